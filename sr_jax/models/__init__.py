@@ -1,0 +1,22 @@
+"""Networks, one a file; each file exports its linen module as `Model`."""
+
+from collections.abc import Mapping
+
+from flax import linen as nn
+
+from sr_jax.config import bind, find_module
+
+
+def make(section: Mapping, **fields) -> nn.Module:
+    """Returns `sr_jax.models.<name>.Model` with the fields of a config's section 'model'.
+
+    Args:
+      section: {'name': ..., and fields of the module}.
+      fields: further fields that come from elsewhere in the config, such as dtype.
+
+    Raises:
+      InputError: no such network, or a key that is not a field of it.
+    """
+    values = dict(section)
+    module = find_module('sr_jax.models', values.pop('name', ''), 'config.model.name')
+    return bind(module.Model, {**values, **fields}, 'config.model')

@@ -1,0 +1,238 @@
+"""VQ-VAE-2, stage 1: a picture as two grids of discrete codes, and back.
+
+Razavi, van den Oord, Vinyals 2019 (arXiv:1906.00446), in the two published forms that differ in
+how they change resolution:
+
+  transposed  4 x 4 strided and transposed convolutions (rosinality/vq-vae-2-pytorch)
+  nearest     5 x 5 strided convolutions; nearest-neighbour doubling and a 5 x 5 convolution
+              (neonbjb/DL-Art-School). Its residual blocks add relu(x), not x, to their branch: the
+              first activation worked in place there, and published weights depend on it.
+
+Pictures are float32 in [0, 1] at the door and [-1, 1] inside.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Int
+
+from sr_jax.errors import InputError
+from sr_jax.layers.convolution import Convolution, TransposedConvolution, upsample_nearest
+from sr_jax.layers.quantizer import Quantizer
+
+UPSAMPLING = ('transposed', 'nearest')
+
+
+class VQVAEOutput(NamedTuple):
+    """A reconstruction on the scale of [0, 1] (not clipped), the sum of the commitment losses of
+    both levels (a scalar on the codes' own scale) and the codes: `top` at 1/8 of the picture's
+    size, `bottom` at 1/4."""
+
+    image: Float[Array, 'n h w 3']
+    commitment_loss: Float[Array, '']
+    codes: dict[str, Int[Array, 'n _ _']]
+
+
+class ResBlock(nn.Module):
+    """Adds conv1(relu(conv3(relu(x)))) with `hidden` channels between to x, or to relu(x)."""
+
+    hidden: int
+    rectified_skip: bool
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
+        activated = nn.relu(x)
+        h = Convolution(self.hidden, 3, dtype=self.dtype, name='conv_0')(activated)
+        h = Convolution(x.shape[-1], 1, dtype=self.dtype, name='conv_1')(nn.relu(h))
+        return (activated if self.rectified_skip else x) + h
+
+
+class ResBlocks(nn.Module):
+    """`num_blocks` residual blocks and the activation that follows them everywhere."""
+
+    num_blocks: int
+    hidden: int
+    upsampling: str
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
+        for i in range(self.num_blocks):
+            block = ResBlock(self.hidden, self.upsampling == 'nearest', self.dtype, name=f'{i}')
+            x = block(x)
+        return nn.relu(x)
+
+
+class Encoder(nn.Module):
+    """Divides the size by 2^`num_downs` and returns `channels` activated features."""
+
+    channels: int
+    num_downs: int
+    num_res_blocks: int
+    res_channels: int
+    upsampling: str
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 channels']:
+        taps = 4 if self.upsampling == 'transposed' else 5
+        for i in range(self.num_downs):
+            features = self.channels // 2 if i == 0 else self.channels
+            x = nn.relu(Convolution(features, taps, 2, self.dtype, name=f'down_{i}')(x))
+        x = Convolution(self.channels, 3, dtype=self.dtype, name='conv')(x)
+        blocks = ResBlocks(
+            self.num_res_blocks, self.res_channels, self.upsampling, self.dtype, name='blocks'
+        )
+        return blocks(x)
+
+
+class Decoder(nn.Module):
+    """Multiplies the size by 2^`num_ups` and returns `features` channels, not activated."""
+
+    features: int
+    channels: int
+    num_ups: int
+    num_res_blocks: int
+    res_channels: int
+    upsampling: str
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 features']:
+        x = Convolution(self.channels, 3, dtype=self.dtype, name='conv')(x)
+        blocks = ResBlocks(
+            self.num_res_blocks, self.res_channels, self.upsampling, self.dtype, name='blocks'
+        )
+        x = blocks(x)
+        for i in range(self.num_ups):
+            last = i == self.num_ups - 1
+            features = self.features if last else self.channels // 2
+            x = Upsample(features, self.upsampling, self.dtype, name=f'up_{i}')(x)
+            x = x if last else nn.relu(x)
+        return x
+
+
+class Upsample(nn.Module):
+    """Doubles height and width, by the learnt filter of either form."""
+
+    features: int
+    upsampling: str
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n 2*h 2*w features']:
+        if self.upsampling == 'transposed':
+            return TransposedConvolution(self.features, self.dtype, name='conv')(x)
+        return Convolution(self.features, 5, dtype=self.dtype, name='conv')(upsample_nearest(x))
+
+
+class VQVAE(nn.Module):
+    """The two-level autoencoder; the defaults are the published set-up.
+
+    The codebooks are in the collection `'codebook'`; see `sr_jax.layers.quantizer` on how training
+    changes them.
+
+    Attributes:
+      channels: features at 1/4 and 1/8 of the size.
+      num_res_blocks: residual blocks in each encoder and decoder.
+      res_channels: features inside a residual block.
+      codebook_size: number of codes of the top level.
+      bottom_codebook_size: number of codes of the bottom level; 0 means `codebook_size`.
+      codebook_dim: length of a code.
+      decay: of the codebooks' moving averages.
+      revive_below: mean uses in a batch under which a code is replaced; 0 turns revival off.
+      upsampling: `'transposed'` or `'nearest'`, the form of the network (see above).
+      dtype: name of the type that convolutions compute in; parameters, codes and losses are
+        float32.
+      remat: recompute activations in the backward pass, for memory.
+    """
+
+    channels: int = 128
+    num_res_blocks: int = 2
+    res_channels: int = 32
+    codebook_size: int = 512
+    bottom_codebook_size: int = 0
+    codebook_dim: int = 64
+    decay: float = 0.99
+    revive_below: float = 0.0
+    upsampling: str = 'transposed'
+    dtype: str = 'float32'
+    remat: bool = False
+
+    def setup(self):
+        if self.upsampling not in UPSAMPLING:
+            forms = ' or '.join(repr(form) for form in UPSAMPLING)
+            raise InputError(f'upsampling is {self.upsampling!r}: it must be {forms}')
+        wrap = nn.remat if self.remat else lambda module: module
+        shape = {
+            'channels': self.channels,
+            'num_res_blocks': self.num_res_blocks,
+            'res_channels': self.res_channels,
+            'upsampling': self.upsampling,
+            'dtype': self.dtype,
+        }
+        self.encoder_bottom = wrap(Encoder)(num_downs=2, **shape)
+        self.encoder_top = wrap(Encoder)(num_downs=1, **shape)
+        self.quantize_conv_top = Convolution(self.codebook_dim, 1, dtype=self.dtype)
+        self.quantizer_top = self._quantizer(self.codebook_size)
+        self.decoder_top = wrap(Decoder)(features=self.codebook_dim, num_ups=1, **shape)
+        self.quantize_conv_bottom = Convolution(self.codebook_dim, 1, dtype=self.dtype)
+        self.quantizer_bottom = self._quantizer(self.bottom_codebook_size or self.codebook_size)
+        self.upsample_top = Upsample(self.codebook_dim, self.upsampling, self.dtype)
+        self.decoder = wrap(Decoder)(features=3, num_ups=2, **shape)
+
+    def __call__(self, x: Float[Array, 'n h w 3'], train: bool = False) -> VQVAEOutput:
+        """Encode and decode pictures in [0, 1] whose sides are multiples of 8.
+
+        Raises InputError for other sizes. Gradients reach the encoders straight through.
+        """
+        top, bottom = self._quantize(x, train)
+        image = self._reconstruct(top.quantized, bottom.quantized)
+        codes = {'top': top.indices, 'bottom': bottom.indices}
+        return VQVAEOutput(image, top.commitment_loss + bottom.commitment_loss, codes)
+
+    def encode(self, x: Float[Array, 'n h w 3']) -> dict[str, Int[Array, 'n _ _']]:
+        """The codes of pictures in [0, 1] whose sides are multiples of 8 (else InputError)."""
+        top, bottom = self._quantize(x, train=False)
+        return {'top': top.indices, 'bottom': bottom.indices}
+
+    def decode(self, codes: Mapping[str, Int[Array, 'n _ _']]) -> Float[Array, 'n h w 3']:
+        """The pictures of codes as `encode` gives them, on the scale of [0, 1] (not clipped)."""
+        top = self.quantizer_top.lookup(codes['top'])
+        bottom = self.quantizer_bottom.lookup(codes['bottom'])
+        return self._reconstruct(top.astype(self.dtype), bottom.astype(self.dtype))
+
+    def update_codebooks(self, statistics: Mapping[str, Any]) -> None:
+        """Apply a `'codebook_statistics'` collection, merged over microbatches, to the codebooks.
+
+        `model.apply(variables, statistics, method='update_codebooks', mutable=['codebook'])`
+        """
+        self.quantizer_top.update(statistics['quantizer_top']['statistics'])
+        self.quantizer_bottom.update(statistics['quantizer_bottom']['statistics'])
+
+    def _quantizer(self, size: int) -> Quantizer:
+        return Quantizer(size, self.codebook_dim, self.decay, revive_below=self.revive_below)
+
+    def _quantize(self, x, train):
+        height, width = x.shape[1:3]
+        if height % 8 or width % 8:
+            raise InputError(
+                f'a VQ-VAE takes pictures whose sides are multiples of 8, not {height} x {width}: '
+                'crop or pad them'
+            )
+        features_bottom = self.encoder_bottom(2 * x - 1)
+        features_top = self.encoder_top(features_bottom)
+        top = self.quantizer_top(self.quantize_conv_top(features_top), train)
+        context = jnp.concatenate([self.decoder_top(top.quantized), features_bottom], axis=-1)
+        bottom = self.quantizer_bottom(self.quantize_conv_bottom(context), train)
+        return top, bottom
+
+    def _reconstruct(self, top, bottom):
+        codes = jnp.concatenate([self.upsample_top(top), bottom], axis=-1)
+        return (self.decoder(codes).astype(jnp.float32) + 1) / 2
+
+
+Model = VQVAE
