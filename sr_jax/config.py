@@ -1,0 +1,137 @@
+"""Configs: which keys a section may hold, loading of files and of saved runs.
+
+A config is an `ml_collections.ConfigDict` of plain values. Each consumer states its keys as a
+dataclass (settings, or a linen module); `bind` holds a section of the config against it.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import json
+import pkgutil
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ml_collections
+
+from sr_jax.errors import InputError
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Returns ', did you mean X?' for the valid name nearest to `name`, or a list of them all."""
+    valid = sorted(valid)
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    if close:
+        return f'did you mean {close[0]!r}?'
+    return 'valid: ' + ', '.join(valid)
+
+
+def check_keys(section: Mapping, required: Iterable[str], optional: Iterable[str], where: str):
+    """Checks the keys of a section of a config.
+
+    Raises:
+      InputError: names each unknown key with the nearest valid one, and each missing key.
+    """
+    required, optional = set(required), set(optional)
+    valid = required | optional
+    problems = [
+        f'{where} has no key {key!r}: {nearest(key, valid)}' for key in section if key not in valid
+    ]
+    problems += [f'{where} lacks the key {key!r}' for key in sorted(required - set(section))]
+    if problems:
+        raise InputError('\n'.join(problems))
+
+
+def bind(target: type, section: Mapping, where: str) -> Any:
+    """Returns `target(**section)` for a dataclass or linen module, after checking every key.
+
+    Args:
+      target: a dataclass (a linen module is one); its fields are the valid keys, and those
+        without a default are required.
+      section: a part of the config, of plain values.
+      where: the section's name for messages, such as 'config.train'.
+
+    Raises:
+      InputError: for an unknown key (naming the nearest valid one), a missing key, or a value of
+        the wrong type.
+    """
+    fields = {f.name: f for f in dataclasses.fields(target) if f.init}
+    if 'parent' in fields:  # a linen module: these two are Flax's own
+        del fields['parent'], fields['name']
+    required = [
+        name
+        for name, f in fields.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    check_keys(section, required, fields, where)
+    hints = typing.get_type_hints(target)
+    values = {key: _checked(section[key], hints[key], f'{where}.{key}') for key in section}
+    try:
+        return target(**values)
+    except ValueError as error:
+        raise InputError(f'{where}: {error}') from error
+
+
+def _checked(value, hint, where: str):
+    """Returns `value` as the type `hint`, or raises InputError naming the key."""
+    if isinstance(value, (ml_collections.ConfigDict, Mapping)):
+        value = dict(value)
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType) and value is None:
+        if type(None) in typing.get_args(hint):
+            return None
+    if origin is tuple and isinstance(value, (list, tuple)):
+        item = typing.get_args(hint)[0]
+        return tuple(_checked(v, item, f'{where}[{i}]') for i, v in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = hint in (int, float, str, bool) or origin is tuple
+    if plain and (origin is tuple or type(value) is not hint):
+        name = getattr(hint, '__name__', str(hint)) if origin is None else str(hint)
+        raise InputError(f'{where} must be {name}, not {value!r} ({type(value).__name__})')
+    return value
+
+
+def find_module(package: str, name: str, where: str) -> types.ModuleType:
+    """Imports the module `name` of one of our packages, such as 'sr_jax.tasks'.
+
+    Raises:
+      InputError: no such module; names the nearest one.
+    """
+    path = importlib.import_module(package).__path__
+    valid = [m.name for m in pkgutil.iter_modules(path)]
+    if name not in valid:
+        raise InputError(f'{where}={name!r} is unknown: {nearest(str(name), valid)}')
+    return importlib.import_module(f'{package}.{name}')
+
+
+def to_json(config: ml_collections.ConfigDict) -> str:
+    """Returns the config as JSON text; `from_json` reads it back."""
+    return config.to_json(indent=2, sort_keys=True)
+
+
+def from_json(text: str) -> ml_collections.ConfigDict:
+    """Returns the locked config that `to_json` wrote (tuples come back as tuples)."""
+    return ml_collections.ConfigDict(_tuples(json.loads(text))).lock()
+
+
+def _tuples(value):
+    if isinstance(value, dict):
+        return {key: _tuples(v) for key, v in value.items()}
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def differences(old: Mapping, new: Mapping, where: str = 'config') -> list[str]:
+    """Returns 'config.a.b: old -> new' for every key whose value differs."""
+    lines = []
+    for key in sorted(set(old) | set(new)):
+        a, b = old.get(key, '(absent)'), new.get(key, '(absent)')
+        name = f'{where}.{key}'
+        mappings = (Mapping, ml_collections.ConfigDict)
+        if isinstance(a, mappings) and isinstance(b, mappings):
+            lines += differences(a, b, name)
+        elif a != b:
+            lines.append(f'{name}: {a} -> {b}')
+    return lines

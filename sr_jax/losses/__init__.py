@@ -1,0 +1,1 @@
+"""Losses: two tensors to a scalar, differentiated."""

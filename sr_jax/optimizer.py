@@ -1,0 +1,242 @@
+"""From settings to an optax optimiser, and the accumulated, guarded gradient step."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax.training.dynamic_scale import DynamicScale
+from jaxtyping import Array, Bool, Float, PyTree
+
+from sr_jax.config import nearest
+from sr_jax.errors import InputError
+
+SCALINGS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    'adam': optax.scale_by_adam,
+    'lamb': optax.scale_by_adam,
+    'lion': optax.scale_by_lion,
+}
+SCHEDULES = ('constant', 'cosine', 'linear', 'multistep')
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerSettings:
+    """The section `config.optimizer`.
+
+    Attributes:
+      name: 'adam' (AdamW when weight_decay > 0), 'lamb' or 'lion'.
+      learning_rate: the highest one, reached after the warm-up.
+      schedule: 'constant', 'cosine' (to 0 at the last step), 'linear' (to 0), or 'multistep'
+        (times `decay_factor` at each of `milestones`).
+      warmup_steps: updates in which the rate rises linearly from 0.
+      milestones: updates, for 'multistep'.
+      decay_factor: for 'multistep'.
+      b1, b2: decay of the first and second moment.
+      eps: added to the root of the second moment (adam, lamb).
+      weight_decay: decoupled (Loshchilov and Hutter, arXiv:1711.05101), on arrays of two or more
+        dimensions, so not on biases; 0 = none.
+      clip_norm: the gradient's global norm is clipped to it; 0 = never.
+      ema_decay: of the moving average of the parameters that predictions then use; 0 = none.
+    """
+
+    name: str
+    learning_rate: float
+    schedule: str
+    warmup_steps: int
+    milestones: tuple[int, ...]
+    decay_factor: float
+    b1: float
+    b2: float
+    eps: float
+    weight_decay: float
+    clip_norm: float
+    ema_decay: float
+
+    def __post_init__(self):
+        for key, value, valid in (
+            ('name', self.name, tuple(SCALINGS)),
+            ('schedule', self.schedule, SCHEDULES),
+        ):
+            if value not in valid:
+                raise InputError(f'config.optimizer.{key}={value!r}: {nearest(value, valid)}')
+        for key in ('b1', 'b2', 'ema_decay'):
+            if not 0 <= getattr(self, key) < 1:
+                raise InputError(f'config.optimizer.{key} must be in [0, 1)')
+        for key in ('learning_rate', 'weight_decay', 'clip_norm', 'warmup_steps'):
+            if getattr(self, key) < 0:
+                raise InputError(f'config.optimizer.{key} must not be negative')
+
+
+def make_schedule(settings: OptimizerSettings, steps: int) -> optax.Schedule:
+    """Returns the learning rate as a function of the update's number, for a run of `steps`."""
+    rate, warmup = settings.learning_rate, settings.warmup_steps
+    rest = max(steps - warmup, 1)
+    main: optax.Schedule
+    if settings.schedule == 'cosine':
+        main = optax.cosine_decay_schedule(rate, rest)
+    elif settings.schedule == 'linear':
+        main = optax.linear_schedule(rate, 0.0, rest)
+    elif settings.schedule == 'multistep':
+        factors = {step - warmup: settings.decay_factor for step in settings.milestones}
+        main = optax.piecewise_constant_schedule(rate, factors)
+    else:
+        main = optax.constant_schedule(rate)
+    if not warmup:
+        return main
+    return optax.join_schedules([optax.linear_schedule(0.0, rate, warmup), main], [warmup])
+
+
+class GradientNorm(NamedTuple):
+    """State of `record_gradient_norm`."""
+
+    gradient_norm: Float[Array, '']
+
+
+def record_gradient_norm() -> optax.GradientTransformation:
+    """Leaves the gradient as it is and keeps its global norm in the state, for the log."""
+    return optax.GradientTransformation(
+        init=lambda params: GradientNorm(jnp.zeros(())),
+        update=lambda grads, state, params=None: (grads, GradientNorm(optax.global_norm(grads))),
+    )
+
+
+def make(settings: OptimizerSettings, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Returns the optimiser of the settings, following the schedule of `make_schedule`."""
+    scaling = {'b1': settings.b1, 'b2': settings.b2}
+    if settings.name != 'lion':
+        scaling['eps'] = settings.eps
+    parts = [record_gradient_norm()]
+    if settings.clip_norm:
+        parts.append(optax.clip_by_global_norm(settings.clip_norm))
+    parts.append(SCALINGS[settings.name](**scaling))
+    if settings.weight_decay:
+        parts.append(
+            optax.add_decayed_weights(
+                settings.weight_decay,
+                mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
+            )
+        )
+    if settings.name == 'lamb':
+        parts.append(optax.scale_by_trust_ratio())
+    parts.append(optax.scale_by_learning_rate(schedule))
+    return optax.chain(*parts)
+
+
+def ema(
+    average: PyTree | None, params: PyTree, decay: float, taken: Bool[Array, '']
+) -> PyTree | None:
+    """Returns the moving average of the parameters after one more update, if it was taken."""
+    return jax.tree.map(
+        lambda a, p: jnp.where(taken, decay * a + (1 - decay) * p, a), average, params
+    )
+
+
+class Gradients(NamedTuple):
+    """What `accumulated_update` reports beside the new parameters.
+
+    Attributes:
+      loss: mean over the microbatches.
+      terms: each named scalar of the loss, mean over the microbatches.
+      statistics: of the batch, merged over the microbatches.
+      finite: one flag for each parameter array, in the order of `jax.tree.leaves`.
+      taken: whether loss and gradients were finite, so that the update was taken.
+    """
+
+    loss: Float[Array, '']
+    terms: dict[str, Float[Array, '']]
+    statistics: Any
+    finite: Bool[Array, ' parameters']
+    taken: Bool[Array, '']
+
+
+def split_microbatches(batch: PyTree, count: int) -> PyTree:
+    """Returns the batch as [count, B / count, ...]: microbatch i takes pictures i, i + count, ...
+
+    Strided, so that a batch sharded over devices needs no communication.
+    """
+    return jax.tree.map(
+        lambda x: x.reshape(x.shape[0] // count, count, *x.shape[1:]).swapaxes(0, 1), batch
+    )
+
+
+def accumulated_update(
+    loss: Callable,
+    params: PyTree,
+    opt_state: PyTree,
+    loss_scale: DynamicScale | None,
+    batch: PyTree,
+    rng: Array,
+    *,
+    optimizer: optax.GradientTransformation,
+    accumulation: int,
+    merge: Callable,
+) -> tuple[PyTree, PyTree, DynamicScale | None, Gradients]:
+    """One update of the parameters from a batch taken as `accumulation` microbatches.
+
+    The gradients are averaged by `optax.MultiSteps`; its accumulator lives only within the step,
+    so that `opt_state` is the plain optimiser's whatever the accumulation. An update whose loss
+    or gradient is not finite is computed but not taken: the old values come back.
+
+    Args:
+      loss: (params, microbatch, rng) -> (scalar, (terms, statistics)).
+      loss_scale: dynamic loss scale for float16, or None.
+      merge: (statistics, statistics) -> statistics; zeros are its neutral element.
+
+    Returns:
+      (params, opt_state, loss_scale, Gradients).
+    """
+    multi = optax.MultiSteps(optimizer, every_k_schedule=accumulation)
+    microbatches = split_microbatches(batch, accumulation)
+    keys = jax.random.split(rng, accumulation)
+
+    def gradient(scale, microbatch, key):
+        if scale is None:
+            value, grads = jax.value_and_grad(loss, has_aux=True)(params, microbatch, key)
+            return scale, value, grads
+        scaled = scale.value_and_grad(loss, has_aux=True)(params, microbatch, key)
+        return scaled.dynamic_scale, scaled.aux, scaled.grad
+
+    def step(carry, xs):
+        multi_state, scale, _, total, terms, statistics, finite = carry
+        scale, (value, (new_terms, new_statistics)), grads = gradient(scale, *xs)
+        updates, multi_state = multi.update(grads, multi_state, params)
+        finite &= jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
+        terms = jax.tree.map(lambda a, b: a + b / accumulation, terms, new_terms)
+        total += value / accumulation
+        statistics = merge(statistics, new_statistics)
+        return (multi_state, scale, updates, total, terms, statistics, finite), None
+
+    first = jax.tree.map(lambda x: x[0], microbatches)
+    shapes = jax.eval_shape(loss, params, first, keys[0])
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    state = multi.init(params)._replace(inner_opt_state=opt_state)
+    carry = (
+        state,
+        loss_scale,
+        jax.tree.map(jnp.zeros_like, params),
+        zeros[0],
+        *zeros[1],
+        jnp.ones(len(jax.tree.leaves(params)), bool),
+    )
+    if accumulation == 1:
+        carry, _ = step(carry, (first, keys[0]))
+    else:
+        carry, _ = jax.lax.scan(step, carry, (microbatches, keys))
+    state, loss_scale, updates, total, terms, statistics, finite = carry
+    taken = finite.all() & jnp.isfinite(total)
+    new_params, new_opt_state = select(
+        taken, (optax.apply_updates(params, updates), state.inner_opt_state), (params, opt_state)
+    )
+    return (
+        new_params,
+        new_opt_state,
+        loss_scale,
+        Gradients(total, terms, statistics, finite, taken),
+    )
+
+
+def select(condition: Bool[Array, ''], new: PyTree, old: PyTree) -> PyTree:
+    """Returns `new` where the condition holds, else `old`, leaf by leaf."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)

@@ -1,0 +1,15 @@
+"""Tasks: the only place where networks meet losses."""
+
+import ml_collections
+
+from sr_jax.config import find_module
+from sr_jax.tasks.task import Task
+
+
+def make(config: ml_collections.ConfigDict) -> Task:
+    """Returns the task of a config: `sr_jax.tasks.<config.task>.make(config)`.
+
+    Raises:
+      InputError: no such task, or a key of the config that the task does not take.
+    """
+    return find_module('sr_jax.tasks', config.task, 'config.task').make(config)

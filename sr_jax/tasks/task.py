@@ -1,0 +1,110 @@
+"""What every task is: three pure functions, the state that they pass on, and its settings."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.struct
+from flax.training.dynamic_scale import DynamicScale
+from jaxtyping import Array, Float, Int, PyTree
+
+from sr_jax.config import nearest
+from sr_jax.errors import InputError
+
+Batch = dict[str, Float[Array, '...']]
+Metrics = dict[str, Array]
+
+SECTIONS = (
+    'task',
+    'seed',
+    'dtype',
+    'model',
+    'loss',
+    'optimizer',
+    'train',
+    'data',
+    'evaluation',
+    'checkpoint',
+    'log',
+)
+DTYPES = ('float32', 'bfloat16', 'float16')
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSettings:
+    """The section `config.train`.
+
+    Attributes:
+      steps: updates of the parameters.
+      batch_size: pictures of one forward and backward pass (a microbatch), over all devices.
+      accumulation: microbatches whose gradients are averaged for one update.
+      effective_batch_size: 0, or the pictures of one update; then `batch_size`, `accumulation`
+        and `remat` are chosen for it, to fit into the memory.
+      memory_limit: bytes of one device that a step may take; 0 = what the device has.
+      remat: recompute activations in the backward pass instead of keeping them.
+    """
+
+    steps: int
+    batch_size: int
+    accumulation: int
+    effective_batch_size: int
+    memory_limit: int
+    remat: bool
+
+    def __post_init__(self):
+        for key in ('steps', 'batch_size', 'accumulation'):
+            if getattr(self, key) < 1:
+                raise InputError(f'config.train.{key} must be at least 1')
+        for key in ('effective_batch_size', 'memory_limit'):
+            if getattr(self, key) < 0:
+                raise InputError(f'config.train.{key} must not be negative (0 = automatic)')
+
+
+def check_dtype(dtype: str) -> None:
+    """Raises InputError unless `config.dtype` is one of DTYPES."""
+    if dtype not in DTYPES:
+        raise InputError(f'config.dtype={dtype!r}: {nearest(str(dtype), DTYPES)}')
+
+
+class TrainState(flax.struct.PyTreeNode):
+    """Everything that a training step changes.
+
+    Attributes:
+      step: updates done so far.
+      params: the trained parameters.
+      variables: the mutable collections, such as {'codebook': ...}.
+      opt_state: the optimiser's.
+      ema_params: moving average of the parameters, or None.
+      loss_scale: for float16, or None.
+    """
+
+    step: Int[Array, '']
+    params: PyTree
+    variables: dict[str, Any]
+    opt_state: PyTree
+    ema_params: PyTree | None = None
+    loss_scale: DynamicScale | None = None
+
+    def inference_variables(self) -> dict[str, Any]:
+        """Returns what `Task.predict` takes: the averaged parameters if there are any."""
+        params = self.params if self.ema_params is None else self.ema_params
+        return {'params': params, **self.variables}
+
+
+class Task(NamedTuple):
+    """A task, as an optax transformation is: a tuple of pure functions.
+
+    Attributes:
+      init: (rng, batch) -> TrainState.
+      train_step: (state, batch, rng) -> (state, metrics). One update of the parameters from the
+        whole effective batch; `rng` is the run's key, the same in every step. `metrics` are
+        scalars: 'loss', its terms, 'gradient_norm', 'learning_rate', and others of the task; and
+        'finite_gradients', a flag for each parameter array in the order of `jax.tree.leaves`.
+        An update that is not finite is not taken.
+      predict: (variables, batch) -> outputs; outputs['image'] is the picture, float32
+        [N, H, W, 3] in [0, 1], to be compared with batch['hq'].
+    """
+
+    init: Callable[[Array, Batch], TrainState]
+    train_step: Callable[[TrainState, Batch, Array], tuple[TrainState, Metrics]]
+    predict: Callable[[dict[str, Any], Batch], dict[str, Any]]
