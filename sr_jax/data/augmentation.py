@@ -1,0 +1,42 @@
+"""Random crops, mirror images and quarter turns of numpy pictures, in any precision."""
+
+import numpy as np
+from jaxtyping import Num
+
+
+def random_crop(
+    pixels: Num[np.ndarray, 'h w c'], size: int, rng: np.random.Generator
+) -> Num[np.ndarray, 'size size c']:
+    """Cuts a square out of a picture, every position alike; a view, `pixels` must be that large."""
+    height, width = pixels.shape[:2]
+    top = int(rng.integers(height - size + 1))
+    left = int(rng.integers(width - size + 1))
+    return pixels[top : top + size, left : left + size]
+
+
+def random_flip(
+    pixels: Num[np.ndarray, 'h w c'], rng: np.random.Generator
+) -> Num[np.ndarray, 'h w c']:
+    """Mirrors a picture left to right with probability one half; a view."""
+    return pixels[:, ::-1] if rng.integers(2) else pixels
+
+
+def random_rotation(
+    pixels: Num[np.ndarray, 'size size c'], rng: np.random.Generator
+) -> Num[np.ndarray, 'size size c']:
+    """Turns a picture by 0, 90, 180 or 270 degrees, each alike; a view."""
+    return np.rot90(pixels, int(rng.integers(4)))
+
+
+def augment(
+    pixels: Num[np.ndarray, 'size size c'],
+    rng: np.random.Generator,
+    flips: bool,
+    rotations: bool,
+) -> Num[np.ndarray, 'size size c']:
+    """Applies what is switched on; both together give all eight symmetries of the square."""
+    if flips:
+        pixels = random_flip(pixels, rng)
+    if rotations:
+        pixels = random_rotation(pixels, rng)
+    return pixels

@@ -1,0 +1,89 @@
+"""Pictures in a folder, and which of them are held out for validation."""
+
+import hashlib
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Num
+
+from sr_jax import image_io
+from sr_jax.errors import InputError
+
+
+class PictureFiles:
+    """A random-access sequence of picture files.
+
+    Args:
+      paths: the files.
+      names: what messages call them; the paths themselves when left out.
+    """
+
+    def __init__(self, paths: Sequence[str], names: Sequence[str] | None = None):
+        self._paths = list(paths)
+        self._names = self._paths if names is None else list(names)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def name(self, index: int) -> str:
+        """What messages call the picture."""
+        return self._names[index]
+
+    def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
+        """The picture in its own precision (`image_io.read`); raises `PictureError`."""
+        return image_io.read(self._paths[index])
+
+    def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
+        """The picture as float32 in [0, 1]."""
+        return image_io.to_float(self.pixels(index))
+
+
+def open_folder(path: str, part: str, validation_fraction: float) -> PictureFiles:
+    """Opens the pictures of a folder and of the folders in it.
+
+    Args:
+      path: the folder; '~' is the home folder.
+      part: 'all', or 'train' or 'validation' for one side of `split_names`.
+      validation_fraction: expected size of the validation part.
+
+    Raises:
+      InputError: the folder is missing or has no picture, or has a single one to be split.
+    """
+    folder = pathlib.Path(path).expanduser()
+    names = [found.relative_to(folder).as_posix() for found in image_io.list_pictures(folder)]
+    if not names:
+        raise InputError(
+            f'{folder}: no pictures in this folder or below it '
+            f'(looked for {", ".join(image_io.SUFFIXES)})'
+        )
+    if part != 'all':
+        if len(names) < 2:
+            raise InputError(
+                f'{folder}: one picture cannot be split into training and validation; '
+                'add pictures, or set data.validation_source'
+            )
+        train, validation = split_names(names, validation_fraction)
+        names = train if part == 'train' else validation
+    return PictureFiles([str(folder / name) for name in names])
+
+
+def split_names(names: list[str], fraction: float) -> tuple[list[str], list[str]]:
+    """Splits two or more names into training and validation, at least one in each.
+
+    A name's side depends on a hash of the name alone, so it keeps its side when files are added
+    (but for the one name that may stand in for an otherwise empty side).
+    """
+    positions = {name: _position(name) for name in names}
+    validation = {name for name in names if positions[name] < fraction}
+    if not validation:
+        validation.add(min(names, key=positions.__getitem__))
+    if len(validation) == len(names):
+        validation.remove(max(names, key=positions.__getitem__))
+    return [n for n in names if n not in validation], [n for n in names if n in validation]
+
+
+def _position(name: str) -> float:
+    """Where a name falls in [0, 1)."""
+    digest = hashlib.sha256(name.encode('utf-8', 'surrogateescape')).digest()
+    return int.from_bytes(digest[:6], 'big') / 2**48

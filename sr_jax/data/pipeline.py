@@ -1,0 +1,218 @@
+"""Endless training batches and finite validation batches, by Grain."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+from absl import flags
+from jaxtyping import Float
+
+from sr_jax import image_io
+from sr_jax.data.crops import RandomCrop, as_float, collate
+from sr_jax.data.rejection import Rejections, none_left, usable_pixels
+from sr_jax.data.settings import DataSettings
+from sr_jax.data.sources import training_source, validation_source
+from sr_jax.errors import InputError
+
+_log = logging.getLogger(__name__).warning
+
+# Batches that the threads of this process make ahead of the training loop.
+_BATCHES_AHEAD = 4
+
+# Grain's shuffle of fewer than some thousand elements takes milliseconds for each of them.
+_SHORTEST_PASS = 4096
+
+
+def train_iterator(
+    settings: DataSettings,
+    batch_size: int,
+    seed: int,
+    report: Callable[[str], None] = _log,
+) -> 'TrainIterator':
+    """Opens an endless stream of batches of random crops.
+
+    Args:
+      settings: which pictures, and how they are cut.
+      batch_size: crops in a batch.
+      seed: from 0 to 2**32 - 1; decides the order of the pictures and every crop.
+      report: is given one line for each picture that is passed over.
+
+    Raises:
+      InputError: the source cannot be opened, or a number is out of range.
+    """
+    return TrainIterator(settings, batch_size, seed, report)
+
+
+class TrainIterator:
+    """Batches `{'hq': float32 [batch_size, crop_size, crop_size, 3] in [0, 1]}`, without end.
+
+    Every picture comes equally often in each pass over the source (once, or as often as makes the
+    pass 4096 crops long), in a new order each time. Crop n is a function of the settings, the
+    seed and n alone: neither the number of workers nor the batch size changes it. A broken or too
+    small picture is replaced by another one drawn at random; it is reported once, and when more
+    than `settings.max_rejected` of them have been met, `next` raises `InputError` with the list.
+    """
+
+    def __init__(self, settings, batch_size, seed, report=_log):
+        if batch_size < 1:
+            raise InputError(f'the batch size is {batch_size}, but must be at least 1')
+        if not 0 <= seed < 2**32:
+            raise InputError(f'the seed is {seed}, but must lie between 0 and 2**32 - 1')
+        self._settings, self._batch_size, self._seed = settings, batch_size, seed
+        self._report = report
+        self._source = training_source(settings)
+        self._rejections = Rejections(settings.max_rejected, report)
+        self._crops_taken = 0
+        self._batches = None
+
+    @property
+    def rejected(self) -> dict[str, str]:
+        """The names of the pictures passed over so far, and why."""
+        return self._rejections.reasons
+
+    def __iter__(self) -> 'TrainIterator':
+        return self
+
+    def __next__(self) -> dict[str, Float[np.ndarray, 'b h w 3']]:
+        if self._batches is None:
+            self._batches = self._start()
+        batch = next(self._batches)
+        self._rejections.add(batch.pop('rejected'))
+        self._crops_taken += self._batch_size
+        return batch
+
+    def get_state(self) -> dict[str, Any]:
+        """The position after the last batch that was taken, fit for JSON.
+
+        What was read ahead does not count.
+        """
+        return {
+            'crops_taken': self._crops_taken,
+            'rejected': dict(self.rejected),
+            'made_from': self._made_from(),
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continues behind the position of `get_state`, of this or of an equal iterator.
+
+        When the source, the seed or the crop size have changed since, that is reported, since the
+        crops to come are then not those of an unbroken run.
+        """
+        self.close()
+        for key, now in self._made_from().items():
+            before = state['made_from'].get(key)
+            if before != now:
+                self._report(f'data {key} was {before} in the checkpoint and is {now} now: the '
+                             'order of the crops is another one')  # fmt: skip
+        self._crops_taken = int(state['crops_taken'])
+        self._rejections.reasons = dict(state['rejected'])
+
+    def close(self) -> None:
+        """Stops the threads and worker processes; the next `next` starts them again."""
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
+
+    def _made_from(self) -> dict[str, Any]:
+        return {
+            'source': self._settings.source,
+            'pictures': len(self._source),
+            'seed': self._seed,
+            'crop_size': self._settings.crop_size,
+        }
+
+    def _start(self) -> grain.DatasetIterator:
+        crops = (
+            grain.MapDataset.range(len(self._source))
+            .repeat(-(-_SHORTEST_PASS // len(self._source)))
+            .seed(self._seed)
+            .shuffle()
+            .repeat()
+            .random_map(RandomCrop(self._source, self._settings))
+        )
+        batches = crops[self._crops_taken :].batch(self._batch_size, batch_fn=collate)
+        if self._settings.workers:
+            return iter(self._read_in_processes(batches))
+        threads = min(_BATCHES_AHEAD, os.cpu_count() or 1)
+        reading = grain.ReadOptions(threads, _BATCHES_AHEAD)
+        return iter(batches.map(as_float).to_iter_dataset(reading))
+
+    def _read_in_processes(self, batches: grain.MapDataset) -> grain.IterDataset:
+        """Worker processes make the batches; a thread of this one turns them into float32."""
+        if not flags.FLAGS.is_parsed():  # Grain reads its flags, whatever program it is used in
+            flags.FLAGS.mark_as_parsed()
+        reading = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
+        workers = grain.MultiprocessingOptions(self._settings.workers, per_worker_buffer_size=2)
+        batches = batches.to_iter_dataset(reading).mp_prefetch(workers).map(as_float)
+        return grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=2)
+
+
+def validation_crops(
+    settings: DataSettings, report: Callable[[str], None] = _log
+) -> Iterator[Float[np.ndarray, 'crop_size crop_size 3']]:
+    """Cuts the validation pictures into tiles that do not overlap, the same ones every time.
+
+    At most `settings.validation_crops` in all: every picture is allowed an equal share of them,
+    evenly spaced over it (where there are more pictures than that, evenly spaced pictures give
+    one each). A broken or too small picture is handled as in training.
+
+    Yields:
+      float32 tiles in [0, 1].
+
+    Raises:
+      InputError: the source cannot be opened, too many pictures are rejected, or no tile is left.
+    """
+    source = validation_source(settings)
+    size, total, pictures = settings.crop_size, settings.validation_crops, len(source)
+    rejections = Rejections(settings.max_rejected, report)
+    count = 0
+    for index in range(pictures):
+        share = (index + 1) * total // pictures - index * total // pictures
+        if not share:
+            continue
+        try:
+            pixels = usable_pixels(source, index, size)
+        except image_io.PictureError as error:
+            rejections.add({error.name: error.reason})
+            continue
+        for top, left in _spaced_tiles(pixels.shape, size, share):
+            count += 1
+            yield image_io.to_float(pixels[top : top + size, left : left + size])
+    if not count:
+        raise none_left(rejections.reasons)
+
+
+def _spaced_tiles(shape: Sequence[int], size: int, share: int) -> list[tuple[int, int]]:
+    """Corners of at most `share` tiles of the grid of tiles centred in a picture."""
+    height, width = shape[:2]
+    rows, columns = height // size, width // size
+    tiles = rows * columns
+    chosen = range(tiles)
+    if tiles > share:
+        chosen = [(2 * k + 1) * tiles // (2 * share) for k in range(share)]
+    top, left = (height - rows * size) // 2, (width - columns * size) // 2
+    return [(top + n // columns * size, left + n % columns * size) for n in chosen]
+
+
+def validation_batches(
+    settings: DataSettings, batch_size: int, report: Callable[[str], None] = _log
+) -> Iterator[dict[str, np.ndarray]]:
+    """Puts `validation_crops` into batches of one size.
+
+    Yields:
+      `{'hq': float32 [batch_size, crop_size, crop_size, 3], 'mask': float32 [batch_size]}`; what
+      is missing in the last batch is black with mask 0, all else has mask 1.
+    """
+    shape = (batch_size, settings.crop_size, settings.crop_size, 3)
+    hq, filled = np.zeros(shape, np.float32), 0
+    for crop in validation_crops(settings, report):
+        hq[filled] = crop
+        filled += 1
+        if filled == batch_size:
+            yield {'hq': hq, 'mask': np.ones(batch_size, np.float32)}
+            hq, filled = np.zeros(shape, np.float32), 0
+    if filled:
+        yield {'hq': hq, 'mask': (np.arange(batch_size) < filled).astype(np.float32)}

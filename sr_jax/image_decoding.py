@@ -1,0 +1,181 @@
+"""Encoded pictures to arrays, by one rule for every kind of picture, without losing precision."""
+
+import io
+import sys
+import threading
+import warnings
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Float, Num, UInt
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+from sr_jax.errors import InputError
+
+_FORMATS = ('PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP')
+
+# What Pillow's plugins warn about is metadata (EXIF, MPO and APNG tables) that is not used here.
+# Entered once, since `warnings.catch_warnings` is not safe in the threads that read pictures.
+warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.\w+ImagePlugin')
+
+_PIXEL_LIMIT_LOCK = threading.Lock()
+
+
+class PictureError(InputError):
+    """One picture cannot be used: `name` says which, `reason` why."""
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'{self.name}: {self.reason}'
+
+
+def decode(file: BinaryIO | bytes, name: str) -> Num[np.ndarray, 'h w 3']:
+    """Decodes an encoded picture by the rule of `read`; `name` is what an error calls it."""
+    file = io.BytesIO(file) if isinstance(file, bytes) else file
+    try:
+        return _decode(file)
+    except PictureError as error:
+        raise PictureError(name, error.reason) from error
+    except UnidentifiedImageError as error:
+        raise PictureError(
+            name, 'not a PNG, JPEG, WebP, TIFF or BMP picture that Pillow can read'
+        ) from error
+    except Exception as error:  # a damaged file raises nearly anything in a decoder
+        raise PictureError(name, f'damaged picture ({error or type(error).__name__})') from error
+
+
+def to_float(pixels: Num[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
+    """Converts uint8 or uint16 to float32 in [0, 1]; float32 is returned as it is."""
+    if pixels.dtype == np.float32:
+        return pixels
+    return np.divide(pixels, np.iinfo(pixels.dtype).max, dtype=np.float32)
+
+
+def to_uint8(image: Float[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
+    """Rounds [0, 1] to the nearest of 256 levels; values outside are clipped.
+
+    Raises `InputError` when a value is not finite.
+    """
+    image = np.asarray(image)
+    if not np.isfinite(image).all():
+        raise InputError('the picture has values that are not finite')
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _open(file: BinaryIO) -> ImageFile.ImageFile:
+    """Opens a picture; more pixels than `PIL.Image.MAX_IMAGE_PIXELS` are refused.
+
+    Pillow itself only warns between once and twice that limit, so its check is put aside for the
+    moment of opening and done here. The lock keeps two threads from restoring each other's limit.
+    """
+    with _PIXEL_LIMIT_LOCK:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            picture = Image.open(file, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    width, height = picture.size
+    if limit is not None and width * height > limit:
+        raise PictureError(
+            '',
+            f'{width}x{height} pixels are more than the limit of {limit}, which guards against '
+            'files made to fill the memory; cut it into parts, or raise PIL.Image.MAX_IMAGE_PIXELS',
+        )
+    return picture
+
+
+def _decode(file: BinaryIO) -> Num[np.ndarray, 'h w 3']:
+    with _open(file) as picture:
+        if _is_sixteen_bit(picture):
+            colour, alpha = _sixteen_bit(picture, file)
+        else:
+            colour, alpha = _eight_bit(picture)
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    if alpha is not None and (alpha != np.iinfo(alpha.dtype).max).any():
+        opacity = to_float(alpha)
+        colour = to_float(colour) * opacity + (1 - opacity)
+    return np.ascontiguousarray(_upright(colour, orientation))
+
+
+def _eight_bit(picture: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | None]:
+    if picture.mode.startswith(('I', 'F')):
+        raise PictureError(
+            '', f'pixels of kind {picture.mode!r} are not supported; save it with 8 or 16 bits'
+        )
+    if not picture.has_transparency_data:
+        return np.asarray(picture.convert('RGB')), None
+    pixels = np.asarray(picture.convert('RGBA'))
+    return pixels[..., :3], pixels[..., 3:]
+
+
+def _is_sixteen_bit(picture: ImageFile.ImageFile) -> bool:
+    bits = picture.tag_v2.get(ExifTags.Base.BitsPerSample, ()) if picture.format == 'TIFF' else ()
+    return any(';16' in _raw_mode(tile) for tile in picture.tile) or 16 in bits
+
+
+def _raw_mode(tile) -> str:
+    arguments = (tile.args,) if isinstance(tile.args, str) else tile.args or ('',)
+    return str(arguments[0])
+
+
+def _sixteen_bit(picture, file: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
+    """Reads 16-bit grey, grey with alpha, RGB and RGBA without loss.
+
+    Pillow keeps 16 bits only for grey. Of the others it keeps the high byte of each number as an
+    8-bit picture; reading the file once more under the opposite byte order gives the low byte.
+    """
+    if picture.mode.startswith('I;16'):
+        grey = np.asarray(picture).astype(np.uint16)[..., None]
+        key = picture.info.get('transparency')
+        return np.repeat(grey, 3, axis=2), None if key is None else _opaque_except(grey, key)
+    raw_mode = _raw_mode(picture.tile[0]) if len(picture.tile) else ''
+    if raw_mode == 'LA;16B':  # four bytes a pixel, which 'RGBA' passes on as they are
+        pixels = _reread(file, 'RGBA').view('>u2').astype(np.uint16)
+        return np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]
+    kind, _, order = raw_mode.partition(';16')
+    if kind not in ('RGB', 'RGBA') or order not in ('B', 'L', 'N'):
+        raise PictureError(
+            '',
+            f'16-bit pixels stored as {raw_mode or picture.mode} are not supported; save it as '
+            'an interleaved RGB or RGBA PNG or TIFF',
+        )
+    native = {'little': 'L', 'big': 'B'}[sys.byteorder]
+    opposite = {'B': 'L', 'L': 'B'}[order.replace('N', native)]
+    high = np.asarray(picture).astype(np.uint16)
+    pixels = high * 256 + _reread(file, f'{kind};16{opposite}')
+    if kind == 'RGBA':
+        return pixels[..., :3], pixels[..., 3:]
+    key = picture.info.get('transparency')
+    return pixels, None if key is None else _opaque_except(pixels, key)
+
+
+def _reread(file: BinaryIO, raw_mode: str) -> UInt[np.ndarray, 'h w c']:
+    """Decodes the picture once more with another order of bytes."""
+    file.seek(0)
+    picture = _open(file)
+    for number, tile in enumerate(picture.tile):
+        arguments = raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:])
+        picture.tile[number] = tile._replace(args=arguments)
+    return np.asarray(picture)
+
+
+def _opaque_except(pixels: UInt[np.ndarray, 'h w c'], key) -> UInt[np.ndarray, 'h w 1']:
+    """Alpha of a picture in which one colour, `key`, stands for full transparency."""
+    opaque = (pixels != np.asarray(key, np.uint16)).any(axis=2, keepdims=True)
+    return np.where(opaque, np.uint16(65535), np.uint16(0))
+
+
+def _upright(pixels: Num[np.ndarray, 'h w 3'], orientation: int) -> Num[np.ndarray, 'h w 3']:
+    """Applies an EXIF orientation (1 to 8; anything else means upright)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels

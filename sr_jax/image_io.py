@@ -1,0 +1,116 @@
+"""Picture files to arrays in [0, 1], arrays to picture files, grids to look at."""
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Num
+from PIL import Image
+
+from sr_jax.errors import InputError
+from sr_jax.image_decoding import PictureError, decode, to_float, to_uint8
+
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
+_SAVE_OPTIONS = {
+    '.png': {'format': 'PNG'},
+    '.jpg': {'format': 'JPEG', 'quality': 95, 'subsampling': 0},
+    '.jpeg': {'format': 'JPEG', 'quality': 95, 'subsampling': 0},
+}
+
+
+def load(path: str | os.PathLike) -> Float[np.ndarray, 'h w 3']:
+    """Reads a picture file as float32 RGB in [0, 1], by the rule of `read`.
+
+    Raises `InputError` naming the file when it is missing, damaged, too large or not a picture.
+    """
+    return to_float(read(path))
+
+
+def read(path: str | os.PathLike) -> Num[np.ndarray, 'h w 3']:
+    """Reads a picture file in its own precision: uint8, uint16, or float32 in [0, 1].
+
+    PNG, JPEG, WebP, TIFF and BMP. The rule for everything that is not plain RGB:
+      grey is repeated to three channels; a palette is expanded; CMYK and YCbCr become RGB;
+      16 bits per channel stay 16 bits (`to_float` divides by 65535);
+      transparency is composited over white, in float32 (a fully opaque picture stays as it is);
+      the EXIF orientation is applied; colour profiles are not;
+      of a file with several pictures the first one is taken.
+
+    Raises `PictureError` (an `InputError`) naming the file.
+    """
+    try:
+        with open(path, 'rb') as file:
+            return decode(file, os.fspath(path))
+    except OSError as error:
+        raise PictureError(os.fspath(path), error.strerror or str(error)) from error
+
+
+def save(path: str | os.PathLike, image: Float[np.ndarray, 'h w 3']) -> None:
+    """Writes a picture in [0, 1] as an 8-bit PNG or JPEG, by the suffix of `path`.
+
+    The file appears at once and whole: it is written beside its place and then moved there.
+    Raises `InputError` for another suffix, and when the file cannot be written.
+    """
+    path = pathlib.Path(path)
+    options = _SAVE_OPTIONS.get(path.suffix.lower())
+    if options is None:
+        raise InputError(f'{path}: pictures are written as .png or .jpg, not {path.suffix!r}')
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    picture = Image.fromarray(to_uint8(image))
+    try:
+        with open(partial, 'wb') as file:
+            picture.save(file, **options)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
+
+
+def grid(
+    columns: Sequence[Float[np.ndarray, 'n h w 3']], separator: int = 2
+) -> Float[np.ndarray, 'grid_h grid_w 3']:
+    """Lays batches side by side: row i shows picture i of every batch.
+
+    Args:
+      columns: batches of one shape, in [0, 1]; for example inputs and reconstructions.
+      separator: width in pixels of the white lines between the pictures.
+    """
+    pictures = np.stack([np.asarray(column, np.float32) for column in columns], axis=1)
+    padding = ((0, 0), (0, 0), (0, separator), (0, separator), (0, 0))
+    pictures = np.pad(pictures, padding, constant_values=1)
+    rows, count, height, width, channels = pictures.shape
+    sheet = pictures.transpose(0, 2, 1, 3, 4).reshape(rows * height, count * width, channels)
+    return sheet[: sheet.shape[0] - separator, : sheet.shape[1] - separator]
+
+
+def list_pictures(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """Lists the pictures in a folder and below it, sorted; hidden files and folders are left out.
+
+    Linked folders are followed, each real folder once. Raises `InputError` when `folder` is
+    missing, is a file, or cannot be read.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        reason = 'is a file, not a folder' if folder.exists() else 'no such folder'
+        raise InputError(f'{folder}: {reason}')
+    found, seen = [], set()
+    for root, folders, files in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        visible = (name for name in files if not name.startswith('.'))
+        found += [pathlib.Path(root, name) for name in visible if is_picture(name)]
+    return sorted(found)
+
+
+def is_picture(name: str) -> bool:
+    """Whether the name ends like a picture that `load` reads, in any case of letters."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise InputError(f'{error.filename}: the folder cannot be read: {error.strerror}') from error
