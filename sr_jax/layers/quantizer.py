@@ -152,6 +152,8 @@ class Quantizer(nn.Module):
     revive_below: float = 0.0
 
     def setup(self):
+        """Start as the original: normal codes, no uses yet, sums equal to the codes."""
+
         def draw_codes():
             return jax.random.normal(self.make_rng('params'), (self.size, self.dim))
 

@@ -44,6 +44,7 @@ class ResBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
+        """Features of the same shape as x."""
         activated = nn.relu(x)
         h = Convolution(self.hidden, 3, dtype=self.dtype, name='conv_0')(activated)
         h = Convolution(x.shape[-1], 1, dtype=self.dtype, name='conv_1')(nn.relu(h))
@@ -60,6 +61,7 @@ class ResBlocks(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
+        """Activated features of the same shape as x."""
         for i in range(self.num_blocks):
             block = ResBlock(self.hidden, self.upsampling == 'nearest', self.dtype, name=f'{i}')
             x = block(x)
@@ -78,6 +80,7 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 channels']:
+        """Features of a picture or of finer features."""
         taps = 4 if self.upsampling == 'transposed' else 5
         for i in range(self.num_downs):
             features = self.channels // 2 if i == 0 else self.channels
@@ -102,6 +105,7 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 features']:
+        """A picture or finer features of codes."""
         x = Convolution(self.channels, 3, dtype=self.dtype, name='conv')(x)
         blocks = ResBlocks(
             self.num_res_blocks, self.res_channels, self.upsampling, self.dtype, name='blocks'
@@ -124,6 +128,7 @@ class Upsample(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n 2*h 2*w features']:
+        """x at twice the size."""
         if self.upsampling == 'transposed':
             return TransposedConvolution(self.features, self.dtype, name='conv')(x)
         return Convolution(self.features, 5, dtype=self.dtype, name='conv')(upsample_nearest(x))
@@ -163,6 +168,7 @@ class VQVAE(nn.Module):
     remat: bool = False
 
     def setup(self):
+        """Name every part; InputError for a form that does not exist."""
         if self.upsampling not in UPSAMPLING:
             forms = ' or '.join(repr(form) for form in UPSAMPLING)
             raise InputError(f'upsampling is {self.upsampling!r}: it must be {forms}')
