@@ -4,11 +4,11 @@ import io
 import sys
 import threading
 import warnings
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float, Num, UInt
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from sr_jax.errors import InputError
 
@@ -17,6 +17,8 @@ _FORMATS = ('PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP')
 # What Pillow's plugins warn about is metadata (EXIF, MPO and APNG tables) that is not used here.
 # Entered once, since `warnings.catch_warnings` is not safe in the threads that read pictures.
 warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.\w+ImagePlugin')
+
+_WHITE_IS_ZERO = 0
 
 _PIXEL_LIMIT_LOCK = threading.Lock()
 
@@ -114,16 +116,22 @@ def _eight_bit(picture: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | N
 
 
 def _is_sixteen_bit(picture: ImageFile.ImageFile) -> bool:
-    bits = picture.tag_v2.get(ExifTags.Base.BitsPerSample, ()) if picture.format == 'TIFF' else ()
-    return any(';16' in _raw_mode(tile) for tile in picture.tile) or 16 in bits
+    bits = _tiff_tag(picture, ExifTags.Base.BitsPerSample) or ()
+    return any(';16' in _raw_mode(tile.args) for tile in picture.tile) or 16 in bits
 
 
-def _raw_mode(tile) -> str:
-    arguments = (tile.args,) if isinstance(tile.args, str) else tile.args or ('',)
-    return str(arguments[0])
+def _tiff_tag(picture: ImageFile.ImageFile, tag: int) -> Any:
+    return picture.tag_v2.get(tag) if isinstance(picture, TiffImagePlugin.TiffImageFile) else None
 
 
-def _sixteen_bit(picture, file: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
+def _raw_mode(arguments: tuple[Any, ...] | str | None) -> str:
+    """How the pixels lie in the file, from what Pillow tells a tile's decoder."""
+    return arguments if isinstance(arguments, str) else str((arguments or ('',))[0])
+
+
+def _sixteen_bit(
+    picture: ImageFile.ImageFile, file: BinaryIO
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads 16-bit grey, grey with alpha, RGB and RGBA without loss.
 
     Pillow keeps 16 bits only for grey. Of the others it keeps the high byte of each number as an
@@ -131,9 +139,11 @@ def _sixteen_bit(picture, file: BinaryIO) -> tuple[np.ndarray, np.ndarray | None
     """
     if picture.mode.startswith('I;16'):
         grey = np.asarray(picture).astype(np.uint16)[..., None]
+        if _tiff_tag(picture, ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO:
+            grey = 65535 - grey
         key = picture.info.get('transparency')
         return np.repeat(grey, 3, axis=2), None if key is None else _opaque_except(grey, key)
-    raw_mode = _raw_mode(picture.tile[0]) if len(picture.tile) else ''
+    raw_mode = _raw_mode(picture.tile[0].args) if len(picture.tile) else ''
     if raw_mode == 'LA;16B':  # four bytes a pixel, which 'RGBA' passes on as they are
         pixels = _reread(file, 'RGBA').view('>u2').astype(np.uint16)
         return np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]
@@ -159,12 +169,12 @@ def _reread(file: BinaryIO, raw_mode: str) -> UInt[np.ndarray, 'h w c']:
     file.seek(0)
     picture = _open(file)
     for number, tile in enumerate(picture.tile):
-        arguments = raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:])
+        arguments = (raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode
         picture.tile[number] = tile._replace(args=arguments)
     return np.asarray(picture)
 
 
-def _opaque_except(pixels: UInt[np.ndarray, 'h w c'], key) -> UInt[np.ndarray, 'h w 1']:
+def _opaque_except(pixels: UInt[np.ndarray, 'h w c'], key: Any) -> UInt[np.ndarray, 'h w 1']:
     """Alpha of a picture in which one colour, `key`, stands for full transparency."""
     opaque = (pixels != np.asarray(key, np.uint16)).any(axis=2, keepdims=True)
     return np.where(opaque, np.uint16(65535), np.uint16(0))

@@ -3,6 +3,7 @@
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -12,7 +13,7 @@ from sr_jax.errors import InputError
 from sr_jax.image_decoding import PictureError, decode, to_float, to_uint8
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
-_SAVE_OPTIONS = {
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     '.png': {'format': 'PNG'},
     '.jpg': {'format': 'JPEG', 'quality': 95, 'subsampling': 0},
     '.jpeg': {'format': 'JPEG', 'quality': 95, 'subsampling': 0},

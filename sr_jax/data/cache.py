@@ -2,9 +2,13 @@
 
 import collections
 import threading
+from typing import Any
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Float, Num
+
+from sr_jax import image_io
+from sr_jax.data.sources import Source
 
 
 class PictureCache:
@@ -13,7 +17,7 @@ class PictureCache:
     Safe in threads. A pickled copy starts empty, so that it is cheap to send to a process.
     """
 
-    def __init__(self, source, limit: int):
+    def __init__(self, source: Source, limit: int):
         self.source = source
         self._limit = limit
         self._clear()
@@ -21,15 +25,15 @@ class PictureCache:
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {'source': self.source, '_limit': self._limit}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._clear()
 
-    def _clear(self):
-        self._kept = collections.OrderedDict()
+    def _clear(self) -> None:
+        self._kept: collections.OrderedDict[int, np.ndarray] = collections.OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -46,6 +50,10 @@ class PictureCache:
         pixels = self.source.pixels(index)
         self._keep(index, pixels)
         return pixels
+
+    def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
+        """The picture as float32 in [0, 1]."""
+        return image_io.to_float(self.pixels(index))
 
     def _keep(self, index: int, pixels: np.ndarray) -> None:
         with self._lock:

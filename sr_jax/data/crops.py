@@ -10,6 +10,7 @@ from sr_jax.data.augmentation import augment, random_crop
 from sr_jax.data.cache import PictureCache
 from sr_jax.data.rejection import none_left, too_many, usable_pixels
 from sr_jax.data.settings import DataSettings
+from sr_jax.data.sources import Source
 
 
 class RandomCrop:
@@ -23,7 +24,7 @@ class RandomCrop:
       InputError: more than `settings.max_rejected` pictures were passed over, or all of them.
     """
 
-    def __init__(self, source, settings: DataSettings):
+    def __init__(self, source: Source, settings: DataSettings):
         self._source = PictureCache(source, settings.cache_bytes)
         self._settings = settings
         self._reasons: dict[int, str] = {}  # known in this process

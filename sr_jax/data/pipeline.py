@@ -56,7 +56,13 @@ class TrainIterator:
     than `settings.max_rejected` of them have been met, `next` raises `InputError` with the list.
     """
 
-    def __init__(self, settings, batch_size, seed, report=_log):
+    def __init__(
+        self,
+        settings: DataSettings,
+        batch_size: int,
+        seed: int,
+        report: Callable[[str], None] = _log,
+    ):
         if batch_size < 1:
             raise InputError(f'the batch size is {batch_size}, but must be at least 1')
         if not 0 <= seed < 2**32:
@@ -190,7 +196,7 @@ def _spaced_tiles(shape: Sequence[int], size: int, share: int) -> list[tuple[int
     height, width = shape[:2]
     rows, columns = height // size, width // size
     tiles = rows * columns
-    chosen = range(tiles)
+    chosen = list(range(tiles))
     if tiles > share:
         chosen = [(2 * k + 1) * tiles // (2 * share) for k in range(share)]
     top, left = (height - rows * size) // 2, (width - columns * size) // 2

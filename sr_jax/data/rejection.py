@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Num
 
+from sr_jax.data.sources import Source
 from sr_jax.errors import InputError
 from sr_jax.image_io import PictureError
 
 
-def usable_pixels(source, index: int, crop_size: int) -> Num[np.ndarray, 'h w 3']:
+def usable_pixels(source: Source, index: int, crop_size: int) -> Num[np.ndarray, 'h w 3']:
     """The picture, if a crop can be cut from it; raises `PictureError` if not."""
     pixels = source.pixels(index)
     height, width = pixels.shape[:2]

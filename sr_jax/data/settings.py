@@ -33,7 +33,7 @@ class DataSettings:
     validation_fraction: float
     validation_crops: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least in (
             ('crop_size', 1),
             ('workers', 0),

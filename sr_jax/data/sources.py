@@ -2,7 +2,7 @@
 
 import difflib
 import pathlib
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -15,6 +15,7 @@ from sr_jax.errors import InputError
 _FORMS = ('photos', 'folder:<path>', 'tfds:<name>')
 
 
+@runtime_checkable
 class Source(Protocol):
     """A random-access sequence of pictures."""
 

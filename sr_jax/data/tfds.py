@@ -1,0 +1,125 @@
+"""Datasets of TensorFlow Datasets, read without TensorFlow."""
+
+import difflib
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from jaxtyping import Float, Num
+
+from sr_jax import image_io
+from sr_jax.errors import InputError
+
+# What a dataset may call its pictures; and the parts to validate on, the best first.
+_FEATURES = ('image', 'hr')
+_VALIDATION_SPLITS = ('validation', 'test')
+
+
+class TfdsPictures:
+    """The pictures of one part of a prepared dataset, as a random-access sequence.
+
+    They are decoded by the rule of `sr_jax.image_io`. A pickled copy opens the files anew.
+
+    Args:
+      name: as TFDS has it: 'imagenet2012', 'mnist', 'my_set/my_config:1.0.0'. The folder is the
+        one of TFDS: `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+      part: 'train', the split of that name; or 'validation', the split 'validation', or 'test'
+        where there is none.
+
+    Raises:
+      InputError: no such dataset, it is not prepared or not for random access, it has no such
+        split, or no pictures.
+    """
+
+    def __init__(self, name: str, part: str):
+        self._name = name
+        builder = _open_builder(name)
+        self._split = _choose_split(builder, name, part)
+        self._feature = _choose_feature(builder, name)
+        self._records = _open_records(builder, name, self._split, self._feature)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, '_records': None}
+
+    def __len__(self) -> int:
+        return len(self._opened())
+
+    def name(self, index: int) -> str:
+        """What messages call the picture."""
+        return f'{self._name}/{self._split}[{index}]'
+
+    def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
+        """The picture in its own precision; raises `PictureError` when it is broken."""
+        return image_io.decode(self._opened()[index][self._feature], self.name(index))
+
+    def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
+        """The picture as float32 in [0, 1]."""
+        return image_io.to_float(self.pixels(index))
+
+    def _opened(self) -> Any:
+        if self._records is None:
+            builder = _open_builder(self._name)
+            self._records = _open_records(builder, self._name, self._split, self._feature)
+        return self._records
+
+
+def _open_builder(name: str) -> tfds.core.DatasetBuilder:
+    try:
+        builder = tfds.builder(name, data_dir=os.environ.get('TFDS_DATA_DIR'))
+    except tfds.core.DatasetNotFoundError as error:
+        nearest = difflib.get_close_matches(name, tfds.list_builders(), n=1)
+        guess = f'; did you mean {nearest[0]!r}?' if nearest else ''
+        raise InputError(f'TensorFlow Datasets knows no dataset {name!r}{guess}') from error
+    except (ValueError, ImportError) as error:
+        raise InputError(f'the dataset tfds:{name} cannot be opened: {error}') from error
+    if not builder.info.splits:
+        raise InputError(
+            f'the dataset tfds:{name} is not prepared in {builder.data_path}; prepare it once '
+            f'where TensorFlow is installed, with: {_prepare_command(name)}'
+        )
+    return builder
+
+
+def _prepare_command(name: str) -> str:
+    return f'tfds build {name} --file_format=array_record'
+
+
+def _choose_split(builder: tfds.core.DatasetBuilder, name: str, part: str) -> str:
+    wanted = ('train',) if part == 'train' else _VALIDATION_SPLITS
+    for split in wanted:
+        if split in builder.info.splits:
+            return split
+    remedy = '' if part == 'train' else '; set data.validation_source'
+    raise InputError(
+        f'the dataset tfds:{name} has no split {" or ".join(map(repr, wanted))}, but '
+        f'{", ".join(map(repr, builder.info.splits))}{remedy}'
+    )
+
+
+def _choose_feature(builder: tfds.core.DatasetBuilder, name: str) -> str:
+    features = builder.info.features
+    for feature in _FEATURES:
+        if isinstance(features.get(feature), tfds.features.Image):
+            return feature
+    raise InputError(
+        f'the dataset tfds:{name} has no pictures called {" or ".join(map(repr, _FEATURES))}, but '
+        f'{", ".join(map(repr, features))}'
+    )
+
+
+def _open_records(
+    builder: tfds.core.DatasetBuilder, name: str, split: str, feature: str
+) -> tfds.core.data_sources.array_record.ArrayRecordDataSource:
+    """Opens a split for random access; its pictures come encoded, as they are on the disk."""
+    decoders = tfds.decode.PartialDecoding(
+        {feature: True}, decoders={feature: tfds.decode.SkipDecoding()}
+    )
+    try:
+        return builder.as_data_source(split, decoders=decoders)
+    except NotImplementedError as error:
+        raise InputError(
+            f'the dataset tfds:{name} in {builder.data_path} is not prepared for random access; '
+            f'prepare it again in another folder, with: {_prepare_command(name)} '
+            '--data_dir=<folder>, and set TFDS_DATA_DIR to that folder'
+        ) from error
