@@ -2,6 +2,7 @@
 
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,7 +73,7 @@ class TrainIterator:
         self._source = training_source(settings)
         self._rejections = Rejections(settings.max_rejected, report)
         self._crops_taken = 0
-        self._batches = None
+        self._batches: grain.DatasetIterator | None = None
 
     @property
     def rejected(self) -> dict[str, str]:
@@ -85,6 +86,7 @@ class TrainIterator:
     def __next__(self) -> dict[str, Float[np.ndarray, 'b h w 3']]:
         if self._batches is None:
             self._batches = self._start()
+            weakref.finalize(self, self._batches.close)  # at exit, before Python is torn down
         batch = next(self._batches)
         self._rejections.add(batch.pop('rejected'))
         self._crops_taken += self._batch_size

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class TfdsPictures:
         builder = _open_builder(name)
         self._split = _choose_split(builder, name, part)
         self._feature = _choose_feature(builder, name)
-        self._records = _open_records(builder, name, self._split, self._feature)
+        self._records: Sequence[dict[str, Any]] | None = _open_records(builder, name, self._split)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, '_records': None}
@@ -57,10 +58,10 @@ class TfdsPictures:
         """The picture as float32 in [0, 1]."""
         return image_io.to_float(self.pixels(index))
 
-    def _opened(self) -> Any:
+    def _opened(self) -> Sequence[dict[str, Any]]:
         if self._records is None:
             builder = _open_builder(self._name)
-            self._records = _open_records(builder, self._name, self._split, self._feature)
+            self._records = _open_records(builder, self._name, self._split)
         return self._records
 
 
@@ -68,10 +69,11 @@ def _open_builder(name: str) -> tfds.core.DatasetBuilder:
     try:
         builder = tfds.builder(name, data_dir=os.environ.get('TFDS_DATA_DIR'))
     except tfds.core.DatasetNotFoundError as error:
-        nearest = difflib.get_close_matches(name, tfds.list_builders(), n=1)
+        known = tfds.list_builders(with_community_datasets=False)
+        nearest = difflib.get_close_matches(name, known, n=1)
         guess = f'; did you mean {nearest[0]!r}?' if nearest else ''
         raise InputError(f'TensorFlow Datasets knows no dataset {name!r}{guess}') from error
-    except (ValueError, ImportError) as error:
+    except (ValueError, AssertionError, ImportError) as error:
         raise InputError(f'the dataset tfds:{name} cannot be opened: {error}') from error
     if not builder.info.splits:
         raise InputError(
@@ -98,7 +100,7 @@ def _choose_split(builder: tfds.core.DatasetBuilder, name: str, part: str) -> st
 
 
 def _choose_feature(builder: tfds.core.DatasetBuilder, name: str) -> str:
-    features = builder.info.features
+    features = dict(builder.info.features.items())
     for feature in _FEATURES:
         if isinstance(features.get(feature), tfds.features.Image):
             return feature
@@ -109,17 +111,21 @@ def _choose_feature(builder: tfds.core.DatasetBuilder, name: str) -> str:
 
 
 def _open_records(
-    builder: tfds.core.DatasetBuilder, name: str, split: str, feature: str
-) -> tfds.core.data_sources.array_record.ArrayRecordDataSource:
+    builder: tfds.core.DatasetBuilder, name: str, split: str
+) -> Sequence[dict[str, Any]]:
     """Opens a split for random access; its pictures come encoded, as they are on the disk."""
-    decoders = tfds.decode.PartialDecoding(
-        {feature: True}, decoders={feature: tfds.decode.SkipDecoding()}
-    )
+    encoded = [
+        feature
+        for feature, kind in builder.info.features.items()
+        if isinstance(kind, tfds.features.Image)
+    ]
+    decoders = {feature: tfds.decode.SkipDecoding() for feature in encoded}
     try:
-        return builder.as_data_source(split, decoders=decoders)
+        records: Sequence[dict[str, Any]] = builder.as_data_source(split, decoders=decoders)
     except NotImplementedError as error:
         raise InputError(
             f'the dataset tfds:{name} in {builder.data_path} is not prepared for random access; '
             f'prepare it again in another folder, with: {_prepare_command(name)} '
             '--data_dir=<folder>, and set TFDS_DATA_DIR to that folder'
         ) from error
+    return records
