@@ -4,7 +4,7 @@ import io
 import sys
 import threading
 import warnings
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num, UInt
@@ -35,11 +35,13 @@ class PictureError(InputError):
         return f'{self.name}: {self.reason}'
 
 
-def decode(file: BinaryIO | bytes, name: str) -> Num[np.ndarray, 'h w 3']:
-    """Decodes an encoded picture by the rule of `read`; `name` is what an error calls it."""
-    file = io.BytesIO(file) if isinstance(file, bytes) else file
+def decode(encoded: bytes, name: str) -> Num[np.ndarray, 'h w 3']:
+    """Decodes the bytes of a picture file by the rule of `sr_jax.image_io.read`.
+
+    Raises `PictureError`, which calls the picture `name`.
+    """
     try:
-        return _decode(file)
+        return _decode(encoded)
     except PictureError as error:
         raise PictureError(name, error.reason) from error
     except UnidentifiedImageError as error:
@@ -68,7 +70,7 @@ def to_uint8(image: Float[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def _open(file: BinaryIO) -> ImageFile.ImageFile:
+def _open(encoded: bytes) -> ImageFile.ImageFile:
     """Opens a picture; more pixels than `PIL.Image.MAX_IMAGE_PIXELS` are refused.
 
     Pillow itself only warns between once and twice that limit, so its check is put aside for the
@@ -78,7 +80,7 @@ def _open(file: BinaryIO) -> ImageFile.ImageFile:
         limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
         try:
-            picture = Image.open(file, formats=_FORMATS)
+            picture = Image.open(io.BytesIO(encoded), formats=_FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     width, height = picture.size
@@ -91,10 +93,10 @@ def _open(file: BinaryIO) -> ImageFile.ImageFile:
     return picture
 
 
-def _decode(file: BinaryIO) -> Num[np.ndarray, 'h w 3']:
-    with _open(file) as picture:
+def _decode(encoded: bytes) -> Num[np.ndarray, 'h w 3']:
+    with _open(encoded) as picture:
         if _is_sixteen_bit(picture):
-            colour, alpha = _sixteen_bit(picture, file)
+            colour, alpha = _sixteen_bit(picture, encoded)
         else:
             colour, alpha = _eight_bit(picture)
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
@@ -130,7 +132,7 @@ def _raw_mode(arguments: tuple[Any, ...] | str | None) -> str:
 
 
 def _sixteen_bit(
-    picture: ImageFile.ImageFile, file: BinaryIO
+    picture: ImageFile.ImageFile, encoded: bytes
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads 16-bit grey, grey with alpha, RGB and RGBA without loss.
 
@@ -145,7 +147,7 @@ def _sixteen_bit(
         return np.repeat(grey, 3, axis=2), None if key is None else _opaque_except(grey, key)
     raw_mode = _raw_mode(picture.tile[0].args) if len(picture.tile) else ''
     if raw_mode == 'LA;16B':  # four bytes a pixel, which 'RGBA' passes on as they are
-        pixels = _reread(file, 'RGBA').view('>u2').astype(np.uint16)
+        pixels = _reread(encoded, 'RGBA').view('>u2').astype(np.uint16)
         return np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]
     kind, _, order = raw_mode.partition(';16')
     if kind not in ('RGB', 'RGBA') or order not in ('B', 'L', 'N'):
@@ -157,17 +159,16 @@ def _sixteen_bit(
     native = {'little': 'L', 'big': 'B'}[sys.byteorder]
     opposite = {'B': 'L', 'L': 'B'}[order.replace('N', native)]
     high = np.asarray(picture).astype(np.uint16)
-    pixels = high * 256 + _reread(file, f'{kind};16{opposite}')
+    pixels = high * 256 + _reread(encoded, f'{kind};16{opposite}')
     if kind == 'RGBA':
         return pixels[..., :3], pixels[..., 3:]
     key = picture.info.get('transparency')
     return pixels, None if key is None else _opaque_except(pixels, key)
 
 
-def _reread(file: BinaryIO, raw_mode: str) -> UInt[np.ndarray, 'h w c']:
+def _reread(encoded: bytes, raw_mode: str) -> UInt[np.ndarray, 'h w c']:
     """Decodes the picture once more with another order of bytes."""
-    file.seek(0)
-    picture = _open(file)
+    picture = _open(encoded)
     for number, tile in enumerate(picture.tile):
         arguments = (raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode
         picture.tile[number] = tile._replace(args=arguments)

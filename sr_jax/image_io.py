@@ -41,10 +41,10 @@ def read(path: str | os.PathLike) -> Num[np.ndarray, 'h w 3']:
     Raises `PictureError` (an `InputError`) naming the file.
     """
     try:
-        with open(path, 'rb') as file:
-            return decode(file, os.fspath(path))
+        encoded = pathlib.Path(path).read_bytes()
     except OSError as error:
         raise PictureError(os.fspath(path), error.strerror or str(error)) from error
+    return decode(encoded, os.fspath(path))
 
 
 def save(path: str | os.PathLike, image: Float[np.ndarray, 'h w 3']) -> None:

@@ -1,0 +1,44 @@
+"""Settings and folders of pictures for the tests of the data."""
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_jax.data import DataSettings
+
+DEFAULTS = {
+    'source': 'photos',
+    'validation_source': '',
+    'crop_size': 8,
+    'flips': True,
+    'rotations': True,
+    'workers': 0,
+    'cache_bytes': 2**20,
+    'max_rejected': 2,
+    'validation_fraction': 0.25,
+    'validation_crops': 64,
+}
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., DataSettings]:
+    """Returns a function that makes settings from what differs from DEFAULTS."""
+    return lambda **changes: DataSettings(**{**DEFAULTS, **changes})
+
+
+@pytest.fixture
+def make_folder(tmp_path) -> Callable[..., pathlib.Path]:
+    """Returns a function that fills a folder with PNG pictures of one colour of grey each."""
+
+    def make(count: int, size: tuple[int, int] = (16, 12), name: str = 'pictures') -> pathlib.Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for number in range(count):
+            pixels = np.full((*size, 3), number, np.uint8)
+            Image.fromarray(pixels).save(folder / f'{number:03d}.png')
+        return folder
+
+    return make
