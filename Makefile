@@ -1,0 +1,53 @@
+# Every target makes the environment in .venv first, with the newest Python that runs, and brings
+# it up to date when the requirements have changed. `make` alone says what there is.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip -qq --disable-pip-version-check
+REQUIREMENTS := requirements.txt setup.cfg pyproject.toml
+BASE_PYTHON ?= $(shell tools/find_python.sh)
+
+.PHONY: help demo test test-slow lint clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo       train a small VQ-VAE on photographs and draw its reconstructions'
+	@echo 'make test       run the tests'
+	@echo 'make test-slow  run the slow tests too'
+	@echo 'make lint       check style and types'
+	@echo 'make clean      remove the environment and all caches, but not runs/'
+	@echo 'BASE_PYTHON=/path/to/python3 before any of them chooses the Python.'
+
+demo: $(VENV)/installed
+	$(PYTHON) -m sr_jax.main --config configs/vqvae.py:demo --workdir runs/demo
+
+test: $(VENV)/installed-test
+	$(PYTHON) -m pytest
+
+test-slow: $(VENV)/installed-test
+	$(PYTHON) -m pytest -m ''
+
+lint: $(VENV)/installed-test
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m mypy
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are touched last, so that an interrupted installation is taken up again.
+$(VENV)/made:
+	@python='$(BASE_PYTHON)'; test -n "$$python" || exit 1; \
+	echo "making $(VENV) with $$("$$python" --version): $$python"; \
+	"$$python" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/made $(REQUIREMENTS)
+	@echo 'installing what sr_jax needs into $(VENV) (a few minutes the first time)'
+	@$(PIP) install --requirement requirements.txt
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@echo 'installing what the tests need into $(VENV)'
+	@$(PIP) install --editable '.[test]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Hand-written operations, one folder each, imported as `sr_jax.kernels`."""
