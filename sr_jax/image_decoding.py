@@ -181,7 +181,9 @@ def _opaque_except(pixels: UInt[np.ndarray, 'h w c'], key: Any) -> UInt[np.ndarr
     return np.where(opaque, np.uint16(65535), np.uint16(0))
 
 
-def _upright(pixels: Num[np.ndarray, 'h w 3'], orientation: int) -> Num[np.ndarray, 'h w 3']:
+def _upright(
+    pixels: Num[np.ndarray, 'h w 3'], orientation: int
+) -> Num[np.ndarray, 'h_upright w_upright 3']:
     """Applies an EXIF orientation (1 to 8; anything else means upright)."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -87,8 +88,12 @@ class TrainIterator:
         if self._batches is None:
             self._batches = self._start()
             weakref.finalize(self, self._batches.close)  # at exit, before Python is torn down
-        batch = next(self._batches)
-        self._rejections.add(batch.pop('rejected'))
+        try:
+            batch = next(self._batches)
+            self._rejections.add(batch.pop('rejected'))
+        except Exception:
+            self.close()
+            raise
         self._crops_taken += self._batch_size
         return batch
 
@@ -106,15 +111,16 @@ class TrainIterator:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continues behind the position of `get_state`, of this or of an equal iterator.
 
-        When the source, the seed or the crop size have changed since, that is reported, since the
-        crops to come are then not those of an unbroken run.
+        When the source, the seed or the crop size have changed since, that is reported.
         """
         self.close()
         for key, now in self._made_from().items():
             before = state['made_from'].get(key)
             if before != now:
-                self._report(f'data {key} was {before} in the checkpoint and is {now} now: the '
-                             'order of the crops is another one')  # fmt: skip
+                self._report(
+                    f'data {key} was {before} in the checkpoint and is {now} now, so the crops to '
+                    'come may differ from those of an unbroken run'
+                )
         self._crops_taken = int(state['crops_taken'])
         self._rejections.reasons = dict(state['rejected'])
 
@@ -154,8 +160,15 @@ class TrainIterator:
             flags.FLAGS.mark_as_parsed()
         reading = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
         workers = grain.MultiprocessingOptions(self._settings.workers, per_worker_buffer_size=2)
-        batches = batches.to_iter_dataset(reading).mp_prefetch(workers).map(as_float)
+        batches = (
+            batches.to_iter_dataset(reading).mp_prefetch(workers, _leave_signals).map(as_float)
+        )
         return grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=2)
+
+
+def _leave_signals(worker: int, workers: int) -> None:
+    """Ctrl-C reaches the workers too, but the parent still wants batches until it has saved."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def validation_crops(

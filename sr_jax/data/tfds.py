@@ -106,7 +106,7 @@ def _choose_feature(builder: tfds.core.DatasetBuilder, name: str) -> str:
             return feature
     raise InputError(
         f'the dataset tfds:{name} has no pictures called {" or ".join(map(repr, _FEATURES))}, but '
-        f'{", ".join(map(repr, features))}'
+        f'{", ".join(map(repr, sorted(features)))}'
     )
 
 

@@ -46,7 +46,7 @@ class Protocol:
         """SSIM of two pictures in [0, 1] (see `sr_jax.metrics.ssim`)."""
         return ssim(self._prepare(image), self._prepare(reference), peak=255)
 
-    def _prepare(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h w c']:
+    def _prepare(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h_left w_left c']:
         height, width = image.shape[:2]
         if min(height, width) <= 2 * self.crop:
             raise InputError(
@@ -67,7 +67,8 @@ def parse(name: str) -> Protocol:
     """
     match = re.fullmatch(r'(rgb|y_matlab)_crop(0|[1-9][0-9]{0,3})', name)
     if match is None:
-        nearest = difflib.get_close_matches(name, _COMMON, n=1, cutoff=0.4)
+        alike = [known for known in _COMMON if known[0] == name[:1].lower()]
+        nearest = difflib.get_close_matches(name.lower(), alike, n=1, cutoff=0.3)
         guess = f'did you mean {nearest[0]!r}? ' if nearest else ''
         raise InputError(
             f"no such protocol: {name!r}; {guess}There are 'rgb_crop<pixels>' and "

@@ -5,7 +5,7 @@ from jaxtyping import Num
 
 
 def psnr(
-    image: Num[np.ndarray, '*shape'], reference: Num[np.ndarray, '*shape'], peak: float
+    image: Num[np.ndarray, '*shape'], reference: Num[np.ndarray, '...'], peak: int | float
 ) -> float:
     """Returns 10 log10(peak^2 / mse) in dB; infinite for equal pictures.
 

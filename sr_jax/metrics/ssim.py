@@ -10,7 +10,7 @@ _K1, _K2 = 0.01, 0.03
 
 
 def ssim(
-    image: Num[np.ndarray, 'h w c'], reference: Num[np.ndarray, 'h w c'], peak: float
+    image: Num[np.ndarray, 'h w c'], reference: Num[np.ndarray, '...'], peak: int | float
 ) -> float:
     """Returns the mean structural similarity; 1 for equal pictures.
 

@@ -1,5 +1,8 @@
 import itertools
 import json
+import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -87,6 +90,19 @@ def test_worker_processes_give_the_same_batches_and_reports(read, make_folder):
     assert threads_report == processes_report
     assert len(threads_report) == 1
     assert '003.png' in threads_report[0]
+
+
+def test_ctrl_c_does_not_take_the_workers_away(make_settings, read):
+    whole, _, _ = read(8)
+    iterator = train_iterator(make_settings(workers=1), 4, 0)
+    batches = [next(iterator)['hq']]
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGINT)
+    batches += [next(iterator)['hq'] for _ in range(7)]
+    assert worker.is_alive()
+    iterator.close()
+    assert not worker.is_alive()
+    np.testing.assert_array_equal(whole, batches)
 
 
 @pytest.mark.parametrize('workers', [(0, 0), (2, 0)])

@@ -1,0 +1,154 @@
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_jax import image_io
+from sr_jax.errors import InputError
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.float32) / 255
+
+
+def test_a_png_comes_back_as_it_was(tmp_path):
+    image_io.save(tmp_path / 'a.png', PICTURE)
+    read = image_io.load(tmp_path / 'a.png')
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, PICTURE)
+    assert image_io.read(str(tmp_path / 'a.png')).dtype == np.uint8
+
+
+@pytest.mark.parametrize('name', ['a.jpg', 'a.JPEG'])
+def test_a_jpeg_comes_back_alike(tmp_path, name):
+    smooth = np.linspace(0, 1, 32 * 32 * 3, dtype=np.float32).reshape(32, 32, 3)
+    image_io.save(tmp_path / name, smooth)
+    assert (tmp_path / name).read_bytes()[:2] == b'\xff\xd8'
+    assert np.abs(image_io.load(tmp_path / name) - smooth).max() < 0.03
+
+
+def test_nothing_but_the_picture_is_left_and_others_may_read_it(tmp_path):
+    image_io.save(tmp_path / 'a.png', PICTURE)
+    image_io.save(tmp_path / 'a.png', PICTURE[::-1])
+    assert os.listdir(tmp_path) == ['a.png']
+    np.testing.assert_array_equal(image_io.load(tmp_path / 'a.png'), PICTURE[::-1])
+    (tmp_path / 'plain').touch()
+    assert (tmp_path / 'a.png').stat().st_mode == (tmp_path / 'plain').stat().st_mode
+
+
+def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
+    image_io.save(tmp_path / 'a.png', PICTURE)
+
+    def full(self, file, **options):
+        file.write(b'half a picture')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Image.Image, 'save', full)
+    with pytest.raises(InputError, match=r'a\.png cannot be written: No space left on device'):
+        image_io.save(tmp_path / 'a.png', 1 - PICTURE)
+    assert os.listdir(tmp_path) == ['a.png']
+    np.testing.assert_array_equal(image_io.load(tmp_path / 'a.png'), PICTURE)
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r'a\.png cannot be written: No such file'):
+        image_io.save(tmp_path / 'nowhere' / 'a.png', PICTURE)
+
+
+@pytest.mark.parametrize('name', ['a.gif', 'a'])
+def test_another_suffix_is_an_error(tmp_path, name):
+    with pytest.raises(InputError, match=r'\.png or \.jpg'):
+        image_io.save(tmp_path / name, PICTURE)
+
+
+@pytest.mark.parametrize('name', ['missing.png', ''])
+def test_a_file_that_cannot_be_opened_is_named(tmp_path, name):
+    with pytest.raises(InputError, match=str(tmp_path / name)):
+        image_io.load(tmp_path / name)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / 'a.jpg').write_bytes(b'\xff\xd8\xff\xe0 and no more')
+    with pytest.raises(InputError, match=str(tmp_path / 'a.jpg')):
+        image_io.load(tmp_path / 'a.jpg')
+
+
+def test_a_grid_has_a_row_for_each_picture():
+    inputs = np.full((3, 2, 4, 3), 0.25, np.float32)
+    outputs = np.full((3, 2, 4, 3), 0.75, np.float32)
+    sheet = image_io.grid([inputs, outputs], separator=1)
+    assert sheet.shape == (3 * 2 + 2, 2 * 4 + 1, 3)
+    assert sheet.dtype == np.float32
+    row = np.array([0.25] * 4 + [1] + [0.75] * 4)
+    expected = np.stack([row, row, np.ones(9)] * 3)[:-1]
+    np.testing.assert_array_equal(sheet, np.repeat(expected[..., None], 3, axis=2))
+
+
+def test_a_grid_keeps_the_pictures_as_they_are():
+    pictures = np.random.default_rng(0).random((2, 5, 4, 3), np.float32)
+    sheet = image_io.grid([pictures, 1 - pictures])
+    np.testing.assert_array_equal(sheet[7:12, :4], pictures[1])
+    np.testing.assert_array_equal(sheet[7:12, 6:], 1 - pictures[1])
+    np.testing.assert_array_equal(image_io.grid([pictures[:1]], separator=0), pictures[0])
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_pictures_are_found_below_in_order(tmp_path):
+    touch(tmp_path, 'b.JPG', 'a.png', 'deep/er/c.WebP', 'deep/d.tiff', 'e.bmp', 'f.Tif', 'g.jpeg')
+    touch(tmp_path, 'notes.txt', 'png', '.hidden.png', '.hidden/z.png', 'deep/h.png.part')
+    found = image_io.list_pictures(str(tmp_path))
+    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    expected = ['a.png', 'b.JPG', 'deep/d.tiff', 'deep/er/c.WebP', 'e.bmp', 'f.Tif', 'g.jpeg']
+    assert names == expected
+
+
+def test_linked_folders_are_followed_once(tmp_path):
+    touch(tmp_path, 'here/a.png', 'elsewhere/b.png')
+    (tmp_path / 'here' / 'linked').symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / 'here' / 'loop').symlink_to(tmp_path / 'here')
+    found = image_io.list_pictures(tmp_path / 'here')
+    assert found == [tmp_path / 'here' / 'a.png', tmp_path / 'here' / 'linked' / 'b.png']
+
+
+def test_a_folder_that_is_none_is_an_error(tmp_path):
+    touch(tmp_path, 'a.png')
+    with pytest.raises(InputError, match=r'a\.png: is a file, not a folder'):
+        image_io.list_pictures(tmp_path / 'a.png')
+    with pytest.raises(InputError, match=r'nowhere: no such folder'):
+        image_io.list_pictures(tmp_path / 'nowhere')
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    touch(tmp_path, 'a.png', 'locked/b.png')
+    scandir = os.scandir
+
+    def refuse(path):
+        if pathlib.Path(path).name == 'locked':
+            raise PermissionError(13, 'Permission denied', str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', refuse)
+    with pytest.raises(InputError, match=r'locked: the folder cannot be read: Permission denied'):
+        image_io.list_pictures(tmp_path)
+
+
+def test_a_full_disk_is_an_error(tmp_path):
+    mount = subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', str(tmp_path)], capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip('mounting a tiny disk takes privileges')
+    try:
+        noise = np.random.default_rng(0).random((128, 128, 3), np.float32)
+        with pytest.raises(InputError, match=r'a\.png cannot be written: No space left'):
+            image_io.save(tmp_path / 'a.png', noise)
+        assert os.listdir(tmp_path) == []
+    finally:
+        subprocess.run(['umount', str(tmp_path)], check=True)
