@@ -53,18 +53,24 @@ class CheckpointSettings:
                 raise InputError(f'config.checkpoint.{key} must be at least {least}')
 
 
+class DamagedCheckpoint(InputError):
+    """A checkpoint that cannot be read, or whose arrays are not those that were saved."""
+
+
 class Restored(NamedTuple):
     """What a checkpoint held.
 
     Attributes:
       step: updates done.
       tree: the arrays, in the structure that was asked for.
+      config: the resolved config that was saved with it.
       data: position of the data iterator.
       folder: the checkpoint's own folder.
     """
 
     step: int
     tree: PyTree
+    config: ml_collections.ConfigDict
     data: dict[str, Any]
     folder: Path
 
@@ -118,12 +124,13 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Returns the steps that have a complete checkpoint, ascending."""
-        return sorted(self._manager.all_steps(read=True))
+        self._manager.reload()
+        return sorted(self._manager.all_steps())
 
     def best_step(self, metric: str) -> int | None:
         """Returns the step with the best value of a metric among those kept with metrics."""
         values = {step: self._manager.metrics(step) for step in self.steps()}
-        measured = {step: value[metric] for step, value in values.items() if value}
+        measured = {step: _metric(value, metric) for step, value in values.items() if value}
         choose = max if HIGHER_IS_BETTER[metric] else min
         return choose(measured, key=lambda step: measured[step]) if measured else None
 
@@ -133,45 +140,52 @@ class Checkpoints:
 
     def config(self, step: int) -> ml_collections.ConfigDict:
         """Returns the resolved config that was saved with a step."""
-        return config_lib.from_json(self._run(step)['config'])
+        return config_lib.from_json(self._read(step, 'run', ocp.args.JsonRestore())['config'])
 
-    def _run(self, step: int) -> dict[str, Any]:
-        args = ocp.args.Composite(run=ocp.args.JsonRestore())
-        return self._manager.restore(step, args=args)['run']
-
-    def restore(self, step: int, abstract: PyTree) -> Restored:
+    def restore(
+        self, step: int, abstract: Callable[[ml_collections.ConfigDict], PyTree]
+    ) -> Restored:
         """Returns the checkpoint of a step.
 
         Args:
-          abstract: `jax.ShapeDtypeStruct`s with shardings, as the tree that was saved.
+          abstract: the config that was saved -> `jax.ShapeDtypeStruct`s with shardings, in the
+            structure of the tree that was saved.
 
         Raises:
-          InputError: it is damaged; names it and what is wrong.
+          DamagedCheckpoint: names it and what is wrong.
         """
         folder = self.folder / str(step)
-        try:
-            run = self._run(step)
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-            tree = self._manager.restore(step, args=args)['state']
-        except Exception as error:  # Orbax and TensorStore raise a dozen kinds for damaged files
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise InputError(f'checkpoint {folder} is damaged: {reason[:300]}') from error
+        run = self._read(step, 'run', ocp.args.JsonRestore())
+        config = config_lib.from_json(run['config'])
+        tree = self._read(step, 'state', ocp.args.StandardRestore(abstract(config)))
         actual = [int(x) for x in jax.device_get(_fingerprints(tree))]
         names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(tree)]
         wrong = [n for n, a, b in zip(names, actual, run['fingerprint'], strict=True) if a != b]
         if wrong:
-            raise InputError(
+            raise DamagedCheckpoint(
                 f'checkpoint {folder} is damaged: {len(wrong)} arrays differ from what was saved, '
                 f'first {wrong[0]}'
             )
-        return Restored(step, tree, run['data'], folder)
+        return Restored(step, tree, config, run['data'], folder)
+
+    def _read(self, step: int, item: str, args: Any) -> Any:
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
+        except Exception as error:  # Orbax and TensorStore raise a dozen kinds for damaged files
+            reason = (str(error).strip() or repr(error)).splitlines()[0][:300]
+            folder = self.folder / str(step)
+            raise DamagedCheckpoint(f'checkpoint {folder} is damaged: {reason}') from error
 
     def restore_newest(
-        self, abstract: PyTree, report: Callable[[str], None], set_aside: bool
+        self,
+        abstract: Callable[[ml_collections.ConfigDict], PyTree],
+        report: Callable[[str], None],
+        set_aside: bool,
     ) -> Restored | None:
         """Returns the newest checkpoint that is whole, or None when there is none at all.
 
         Args:
+          abstract: as in `restore`.
           report: called with a line about each unfinished or damaged checkpoint.
           set_aside: rename damaged ones to 'damaged-<step>', so that the run can save that step
             again.
@@ -182,19 +196,16 @@ class Checkpoints:
         for path in self.unfinished():
             report(f'checkpoint {path} was never finished and is not used')
         steps = self.steps()
-        damaged = []
         for step in reversed(steps):
             try:
                 return self.restore(step, abstract)
-            except InputError as error:
-                damaged.append(step)
+            except DamagedCheckpoint as error:
                 report(f'{error}; trying the one before it')
                 if set_aside:
                     (self.folder / str(step)).rename(self.folder / f'damaged-{step}')
-                    self._manager.reload()
-        if damaged:
+        if steps:
             raise InputError(
-                f'no checkpoint in {self.folder} can be read: {len(damaged)} are damaged. '
+                f'no checkpoint in {self.folder} can be read: all {len(steps)} are damaged. '
                 'Start again in another --workdir'
             )
         return None
@@ -203,12 +214,17 @@ class Checkpoints:
 def _preservation(settings: CheckpointSettings) -> AnyPreservationPolicy:
     metric = settings.best_metric
     best = BestN(
-        get_metric_fn=lambda metrics: metrics[metric],
+        get_metric_fn=lambda metrics: _metric(metrics, metric),
         reverse=not HIGHER_IS_BETTER[metric],
         n=settings.keep_best,
         keep_checkpoints_without_metrics=False,
     )
     return AnyPreservationPolicy([LatestN(settings.keep_last), best])
+
+
+def _metric(metrics: dict[str, float], name: str) -> float:
+    """Returns 'psnr' of {'psnr_rgb_crop4': ...}: the metric whatever its protocol."""
+    return next(v for k, v in metrics.items() if k == name or k.startswith(f'{name}_'))
 
 
 @jax.jit

@@ -18,6 +18,8 @@ import ml_collections
 
 from sr_jax.errors import InputError
 
+Section = Mapping | ml_collections.ConfigDict  # a ConfigDict is no Mapping
+
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Returns ', did you mean X?' for the valid name nearest to `name`, or a list of them all."""
@@ -28,7 +30,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return 'valid: ' + ', '.join(valid)
 
 
-def check_keys(section: Mapping, required: Iterable[str], optional: Iterable[str], where: str):
+def check_keys(section: Section, required: Iterable[str], optional: Iterable[str], where: str):
     """Checks the keys of a section of a config.
 
     Raises:
@@ -44,7 +46,7 @@ def check_keys(section: Mapping, required: Iterable[str], optional: Iterable[str
         raise InputError('\n'.join(problems))
 
 
-def bind(target: type, section: Mapping, where: str) -> Any:
+def bind(target: type, section: Section, where: str) -> Any:
     """Returns `target(**section)` for a dataclass or linen module, after checking every key.
 
     Args:
@@ -76,7 +78,7 @@ def bind(target: type, section: Mapping, where: str) -> Any:
 
 def _checked(value, hint, where: str):
     """Returns `value` as the type `hint`, or raises InputError naming the key."""
-    if isinstance(value, (ml_collections.ConfigDict, Mapping)):
+    if isinstance(value, Section):
         value = dict(value)
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType) and value is None:
@@ -123,14 +125,13 @@ def _tuples(value):
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
-def differences(old: Mapping, new: Mapping, where: str = 'config') -> list[str]:
+def differences(old: Section, new: Section, where: str = 'config') -> list[str]:
     """Returns 'config.a.b: old -> new' for every key whose value differs."""
     lines = []
     for key in sorted(set(old) | set(new)):
         a, b = old.get(key, '(absent)'), new.get(key, '(absent)')
         name = f'{where}.{key}'
-        mappings = (Mapping, ml_collections.ConfigDict)
-        if isinstance(a, mappings) and isinstance(b, mappings):
+        if isinstance(a, Section) and isinstance(b, Section):
             lines += differences(a, b, name)
         elif a != b:
             lines.append(f'{name}: {a} -> {b}')

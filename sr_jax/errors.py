@@ -1,4 +1,8 @@
-"""The one exception that a person sees as a message instead of a traceback."""
+"""The exceptions that a person sees as a message instead of a traceback."""
+
+import errno
+import sys
+from collections.abc import Callable
 
 
 class InputError(Exception):
@@ -7,3 +11,32 @@ class InputError(Exception):
     The message names the thing and the remedy in one or a few lines. The commands print it as
     `error: ...` and exit with status 1; a library user catches it as any exception.
     """
+
+
+class TrainingError(Exception):
+    """Training cannot go on: a loss or a gradient is not finite. Shown as `InputError` is."""
+
+
+REMEDIES = {
+    errno.ENOSPC: 'the disk is full; free some space or take another folder (--workdir, --output)',
+    errno.EDQUOT: 'the disk quota is used up; take another folder (--workdir, --output)',
+    errno.EROFS: 'it cannot be written; take another folder (--workdir, --output)',
+    errno.EACCES: 'it is not allowed; take another folder (--workdir, --output)',
+    errno.ENOTDIR: 'a part of this path is a file; take another folder (--workdir, --output)',
+}
+
+
+def exit_status(command: Callable[[], int]) -> int:
+    """Runs a command; an expected error becomes one message on the standard error and status 1.
+
+    Anything else is a defect of ours and keeps its traceback.
+    """
+    try:
+        return command()
+    except (InputError, TrainingError) as error:
+        message = str(error)
+    except OSError as error:
+        remedy = REMEDIES.get(error.errno or 0, error.strerror or str(error))
+        message = f'{error.filename}: {remedy}' if error.filename else remedy
+    print(f'error: {message}', file=sys.stderr)
+    return 1

@@ -98,36 +98,41 @@ def record_gradient_norm() -> optax.GradientTransformation:
     """Leaves the gradient as it is and keeps its global norm in the state, for the log."""
     return optax.GradientTransformation(
         init=lambda params: GradientNorm(jnp.zeros(())),
-        update=lambda grads, state, params=None: (grads, GradientNorm(optax.global_norm(grads))),
+        update=lambda grads, state, params=None: (grads, GradientNorm(optax.tree.norm(grads))),
     )
 
 
 def make(settings: OptimizerSettings, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """Returns the optimiser of the settings, following the schedule of `make_schedule`."""
+    """Returns the optimiser of the settings, following the schedule of `make_schedule`.
+
+    The structure of its state depends on `settings.name` alone, so that a run can go on with
+    another clipping, weight decay or schedule.
+    """
     scaling = {'b1': settings.b1, 'b2': settings.b2}
     if settings.name != 'lion':
         scaling['eps'] = settings.eps
-    parts = [record_gradient_norm()]
-    if settings.clip_norm:
-        parts.append(optax.clip_by_global_norm(settings.clip_norm))
-    parts.append(SCALINGS[settings.name](**scaling))
-    if settings.weight_decay:
-        parts.append(
-            optax.add_decayed_weights(
-                settings.weight_decay,
-                mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
-            )
-        )
-    if settings.name == 'lamb':
-        parts.append(optax.scale_by_trust_ratio())
-    parts.append(optax.scale_by_learning_rate(schedule))
-    return optax.chain(*parts)
+    return optax.chain(
+        record_gradient_norm(),
+        optax.clip_by_global_norm(settings.clip_norm) if settings.clip_norm else optax.identity(),
+        SCALINGS[settings.name](**scaling),
+        optax.add_decayed_weights(
+            settings.weight_decay,
+            mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
+        ),
+        optax.scale_by_trust_ratio() if settings.name == 'lamb' else optax.identity(),
+        optax.scale_by_learning_rate(schedule),
+    )
 
 
 def ema(
     average: PyTree | None, params: PyTree, decay: float, taken: Bool[Array, '']
 ) -> PyTree | None:
-    """Returns the moving average of the parameters after one more update, if it was taken."""
+    """Returns the moving average of the parameters after one more update, if it was taken.
+
+    None where there is no average.
+    """
+    if average is None:
+        return None
     return jax.tree.map(
         lambda a, p: jnp.where(taken, decay * a + (1 - decay) * p, a), average, params
     )

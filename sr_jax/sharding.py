@@ -1,5 +1,8 @@
 """The mesh of devices, and how state and batches lie on it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -41,3 +44,29 @@ def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
     """Puts this process's part of a batch of numpy arrays onto the devices, split by pictures."""
     sharding = over_batch(mesh)
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
+
+
+def jit_step(train_step: Callable, mesh: Mesh) -> Any:
+    """Returns the jitted (tree, batch) -> (tree, metrics) of a task's training step.
+
+    The tree is {'state': TrainState, 'rng': key data}. It is donated and lies whole on every
+    device; the batch is split by pictures. Sums and means over the batch are global, since the
+    step is written for the whole batch and XLA splits it.
+    """
+
+    def step(tree: PyTree, batch: PyTree) -> tuple[PyTree, dict[str, jax.Array]]:
+        rng = jax.random.wrap_key_data(tree['rng'])
+        state, metrics = train_step(tree['state'], batch, rng)
+        return {**tree, 'state': state}, metrics
+
+    return jax.jit(
+        step,
+        in_shardings=(replicated(mesh), over_batch(mesh)),
+        out_shardings=replicated(mesh),
+        donate_argnums=0,
+    )
+
+
+def jit_predict(predict: Callable, mesh: Mesh) -> Any:
+    """Returns the jitted (variables, batch) -> outputs, the batch split by pictures."""
+    return jax.jit(predict, in_shardings=(replicated(mesh), over_batch(mesh)))

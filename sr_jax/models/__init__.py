@@ -1,13 +1,11 @@
 """Networks, one a file; each file exports its linen module as `Model`."""
 
-from collections.abc import Mapping
-
 from flax import linen as nn
 
-from sr_jax.config import bind, find_module
+from sr_jax.config import Section, bind, find_module
 
 
-def make(section: Mapping, **fields) -> nn.Module:
+def make(section: Section, **fields) -> nn.Module:
     """Returns `sr_jax.models.<name>.Model` with the fields of a config's section 'model'.
 
     Args:
@@ -17,6 +15,6 @@ def make(section: Mapping, **fields) -> nn.Module:
     Raises:
       InputError: no such network, or a key that is not a field of it.
     """
-    values = dict(section)
+    values = dict(section.items())
     module = find_module('sr_jax.models', values.pop('name', ''), 'config.model.name')
     return bind(module.Model, {**values, **fields}, 'config.model')

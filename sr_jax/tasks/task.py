@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import flax.struct
 from flax.training.dynamic_scale import DynamicScale
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float
 
 from sr_jax.config import nearest
 from sr_jax.errors import InputError
@@ -70,7 +70,7 @@ class TrainState(flax.struct.PyTreeNode):
     """Everything that a training step changes.
 
     Attributes:
-      step: updates done so far.
+      step: updates done so far, int32 scalar.
       params: the trained parameters.
       variables: the mutable collections, such as {'codebook': ...}.
       opt_state: the optimiser's.
@@ -78,11 +78,11 @@ class TrainState(flax.struct.PyTreeNode):
       loss_scale: for float16, or None.
     """
 
-    step: Int[Array, '']
-    params: PyTree
-    variables: dict[str, Any]
-    opt_state: PyTree
-    ema_params: PyTree | None = None
+    step: Any  # the leaves are arrays, but JAX also puts shapes and shardings in their places
+    params: Any
+    variables: Any
+    opt_state: Any
+    ema_params: Any = None
     loss_scale: DynamicScale | None = None
 
     def inference_variables(self) -> dict[str, Any]:

@@ -32,8 +32,9 @@ class LossSettings:
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
-    predict's outputs are 'image' and 'codes': {'top': int32 [N, H/8, W/8], 'bottom':
-    [N, H/4, W/4]}; height and width must be divisible by 8.
+    predict's outputs are 'image'; 'codes': {'top': int32 [N, H/8, W/8], 'bottom': [N, H/4, W/4]};
+    and 'code_counts': how often a picture uses each code, {'top': int32 [N, codebook_size], ...}.
+    Height and width must be divisible by 8.
 
     Raises:
       InputError: a key that is missing, unknown or of the wrong type.
@@ -103,24 +104,37 @@ def make(config: ml_collections.ConfigDict) -> Task:
             loss_scale=loss_scale,
             step=state.step + 1,
         )
-        return new, _metrics(gradients, opt_state, schedule(state.step))
+        return new, _metrics(gradients, new, schedule(state.step))
 
     def predict(variables, batch):
         output = model.apply(variables, batch['hq'])
-        return {'image': jnp.clip(output.image, 0.0, 1.0), 'codes': output.codes}
+        sizes = {
+            'top': model.codebook_size,
+            'bottom': model.bottom_codebook_size or model.codebook_size,
+        }
+        counts = {
+            level: jax.vmap(lambda x, size=size: jnp.bincount(x.ravel(), length=size))(
+                output.codes[level]
+            )
+            for level, size in sizes.items()
+        }
+        image = jnp.clip(output.image, 0.0, 1.0)
+        return {'image': image, 'codes': output.codes, 'code_counts': counts}
 
     return Task(init, train_step, predict)
 
 
-def _metrics(gradients, opt_state, learning_rate):
+def _metrics(gradients, state, learning_rate):
     """Returns the scalars of a step, with how each codebook was used in its batch."""
     metrics = {
         'loss': gradients.loss,
         **gradients.terms,
-        'gradient_norm': optax.tree.get(opt_state, 'gradient_norm'),
+        'gradient_norm': optax.tree.get(state.opt_state, 'gradient_norm'),
         'learning_rate': jnp.asarray(learning_rate),
         'finite_gradients': gradients.finite,
     }
+    if state.loss_scale is not None:
+        metrics['loss_scale'] = state.loss_scale.scale
     for name, variables in gradients.statistics.items():
         level = name.removeprefix('quantizer_')
         counts = variables['statistics'].counts

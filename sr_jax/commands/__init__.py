@@ -1,0 +1,1 @@
+"""The verbs of `python -m sr_jax`, one a file."""

@@ -1,0 +1,104 @@
+"""Shows pictures beside what a trained autoencoder makes of them."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from sr_jax import image_io, sharding, trained
+from sr_jax.errors import InputError
+
+HELP = 'pictures in, side-by-side pictures (input | reconstruction) out'
+MULTIPLE = 64  # pictures are padded to it, so that those of similar size share a compilation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `python -m sr_jax reconstruct`."""
+    parser.add_argument(
+        'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
+    )
+    parser.add_argument(
+        'pictures', nargs='+', metavar='PICTURE', type=Path, help='pictures, or folders of them'
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        default=Path('reconstructions'),
+        metavar='FOLDER',
+        help='where the side-by-side pictures go (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--best', action='store_true', help='take the best checkpoint instead of the newest'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes `<output>/<name>.png` for each picture: the picture | its reconstruction.
+
+    Returns:
+      0, or 1 when a picture could not be read; the others are done all the same.
+
+    Raises:
+      InputError: no checkpoint, or no such picture or folder.
+    """
+    paths = list(_expand(arguments.pictures))
+    mesh = sharding.make_mesh(jax.devices()[:1])
+    model = trained.load(arguments.checkpoint, best=arguments.best, mesh=mesh)
+    print(f'{arguments.checkpoint}: network after {model.step} steps')
+    predict = sharding.jit_predict(model.task.predict, mesh)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for path, target in zip(paths, _targets(paths, arguments.output), strict=True):
+        try:
+            picture = image_io.load(path)
+        except InputError as error:
+            print(f'error: {error}', file=sys.stderr)
+            failed += 1
+            continue
+        output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), picture)
+        error = float(np.mean(np.square(output - picture)))
+        image_io.save(target, image_io.grid([picture[None], output[None]]))
+        print(f'{path} -> {target}  mse {error:.5f}')
+    if failed:
+        print(f'error: {failed} of {len(paths)} pictures could not be read', file=sys.stderr)
+    return 1 if failed else 0
+
+
+def reconstruct(
+    predict: Callable, picture: Float[np.ndarray, 'h w 3']
+) -> Float[np.ndarray, 'h w 3']:
+    """Returns what the network makes of a picture of any size, in [0, 1].
+
+    The picture is mirrored beyond its lower and right edge to a multiple of 64 pixels, and what
+    the network returns is cut back.
+
+    Args:
+      predict: float32 [1, H, W, 3] -> {'image': [1, H, W, 3]}.
+    """
+    height, width = picture.shape[:2]
+    padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
+    padded = np.pad(picture, padding, mode='symmetric')
+    return np.asarray(predict(padded[None])['image'])[0, :height, :width]
+
+
+def _expand(paths: Iterable[Path]) -> Iterable[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from image_io.list_pictures(path)
+        elif path.exists():
+            yield path
+        else:
+            raise InputError(f'no such picture or folder: {path}')
+
+
+def _targets(paths: Iterable[Path], folder: Path) -> Iterable[Path]:
+    """Yields a file for each picture: its name, numbered where two pictures share one."""
+    seen: dict[str, int] = {}
+    for path in paths:
+        seen[path.stem] = seen.get(path.stem, 0) + 1
+        number = seen[path.stem]
+        yield folder / (f'{path.stem}.png' if number == 1 else f'{path.stem}_{number}.png')

@@ -1,0 +1,167 @@
+"""What a person sees of a training run: lines, TensorBoard, sample pictures, a summary."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from sr_jax import image_io
+
+FORMATS = ('text', 'json')
+
+
+class Progress:
+    """Reports a training run to the terminal, to TensorBoard and to `metrics.jsonl`.
+
+    On a terminal a live line shows step, losses, steps a second, time left and how long the step
+    waited for data; elsewhere each report is a line. With the format 'json' everything on the
+    standard output is one JSON object a line, with the key 'event'.
+
+    Args:
+      workdir: the run's folder, which exists.
+      steps: updates of the whole run.
+      log_format: 'text' or 'json'.
+      stream: where to write; the standard output if None.
+    """
+
+    def __init__(
+        self, workdir: Path, steps: int, log_format: str = 'text', stream: TextIO | None = None
+    ):
+        self._stream = stream or sys.stdout
+        self._workdir, self._steps = workdir, steps
+        self._json = log_format == 'json'
+        self._tensorboard: SummaryWriter | None = None
+        self._lines = (workdir / 'metrics.jsonl').open('a', encoding='utf-8')
+        self._bar: tqdm | None = None
+        self.restart_clock(0)
+
+    def begin(self, start: int) -> None:
+        """Starts the live line and the clock of a run that goes on after `start` updates."""
+        self._tensorboard = SummaryWriter(str(self._workdir / 'tensorboard'), purge_step=start)
+        if not self._json and self._stream.isatty():
+            self._bar = tqdm(
+                total=self._steps,
+                initial=start,
+                file=self._stream,
+                unit='step',
+                dynamic_ncols=True,
+            )
+        self.restart_clock(start)
+
+    def message(self, text: str) -> None:
+        """Shows a line of text."""
+        if self._json:
+            self._emit({'event': 'message', 'text': text})
+        else:
+            self._write(text)
+
+    def waited(self, seconds: float) -> None:
+        """Adds to the time that the steps since the last report waited for data."""
+        self._waited += seconds
+
+    def steps_done(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Reports the metrics of a step, and the speed since the report before."""
+        elapsed = max(time.perf_counter() - self._since, 1e-9)
+        rate = (step - self._since_step) / elapsed
+        wait = self._waited / elapsed
+        values = {**metrics, 'steps_per_second': rate, 'data_wait': wait}
+        self._record('train', step, values)
+        if self._bar is not None:
+            self._bar.update(step - self._bar.n)
+            self._bar.set_postfix_str(f'{_losses(metrics)} data {wait:.1%}')
+        elif not self._json:
+            left = (self._steps - step) / rate if rate else math.inf
+            self._write(
+                f'step {step}/{self._steps}  {_losses(metrics)}  {rate:.2f} steps/s  '
+                f'data wait {wait:.1%}  {_duration(left)} left'
+            )
+        self.restart_clock(step)
+
+    def restart_clock(self, step: int) -> None:
+        """Leaves the time until now out of the speed: a compilation, an evaluation."""
+        self._since, self._since_step, self._waited = time.perf_counter(), step, 0.0
+
+    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Reports the metrics of the validation pictures."""
+        self._record('validation', step, metrics)
+        if not self._json:
+            self._write(f'step {step}/{self._steps}  validation: {describe(metrics)}')
+
+    def pictures(self, step: int, grid: np.ndarray) -> Path:
+        """Saves a grid of sample pictures, float [H, W, 3] in [0, 1], and returns its path."""
+        path = self._workdir / 'samples' / f'{step:08d}.png'
+        path.parent.mkdir(exist_ok=True)
+        image_io.save(path, grid)
+        assert self._tensorboard is not None
+        self._tensorboard.add_image('samples', grid, step, dataformats='HWC')
+        return path
+
+    def summary(self, values: Mapping[str, object]) -> None:
+        """Shows the end of a run: names and what they are."""
+        if self._json:
+            self._emit({'event': 'summary', **values})
+        else:
+            width = max(map(len, values))
+            self._write('\n'.join(f'{name:<{width}}  {value}' for name, value in values.items()))
+
+    def close(self) -> None:
+        """Writes out and closes everything."""
+        if self._bar is not None:
+            self._bar.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+        self._lines.close()
+
+    def _record(self, event: str, step: int, values: Mapping[str, float]) -> None:
+        record = {'event': event, 'step': step, **values}
+        self._lines.write(_dumps(record) + '\n')
+        self._lines.flush()
+        assert self._tensorboard is not None
+        for name, value in values.items():
+            self._tensorboard.add_scalar(f'{event}/{name}', value, step)
+        if self._json:
+            self._emit(record)
+
+    def _emit(self, record: Mapping[str, object]) -> None:
+        print(_dumps(record), file=self._stream, flush=True)
+
+    def _write(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+
+def _dumps(record: Mapping[str, object]) -> str:
+    """Returns a record as JSON; numbers that JSON does not have become null."""
+    finite = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()
+    }
+    return json.dumps(finite, default=str)
+
+
+def _losses(metrics: Mapping[str, float]) -> str:
+    """Returns the loss and its terms in words; the rest is for TensorBoard and the file."""
+    hidden = ('gradient_norm', 'learning_rate', 'usage_', 'loss_scale')
+    shown = {k: v for k, v in metrics.items() if not k.startswith(hidden)}
+    return describe({'loss': shown.pop('loss'), **shown})
+
+
+def describe(metrics: Mapping[str, float]) -> str:
+    """Returns metrics as 'name value  name value'."""
+    return '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return '?'
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02d}:{seconds:02d}' if hours else f'{minutes}:{seconds:02d}'

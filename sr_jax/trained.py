@@ -1,0 +1,95 @@
+"""A trained network from its checkpoint alone: the config beside it rebuilds the task."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+from jax.sharding import Mesh
+from jaxtyping import Array, PyTree
+
+from sr_jax import checkpoint, sharding, tasks
+from sr_jax.errors import InputError
+from sr_jax.tasks.task import Batch, Task
+
+
+class Trained(NamedTuple):
+    """What `load` returns.
+
+    Attributes:
+      config: the resolved config of the run.
+      task: its functions.
+      variables: what `task.predict` takes.
+      step: updates done.
+    """
+
+    config: ml_collections.ConfigDict
+    task: Task
+    variables: dict[str, Any]
+    step: int
+
+
+def abstract_state(config: ml_collections.ConfigDict, task: Task, mesh: Mesh) -> PyTree:
+    """Returns the shapes and shardings of what a checkpoint of the config holds."""
+    size = config.data.crop_size
+    batch = {'hq': jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)}
+    shapes = jax.eval_shape(lambda key, b: initial(task, key, b), jax.random.key(0), batch)
+    everywhere = sharding.replicated(mesh)
+    return jax.tree.map(
+        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=everywhere), shapes
+    )
+
+
+def initial(task: Task, key: Array, batch: Batch) -> PyTree:
+    """Returns what a checkpoint holds, at the start of a run: the train state and its key."""
+    init_key, run_key = jax.random.split(key)
+    return {'state': task.init(init_key, batch), 'rng': jax.random.key_data(run_key)}
+
+
+def load(
+    path: str | Path,
+    *,
+    best: bool = False,
+    mesh: Mesh | None = None,
+    report: Callable[[str], None] = print,
+) -> Trained:
+    """Returns the network of a run's folder or of one checkpoint in it.
+
+    Args:
+      path: a run's folder (then its newest checkpoint that is whole), or `<run>/checkpoints/<step>`.
+      best: take the best by the config's metric instead of the newest.
+      mesh: the devices that each hold the network; all of them if None.
+      report: is given a line about each damaged checkpoint that is passed over.
+
+    Raises:
+      InputError: there is none, it is damaged, or `best` is asked of a run without validation.
+    """
+    found, step = checkpoint.find(path)
+    steps = found.steps()
+    if step is not None and step not in steps:
+        raise InputError(f'no checkpoint of step {step} in {found.folder}: there are {steps}')
+    if best and step is None:
+        step = _best_step(found, path)
+    mesh = mesh or sharding.make_mesh()
+
+    def abstract(config):
+        return abstract_state(config, tasks.make(config), mesh)
+
+    if step is None:
+        restored = found.restore_newest(abstract, report, set_aside=False)
+        assert restored is not None  # `find` has seen checkpoints
+    else:
+        restored = found.restore(step, abstract)
+    found.close()
+    variables = restored.tree['state'].inference_variables()
+    return Trained(restored.config, tasks.make(restored.config), variables, restored.step)
+
+
+def _best_step(found: checkpoint.Checkpoints, path: str | Path) -> int:
+    metric = found.config(found.steps()[-1]).checkpoint.best_metric
+    step = found.best_step(metric)
+    if step is None:
+        raise InputError(f'{path}: no checkpoint has been validated; leave out --best')
+    return step

@@ -1,0 +1,199 @@
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs.vqvae import get_config
+from sr_jax import memory, sharding, tasks, trained
+from sr_jax.errors import InputError
+
+SIZE, BATCH = 16, 16
+
+
+def tiny(**changes):
+    """A VQ-VAE of the demo's form that compiles fast; `train__remat=True` sets train.remat."""
+    config = get_config('demo')
+    config.model.update(
+        channels=8, num_res_blocks=1, res_channels=4, codebook_size=16, codebook_dim=4
+    )
+    config.data.crop_size = SIZE
+    config.train.update(batch_size=BATCH, accumulation=1)
+    for key, value in changes.items():
+        section, _, name = key.rpartition('__')
+        (config[section] if section else config)[name] = value
+    return config
+
+
+@functools.cache
+def batches(count=3):
+    rng = np.random.default_rng(0)
+    return [{'hq': rng.random((BATCH, SIZE, SIZE, 3), np.float32)} for _ in range(count)]
+
+
+@functools.cache
+def initial(model, dtype, ema_decay):
+    """The tree at the start; compiled once for all configs that it is the same for."""
+    config = tiny(dtype=dtype, optimizer__ema_decay=ema_decay)
+    config.model.update(json.loads(model))
+    task = tasks.make(config)
+    batch = {'hq': jnp.zeros((1, SIZE, SIZE, 3))}
+    tree = jax.jit(lambda key: trained.initial(task, key, batch))(jax.random.key(0))
+    return jax.device_get(tree)
+
+
+def train(config, devices=1, steps=3):
+    """Returns the tree after some steps, and each step's metrics."""
+    mesh = sharding.make_mesh(jax.devices()[:devices])
+    task = tasks.make(config)
+    tree = initial(config.model.to_json(sort_keys=True), config.dtype, config.optimizer.ema_decay)
+    if not steps:
+        return tree, []
+    tree = jax.device_put(tree, sharding.replicated(mesh))
+    step = sharding.jit_step(task.train_step, mesh)
+    history = []
+    for batch in batches()[:steps]:
+        tree, metrics = step(tree, sharding.put_batch(batch, mesh))
+        history.append(jax.device_get(metrics))
+    return jax.device_get(tree), history
+
+
+@functools.cache
+def reference():
+    return train(tiny())
+
+
+def assert_same(actual, expected, rtol=2e-4, atol=2e-5):
+    (tree, history), (expected_tree, expected_history) = actual, expected
+    for metrics, expected_metrics in zip(history, expected_history, strict=True):
+        assert metrics.keys() == expected_metrics.keys()
+        for key, value in expected_metrics.items():
+            np.testing.assert_allclose(metrics[key], value, rtol=rtol, atol=atol, err_msg=key)
+    for name in ('params', 'variables'):
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=10 * rtol, atol=10 * atol),
+            getattr(tree['state'], name),
+            getattr(expected_tree['state'], name),
+        )
+
+
+def test_a_step_moves_everything_and_counts():
+    tree, history = reference()
+    state = tree['state']
+    assert state.step == 3
+    assert history[0]['loss'] > 0
+    assert set(history[0]) >= {'loss', 'reconstruction', 'commitment', 'gradient_norm',
+                               'learning_rate', 'usage_top', 'perplexity_bottom'}  # fmt: skip
+    first = train(tiny(), steps=0)[0]['state']
+    for name in ('params', 'variables'):
+        before, after = getattr(first, name), getattr(state, name)
+        moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, after)
+        assert all(jax.tree.leaves(moved)), moved
+
+
+def test_the_loss_is_the_published_sum():
+    _, history = reference()
+    for metrics in history:
+        expected = metrics['reconstruction'] + 0.25 * metrics['commitment']
+        np.testing.assert_allclose(metrics['loss'], expected, rtol=1e-6)
+
+
+def test_the_reconstruction_term_is_the_mse_of_pictures_in_minus_one_to_one():
+    config = tiny()
+    task = tasks.make(config)
+    tree = train(config, steps=0)[0]
+    batch = batches()[0]
+    mse = np.mean((task.predict(tree['state'].inference_variables(), batch)['image']
+                   - batch['hq']) ** 2)  # fmt: skip
+    np.testing.assert_allclose(reference()[1][0]['reconstruction'], 4 * mse, rtol=1e-3)
+
+
+def test_eight_devices_give_the_losses_of_one():
+    assert_same(train(tiny(), devices=8), reference())
+
+
+def test_four_microbatches_give_the_update_of_one_batch():
+    split = tiny(train__batch_size=BATCH // 4, train__accumulation=4)
+    assert_same(train(split), reference())
+
+
+def test_microbatches_on_several_devices_give_the_update_of_one_batch():
+    split = tiny(train__batch_size=BATCH // 2, train__accumulation=2)
+    assert_same(train(split, devices=8), reference())
+
+
+def test_remat_gives_the_same_step_with_less_memory():
+    assert_same(train(tiny(train__remat=True)), reference())
+
+    def temporary(remat):
+        config = tiny(train__remat=remat, data__crop_size=64)
+        task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
+        tree = trained.abstract_state(config, task, mesh)
+        batch = {'hq': jax.ShapeDtypeStruct((BATCH, 64, 64, 3), jnp.float32)}
+        compiled = sharding.jit_step(task.train_step, mesh).lower(tree, batch).compile()
+        assert memory.compiled_bytes(compiled) > 0
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporary(remat=True) < 0.9 * temporary(remat=False)
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_mixed_precision_stays_near_float32(dtype):
+    tree, history = train(tiny(dtype=dtype))
+    for metrics, expected in zip(history, reference()[1], strict=True):
+        assert metrics['finite_gradients'].all()
+        np.testing.assert_allclose(metrics['loss'], expected['loss'], rtol=0.05)
+    assert all(x.dtype == np.float32 for x in jax.tree.leaves(tree['state'].params))
+    assert ('loss_scale' in history[0]) == (dtype == 'float16')
+
+
+def test_a_picture_that_is_not_finite_changes_nothing_but_the_step():
+    config = tiny(optimizer__ema_decay=0.9)
+    task = tasks.make(config)
+    tree, _ = train(config, steps=0)
+    state = tree['state']
+    batch = {'hq': batches()[0]['hq'].copy()}
+    batch['hq'][0, 0, 0, 0] = np.nan
+    after, metrics = jax.jit(task.train_step)(state, batch, jax.random.key(0))
+    assert not metrics['finite_gradients'].all()
+    assert after.step == 1
+    same = jax.tree.map(np.array_equal, after.replace(step=state.step), state)
+    assert all(jax.tree.leaves(same)), same
+
+
+def test_predictions_use_the_averaged_parameters():
+    tree, _ = train(tiny(optimizer__ema_decay=0.5))
+    state = tree['state']
+    used = state.inference_variables()['params']
+    jax.tree.map(np.testing.assert_array_equal, used, state.ema_params)
+    assert not np.array_equal(jax.tree.leaves(used)[0], jax.tree.leaves(state.params)[0])
+
+
+def test_predict_counts_the_codes_of_each_picture():
+    config = tiny(model__bottom_codebook_size=32)
+    task = tasks.make(config)
+    tree = train(config, steps=0)[0]
+    outputs = task.predict(tree['state'].inference_variables(), batches()[0])
+    assert outputs['image'].shape == (BATCH, SIZE, SIZE, 3)
+    assert 0 <= outputs['image'].min() and outputs['image'].max() <= 1
+    for level, size, side in (('top', 16, SIZE // 8), ('bottom', 32, SIZE // 4)):
+        codes, counts = outputs['codes'][level], outputs['code_counts'][level]
+        assert codes.shape == (BATCH, side, side)
+        assert counts.shape == (BATCH, size)
+        np.testing.assert_array_equal(counts[3], np.bincount(codes[3].ravel(), minlength=size))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'dtype': 'float64'}, r"config.dtype='float64': did you mean 'float"),
+        ({'loss__commitment': 1.0}, "config.loss has no key 'commitment': did you mean"),
+        ({'model__upsampling': 'bilinear'}, 'bilinear'),
+    ],
+)
+def test_bad_configs_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        task = tasks.make(tiny(**changes))
+        jax.eval_shape(task.init, jax.random.key(0), batches()[0])
