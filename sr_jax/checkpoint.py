@@ -124,7 +124,6 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Returns the steps that have a complete checkpoint, ascending."""
-        self._manager.reload()
         return sorted(self._manager.all_steps())
 
     def best_step(self, metric: str) -> int | None:
@@ -203,6 +202,7 @@ class Checkpoints:
                 report(f'{error}; trying the one before it')
                 if set_aside:
                     (self.folder / str(step)).rename(self.folder / f'damaged-{step}')
+                    self._manager.reload()
         if steps:
             raise InputError(
                 f'no checkpoint in {self.folder} can be read: all {len(steps)} are damaged. '

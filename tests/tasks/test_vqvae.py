@@ -5,26 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import vqvae
 
-from configs.vqvae import get_config
 from sr_jax import memory, sharding, tasks, trained
 from sr_jax.errors import InputError
 
 SIZE, BATCH = 16, 16
-
-
-def tiny(**changes):
-    """A VQ-VAE of the demo's form that compiles fast; `train__remat=True` sets train.remat."""
-    config = get_config('demo')
-    config.model.update(
-        channels=8, num_res_blocks=1, res_channels=4, codebook_size=16, codebook_dim=4
-    )
-    config.data.crop_size = SIZE
-    config.train.update(batch_size=BATCH, accumulation=1)
-    for key, value in changes.items():
-        section, _, name = key.rpartition('__')
-        (config[section] if section else config)[name] = value
-    return config
 
 
 @functools.cache
@@ -36,7 +22,7 @@ def batches(count=3):
 @functools.cache
 def initial(model, dtype, ema_decay):
     """The tree at the start; compiled once for all configs that it is the same for."""
-    config = tiny(dtype=dtype, optimizer__ema_decay=ema_decay)
+    config = vqvae(dtype=dtype, optimizer__ema_decay=ema_decay)
     config.model.update(json.loads(model))
     task = tasks.make(config)
     batch = {'hq': jnp.zeros((1, SIZE, SIZE, 3))}
@@ -62,7 +48,7 @@ def train(config, devices=1, steps=3):
 
 @functools.cache
 def reference():
-    return train(tiny())
+    return train(vqvae())
 
 
 def assert_same(actual, expected, rtol=2e-4, atol=2e-5):
@@ -86,7 +72,7 @@ def test_a_step_moves_everything_and_counts():
     assert history[0]['loss'] > 0
     assert set(history[0]) >= {'loss', 'reconstruction', 'commitment', 'gradient_norm',
                                'learning_rate', 'usage_top', 'perplexity_bottom'}  # fmt: skip
-    first = train(tiny(), steps=0)[0]['state']
+    first = train(vqvae(), steps=0)[0]['state']
     for name in ('params', 'variables'):
         before, after = getattr(first, name), getattr(state, name)
         moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, after)
@@ -101,7 +87,7 @@ def test_the_loss_is_the_published_sum():
 
 
 def test_the_reconstruction_term_is_the_mse_of_pictures_in_minus_one_to_one():
-    config = tiny()
+    config = vqvae()
     task = tasks.make(config)
     tree = train(config, steps=0)[0]
     batch = batches()[0]
@@ -111,24 +97,24 @@ def test_the_reconstruction_term_is_the_mse_of_pictures_in_minus_one_to_one():
 
 
 def test_eight_devices_give_the_losses_of_one():
-    assert_same(train(tiny(), devices=8), reference())
+    assert_same(train(vqvae(), devices=8), reference())
 
 
 def test_four_microbatches_give_the_update_of_one_batch():
-    split = tiny(train__batch_size=BATCH // 4, train__accumulation=4)
+    split = vqvae(train__batch_size=BATCH // 4, train__accumulation=4)
     assert_same(train(split), reference())
 
 
 def test_microbatches_on_several_devices_give_the_update_of_one_batch():
-    split = tiny(train__batch_size=BATCH // 2, train__accumulation=2)
+    split = vqvae(train__batch_size=BATCH // 2, train__accumulation=2)
     assert_same(train(split, devices=8), reference())
 
 
 def test_remat_gives_the_same_step_with_less_memory():
-    assert_same(train(tiny(train__remat=True)), reference())
+    assert_same(train(vqvae(train__remat=True)), reference())
 
     def temporary(remat):
-        config = tiny(train__remat=remat, data__crop_size=64)
+        config = vqvae(train__remat=remat, data__crop_size=64)
         task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
         tree = trained.abstract_state(config, task, mesh)
         batch = {'hq': jax.ShapeDtypeStruct((BATCH, 64, 64, 3), jnp.float32)}
@@ -141,7 +127,7 @@ def test_remat_gives_the_same_step_with_less_memory():
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 def test_mixed_precision_stays_near_float32(dtype):
-    tree, history = train(tiny(dtype=dtype))
+    tree, history = train(vqvae(dtype=dtype))
     for metrics, expected in zip(history, reference()[1], strict=True):
         assert metrics['finite_gradients'].all()
         np.testing.assert_allclose(metrics['loss'], expected['loss'], rtol=0.05)
@@ -150,7 +136,7 @@ def test_mixed_precision_stays_near_float32(dtype):
 
 
 def test_a_picture_that_is_not_finite_changes_nothing_but_the_step():
-    config = tiny(optimizer__ema_decay=0.9)
+    config = vqvae(optimizer__ema_decay=0.9)
     task = tasks.make(config)
     tree, _ = train(config, steps=0)
     state = tree['state']
@@ -164,7 +150,7 @@ def test_a_picture_that_is_not_finite_changes_nothing_but_the_step():
 
 
 def test_predictions_use_the_averaged_parameters():
-    tree, _ = train(tiny(optimizer__ema_decay=0.5))
+    tree, _ = train(vqvae(optimizer__ema_decay=0.5))
     state = tree['state']
     used = state.inference_variables()['params']
     jax.tree.map(np.testing.assert_array_equal, used, state.ema_params)
@@ -172,7 +158,7 @@ def test_predictions_use_the_averaged_parameters():
 
 
 def test_predict_counts_the_codes_of_each_picture():
-    config = tiny(model__bottom_codebook_size=32)
+    config = vqvae(model__bottom_codebook_size=32)
     task = tasks.make(config)
     tree = train(config, steps=0)[0]
     outputs = task.predict(tree['state'].inference_variables(), batches()[0])
@@ -195,5 +181,5 @@ def test_predict_counts_the_codes_of_each_picture():
 )
 def test_bad_configs_are_named(changes, message):
     with pytest.raises(InputError, match=message):
-        task = tasks.make(tiny(**changes))
+        task = tasks.make(vqvae(**changes))
         jax.eval_shape(task.init, jax.random.key(0), batches()[0])
