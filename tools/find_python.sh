@@ -33,9 +33,8 @@ find_python() {
 
 find_python && exit 0
 
-cat >&2 <<'MESSAGE'
-error: found no Python 3.11 to 3.14 that runs and has ssl, ctypes, venv and ensurepip.
-Install one (Debian, Ubuntu: apt-get install python3 python3-venv; pyenv: pyenv install 3.13)
-or name one: make BASE_PYTHON=/path/to/python3 ...
-MESSAGE
+printf '%s\n' >&2 \
+    'error: found no Python 3.11 to 3.14 that runs and has ssl, ctypes, venv and ensurepip.' \
+    'Install one (Debian, Ubuntu: apt-get install python3 python3-venv; pyenv: pyenv install 3.13)' \
+    'or name one: make BASE_PYTHON=/path/to/python3 ...'
 exit 1
