@@ -4,17 +4,17 @@ A checkpoint holds the train state, the run's random key, the position of the da
 resolved config and a fingerprint of every array, so that damage is noticed when it is read.
 """
 
+import contextlib
 import dataclasses
-import functools
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import orbax.checkpoint as ocp
-from jaxtyping import Array, PyTree, UInt32
+from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import (
     AnyPreservationPolicy,
     BestN,
@@ -23,6 +23,7 @@ from orbax.checkpoint.checkpoint_managers import (
 
 from sr_jax import config as config_lib
 from sr_jax.errors import InputError
+from sr_jax.fingerprint import fingerprints
 
 FOLDER = 'checkpoints'
 HIGHER_IS_BETTER = {'mse': False, 'psnr': True, 'ssim': True}
@@ -88,7 +89,12 @@ class Checkpoints:
         options: dict[str, Any] = {'read_only': True, 'save_interval_steps': 0}
         if settings is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            options = {'preservation_policy': _preservation(settings), 'create': False}
+            options = {
+                'preservation_policy': _preservation(settings),
+                # without it Orbax does not write the metrics that the policy needs later on
+                'best_fn': lambda metrics: _metric(metrics, settings.best_metric),
+                'create': False,
+            }
         self._manager = ocp.CheckpointManager(
             self.folder,
             item_names=('state', 'run'),
@@ -107,20 +113,45 @@ class Checkpoints:
         """Starts to write a checkpoint; returns when the arrays may change again.
 
         Raises:
-          OSError: the one before it could not be written (full disk, folder gone).
+          InputError: this one or the one before it could not be written; says why.
         """
-        fingerprint = [int(x) for x in jax.device_get(_fingerprints(tree))]
-        run = {'config': config_lib.to_json(config), 'data': data, 'fingerprint': fingerprint}
+        run = {
+            'config': config_lib.to_json(config),
+            'data': data,
+            'fingerprint': fingerprints(tree),
+        }
         args = ocp.args.Composite(state=ocp.args.StandardSave(tree), run=ocp.args.JsonSave(run))
-        self._manager.save(step, args=args, metrics=metrics, force=True)
+        with self._writing():
+            self._manager.save(step, args=args, metrics=metrics, force=True)
 
     def wait(self) -> None:
-        """Waits until everything is on disk."""
-        self._manager.wait_until_finished()
+        """Waits until everything is on disk.
+
+        Raises:
+          InputError: a checkpoint could not be written; says why.
+        """
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits, and ends the background threads."""
-        self._manager.close()
+        with self._writing():
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turns what goes wrong in Orbax's threads into one message."""
+        try:
+            yield
+        except Exception as error:  # of a dozen kinds; only the text tells a full disk
+            if 'No space left on device' in str(error):
+                reason = 'the disk is full; free some space or take another --workdir'
+            else:
+                reason = _first_line(error)
+            raise InputError(
+                f'a checkpoint could not be written in {self.folder}: {reason}. '
+                'Those before it are kept'
+            ) from error
 
     def steps(self) -> list[int]:
         """Returns the steps that have a complete checkpoint, ascending."""
@@ -157,9 +188,9 @@ class Checkpoints:
         run = self._read(step, 'run', ocp.args.JsonRestore())
         config = config_lib.from_json(run['config'])
         tree = self._read(step, 'state', ocp.args.StandardRestore(abstract(config)))
-        actual = [int(x) for x in jax.device_get(_fingerprints(tree))]
         names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(tree)]
-        wrong = [n for n, a, b in zip(names, actual, run['fingerprint'], strict=True) if a != b]
+        pairs = zip(names, fingerprints(tree), run['fingerprint'], strict=True)
+        wrong = [name for name, actual, saved in pairs if actual != saved]
         if wrong:
             raise DamagedCheckpoint(
                 f'checkpoint {folder} is damaged: {len(wrong)} arrays differ from what was saved, '
@@ -171,9 +202,9 @@ class Checkpoints:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
         except Exception as error:  # Orbax and TensorStore raise a dozen kinds for damaged files
-            reason = (str(error).strip() or repr(error)).splitlines()[0][:300]
             folder = self.folder / str(step)
-            raise DamagedCheckpoint(f'checkpoint {folder} is damaged: {reason}') from error
+            message = f'checkpoint {folder} is damaged: {_first_line(error)}'
+            raise DamagedCheckpoint(message) from error
 
     def restore_newest(
         self,
@@ -186,14 +217,16 @@ class Checkpoints:
         Args:
           abstract: as in `restore`.
           report: called with a line about each unfinished or damaged checkpoint.
-          set_aside: rename damaged ones to 'damaged-<step>', so that the run can save that step
-            again.
+          set_aside: the run goes on: rename damaged ones to 'damaged-<step>', so that it can save
+            that step again, and remove unfinished ones.
 
         Raises:
           InputError: there are checkpoints, but all are damaged.
         """
         for path in self.unfinished():
             report(f'checkpoint {path} was never finished and is not used')
+            if set_aside:
+                shutil.rmtree(path)
         steps = self.steps()
         for step in reversed(steps):
             try:
@@ -222,30 +255,13 @@ def _preservation(settings: CheckpointSettings) -> AnyPreservationPolicy:
     return AnyPreservationPolicy([LatestN(settings.keep_last), best])
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0][:300]
+
+
 def _metric(metrics: dict[str, float], name: str) -> float:
     """Returns 'psnr' of {'psnr_rgb_crop4': ...}: the metric whatever its protocol."""
     return next(v for k, v in metrics.items() if k == name or k.startswith(f'{name}_'))
-
-
-@jax.jit
-def _fingerprints(tree: PyTree) -> UInt32[Array, ' leaves']:
-    """Returns a number for each array that any changed bit changes.
-
-    sum_i (2 i + 1) * bits_i modulo 2^32: the factors are odd, so that one flipped bit never
-    cancels; integer sums do not depend on their order, so neither on the sharding.
-    """
-    return jnp.stack([_fingerprint(x) for x in jax.tree.leaves(tree)])
-
-
-def _fingerprint(x: Array) -> UInt32[Array, '']:
-    if x.dtype == jnp.bool_:
-        bits = x
-    else:
-        unsigned = jnp.dtype(f'uint{8 * x.dtype.itemsize}')
-        bits = jax.lax.bitcast_convert_type(x, unsigned)
-    bits = bits.astype(jnp.uint32).reshape(-1)
-    factors = 2 * jax.lax.iota(jnp.uint32, bits.size) + 1
-    return jnp.sum(bits * factors, dtype=jnp.uint32)
 
 
 def find(path: str | Path) -> tuple[Checkpoints, int | None]:

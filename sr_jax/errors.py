@@ -1,6 +1,7 @@
 """The exceptions that a person sees as a message instead of a traceback."""
 
 import errno
+import logging
 import sys
 from collections.abc import Callable
 
@@ -29,8 +30,11 @@ REMEDIES = {
 def exit_status(command: Callable[[], int]) -> int:
     """Runs a command; an expected error becomes one message on the standard error and status 1.
 
-    Anything else is a defect of ours and keeps its traceback.
+    Anything else is a defect of ours and keeps its traceback. The log of Orbax and of the
+    event loops in its threads is silent, since what matters of it comes as an exception.
     """
+    for name in ('absl', 'asyncio'):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return command()
     except (InputError, TrainingError) as error:

@@ -5,29 +5,44 @@ follows a colon is the variant: `--config configs/vqvae.py:imagenet`.
 """
 
 import difflib
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 from ml_collections import config_flags
 
 from sr_jax.commands import train
 from sr_jax.errors import InputError, exit_status
 from sr_jax.progress import FORMATS
 
-_CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'the experiment, such as configs/vqvae.py or configs/vqvae.py:imagenet'
-)
-_WORKDIR = flags.DEFINE_string(
-    'workdir',
-    None,
-    'folder of the run: checkpoints, samples, TensorBoard (default: runs/<config>_<variant>); '
-    'a run that is there already goes on',
-)
-_LOG_FORMAT = flags.DEFINE_enum(
-    'log-format', 'text', FORMATS, 'text for people, or json: one object a line'
-)
+
+def make_flags(argv: Sequence[str]) -> flags.FlagValues:
+    """Returns the flags, not yet parsed; those of the config's keys are found in `argv`."""
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        'config',
+        None,
+        'the experiment, such as configs/vqvae.py or configs/vqvae.py:imagenet',
+        flag_values=values,
+        sys_argv=list(argv),
+    )
+    flags.DEFINE_string(
+        'workdir',
+        None,
+        'folder of the run: checkpoints, samples, TensorBoard (default: runs/<config>_<variant>); '
+        'a run that is there already goes on',
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        'log-format',
+        'text',
+        FORMATS,
+        'text for people, or json: one object a line',
+        flag_values=values,
+    )
+    return values
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,11 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(argv: list[str]) -> int:
-    _parse(argv)
-    if _CONFIG.value is None:
-        raise InputError(f'say what to train: --config {_nearest_config("vqvae.py")}')
-    workdir = _WORKDIR.value or default_workdir(_config_argument(argv))
-    result = train.train(_CONFIG.value, workdir, _LOG_FORMAT.value)
+    if {'--help', '-help', '-h'} & set(argv):
+        print(__doc__, make_flags(argv).get_help(), sep='\n')
+        return 0
+    values = _parse(argv)
+    if values.config is None:
+        raise InputError('say what to train, such as --config configs/vqvae.py; see --help')
+    workdir = values.workdir or default_workdir(_config_argument(argv))
+    result = train.train(values.config, workdir, values['log-format'].value)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 
@@ -63,8 +81,8 @@ def _config_argument(argv: Sequence[str]) -> str:
     return ''
 
 
-def _parse(argv: list[str]) -> None:
-    """Parses the flags.
+def _parse(argv: list[str]) -> flags.FlagValues:
+    """Returns the parsed flags.
 
     Raises:
       InputError: no such config, flag or key, or a value of the wrong type.
@@ -73,21 +91,28 @@ def _parse(argv: list[str]) -> None:
     path = argument.partition(':')[0]
     if path and not Path(path).is_file():
         raise InputError(f'no config {path}: {_nearest_config(path)}')
-    app.define_help_flags()
+    values = make_flags(argv)
     try:
-        rest = flags.FLAGS(argv)
-    except flags.Error as error:
-        raise InputError(str(error)) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # ml_collections raises these for a key that the config does not have, and so on
-        raise InputError(f'--config {argument}: {_plain(error)}') from error
+        rest = values(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        # the latter are what ml_collections raises for a key that the config does not have
+        raise InputError(_plain(error, argument)) from error
     if rest[1:]:
         raise InputError(f'not a flag: {" ".join(rest[1:])}')
+    return values
 
 
-def _plain(error: Exception) -> str:
-    text = str(error.args[0]) if error.args else repr(error)
-    return text.strip('\'"').replace('\\n', ' ').replace("'\n", "': ").replace('\n', ' ')
+def _plain(error: Exception, config: str) -> str:
+    """Returns an error of absl or ml_collections as one line."""
+    lines = [line for line in str(error.args[0] if error.args else error).splitlines() if line]
+    if len(lines) > 1 and any(line.startswith('Traceback') for line in lines):
+        return f'--config {config}: {lines[-1].partition(": ")[2] or lines[-1]}'
+    if isinstance(error, flags.Error):
+        return ' '.join(lines)
+    guess = re.search('Did you mean "(.*)" instead of "(.*)"', str(error))
+    if guess:
+        return f'--config {config} has no key {guess[2]!r}: did you mean {guess[1]!r}?'
+    return f'--config {config} has no key {" ".join(lines)}'
 
 
 def _nearest_config(path: str) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from sr_jax import image_io
+from sr_jax.tensorboard import TensorBoard
 
 FORMATS = ('text', 'json')
 
@@ -37,14 +37,13 @@ class Progress:
         self._stream = stream or sys.stdout
         self._workdir, self._steps = workdir, steps
         self._json = log_format == 'json'
-        self._tensorboard: SummaryWriter | None = None
-        self._lines = (workdir / 'metrics.jsonl').open('a', encoding='utf-8')
+        self._tensorboard: TensorBoard | None = None
         self._bar: tqdm | None = None
         self.restart_clock(0)
 
     def begin(self, start: int) -> None:
         """Starts the live line and the clock of a run that goes on after `start` updates."""
-        self._tensorboard = SummaryWriter(str(self._workdir / 'tensorboard'), purge_step=start)
+        self._tensorboard = TensorBoard(self._workdir / 'tensorboard', start)
         if not self._json and self._stream.isatty():
             self._bar = tqdm(
                 total=self._steps,
@@ -100,7 +99,7 @@ class Progress:
         path.parent.mkdir(exist_ok=True)
         image_io.save(path, grid)
         assert self._tensorboard is not None
-        self._tensorboard.add_image('samples', grid, step, dataformats='HWC')
+        self._tensorboard.picture(step, 'samples', grid)
         return path
 
     def summary(self, values: Mapping[str, object]) -> None:
@@ -112,20 +111,16 @@ class Progress:
             self._write('\n'.join(f'{name:<{width}}  {value}' for name, value in values.items()))
 
     def close(self) -> None:
-        """Writes out and closes everything."""
+        """Ends the live line."""
         if self._bar is not None:
             self._bar.close()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
-        self._lines.close()
 
     def _record(self, event: str, step: int, values: Mapping[str, float]) -> None:
         record = {'event': event, 'step': step, **values}
-        self._lines.write(_dumps(record) + '\n')
-        self._lines.flush()
+        with (self._workdir / 'metrics.jsonl').open('a', encoding='utf-8') as lines:
+            lines.write(_dumps(record) + '\n')
         assert self._tensorboard is not None
-        for name, value in values.items():
-            self._tensorboard.add_scalar(f'{event}/{name}', value, step)
+        self._tensorboard.scalars(step, {f'{event}/{k}': v for k, v in values.items()})
         if self._json:
             self._emit(record)
 

@@ -11,8 +11,18 @@ from jax.sharding import Mesh
 from jaxtyping import Array, PyTree
 
 from sr_jax import checkpoint, sharding, tasks
+from sr_jax import config as config_lib
 from sr_jax.errors import InputError
 from sr_jax.tasks.task import Batch, Task
+
+# A run can go on with other settings, except for those that its saved arrays depend on.
+FIXED = (
+    'config.task:',
+    'config.dtype:',
+    'config.model.',
+    'config.optimizer.name:',
+    'config.optimizer.ema_decay:',
+)
 
 
 class Trained(NamedTuple):
@@ -46,6 +56,54 @@ def initial(task: Task, key: Array, batch: Batch) -> PyTree:
     """Returns what a checkpoint holds, at the start of a run: the train state and its key."""
     init_key, run_key = jax.random.split(key)
     return {'state': task.init(init_key, batch), 'rng': jax.random.key_data(run_key)}
+
+
+def resume_or_init(
+    checkpoints: checkpoint.Checkpoints,
+    config: ml_collections.ConfigDict,
+    task: Task,
+    mesh: Mesh,
+    report: Callable[[str], None],
+) -> tuple[PyTree, int, dict[str, Any] | None]:
+    """Returns the arrays and the step that a run goes on from, and where its data was, if it was.
+
+    Raises:
+      InputError: the checkpoints are of another network (names the keys), or all are damaged.
+    """
+
+    def abstract(saved: ml_collections.ConfigDict) -> PyTree:
+        _check_same_network(saved, config, checkpoints.folder, report)
+        return abstract_state(config, task, mesh)
+
+    restored = checkpoints.restore_newest(abstract, report, set_aside=True)
+    if restored is not None:
+        report(f'going on from {restored.folder}')
+        return restored.tree, restored.step, restored.data
+    size = config.data.crop_size
+    batch = {'hq': jnp.zeros((1, size, size, 3))}
+    init = jax.jit(lambda key: initial(task, key, batch), out_shardings=sharding.replicated(mesh))
+    tree = init(jax.random.key(config.seed))
+    count = sum(x.size for x in jax.tree.leaves(tree['state'].params))
+    report(f'a new run in {checkpoints.folder.parent}: {count:,} parameters, {mesh.size} device(s)')
+    return tree, 0, None
+
+
+def _check_same_network(
+    saved: ml_collections.ConfigDict,
+    config: ml_collections.ConfigDict,
+    folder: Path,
+    report: Callable[[str], None],
+) -> None:
+    changed = config_lib.differences(saved, config)
+    fatal = [line for line in changed if line.startswith(FIXED)]
+    if fatal:
+        raise InputError(
+            f'the checkpoints in {folder} are of another network (saved -> asked for):\n  '
+            + '\n  '.join(fatal)
+            + '\nTake another --workdir, or the saved values'
+        )
+    for line in changed:
+        report(f'differs from the saved run: {line}')
 
 
 def load(

@@ -43,7 +43,10 @@ def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
         ({'flips': 1}, 'config.example.flips must be bool, not 1 (int)'),
         ({'milestones': 3}, 'config.example.milestones must be tuple[int, ...], not 3 (int)'),
         ({'milestones': ('a',)}, "config.example.milestones[0] must be int, not 'a' (str)"),
-        ({'zzz': 3}, "config.example has no key 'zzz': valid: flips, milestones, name, rate, steps"),
+        (
+            {'zzz': 3},
+            "config.example has no key 'zzz': valid: flips, milestones, name, rate, steps",
+        ),
     ],
 )
 def test_bind_names_what_is_wrong(changes, message):
@@ -82,7 +85,9 @@ def test_unknown_task_and_model_name_the_nearest():
         tasks.make(ml_collections.ConfigDict({'task': 'vqvea'}))
     with pytest.raises(InputError, match="config.model.name='vqva' is unknown: did you mean"):
         models.make({'name': 'vqva'})
-    with pytest.raises(InputError, match="config.model has no key 'chanels': did you mean 'channels"):
+    with pytest.raises(
+        InputError, match="config.model has no key 'chanels': did you mean 'channels"
+    ):
         models.make({'name': 'vqvae', 'chanels': 3})
 
 

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--protocol',
-        help="how PSNR and SSIM are measured, such as rgb_crop0 or y_matlab_crop4 (default: the "
+        help='how PSNR and SSIM are measured, such as rgb_crop0 or y_matlab_crop4 (default: the '
         "run's)",
     )
     parser.add_argument(

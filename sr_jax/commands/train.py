@@ -4,9 +4,9 @@ import contextlib
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,19 +20,11 @@ from sr_jax import config as config_lib
 from sr_jax.commands.evaluate import EvaluationSettings, evaluate_batches
 from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batches
 from sr_jax.data.settings import DataSettings
-from sr_jax.errors import InputError, TrainingError
+from sr_jax.errors import InputError
 from sr_jax.metrics.protocol import parse
 from sr_jax.progress import Progress, describe
-from sr_jax.tasks.task import Task, TrainSettings
-
-# A run can go on with other settings, except for those that its saved arrays depend on.
-FIXED = (
-    'config.task:',
-    'config.dtype:',
-    'config.model.',
-    'config.optimizer.name:',
-    'config.optimizer.ema_decay:',
-)
+from sr_jax.stopping import Stop, stop_signals
+from sr_jax.tasks.task import Task, TrainSettings, check_finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +132,12 @@ def train(
         checkpoints = checkpoint.Checkpoints(workdir, settings.checkpoint)
         stack.callback(checkpoints.close)
         predict = sharding.jit_predict(task.predict, mesh)
-        run = Run(
-            config, settings, workdir, mesh, task, predict, iterator, checkpoints, progress
-        )
-        tree, step = _restore_or_init(run)
+        run = Run(config, settings, workdir, mesh, task, predict, iterator, checkpoints, progress)
+        tree, step, data = trained.resume_or_init(checkpoints, config, task, mesh, progress.message)
+        if data is not None:
+            iterator.set_state(data)
         (workdir / 'config.json').write_text(config_lib.to_json(config) + '\n', encoding='utf-8')
-        stop = stack.enter_context(_stop_signals())
+        stop = stack.enter_context(stop_signals())
         progress.begin(step)
         return _loop(run, tree, step, stop)
 
@@ -187,75 +179,7 @@ def _step_bytes(config, mesh, batch_size: int, accumulation: int, remat: bool) -
     return memory.compiled_bytes(step.lower(tree, batch).compile())
 
 
-def _restore_or_init(run: Run) -> tuple[PyTree, int]:
-    """Returns the arrays and the step to go on from, and sets the data iterator there."""
-
-    def abstract(saved: ml_collections.ConfigDict) -> PyTree:
-        _check_same_network(run, saved)
-        return trained.abstract_state(run.config, run.task, run.mesh)
-
-    report = run.progress.message
-    restored = run.checkpoints.restore_newest(abstract, report, set_aside=True)
-    if restored is not None:
-        run.iterator.set_state(restored.data)
-        report(f'going on from {restored.folder}')
-        return restored.tree, restored.step
-    size = run.settings.data.crop_size
-    batch = {'hq': jnp.zeros((1, size, size, 3))}
-    init = jax.jit(
-        lambda key: trained.initial(run.task, key, batch),
-        out_shardings=sharding.replicated(run.mesh),
-    )
-    tree = init(jax.random.key(run.config.seed))
-    count = sum(x.size for x in jax.tree.leaves(tree['state'].params))
-    report(f'a new run in {run.workdir}: {count:,} parameters on {run.mesh.size} device(s)')
-    return tree, 0
-
-
-def _check_same_network(run: Run, saved: ml_collections.ConfigDict) -> None:
-    changed = config_lib.differences(saved, run.config)
-    fatal = [line for line in changed if line.startswith(FIXED)]
-    if fatal:
-        raise InputError(
-            f'the checkpoints in {run.checkpoints.folder} are of another network (saved -> '
-            'asked for):\n  ' + '\n  '.join(fatal) + '\nTake another --workdir, or the saved values'
-        )
-    for line in changed:
-        run.progress.message(f'differs from the saved run: {line}')
-
-
-class _Stop:
-    """Which signal asked the run to stop, if any."""
-
-    signal: int | None = None
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    """Within it, SIGTERM and SIGINT are noted instead of ending the process at once.
-
-    A second one ends it as usual.
-    """
-    stop = _Stop()
-    before = {}
-
-    def note(number, frame):
-        stop.signal = number
-        restore()
-
-    def restore():
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, note)
-    try:
-        yield stop
-    finally:
-        restore()
-
-
-def _loop(run: Run, tree: PyTree, start: int, stop: _Stop) -> Result:
+def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     """Steps until the last or a signal; metrics are looked at one step late, to keep devices busy."""
     advance = sharding.jit_step(run.task.train_step, run.mesh)
     paths = jax.tree.leaves_with_path(tree['state'].params)
@@ -268,16 +192,16 @@ def _loop(run: Run, tree: PyTree, start: int, stop: _Stop) -> Result:
         run.progress.waited(time.perf_counter() - began)
         tree, metrics = advance(tree, batch)
         if pending is not None:
-            _check_finite(step, pending, names)
+            check_finite(step, pending, names)
         step, pending = step + 1, metrics
         if step == start + 1:  # compiled: the clock starts here
             jax.block_until_ready(metrics)
             run.progress.restart_clock(step)
         if _due(run.settings, step):
-            _check_finite(step, pending, names)
+            check_finite(step, pending, names)
             validation = _reports(run, tree, step, pending)
     if pending is not None:
-        _check_finite(step, pending, names)
+        check_finite(step, pending, names)
     if start >= last:
         run.progress.message(f'all {last} steps are done; raise config.train.steps to go on')
         validation = _evaluate(run, tree, step)
@@ -318,30 +242,11 @@ def _reports(run: Run, tree: PyTree, step: int, metrics: dict[str, jax.Array]) -
     return validation
 
 
-def _check_finite(step: int, metrics: dict[str, jax.Array], names: list[str]) -> None:
-    """Raises TrainingError when the loss or a gradient of a step is not finite.
-
-    With float16 an infinite gradient only lowers the loss scale, until that is below 1.
-    """
-    values = jax.device_get(metrics)
-    finite = values['finite_gradients']
-    loss_is_finite = np.isfinite(values['loss'])
-    if loss_is_finite and (finite.all() or values.get('loss_scale', 0.0) >= 1.0):
-        return
-    terms = [k for k, v in values.items() if v.ndim == 0 and k != 'loss' and not np.isfinite(v)]
-    first = terms[0] if terms else 'the gradient'
-    bad = [name for name, good in zip(names, finite, strict=True) if not good]
-    where = f'; first parameter whose gradient is not finite: {bad[0]}' if bad else ''
-    raise TrainingError(
-        f'step {step}: {first} is {values.get(first, "not finite")}, loss {values["loss"]}{where}. '
-        'The update was not taken, and the checkpoints before it are kept. Try a lower '
-        'config.optimizer.learning_rate, config.optimizer.clip_norm or another config.dtype'
-    )
-
-
 def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
     settings = run.settings
-    batches = validation_batches(settings.data, settings.evaluation.batch_size, run.progress.message)
+    batches = validation_batches(
+        settings.data, settings.evaluation.batch_size, run.progress.message
+    )
     variables = tree['state'].inference_variables()
     protocol = parse(settings.evaluation.protocol)
     metrics = evaluate_batches(run.predict, variables, batches, protocol, run.mesh)
@@ -358,7 +263,9 @@ def _samples(run: Run, tree: PyTree) -> np.ndarray:
     shown = []
     for batch in batches:
         kept = int(batch.pop('mask').sum())
-        outputs = run.predict(tree['state'].inference_variables(), sharding.put_batch(batch, run.mesh))
+        outputs = run.predict(
+            tree['state'].inference_variables(), sharding.put_batch(batch, run.mesh)
+        )
         shown.append((batch['hq'][:kept], np.asarray(outputs['image'])[:kept]))
     return image_io.grid([np.concatenate(column) for column in zip(*shown, strict=True)])
 

@@ -1,15 +1,17 @@
 """What every task is: three pure functions, the state that they pass on, and its settings."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.struct
+import jax
+import numpy as np
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array, Float
 
 from sr_jax.config import nearest
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, TrainingError
 
 Batch = dict[str, Float[Array, '...']]
 Metrics = dict[str, Array]
@@ -108,3 +110,29 @@ class Task(NamedTuple):
     init: Callable[[Array, Batch], TrainState]
     train_step: Callable[[TrainState, Batch, Array], tuple[TrainState, Metrics]]
     predict: Callable[[dict[str, Any], Batch], dict[str, Any]]
+
+
+def check_finite(step: int, metrics: Metrics, names: Sequence[str]) -> None:
+    """Raises TrainingError when the loss or a gradient of a step is not finite.
+
+    With float16 (metrics['loss_scale'] is there) an infinite gradient only lowers the loss scale,
+    until that is below 1.
+
+    Args:
+      step: its number, for the message.
+      metrics: of `Task.train_step`.
+      names: of the parameters, in the order of `jax.tree.leaves`.
+    """
+    values = jax.device_get(metrics)
+    finite = values['finite_gradients']
+    if np.isfinite(values['loss']) and (finite.all() or values.get('loss_scale', 0.0) >= 1.0):
+        return
+    terms = [k for k, v in values.items() if v.ndim == 0 and k != 'loss' and not np.isfinite(v)]
+    what = f'{terms[0]} is {values[terms[0]]}' if terms else 'a gradient is not finite'
+    bad = [name for name, good in zip(names, finite, strict=True) if not good]
+    where = f'; first parameter whose gradient is not finite: {bad[0]}' if bad else ''
+    raise TrainingError(
+        f'step {step}: {what}, loss {values["loss"]}{where}. '
+        'The update was not taken, and the checkpoints before it are kept. Try a lower '
+        'config.optimizer.learning_rate, config.optimizer.clip_norm or another config.dtype'
+    )

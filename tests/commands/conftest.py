@@ -2,8 +2,10 @@
 
 import jax
 import pytest
+from tiny import vqvae
 
 from sr_jax import sharding
+from sr_jax.commands import train
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -15,11 +17,23 @@ def compilations_are_kept(tmp_path_factory):
     jax.config.update('jax_compilation_cache_dir', None)
 
 
-@pytest.fixture
-def one_device(monkeypatch):
-    """Makes the commands see one device."""
+def see_one_device(monkeypatch):
     make_mesh = sharding.make_mesh
     monkeypatch.setattr(
         sharding, 'make_mesh', lambda devices=None: make_mesh(devices or jax.devices()[:1])
     )
 
+
+@pytest.fixture
+def one_device(monkeypatch):
+    """Makes the commands see one device."""
+    see_one_device(monkeypatch)
+
+
+@pytest.fixture(scope='session')
+def finished(tmp_path_factory, compilations_are_kept):
+    """A run of 4 steps in one go on one device: its folder and its result."""
+    workdir = tmp_path_factory.mktemp('run')
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        see_one_device(monkeypatch)
+        return workdir, train.train(vqvae(), workdir)

@@ -28,17 +28,6 @@ def arrays(workdir, step):
     return jax.device_get(restored.tree), restored.data
 
 
-@pytest.fixture(scope='module')
-def finished(tmp_path_factory, request):
-    """A run of 4 steps in one go, and what it printed."""
-    workdir = tmp_path_factory.mktemp('run')
-    make_mesh = sharding.make_mesh
-    sharding.make_mesh = lambda devices=None: make_mesh(devices or jax.devices()[:1])
-    request.addfinalizer(lambda: setattr(sharding, 'make_mesh', make_mesh))
-    result = command.train(vqvae(), workdir)
-    return workdir, result
-
-
 def test_a_run_leaves_everything_that_a_person_looks_for(finished):
     workdir, result = finished
     assert result.step == 4

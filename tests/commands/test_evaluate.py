@@ -1,0 +1,80 @@
+import json
+
+import numpy as np
+import pytest
+
+from sr_jax import __main__ as verbs
+from sr_jax import image_io, sharding
+from sr_jax.commands import evaluate
+from sr_jax.metrics.protocol import parse
+
+pytestmark = pytest.mark.usefixtures('one_device')
+
+
+def test_the_checkpoint_alone_gives_the_numbers_of_the_training(finished, tmp_path, capsys):
+    workdir, result = finished
+    target = tmp_path / 'numbers.json'
+    assert verbs.main(['evaluate', str(workdir), '--json', str(target)]) == 0
+    record = json.loads(target.read_text())
+    assert {k: record[k] for k in result.metrics} == pytest.approx(result.metrics)
+    shown = capsys.readouterr().out
+    assert 'step 4, validation pictures of photos in crops of 16x16' in shown
+    assert 'psnr_rgb_crop0' in shown
+
+
+def test_other_pictures_protocol_and_step(finished, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in 'ab':
+        image_io.save(tmp_path / f'{name}.png', rng.random((16, 32, 3), np.float32))
+    checkpoint = finished[0] / 'checkpoints' / '2'
+    arguments = ['--data', f'folder:{tmp_path}', '--protocol', 'y_matlab_crop2', '--crops', '4']
+    assert verbs.main(['evaluate', str(checkpoint), *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert 'step 2' in shown
+    assert 'ssim_y_matlab_crop2' in shown
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['/nowhere/at/all'], 'no such checkpoint: /nowhere/at/all'),
+        (['{run}/samples'], "is not a run: it has no folder 'checkpoints'"),
+        (['{run}/checkpoints/3'], 'no such checkpoint: '),
+        (['{run}', '--protocol', 'rgb'], "no such protocol: 'rgb'"),
+        (['{run}', '--data', 'fotos'], "'photos'"),
+        (['{run}', '--data', 'folder:{run}'], 'smaller than the crop'),
+    ],
+)
+def test_bad_input_gets_a_message_and_status_1(arguments, message, finished, tmp_path, capsys):
+    if 'folder:' in arguments[-1]:
+        image_io.save(tmp_path / 'small.png', np.zeros((8, 8, 3), np.float32))
+        image_io.save(tmp_path / 'smaller.png', np.zeros((4, 8, 3), np.float32))
+        arguments = [*arguments[:-1], f'folder:{tmp_path}']
+    arguments = [a.format(run=finished[0]) for a in arguments]
+    assert verbs.main(['evaluate', *arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('error: ')
+    assert message in error
+
+
+def test_masked_pictures_do_not_count():
+    mesh = sharding.make_mesh()
+    hq = np.full((4, 16, 16, 3), 0.5, np.float32)
+    batch = {'hq': hq, 'mask': np.array([1, 1, 1, 0], np.float32)}
+
+    def predict(variables, batch):
+        del variables
+        off = np.array([0.0, 0.0, 0.3, 9.0], np.float32)
+        counts = np.array([[4, 0], [4, 0], [2, 2], [0, 99]])
+        image = batch['hq'] + off[:, None, None, None]
+        return {'image': image, 'code_counts': {'top': counts}}
+
+    metrics = evaluate.evaluate_batches(predict, {}, [batch], parse('rgb_crop0'), mesh)
+    assert metrics['pictures'] == 3
+    np.testing.assert_allclose(metrics['mse'], 0.03, rtol=1e-5)
+    assert metrics['psnr_rgb_crop0'] == np.inf
+    assert metrics['usage_top'] == 1
+    share = np.array([10, 2]) / 12
+    np.testing.assert_allclose(
+        metrics['perplexity_top'], np.exp(-np.sum(share * np.log(share))), rtol=1e-6
+    )
