@@ -12,13 +12,13 @@ import pkgutil
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import ml_collections
 
 from sr_jax.errors import InputError
 
-Section = Mapping | ml_collections.ConfigDict  # a ConfigDict is no Mapping
+Section: TypeAlias = Mapping | ml_collections.ConfigDict  # a ConfigDict is no Mapping
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -30,7 +30,9 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return 'valid: ' + ', '.join(valid)
 
 
-def check_keys(section: Section, required: Iterable[str], optional: Iterable[str], where: str):
+def check_keys(
+    section: Section, required: Iterable[str], optional: Iterable[str], where: str
+) -> None:
     """Checks the keys of a section of a config.
 
     Raises:

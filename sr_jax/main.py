@@ -62,7 +62,7 @@ def _train(argv: list[str]) -> int:
     if values.config is None:
         raise InputError('say what to train, such as --config configs/vqvae.py; see --help')
     workdir = values.workdir or default_workdir(_config_argument(argv))
-    result = train.train(values.config, workdir, values['log-format'].value)
+    result = train.train(values.config, workdir, str(values['log-format'].value))
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 

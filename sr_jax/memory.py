@@ -3,6 +3,7 @@
 The memory of a step is not guessed: each candidate is compiled and XLA says what it needs.
 """
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -105,7 +106,7 @@ def choose(
     smallest: list[Plan] = []
     fitting: list[Plan] = []
     for remat in (False, True):
-        best, least = _largest(sizes, lambda size, r=remat: attempt(size, r), limit)
+        best, least = _largest(sizes, functools.partial(attempt, remat=remat), limit)
         smallest.append(least)
         if best is not None:
             fitting.append(best)

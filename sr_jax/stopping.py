@@ -3,6 +3,7 @@
 import contextlib
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 
 class Stop:
@@ -19,7 +20,7 @@ class Stop:
 def stop_signals() -> Iterator[Stop]:
     """Within it, the first SIGTERM or SIGINT is only noted; a second one ends the process."""
     stop = Stop()
-    before = {}
+    before: dict[signal.Signals, Any] = {}
 
     def note(number, frame):
         stop.signal = number

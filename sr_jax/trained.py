@@ -116,7 +116,8 @@ def load(
     """Returns the network of a run's folder or of one checkpoint in it.
 
     Args:
-      path: a run's folder (then its newest checkpoint that is whole), or `<run>/checkpoints/<step>`.
+      path: a run's folder (then its newest checkpoint that is whole), or
+        `<run>/checkpoints/<step>`.
       best: take the best by the config's metric instead of the newest.
       mesh: the devices that each hold the network; all of them if None.
       report: is given a line about each damaged checkpoint that is passed over.

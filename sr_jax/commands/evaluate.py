@@ -128,7 +128,8 @@ def evaluate_batches(
       mesh: over which a batch is split.
     """
     names = ('mse', f'psnr_{protocol.name}', f'ssim_{protocol.name}')
-    rows, counts = [], {}
+    rows: list[tuple[float, float, float]] = []
+    counts: dict[str, np.ndarray] = {}
     for batch in batches:
         kept = batch.pop('mask') > 0
         outputs = jax.device_get(predict(variables, sharding.put_batch(batch, mesh)))
@@ -138,9 +139,9 @@ def evaluate_batches(
         for level, used in outputs.get('code_counts', {}).items():
             counts[level] = counts.get(level, 0) + used[kept].sum(axis=0)
     means = np.mean(rows, axis=0)
-    metrics = {'pictures': len(rows)}
+    metrics: dict[str, float] = {'pictures': len(rows)}
     metrics |= {name: float(mean) for name, mean in zip(names, means, strict=True)}
     for level, used in counts.items():
-        metrics[f'usage_{level}'] = float(usage(used))
-        metrics[f'perplexity_{level}'] = float(perplexity(used))
+        metrics[f'usage_{level}'] = np.asarray(usage(used)).item()
+        metrics[f'perplexity_{level}'] = np.asarray(perplexity(used)).item()
     return metrics

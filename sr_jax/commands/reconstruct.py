@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
             failed += 1
             continue
         output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), picture)
-        error = float(np.mean(np.square(output - picture)))
+        mse = float(np.mean(np.square(output - picture)))
         image_io.save(target, image_io.grid([picture[None], output[None]]))
-        print(f'{path} -> {target}  mse {error:.5f}')
+        print(f'{path} -> {target}  mse {mse:.5f}')
     if failed:
         print(f'error: {failed} of {len(paths)} pictures could not be read', file=sys.stderr)
     return 1 if failed else 0

@@ -180,7 +180,7 @@ def _step_bytes(config, mesh, batch_size: int, accumulation: int, remat: bool) -
 
 
 def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
-    """Steps until the last or a signal; metrics are looked at one step late, to keep devices busy."""
+    """Steps until the last or a signal; looks at metrics one step late, to keep devices busy."""
     advance = sharding.jit_step(run.task.train_step, run.mesh)
     paths = jax.tree.leaves_with_path(tree['state'].params)
     names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]

@@ -155,7 +155,8 @@ class Quantizer(nn.Module):
         """Start as the original: normal codes, no uses yet, sums equal to the codes."""
 
         def draw_codes():
-            return jax.random.normal(self.make_rng('params'), (self.size, self.dim))
+            codes = jax.random.normal(self.make_rng('params'), (self.size * self.dim,))
+            return codes.reshape(self.size, self.dim)
 
         self.embedding = self.variable('codebook', 'embedding', draw_codes)
         self.cluster_size = self.variable('codebook', 'cluster_size', jnp.zeros, self.size)
@@ -170,7 +171,7 @@ class Quantizer(nn.Module):
         z + sg(e - z), in the type of z. Codes are those from before this call's update.
         """
         vectors = z.astype(jnp.float32).reshape(-1, self.dim)
-        codes = lax.stop_gradient(self.embedding.value)
+        codes = lax.stop_gradient(jnp.asarray(self.embedding.value))
         indices = nearest_codes(lax.stop_gradient(vectors), codes)
         chosen = codes[indices]
         loss = jnp.mean((chosen - vectors) ** 2)
@@ -183,11 +184,11 @@ class Quantizer(nn.Module):
 
     def lookup(self, indices: Int[Array, '*batch']) -> Float[Array, '*batch dim']:
         """The codes at `indices` (0 <= index < size), float32."""
-        return self.embedding.value[indices]
+        return jnp.asarray(self.embedding.value)[indices]
 
     def update(self, statistics: CodebookStatistics) -> None:
         """Apply gathered statistics to the codebook; its collection must be mutable."""
-        codebook = {name: getattr(self, name).value for name in _VARIABLES}
+        codebook = {name: jnp.asarray(getattr(self, name).value) for name in _VARIABLES}
         updated = update_codebook(codebook, statistics, self.decay, self.epsilon, self.revive_below)
         for name in _VARIABLES:
             getattr(self, name).value = updated[name]

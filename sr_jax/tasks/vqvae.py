@@ -1,6 +1,7 @@
-"""Stage 1 of VQ-VAE-2: pictures through two codebooks and back (Razavi et al., arXiv:1906.00446)."""
+"""Stage 1 of VQ-VAE-2: pictures as codes and back (Razavi et al., arXiv:1906.00446)."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -107,7 +108,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         return new, _metrics(gradients, new, schedule(state.step))
 
     def predict(variables, batch):
-        output = model.apply(variables, batch['hq'])
+        output: Any = model.apply(variables, batch['hq'])
         sizes = {
             'top': model.codebook_size,
             'bottom': model.bottom_codebook_size or model.codebook_size,

@@ -185,17 +185,17 @@ def test_keep_last_and_keep_best(tmp_path):
 
 
 def test_an_effective_batch_is_split_to_fit_the_memory(tmp_path, capsys):
-    config = vqvae(train__effective_batch_size=8, train__steps=1, log__samples=0)
+    config = vqvae(train__effective_batch_size=2, train__steps=1, log__samples=0)
     mesh = sharding.make_mesh()
-    whole = command._step_bytes(config, mesh, 8, 1, False)
+    whole = command._step_bytes(config, mesh, 2, 1, False)
     config.train.memory_limit = whole - 1
     command.train(config, tmp_path)
     chosen = json.loads((tmp_path / 'config.json').read_text())['train']
-    assert chosen['batch_size'] * chosen['accumulation'] == 8
-    assert chosen['batch_size'] < 8 or chosen['remat']
+    assert chosen['batch_size'] * chosen['accumulation'] == 2
+    assert chosen['batch_size'] < 2 or chosen['remat']
     shown = capsys.readouterr().out
-    assert 'batch_size 8 x accumulation 1, without remat' in shown
-    assert 'chosen for 8 pictures an update' in shown
+    assert 'batch_size 2 x accumulation 1, without remat' in shown
+    assert 'chosen for 2 pictures an update' in shown
 
 
 @pytest.mark.parametrize(
