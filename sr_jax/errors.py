@@ -5,6 +5,8 @@ import logging
 import sys
 from collections.abc import Callable
 
+import jax
+
 
 class InputError(Exception):
     """Something that the user gave cannot be used.
@@ -39,6 +41,15 @@ def exit_status(command: Callable[[], int]) -> int:
         return command()
     except (InputError, TrainingError) as error:
         message = str(error)
+    except jax.errors.JaxRuntimeError as error:
+        if 'RESOURCE_EXHAUSTED' not in str(error):
+            raise
+        message = (
+            'the device has too little memory. For training set config.train.effective_batch_size '
+            'to the pictures of an update, so that they are split to fit, or take a smaller '
+            'config.data.crop_size or model; for pictures take smaller ones\n'
+            + str(error).splitlines()[0]
+        )
     except OSError as error:
         remedy = REMEDIES.get(error.errno or 0, error.strerror or str(error))
         message = f'{error.filename}: {remedy}' if error.filename else remedy

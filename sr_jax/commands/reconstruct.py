@@ -1,6 +1,7 @@
 """Shows pictures beside what a trained autoencoder makes of them."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,6 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from sr_jax import image_io, sharding, trained
+from sr_jax.config import bind
+from sr_jax.data.settings import DataSettings
+from sr_jax.data.sources import validation_source
 from sr_jax.errors import InputError
 
 HELP = 'pictures in, side-by-side pictures (input | reconstruction) out'
@@ -22,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
     )
     parser.add_argument(
-        'pictures', nargs='+', metavar='PICTURE', type=Path, help='pictures, or folders of them'
+        'pictures',
+        nargs='*',
+        metavar='PICTURE',
+        type=Path,
+        help="pictures, or folders of them (default: the run's own validation pictures)",
     )
     parser.add_argument(
         '--output',
@@ -51,10 +59,18 @@ def run(arguments: argparse.Namespace) -> int:
     print(f'{arguments.checkpoint}: network after {model.step} steps')
     predict = sharding.jit_predict(model.task.predict, mesh)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    if paths:
+        loads = [(path.stem, functools.partial(image_io.load, path)) for path in paths]
+    else:
+        source = validation_source(bind(DataSettings, model.config.data, 'config.data'))
+        loads = [
+            (Path(source.name(i)).stem, functools.partial(source.__getitem__, i))
+            for i in range(len(source))
+        ]
     failed = 0
-    for path, target in zip(paths, _targets(paths, arguments.output), strict=True):
+    for (_, load), target in zip(loads, _targets(loads, arguments.output), strict=True):
         try:
-            picture = image_io.load(path)
+            picture = load()
         except InputError as error:
             print(f'error: {error}', file=sys.stderr)
             failed += 1
@@ -62,9 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
         output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), picture)
         mse = float(np.mean(np.square(output - picture)))
         image_io.save(target, image_io.grid([picture[None], output[None]]))
-        print(f'{path} -> {target}  mse {mse:.5f}')
+        print(f'{target}  mse {mse:.5f}')
     if failed:
-        print(f'error: {failed} of {len(paths)} pictures could not be read', file=sys.stderr)
+        print(f'error: {failed} of {len(loads)} pictures could not be read', file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -95,10 +111,9 @@ def _expand(paths: Iterable[Path]) -> Iterable[Path]:
             raise InputError(f'no such picture or folder: {path}')
 
 
-def _targets(paths: Iterable[Path], folder: Path) -> Iterable[Path]:
+def _targets(loads: Iterable[tuple[str, Callable]], folder: Path) -> Iterable[Path]:
     """Yields a file for each picture: its name, numbered where two pictures share one."""
     seen: dict[str, int] = {}
-    for path in paths:
-        seen[path.stem] = seen.get(path.stem, 0) + 1
-        number = seen[path.stem]
-        yield folder / (f'{path.stem}.png' if number == 1 else f'{path.stem}_{number}.png')
+    for name, _ in loads:
+        seen[name] = seen.get(name, 0) + 1
+        yield folder / (f'{name}.png' if seen[name] == 1 else f'{name}_{seen[name]}.png')

@@ -61,7 +61,7 @@ def open_folder(path: str, part: str, validation_fraction: float) -> PictureFile
         if len(names) < 2:
             raise InputError(
                 f'{folder}: one picture cannot be split into training and validation; '
-                'add pictures, or set data.validation_source'
+                'add pictures, or set config.data.validation_source'
             )
         train, validation = split_names(names, validation_fraction)
         names = train if part == 'train' else validation

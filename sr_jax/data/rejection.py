@@ -49,7 +49,7 @@ def too_many(reasons: Mapping[str, str], limit: int) -> InputError:
     """The error that lists the pictures and says what to do."""
     lines = '\n'.join(f'  {name}: {reason}' for name, reason in reasons.items())
     return InputError(
-        f'{len(reasons)} pictures cannot be used, more than data.max_rejected={limit}; '
+        f'{len(reasons)} pictures cannot be used, more than config.data.max_rejected={limit}; '
         f'mend or remove them, or raise the limit:\n{lines}'
     )
 

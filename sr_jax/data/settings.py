@@ -43,9 +43,9 @@ class DataSettings:
         ):
             value = getattr(self, name)
             if value < least:
-                raise InputError(f'data.{name} is {value}, but must be at least {least}')
+                raise InputError(f'config.data.{name} is {value}, but must be at least {least}')
         if not 0 < self.validation_fraction < 1:
             raise InputError(
-                f'data.validation_fraction is {self.validation_fraction}, but must lie between '
-                '0 and 1; for separate validation pictures set data.validation_source'
+                f'config.data.validation_fraction is {self.validation_fraction}, but must lie '
+                'between 0 and 1; for other validation pictures set config.data.validation_source'
             )

@@ -89,6 +89,6 @@ def _refuse_overlap(settings: DataSettings) -> None:
     if train.is_relative_to(validation) or validation.is_relative_to(train):
         raise InputError(
             f'the training pictures in {train} and the validation pictures in {validation} '
-            "overlap; give separate folders, or set data.validation_source to '' to hold out a "
-            'part of the training folder'
+            "overlap; give separate folders, or set config.data.validation_source to '' to hold "
+            'out a part of the training folder'
         )

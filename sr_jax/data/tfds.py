@@ -92,7 +92,7 @@ def _choose_split(builder: tfds.core.DatasetBuilder, name: str, part: str) -> st
     for split in wanted:
         if split in builder.info.splits:
             return split
-    remedy = '' if part == 'train' else '; set data.validation_source'
+    remedy = '' if part == 'train' else '; set config.data.validation_source'
     raise InputError(
         f'the dataset tfds:{name} has no split {" or ".join(map(repr, wanted))}, but '
         f'{", ".join(map(repr, builder.info.splits))}{remedy}'

@@ -45,6 +45,13 @@ def test_pictures_and_folders_give_pictures_side_by_side(finished, tmp_path, cap
     assert 'mse' in capsys.readouterr().out
 
 
+def test_without_pictures_it_takes_those_of_the_validation(finished, tmp_path):
+    assert verbs.main(['reconstruct', str(finished[0]), '--output', str(tmp_path)]) == 0
+    names = {path.stem for path in tmp_path.iterdir()}
+    assert len(names) == 3
+    assert 'china' in names
+
+
 def test_a_broken_picture_is_named_and_the_others_are_done(finished, tmp_path, capsys):
     (tmp_path / 'broken.jpg').write_bytes(b'\xff\xd8\xff not a picture')
     image_io.save(tmp_path / 'good.png', np.zeros((16, 16, 3), np.float32))

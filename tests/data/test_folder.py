@@ -76,5 +76,5 @@ def test_a_missing_folder_is_an_error(tmp_path):
 def test_one_picture_cannot_be_split_but_can_be_used(make_folder):
     folder = str(make_folder(1))
     assert len(open_folder(folder, 'all', 0.5)) == 1
-    with pytest.raises(InputError, match=r'one picture.*data\.validation_source'):
+    with pytest.raises(InputError, match=r'one picture.*config\.data\.validation_source'):
         open_folder(folder, 'train', 0.5)

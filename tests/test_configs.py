@@ -1,0 +1,81 @@
+"""Every config in every variant, shrunk, takes one training step and one prediction."""
+
+import importlib.util
+import pathlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import shrink
+
+from sr_jax import sharding, tasks, trained
+from sr_jax.commands.train import read_settings
+
+FOLDER = pathlib.Path(__file__).parents[1] / 'configs'
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CONFIGS = [
+    pytest.param(path, variant, id=f'{path.stem}:{variant}')
+    for path in sorted(FOLDER.glob('*.py'))
+    for variant in load(path).VARIANTS
+]
+
+
+@pytest.mark.parametrize(('path', 'variant'), CONFIGS)
+def test_a_step_and_a_prediction(path, variant):
+    config = shrink(load(path).get_config(variant))
+    read_settings(config)
+    task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
+    size = config.data.crop_size
+    batch = {'hq': np.random.default_rng(0).random((4, size, size, 3), np.float32)}
+    start = {'hq': jnp.zeros((1, size, size, 3))}
+    tree = jax.jit(lambda key: trained.initial(task, key, start))(jax.random.key(config.seed))
+    before = jax.device_get(tree['state'].params)
+    tree, metrics = sharding.jit_step(task.train_step, mesh)(tree, batch)
+    assert np.isfinite(metrics['loss'])
+    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, tree['state'].params)
+    assert all(jax.tree.leaves(moved)), moved
+    outputs = task.predict(tree['state'].inference_variables(), batch)
+    assert outputs['image'].shape == batch['hq'].shape
+    assert 0 <= outputs['image'].min() <= outputs['image'].max() <= 1
+
+
+@pytest.mark.parametrize(('path', 'variant'), CONFIGS)
+def test_the_settings_are_all_spelt_out_and_valid(path, variant):
+    config = load(path).get_config(variant)
+    for section, settings in zip(('train', 'data'), read_settings(config)[:2], strict=True):
+        assert set(config[section]) == set(vars(settings))
+    tasks.make(config)
+
+
+@pytest.mark.parametrize('path', sorted(FOLDER.glob('*.py')), ids=lambda path: path.stem)
+def test_a_config_opens_with_its_commands_and_what_to_expect(path):
+    module = load(path)
+    for variant in module.VARIANTS[1:]:
+        assert f'--config configs/{path.name}:{variant}' in module.__doc__
+    assert f'python -m sr_jax.main --config configs/{path.name}' in module.__doc__
+    assert re.search(r'Expect.*\d', module.__doc__, re.DOTALL)
+    assert module.get_config() == module.get_config(module.VARIANTS[0])
+    with pytest.raises(ValueError, match='no variant'):
+        module.get_config('nonsense')
+
+
+def test_the_imagenet_variant_is_the_published_set_up():
+    config = load(FOLDER / 'vqvae.py').get_config('imagenet')
+    model = config.model
+    assert (model.channels, model.num_res_blocks, model.res_channels) == (128, 2, 32)
+    assert (model.codebook_size, model.codebook_dim, model.decay) == (512, 64, 0.99)
+    assert model.revive_below == 0
+    assert config.loss.commitment_weight == 0.25
+    assert (config.optimizer.name, config.optimizer.learning_rate) == ('adam', 3e-4)
+    assert (config.train.batch_size, config.data.crop_size) == (128, 256)
+    assert config.data.source == 'tfds:imagenet2012'

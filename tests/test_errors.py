@@ -1,0 +1,49 @@
+import errno
+
+import jax
+import pytest
+
+from sr_jax.errors import InputError, TrainingError, exit_status
+
+
+def raising(error):
+    def command():
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ('error', 'message'),
+    [
+        (InputError('no such thing'), 'error: no such thing\n'),
+        (TrainingError('step 3'), 'error: step 3\n'),
+        (
+            OSError(errno.ENOSPC, 'No space left on device', '/a/file'),
+            'error: /a/file: the disk is full; free some space or take another folder '
+            '(--workdir, --output)\n',
+        ),
+        (OSError(errno.EIO, 'Input/output error', '/a'), 'error: /a: Input/output error\n'),
+    ],
+)
+def test_an_expected_error_is_one_message(error, message, capsys):
+    assert exit_status(raising(error)) == 1
+    assert capsys.readouterr().err == message
+
+
+def test_too_little_memory_names_the_remedy(capsys):
+    error = jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.')
+    assert exit_status(raising(error)) == 1
+    shown = capsys.readouterr().err
+    assert 'config.train.effective_batch_size' in shown
+    assert 'Out of memory allocating 9 bytes' in shown
+
+
+@pytest.mark.parametrize('error', [KeyError('x'), jax.errors.JaxRuntimeError('INTERNAL: x')])
+def test_a_defect_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        exit_status(raising(error))
+
+
+def test_the_status_of_the_command_comes_back():
+    assert exit_status(lambda: 143) == 143
