@@ -20,6 +20,8 @@ help:
 
 demo: $(VENV)/installed
 	$(PYTHON) -m sr_jax.main --config configs/vqvae.py:demo --workdir runs/demo
+	$(PYTHON) -m sr_jax reconstruct runs/demo --output runs/demo/reconstructions
+	@echo "look at runs/demo/samples and runs/demo/reconstructions (input | reconstruction)"
 
 test: $(VENV)/installed-test
 	$(PYTHON) -m pytest
