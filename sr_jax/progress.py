@@ -76,11 +76,10 @@ class Progress:
             self._bar.update(step - self._bar.n)
             self._bar.set_postfix_str(f'{_losses(metrics)} data {wait:.1%}')
         elif not self._json:
-            left = (self._steps - step) / rate if rate else math.inf
-            self._write(
-                f'step {step}/{self._steps}  {_losses(metrics)}  {rate:.2f} steps/s  '
-                f'data wait {wait:.1%}  {_duration(left)} left'
-            )
+            left = _duration((self._steps - step) / rate) if rate else '?'
+            speed = f'{rate:.2f} steps/s  data wait {wait:.1%}  {left} left'
+            shown = speed if step > self._since_step else 'compiled'
+            self._write(f'step {step}/{self._steps}  {_losses(metrics)}  {shown}')
         self.restart_clock(step)
 
     def restart_clock(self, step: int) -> None:
@@ -155,8 +154,6 @@ def describe(metrics: Mapping[str, float]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return '?'
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f'{hours}:{minutes:02d}:{seconds:02d}' if hours else f'{minutes}:{seconds:02d}'
