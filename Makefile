@@ -4,7 +4,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip -qq --disable-pip-version-check
-REQUIREMENTS := requirements.txt setup.cfg pyproject.toml
+REQUIREMENTS := requirements.txt setup.py setup.cfg pyproject.toml
 BASE_PYTHON ?= $(shell tools/find_python.sh)
 
 .PHONY: help demo test test-slow lint clean

@@ -44,14 +44,18 @@ def setup_cfg() -> configparser.ConfigParser:
 
 @pytest.fixture(scope='module')
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Returns a copy of the sources, so that building leaves nothing in our own folder."""
+    """Returns a copy of the sources with one more operation; ours stay clean when it is built."""
     copy = tmp_path_factory.mktemp('packaging') / 'checkout'
     copy.mkdir()
     for folder in ('sr_jax', 'kernels', 'configs', 'tests'):
         ignored = shutil.ignore_patterns('__pycache__', 'fixtures')
         shutil.copytree(ROOT / folder, copy / folder, ignore=ignored)
-    for file in ('setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE', 'requirements.txt'):
+    for file in ('setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(ROOT / file, copy)
+    operation = copy / 'kernels' / 'an_operation'  # a new one must need no line anywhere
+    operation.mkdir()
+    for file in ('__init__.py', 'api.py'):
+        (operation / file).write_text('')
     return copy
 
 
@@ -97,15 +101,15 @@ def test_the_wheel_holds_our_package_and_nothing_else(wheel: pathlib.Path):
     assert any(name.endswith('licenses/LICENSE') for name in names)
 
 
-def test_every_folder_of_the_package_is_in_setup_cfg():
-    packages = set(setup_cfg()['options']['packages'].split())
-    roots = {'sr_jax': ROOT / 'sr_jax', 'sr_jax.kernels': ROOT / 'kernels'}
+def test_the_wheel_holds_every_module(wheel: pathlib.Path, checkout: pathlib.Path):
+    folders = {'sr_jax': checkout / 'sr_jax', 'sr_jax/kernels': checkout / 'kernels'}
     expected = {
-        '.'.join((name, *file.parent.relative_to(folder).parts))
-        for name, folder in roots.items()
+        f'{name}/{file.relative_to(folder).as_posix()}'
+        for name, folder in folders.items()
         for file in folder.rglob('*.py')
     }
-    assert packages == expected
+    assert 'sr_jax/kernels/an_operation/api.py' in expected
+    assert {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith('.py')} == expected
 
 
 def test_an_editable_install_finds_the_kernels_from_anywhere(checkout: pathlib.Path):
