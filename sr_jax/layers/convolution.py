@@ -5,6 +5,7 @@ the type that is computed in.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jaxtyping import Array, Float
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
-def uniform_start(fan_in: int):
+def uniform_start(fan_in: int) -> nn.initializers.Initializer:
     """Initialiser U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for kernels and biases.
 
     The numbers are drawn in one dimension: they are the same, and XLA compiles them for CPUs in
@@ -23,7 +24,7 @@ def uniform_start(fan_in: int):
     """
     bound = 1 / math.sqrt(fan_in)
 
-    def draw(key, shape, dtype=jnp.float32):
+    def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         return jax.random.uniform(key, (math.prod(shape),), dtype, -bound, bound).reshape(shape)
 
     return draw
@@ -58,11 +59,11 @@ def _turned(kernel: Float[Array, 'k k i o']) -> Float[Array, 'k k o i']:
     return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def _transposed_forward(x, kernel):
+def _transposed_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
     return transposed_convolve(x, kernel), (x, kernel)
 
 
-def _transposed_backward(residuals, cotangent):
+def _transposed_backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
     x, kernel = residuals
     strided, pull_back = jax.vjp(lambda k: convolve(cotangent, k, 2), _turned(kernel))
     return strided, _turned(*pull_back(x))

@@ -151,10 +151,10 @@ class Quantizer(nn.Module):
     epsilon: float = 1e-5
     revive_below: float = 0.0
 
-    def setup(self):
+    def setup(self) -> None:
         """Start as the original: normal codes, no uses yet, sums equal to the codes."""
 
-        def draw_codes():
+        def draw_codes() -> Array:
             codes = jax.random.normal(self.make_rng('params'), (self.size * self.dim,))
             return codes.reshape(self.size, self.dim)
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, TransposedConvolution, upsample_nearest
-from sr_jax.layers.quantizer import Quantizer
+from sr_jax.layers.quantizer import Quantizer, QuantizerOutput
 
 UPSAMPLING = ('transposed', 'nearest')
 
@@ -167,7 +167,7 @@ class VQVAE(nn.Module):
     dtype: str = 'float32'
     remat: bool = False
 
-    def setup(self):
+    def setup(self) -> None:
         """Name every part; InputError for a form that does not exist."""
         if self.upsampling not in UPSAMPLING:
             forms = ' or '.join(repr(form) for form in UPSAMPLING)
@@ -222,7 +222,9 @@ class VQVAE(nn.Module):
     def _quantizer(self, size: int) -> Quantizer:
         return Quantizer(size, self.codebook_dim, self.decay, revive_below=self.revive_below)
 
-    def _quantize(self, x, train):
+    def _quantize(
+        self, x: Float[Array, 'n h w 3'], train: bool
+    ) -> tuple[QuantizerOutput, QuantizerOutput]:
         height, width = x.shape[1:3]
         if height % 8 or width % 8:
             raise InputError(
@@ -236,7 +238,9 @@ class VQVAE(nn.Module):
         bottom = self.quantizer_bottom(self.quantize_conv_bottom(context), train)
         return top, bottom
 
-    def _reconstruct(self, top, bottom):
+    def _reconstruct(
+        self, top: Float[Array, 'n h8 w8 d'], bottom: Float[Array, 'n h4 w4 d']
+    ) -> Float[Array, 'n h w 3']:
         codes = jnp.concatenate([self.upsample_top(top), bottom], axis=-1)
         return (self.decoder(codes).astype(jnp.float32) + 1) / 2
 

@@ -1,0 +1,31 @@
+"""What modules gather of a batch in training, applied to their variables afterwards.
+
+A module that follows its batches (a norm, a codebook) writes what an update needs as `statistics`
+to a collection of its own. Those of several microbatches merge, and one update applies them, so
+that k microbatches change the module as one large batch would.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+NAME = 'statistics'
+
+
+def apply_statistics(
+    update: Callable[[Mapping[str, Any], Any], Mapping[str, Any]],
+    variables: Mapping[str, Any],
+    statistics: Mapping[str, Any],
+) -> dict[str, Any]:
+    """A whole collection of variables after `update` of every module that gathered statistics.
+
+    Args:
+      update: (variables of a module, its statistics) -> its new variables.
+      variables: the nested collection that the modules own.
+      statistics: the nested collection that they wrote, of the same module names.
+    """
+    if NAME in statistics:
+        return dict(update(variables, statistics[NAME]))
+    changed = {
+        name: apply_statistics(update, variables[name], part) for name, part in statistics.items()
+    }
+    return {**variables, **changed}

@@ -1,0 +1,117 @@
+"""Convolutions: values and gradients against NumPy and JAX's own rules, and the start values."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import lax
+from jax.test_util import check_grads
+
+from sr_jax.layers.convolution import (
+    Convolution,
+    TransposedConvolution,
+    convolve,
+    transposed_convolve,
+    upsample_nearest,
+)
+
+
+def correlate(x, kernel, stride):
+    """The definition, in float64."""
+    taps = len(kernel)
+    pad = (taps - 1) // 2
+    x = np.pad(np.asarray(x, np.float64), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (taps, taps), axis=(1, 2))
+    return np.einsum('nhwcij,ijco->nhwo', windows[:, ::stride, ::stride], kernel)
+
+
+def spread(x, kernel):
+    """The transposed convolution by its definition: every input pixel adds a turned kernel."""
+    n, height, width, _ = x.shape
+    y = np.zeros((n, 2 * height + 2, 2 * width + 2, kernel.shape[-1]))
+    turned = np.asarray(kernel, np.float64)[::-1, ::-1]
+    for i in range(height):
+        for j in range(width):
+            stamp = np.einsum('nc,ijco->nijo', x[:, i, j], turned)
+            y[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += stamp
+    return y[:, 1:-1, 1:-1]
+
+
+def normal(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+@pytest.mark.parametrize(('taps', 'stride'), [(1, 1), (3, 1), (5, 1), (3, 2), (4, 2), (5, 2)])
+@pytest.mark.parametrize('size', [(6, 8), (5, 7)])
+def test_convolve_is_its_definition(taps, stride, size):
+    x, kernel = normal(0, 2, *size, 3), normal(1, taps, taps, 3, 4)
+    expected = correlate(x, kernel, stride)
+    np.testing.assert_allclose(convolve(x, kernel, stride), expected, rtol=1e-4, atol=1e-4)
+
+
+sizes = st.integers(1, 5)
+
+
+@settings(max_examples=10)
+@given(height=sizes, width=sizes, channels=sizes, features=sizes)
+def test_transposed_convolve_values_and_gradients(height, width, channels, features):
+    x, kernel = normal(0, 2, height, width, channels), normal(1, 4, 4, channels, features)
+
+    def plain(x, kernel):
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            [(2, 2)] * 2,
+            lhs_dilation=(2, 2),
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        )
+
+    y, pull_back = jax.vjp(transposed_convolve, x, kernel)
+    np.testing.assert_allclose(y, spread(x, kernel), rtol=1e-4, atol=1e-4)
+    cotangent = normal(2, *y.shape)
+    expected = jax.vjp(plain, x, kernel)[1](cotangent)
+    for gradient, wanted in zip(pull_back(cotangent), expected, strict=True):
+        np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_second_derivatives_of_transposed_convolve():
+    x, kernel = normal(0, 1, 2, 3, 2), normal(1, 4, 4, 2, 3)
+    check_grads(transposed_convolve, (x, kernel), order=2, modes=['rev'], eps=0.02)
+
+
+def test_transposed_convolve_is_the_transpose():
+    x, y, kernel = normal(0, 2, 3, 4, 5), normal(1, 2, 6, 8, 2), normal(2, 4, 4, 5, 2)
+    down = convolve(y, kernel[::-1, ::-1].swapaxes(2, 3), 2)
+    np.testing.assert_allclose(
+        jnp.vdot(transposed_convolve(x, kernel), y), jnp.vdot(x, down), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ('module', 'bound'),
+    [(Convolution(64, 3), (16 * 9) ** -0.5), (TransposedConvolution(64), (64 * 16) ** -0.5)],
+)
+def test_start_values_are_uniform_within_the_bound_of_pytorch(module, bound):
+    params = module.init(jax.random.key(0), jnp.zeros((1, 4, 4, 16)))['params']
+    for values in params.values():
+        assert 0.9 * bound < jnp.abs(values).max() <= bound
+    np.testing.assert_allclose(params['kernel'].std(), bound / 3**0.5, rtol=0.02)
+
+
+def test_bias_is_added_and_the_type_is_the_one_asked_for():
+    module = Convolution(4, 3, dtype='bfloat16')
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 4, 4, 2)))
+    y = module.apply(variables, jnp.zeros((1, 4, 4, 2)))
+    assert y.dtype == jnp.bfloat16
+    bias = variables['params']['bias']
+    assert bias.dtype == jnp.float32
+    np.testing.assert_allclose(y[0, 1, 1].astype(jnp.float32), bias, rtol=1e-2)
+
+
+def test_upsample_nearest_repeats_pixels():
+    x = jnp.arange(4.0).reshape(1, 2, 2, 1)
+    expected = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
+    np.testing.assert_array_equal(upsample_nearest(x)[0, :, :, 0], expected)

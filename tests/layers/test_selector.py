@@ -1,0 +1,182 @@
+"""Selectors and their parts: against the original, by hand, and in microbatches."""
+
+import functools
+
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from flax import traverse_util
+from hypothesis import strategies as st
+from switched import (
+    assert_close,
+    batch_stats,
+    hyperparameters,
+    nhwc,
+    selector_params,
+    switch_norm,
+)
+
+from sr_jax.errors import InputError
+from sr_jax.layers.selector import Selector, drop_kernels, kept_kernels
+from sr_jax.layers.switch_norm import SwitchNorm
+
+NETWORKS = {  # by case
+    'std_s1_k3_unfilled': 'standard',
+    'std_s2_k3_filled': 'standard',
+    'std_s1_k3_filled_eval': 'standard',
+    'std_s1_k3_nobias_sepselector': 'standard',
+    'lambda_s1_k3_unfilled': 'lambda',
+    'lambda_s2_k5_filled': 'lambda',
+    'lambda_s1_k3_filled_eval': 'lambda',
+    'lambda_s2_k3_filled_bigmap': 'lambda',
+    'lambda2_s1_k3_filled': 'lambda2',
+    'bnlambda_s1_k3_filled_float64': 'bn_lambda',
+}
+
+
+def features_of(arrays):
+    return nhwc(arrays['in/selector'] if 'in/selector' in arrays else arrays['in/x'])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def selected(selector, variables, train, features):
+    """Logits, probabilities after the switch norm, and the collections after the pass."""
+    mutable = ['batch_stats', 'switch_norm'] if train else []
+    norm_state = variables.pop('switch_norm')
+    logits, changed = selector.apply(variables, features, train, mutable=mutable)
+    log_y, norm_changed = SwitchNorm().apply(
+        {'switch_norm': norm_state}, logits, train, mutable=mutable
+    )
+    return logits, jnp.exp(log_y), {**changed, **norm_changed}
+
+
+@pytest.mark.parametrize('case', NETWORKS)
+def test_a_selector_is_the_originals(golden, case):
+    arrays = golden(f'switch_layer_{case}')
+    network, settings = NETWORKS[case], hyperparameters(arrays)
+    train = settings['training']
+    selector = Selector(settings['breadth'], network, settings['stride'])
+    variables = {
+        'params': selector_params(arrays, network),
+        'batch_stats': batch_stats(arrays, network),
+        'switch_norm': switch_norm(arrays, 'buffer/gate.norm.'),
+    }
+    logits, soft, changed = selected(selector, variables, train, features_of(arrays))
+    assert_close(logits, nhwc(arrays['out/logits']))
+    assert_close(soft, nhwc(arrays['out/soft']))
+    np.testing.assert_array_equal(soft.argmax(-1), arrays['out/mask'])
+    if train:
+        expected = switch_norm(arrays, 'buffer_after/gate.norm.')
+        assert_close(changed['switch_norm']['buffer'], expected['buffer'])
+        averages = batch_stats(arrays, network, 'buffer_after/')
+        found = traverse_util.flatten_dict(changed.get('batch_stats', {}))
+        for path, value in traverse_util.flatten_dict(averages).items():
+            assert_close(found[path], value, rtol=1e-5, name='/'.join(path))
+
+
+def test_its_parameters_are_the_originals(golden):
+    """Initialisation makes exactly what the originals hold, in our layout."""
+    for case, network in NETWORKS.items():
+        arrays = golden(f'switch_layer_{case}')
+        selector = Selector(hyperparameters(arrays)['breadth'], network)
+        variables = jax.eval_shape(selector.init, jax.random.key(0), features_of(arrays))
+        shapes = jax.tree.map(jnp.shape, dict(variables))
+        assert shapes['params'] == jax.tree.map(jnp.shape, selector_params(arrays, network))
+        averages = jax.tree.map(jnp.shape, batch_stats(arrays, network))
+        assert shapes.get('batch_stats', {}) == averages
+
+
+# Dropping kernels -------------------------------------------------------------------------------
+
+
+def test_dropped_kernels_are_the_originals(golden):
+    arrays = golden('switch_layer_std_s1_k3_dropout')
+    keep = kept_kernels(nhwc(arrays['in/dropout_uniform']), 0.4)
+    logits = drop_kernels(nhwc(arrays['out/logits']), keep)
+    variables = {'switch_norm': switch_norm(arrays, 'buffer/gate.norm.')}
+    log_y, changed = SwitchNorm().apply(variables, logits, train=True, mutable=['switch_norm'])
+    assert_close(jnp.exp(log_y), nhwc(arrays['out/soft']))
+    np.testing.assert_array_equal(log_y.argmax(-1), arrays['out/mask'])
+    expected = switch_norm(arrays, 'buffer_after/gate.norm.')
+    assert_close(changed['switch_norm']['buffer'], expected['buffer'])
+
+
+def test_every_picture_keeps_a_kernel():
+    uniform = jnp.array([[0.1, 0.2, 0.39], [0.1, 0.4, 0.41]])[:, None, None]
+    assert kept_kernels(uniform, 0.4)[:, 0, 0].tolist() == [[True] * 3, [False, False, True]]
+
+
+@pytest.mark.parametrize('dropped', ['zero', 'excluded'])
+def test_a_dropped_kernel_may_win_only_with_a_logit_of_zero(dropped):
+    logits = jnp.array([-1.0, -2.0])[None, None, None]
+    keep = jnp.array([True, False])[None, None, None]
+    result = drop_kernels(logits, keep, dropped)
+    assert result.argmax(-1).item() == (1 if dropped == 'zero' else 0)
+    gradient = jax.grad(lambda x: jnp.exp(drop_kernels(x, keep, dropped)).sum())(logits)
+    np.testing.assert_allclose(gradient[0, 0, 0], [np.exp(-1), 0], rtol=1e-6)
+
+
+def test_a_selector_drops_kernels_in_training_alone():
+    selector = Selector(6, 'logits', dropout_rate=0.5, dropped='excluded')
+    x = jnp.ones((8, 2, 3, 6))
+    rngs = {'dropout': jax.random.key(1)}
+    dropped = jnp.isinf(selector.apply({}, x, train=True, rngs=rngs))
+    assert (dropped == dropped[:, :1, :1]).all(), 'constant over a picture'
+    assert 0.2 < dropped.mean() < 0.8 and not dropped.all(-1).any()
+    assert (dropped[:1] != dropped[1:]).any(), 'drawn for each picture'
+    np.testing.assert_array_equal(selector.apply({}, x), x)
+
+
+# Sizes, modules and what does not fit -----------------------------------------------------------
+
+
+@hypothesis.settings(max_examples=12)
+@hypothesis.given(
+    st.sampled_from(['standard', 'lambda', 'attention']),
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.integers(1, 3),
+)
+def test_the_logits_have_the_size_of_a_strided_convolution(network, height, width, stride):
+    selector = Selector(2, network, stride)
+    x = jax.ShapeDtypeStruct((1, height, width, 4), jnp.bfloat16)
+    logits, _ = jax.eval_shape(selector.init_with_output, jax.random.key(0), x)
+    assert logits.shape == (1, -(-height // stride), -(-width // stride), 2)
+    assert logits.dtype == jnp.float32
+
+
+class Halves(nn.Module):
+    features: int
+
+    @nn.compact
+    def __call__(self, x, train):
+        return nn.Dense(self.features)(x) / 2
+
+
+def test_a_module_of_the_callers():
+    selector = Selector(3, Halves(3), stride=2)
+    x = jnp.arange(50.0).reshape(1, 5, 5, 2)
+    logits, variables = selector.init_with_output(jax.random.key(0), x)
+    kernel = variables['params']['network']['Dense_0']['kernel']
+    np.testing.assert_allclose(logits, (x @ kernel / 2)[:, ::2, ::2], rtol=1e-5)
+    with pytest.raises(InputError, match=r'\(1, 5, 5, 4\) instead of \(1, 5, 5, 3\)'):
+        Selector(3, Halves(4)).init(jax.random.key(0), x)
+
+
+@pytest.mark.parametrize(
+    ('selector', 'channels', 'message'),
+    [
+        (Selector(4, 'lamda'), 4, "'lamda'.*'lambda'"),
+        (Selector(5, 'lambda'), 4, 'multiple of 2 features, not 5'),
+        (Selector(4, 'lambda'), 5, '2 groups: 5 channels'),
+        (Selector(4, 'attention'), 5, '5 channels.*2 attention heads'),
+        (Selector(4, 'logits'), 5, '5 logits.* 4 kernels'),
+        (Selector(4, 'standard', dropped='none'), 4, "'none'"),
+    ],
+)
+def test_what_does_not_fit_is_named(selector, channels, message):
+    with pytest.raises(InputError, match=message):
+        selector.init(jax.random.key(0), jnp.ones((1, 2, 2, channels)))
