@@ -4,7 +4,8 @@
   python -m sr_jax.main --config configs/vqvae.py:demo        # smaller and shorter: `make demo`
   python -m sr_jax.main --config configs/vqvae.py:imagenet    # the published set-up
 
-Expect (validation MSE of pictures in [0, 1]): SCORES
+Expect, as validation MSE of pictures in [0, 1] with seed 0: 0.0041 (photos), 0.0050 (demo); see
+RESULTS.md. The variant imagenet has not been run by us.
 """
 
 import ml_collections

@@ -63,7 +63,7 @@ def test_a_config_opens_with_its_commands_and_what_to_expect(path):
     for variant in module.VARIANTS[1:]:
         assert f'--config configs/{path.name}:{variant}' in module.__doc__
     assert f'python -m sr_jax.main --config configs/{path.name}' in module.__doc__
-    assert re.search(r'Expect.*\d', module.__doc__, re.DOTALL)
+    assert re.search(r'Expect.*0\.\d', module.__doc__, re.DOTALL)
     assert module.get_config() == module.get_config(module.VARIANTS[0])
     with pytest.raises(ValueError, match='no variant'):
         module.get_config('nonsense')
