@@ -79,7 +79,7 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
 
 
 def _photos(config):
-    # Eleven photographs: without revival nearly all codes die in the first steps (RESULTS.md).
+    # Without revival nearly all codes die in the first steps of so short a run (RESULTS.md).
     config.model.revive_below = 0.2
     return config
 
