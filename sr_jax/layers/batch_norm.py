@@ -23,9 +23,9 @@ EPSILON = 1e-5
 
 
 class BatchStatistics(NamedTuple):
-    """How many values each channel had, their `mean`, and the sum of squared `deviations`."""
+    """The `number` of values of each channel, their `mean`, and the sum of squared `deviations`."""
 
-    count: Float[Array, '']
+    number: Float[Array, '']
     mean: Float[Array, 'c']
     deviations: Float[Array, 'c']
 
@@ -38,17 +38,17 @@ def merge_statistics(first: Any, second: Any) -> Any:
     """
 
     def merge(a: BatchStatistics, b: BatchStatistics) -> BatchStatistics:
-        count = a.count + b.count
+        number = a.number + b.number
         step = b.mean - a.mean
-        deviations = a.deviations + b.deviations + step**2 * (a.count * b.count / count)
-        return BatchStatistics(count, a.mean + step * (b.count / count), deviations)
+        deviations = a.deviations + b.deviations + step**2 * (a.number * b.number / number)
+        return BatchStatistics(number, a.mean + step * (b.number / number), deviations)
 
     return jax.tree.map(merge, first, second, is_leaf=lambda x: isinstance(x, BatchStatistics))
 
 
 def update_batch_norm(state: Mapping[str, Array], statistics: BatchStatistics) -> dict[str, Array]:
     """Move the running `mean` and unbiased `var` by a tenth towards those of a batch."""
-    variance = statistics.deviations / jnp.maximum(statistics.count - 1, 1)
+    variance = statistics.deviations / jnp.maximum(statistics.number - 1, 1)
     return {
         'mean': (1 - MOMENTUM) * state['mean'] + MOMENTUM * statistics.mean,
         'var': (1 - MOMENTUM) * state['var'] + MOMENTUM * variance,
@@ -81,13 +81,13 @@ class BatchNorm(nn.Module):
         mean = self.variable(COLLECTION, 'mean', jnp.zeros, (channels,))
         var = self.variable(COLLECTION, 'var', jnp.ones, (channels,))
         if train:
-            count = x.size // channels
+            number = x.size // channels
             used_mean = x.mean(axis=tuple(range(x.ndim - 1)))
             centred = x - _along(used_mean, x)
             deviations = (centred**2).sum(axis=tuple(range(x.ndim - 1)))
-            used_var = deviations / count
+            used_var = deviations / number
             if not self.is_initializing():
-                self._learn(BatchStatistics(jnp.float32(count), used_mean, deviations))
+                self._learn(BatchStatistics(jnp.float32(number), used_mean, deviations))
         else:
             used_var = jnp.asarray(var.value)
             centred = x - _along(jnp.asarray(mean.value), x)

@@ -14,13 +14,16 @@ from switched import (
     assert_close,
     batch_stats,
     hyperparameters,
+    kernels,
     nhwc,
     selector_params,
     switch_norm,
 )
 
 from sr_jax.errors import InputError
+from sr_jax.layers.diff_argmax import hard_gate
 from sr_jax.layers.selector import Selector, drop_kernels, kept_kernels
+from sr_jax.layers.soft_routing import blended_convolution
 from sr_jax.layers.switch_norm import SwitchNorm
 
 NETWORKS = {  # by case
@@ -31,50 +34,99 @@ NETWORKS = {  # by case
     'lambda_s1_k3_unfilled': 'lambda',
     'lambda_s2_k5_filled': 'lambda',
     'lambda_s1_k3_filled_eval': 'lambda',
-    'lambda_s2_k3_filled_bigmap': 'lambda',
     'lambda2_s1_k3_filled': 'lambda2',
     'bnlambda_s1_k3_filled_float64': 'bn_lambda',
+    'std_s1_k3_filled_soft': 'standard',
+    'lambda_s1_k3_unfilled_soft': 'lambda',
+    'std_s1_k5_filled': 'standard',
+    'std_s2_k5_unfilled': 'standard',
 }
+ZERO_GRADIENTS = [('norm', 'bias'), ('conv_in', 'bias')]
 
 
 def features_of(arrays):
     return nhwc(arrays['in/selector'] if 'in/selector' in arrays else arrays['in/x'])
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2))
-def selected(selector, variables, train, features):
-    """Logits, probabilities after the switch norm, and the collections after the pass."""
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def differentiated(selector, settings, variables, weights, x, features, cotangent):
+    """Output of a layer with all kernels everywhere, what it went through, and all gradients."""
+    settings = dict(settings)
+    train = settings['training']
     mutable = ['batch_stats', 'switch_norm'] if train else []
-    norm_state = variables.pop('switch_norm')
-    logits, changed = selector.apply(variables, features, train, mutable=mutable)
-    log_y, norm_changed = SwitchNorm().apply(
-        {'switch_norm': norm_state}, logits, train, mutable=mutable
-    )
-    return logits, jnp.exp(log_y), {**changed, **norm_changed}
+
+    def layer(params, weights, x, features):
+        features = x if features is None else features
+        logits, changed = selector.apply(
+            {'params': params, 'batch_stats': variables['batch_stats']},
+            features,
+            train,
+            mutable=mutable,
+        )
+        norm = {'switch_norm': variables['switch_norm']}
+        log_y, changed_norm = SwitchNorm().apply(norm, logits, train, mutable=mutable)
+        gates = hard_gate(log_y) if settings['gate_hard_en'] else jnp.exp(log_y)
+        y = blended_convolution(x, gates, *weights, stride=settings['stride'])
+        return y, (logits, jnp.exp(log_y), {**changed, **changed_norm})
+
+    inputs = (variables['params'], weights, x, features)
+    y, pull_back, through = jax.vjp(layer, *inputs, has_aux=True)
+    return y, through, pull_back(cotangent)
 
 
 @pytest.mark.parametrize('case', NETWORKS)
-def test_a_selector_is_the_originals(golden, case):
+def test_a_layer_is_the_originals(golden, case):
+    """Selector, switch norm, gate and the sum over all kernels: values, buffers, gradients."""
     arrays = golden(f'switch_layer_{case}')
     network, settings = NETWORKS[case], hyperparameters(arrays)
-    train = settings['training']
-    selector = Selector(settings['breadth'], network, settings['stride'])
     variables = {
         'params': selector_params(arrays, network),
         'batch_stats': batch_stats(arrays, network),
         'switch_norm': switch_norm(arrays, 'buffer/gate.norm.'),
     }
-    logits, soft, changed = selected(selector, variables, train, features_of(arrays))
+    y, (logits, soft, changed), gradients = differentiated(
+        Selector(settings['breadth'], network, settings['stride']),
+        tuple(settings.items()),
+        variables,
+        kernels(arrays, 'param/'),
+        nhwc(arrays['in/x']),
+        nhwc(arrays['in/selector']) if 'in/selector' in arrays else None,
+        nhwc(arrays['cotangent']),
+    )
     assert_close(logits, nhwc(arrays['out/logits']))
     assert_close(soft, nhwc(arrays['out/soft']))
     np.testing.assert_array_equal(soft.argmax(-1), arrays['out/mask'])
-    if train:
-        expected = switch_norm(arrays, 'buffer_after/gate.norm.')
-        assert_close(changed['switch_norm']['buffer'], expected['buffer'])
-        averages = batch_stats(arrays, network, 'buffer_after/')
-        found = traverse_util.flatten_dict(changed.get('batch_stats', {}))
-        for path, value in traverse_util.flatten_dict(averages).items():
-            assert_close(found[path], value, rtol=1e-5, name='/'.join(path))
+    assert_close(y, nhwc(arrays['out/y']))
+    if settings['training']:
+        check_buffers(arrays, network, changed)
+    check_gradients(arrays, network, gradients)
+
+
+def check_buffers(arrays, network, changed):
+    expected = switch_norm(arrays, 'buffer_after/gate.norm.')
+    assert_close(changed['switch_norm']['buffer'], expected['buffer'])
+    averages = batch_stats(arrays, network, 'buffer_after/')
+    found = traverse_util.flatten_dict(changed.get('batch_stats', {}))
+    for path, value in traverse_util.flatten_dict(averages).items():
+        assert_close(found[path], value, rtol=1e-5, name='/'.join(path))
+
+
+def check_gradients(arrays, network, gradients):
+    selector_gradients, weight_gradients, x_gradient, features_gradient = gradients
+    assert_close(x_gradient, nhwc(arrays['grad/in/x']), rtol=1e-3)
+    if 'in/selector' in arrays:
+        assert_close(features_gradient, nhwc(arrays['grad/in/selector']), rtol=1e-3)
+    expected = kernels(arrays, 'grad/param/')
+    assert_close(weight_gradients[0], expected[0], rtol=1e-3)
+    if expected[1] is not None:
+        assert_close(weight_gradients[1], expected[1], rtol=1e-3)
+    expected = selector_params(arrays, network, 'grad/param/')
+    found = traverse_util.flatten_dict(selector_gradients)
+    for path, value in traverse_util.flatten_dict(expected).items():
+        # a bias before a norm has no gradient but rounding errors
+        nothing = path in ZERO_GRADIENTS
+        scale = max(np.abs(v).max() for v in found.values()) if nothing else None
+        assert_close(found[path], value, rtol=1e-3, name='/'.join(path), scale=scale)
 
 
 def test_its_parameters_are_the_originals(golden):

@@ -23,7 +23,8 @@ from sr_jax.layers.switch_norm import (
     update_switch_norms,
 )
 
-TRAIN, TRAIN_WITHOUT_UPDATE = 0, 1
+TRAIN, TRAIN_WITHOUT_UPDATE, EVALUATE = 0, 1, 2
+DLAS_FINAL_FLAGS = 6 * [TRAIN] + [EVALUATE]  # that fixture lacks them
 
 
 def assert_same_state(actual, expected, rtol=1e-5):
@@ -37,17 +38,15 @@ def random_logits(seed, shape=(4, 3, 2, 4)):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3, 4))
-def differentiated(norm, state, x, train, update, cotangent):
-    """Values, state and the gradient of x, all of them probabilities as the original's."""
+def differentiated(norm, state, logits, train, update, cotangent):
+    """Probabilities as the original's, the state, and the gradient of the logits."""
 
-    def output(x):
+    def output(logits):
         mutable = ['switch_norm'] if update else []
-        log_y, changed = norm.apply(
-            {'switch_norm': state}, jnp.log(x), train=train, mutable=mutable
-        )
+        log_y, changed = norm.apply({'switch_norm': state}, logits, train=train, mutable=mutable)
         return jnp.exp(log_y), changed.get('switch_norm', state)
 
-    y, pull_back, state = jax.vjp(output, x, has_aux=True)
+    y, pull_back, state = jax.vjp(output, logits, has_aux=True)
     return y, state, *pull_back(cotangent)
 
 
@@ -63,18 +62,22 @@ def test_a_sequence_of_passes_is_the_originals(golden, case, renormalize):
     arrays = golden(case)
     norm = SwitchNorm(size=4, renormalize=renormalize)
     state = norm.init(jax.random.key(0), nhwc(arrays['step0/in/x']))['switch_norm']
-    for i, flag in enumerate(arrays['flags']):
+    for i, flag in enumerate(arrays.get('flags', DLAS_FINAL_FLAGS)):
+        x = nhwc(arrays[f'step{i}/in/x'])
         y, state, gradient = differentiated(
             norm,
             state,
-            nhwc(arrays[f'step{i}/in/x']),
+            jnp.log(x),
             flag in (TRAIN, TRAIN_WITHOUT_UPDATE),
             flag == TRAIN,
             nhwc(arrays[f'step{i}/cotangent']),
         )
         assert_same_state(state, switch_norm(arrays, f'step{i}/buffer_after/'))
         assert_close(y, nhwc(arrays[f'step{i}/out/y']), rtol=1e-5)
-        assert_close(gradient, nhwc(arrays[f'step{i}/grad/in/x']), rtol=1e-4)
+        # theirs is of x, a softmax: on to its logits
+        expected = x * nhwc(arrays[f'step{i}/grad/in/x'])
+        expected -= x * expected.sum(axis=-1, keepdims=True)
+        assert_close(gradient, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize('hardness', ['hard', 'soft'])

@@ -1,0 +1,99 @@
+"""Golden fixtures of switched layers in our names and layouts."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+# Layers of a coupler by the names that PyTorch gives them, and by ours.
+COUPLERS = {
+    'standard': {'coupler': 'conv'},
+    'lambda': {'coupler.0': 'norm', 'coupler.1': 'lambda', 'coupler.3': 'conv'},
+    'lambda2': {
+        'coupler.0': 'lambda_0',
+        'coupler.1': 'norm_0',
+        'coupler.3': 'lambda_1',
+        'coupler.4': 'norm_1',
+        'coupler.6': 'conv',
+    },
+    'bn_lambda': {
+        'coupler.0': 'conv_in',
+        'coupler.1': 'norm_in',
+        'coupler.3': 'lambda',
+        'coupler.4': 'norm',
+        'coupler.6': 'conv',
+    },
+}
+BUFFERS = {'running_mean': 'mean', 'running_var': 'var'}
+
+
+def hyperparameters(arrays):
+    return json.loads(str(arrays['meta/json']))['hp']
+
+
+def nhwc(x):
+    return jnp.asarray(np.asarray(x, np.float32).transpose(0, 2, 3, 1))
+
+
+def assert_close(actual, expected, rtol=1e-4, name='', scale=None):
+    """Compare at a tolerance relative to the largest value expected."""
+    scale = scale or max(np.abs(expected).max(), 1e-8)
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * scale, err_msg=name)
+
+
+def selector_params(arrays, network, prefix='param/'):
+    """Parameters of a selector, or with prefix 'grad/param/' their gradients."""
+    flat = {}
+    for theirs, ours in COUPLERS[network].items():
+        start = f'{prefix}{theirs}.'
+        for key in arrays:
+            if not key.startswith(start):
+                continue
+            path, value = _ours(key.removeprefix(start), np.asarray(arrays[key], np.float32))
+            flat[ours, *path] = value
+    return traverse_util.unflatten_dict(flat)
+
+
+def _ours(name, value):
+    """Path and value, in our layout, of a parameter by its name within its PyTorch layer."""
+    *layer, kind = name.split('.')
+    if layer == ['pos_conv']:
+        if kind == 'bias':
+            return ('position_bias',), value
+        return ('position_kernel',), value[:, 0].transpose(2, 3, 1, 0)
+    if kind == 'bias':
+        return (*layer, 'bias'), value
+    if value.ndim == 1:
+        return (*layer, 'scale'), value
+    if layer and layer[0].startswith('to_'):
+        return (*layer, 'kernel'), value[:, :, 0, 0].T
+    return (*layer, 'kernel'), value.transpose(2, 3, 1, 0)
+
+
+def batch_stats(arrays, network, prefix='buffer/'):
+    """The running averages of a selector's batch norms."""
+    flat = {}
+    for theirs, ours in COUPLERS[network].items():
+        start = f'{prefix}{theirs}.'
+        for key in arrays:
+            *layer, kind = key.removeprefix(start).split('.')
+            if key.startswith(start) and kind in BUFFERS:
+                flat[ours, *layer, BUFFERS[kind]] = np.asarray(arrays[key], np.float32)
+    return traverse_util.unflatten_dict(flat)
+
+
+def switch_norm(arrays, prefix):
+    """The rotating buffer; `prefix` ends where 'accumulator' begins."""
+    return {
+        'buffer': jnp.asarray(arrays[f'{prefix}accumulator'], jnp.float32),
+        'index': jnp.asarray(arrays[f'{prefix}accumulator_index'][0], jnp.int32),
+        'filled': jnp.asarray(arrays[f'{prefix}accumulator_filled'][0] > 0),
+    }
+
+
+def kernels(arrays, prefix):
+    """The kernels of a switched convolution and its bias, which may be None."""
+    weight = np.asarray(arrays[f'{prefix}weight'], np.float32).transpose(2, 3, 4, 1, 0)
+    bias = arrays.get(f'{prefix}bias')
+    return jnp.asarray(weight), None if bias is None else jnp.asarray(bias, jnp.float32)
