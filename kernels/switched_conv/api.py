@@ -1,0 +1,134 @@
+"""The one door to the switched convolution: checks, and the choice of an implementation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32
+
+from .blocked import blocked_conv
+from .manual_axes import equally_varying
+from .reference import reference_conv
+from .routing import Routing, route
+
+IMPLEMENTATIONS = ('blocked', 'reference')
+MAX_BREADTH = 256
+MAX_KERNEL_SIZE = 7
+
+_DTYPES = ('float32', 'bfloat16', 'float16', 'float64')
+
+
+def switched_conv(
+    x: Float[Array, 'n h w c'],
+    selector: Int32[Array, 'n h2 w2'],
+    kernel: Float[Array, 'b k k c o'],
+    bias: Float[Array, 'o'] | None = None,
+    stride: int = 1,
+    implementation: str | None = None,
+    routing: Routing | None = None,
+) -> Float[Array, 'n h2 w2 o']:
+    """Cross-correlate x, at every output pixel with the kernel that the selector names there.
+
+    y[n, i, j] = bias + sum over u, v of x[n, s i + u - k // 2, s j + v - k // 2]
+    @ kernel[selector[n, i, j], u, v], with zeros around x. The output has ceil(size / stride)
+    pixels a side, and the type of x; sums are taken in float32 at least. Gradients go to x,
+    kernel and bias, none to the selector. Equation 1 of the article on switched convolutions
+    (nonint.com, 2021) for a hard selector.
+
+    A selector value outside 0 .. b - 1 is an error where the values are known. Under jit they are
+    not: such pixels become NaN, and pass no gradient to x and kernel.
+
+    Args:
+      x: pictures or features; float32, bfloat16 or float16 (float64 where JAX has it enabled).
+      selector: index of a kernel for each output pixel.
+      kernel: 1 to 256 kernels, k odd, 1 to 7, of the type of x.
+      bias: added at every pixel, whichever kernel it has; of the type of x.
+      stride: step along each side, at least 1.
+      implementation: 'blocked' (the default) or 'reference'.
+      routing: `route(selector, b)`, for layers that share a selector; it must be of this selector,
+        which cannot be checked. Computed when not given, and ignored by 'reference'.
+
+    Raises:
+      ValueError: an argument has the wrong shape, type or value.
+    """
+    implementation = implementation or IMPLEMENTATIONS[0]
+    _check_settings(stride, implementation)
+    _check_kernel(x, kernel, bias)
+    _check_selector(x, selector, kernel.shape[0], stride)
+    if implementation == 'reference':
+        return reference_conv(x, selector, kernel, bias, stride)
+    if routing is None:
+        routing = route(selector, kernel.shape[0])
+    _check_routing(routing, selector, kernel.shape[0])
+    x, kernel, bias, routing = equally_varying((x, kernel, bias, routing))
+    return blocked_conv(x, kernel, bias, routing, stride)
+
+
+def _check_settings(stride: int, implementation: str) -> None:
+    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+        raise ValueError(f'stride must be a whole number of at least 1, not {stride!r}')
+    if implementation not in IMPLEMENTATIONS:
+        known = ', '.join(map(repr, IMPLEMENTATIONS))
+        raise ValueError(f'implementation {implementation!r} is unknown: take one of {known}')
+
+
+def _check_kernel(x: Array, kernel: Array, bias: Array | None) -> None:
+    if x.ndim != 4 or 0 in x.shape:
+        raise ValueError(f'x must be [n, h, w, c] without empty axes, not {list(x.shape)}')
+    if kernel.ndim != 5 or 0 in kernel.shape:
+        raise ValueError(
+            f'kernel must be [b, k, k, c, o] without empty axes, not {list(kernel.shape)}; '
+            'a dense kernel becomes one by kernel[None]'
+        )
+    breadth, height, width, channels, features = kernel.shape
+    if height != width or height % 2 == 0 or height > MAX_KERNEL_SIZE:
+        raise ValueError(
+            f'kernel must be square and odd, 1 to {MAX_KERNEL_SIZE} taps a side, not '
+            f'{height} x {width}: pad an even one with zeros to the next odd size'
+        )
+    if breadth > MAX_BREADTH:
+        raise ValueError(f'kernel holds {breadth} kernels, more than {MAX_BREADTH}')
+    if channels != x.shape[3]:
+        raise ValueError(f'kernel takes {channels} channels, but x has {x.shape[3]}')
+    if x.dtype.name not in _DTYPES:
+        raise ValueError(f'x is {x.dtype}: cast it to one of {", ".join(_DTYPES)}')
+    if kernel.dtype != x.dtype:
+        raise ValueError(f'kernel is {kernel.dtype} but x is {x.dtype}: cast one of them')
+    if bias is not None and (bias.shape != (features,) or bias.dtype != x.dtype):
+        raise ValueError(
+            f'bias must be {x.dtype}[{features}], as x and kernel say, not '
+            f'{bias.dtype}{list(bias.shape)}'
+        )
+
+
+def _check_selector(x: Array, selector: Array, breadth: int, stride: int) -> None:
+    expected = (x.shape[0], -(-x.shape[1] // stride), -(-x.shape[2] // stride))
+    if selector.shape != expected:
+        raise ValueError(
+            f'selector must be {list(expected)}, one index for each output pixel of x '
+            f'{list(x.shape)} at stride {stride}, not {list(selector.shape)}'
+        )
+    if selector.dtype != jnp.int32:
+        raise ValueError(f'selector is {selector.dtype}: give selector.astype(jnp.int32)')
+    padded = (x.shape[1] + MAX_KERNEL_SIZE) * (x.shape[2] + MAX_KERNEL_SIZE) * x.shape[0]
+    if padded >= 2**31:
+        raise ValueError(
+            f'x {list(x.shape)} has more pixels than int32 can count: split the batch or the '
+            'pictures'
+        )
+    if not isinstance(selector, jax.core.Tracer):
+        values = np.asarray(selector)
+        wrong = values[(values < 0) | (values >= breadth)]
+        if wrong.size:
+            raise ValueError(
+                f'selector holds {wrong[0]}, but kernel has {breadth} kernels: '
+                f'values must be 0 to {breadth - 1}'
+            )
+
+
+def _check_routing(routing: Routing, selector: Array, breadth: int) -> None:
+    if routing.shape != selector.shape or routing.breadth != breadth:
+        raise ValueError(
+            f'routing is of a selector {list(routing.shape)} for {routing.breadth} kernels, but '
+            f'selector is {list(selector.shape)} and kernel has {breadth}: give '
+            'route(selector, kernel.shape[0])'
+        )

@@ -1,0 +1,223 @@
+"""Switched convolution in plain XLA, at a cost that does not depend on the number of kernels.
+
+Every block of the routing is a matrix product: the patches under its pixels, [m, k k c], times
+its kernel, [k k c, o]. With g the cotangent at the block's pixels,
+
+    grad kernel[e] = sum over the blocks of kernel e of patches^T g
+    grad patches = g kernel[e]^T
+
+and grad x adds the patches up where they came from, which is the transpose of cutting them out.
+Blocks are computed some at a time, segments one after the other: memory is bounded.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from .manual_axes import varying_zeros
+from .routing import Routing, split_bands
+
+_BLOCKS_AT_ONCE = 4
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+def blocked_conv(
+    x: Float[Array, 'n h w c'],
+    kernel: Float[Array, 'b k k c o'],
+    bias: Float[Array, 'o'] | None,
+    routing: Routing,
+    stride: int,
+) -> Float[Array, 'n h2 w2 o']:
+    """`switched_conv` by blocks of pixels that share a kernel; the caller has checked all."""
+    weights = _flat(kernel)
+    segment = functools.partial(_segment_forward, weights, kernel.shape[1], stride)
+
+    def group(canvases, routing):
+        return lax.map(lambda args: segment(*args), (canvases, routing))
+
+    canvases = _canvases(x, routing, kernel.shape[1], stride)
+    y = _join(_over_groups(group, canvases, _arrays(routing)), routing)
+    if bias is not None:
+        y += bias.astype(y.dtype)[None, None, None, :]
+    return y.astype(x.dtype)
+
+
+def _forward(x, kernel, bias, routing, stride):
+    return blocked_conv(x, kernel, bias, routing, stride), (x, kernel, bias, routing)
+
+
+def _backward(stride, residuals, cotangent):
+    x, kernel, bias, routing = residuals
+    size = kernel.shape[1]
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    weights = _flat(kernel)
+    segment = functools.partial(_segment_backward, weights, size, stride)
+
+    def group(canvases, cotangents, routing):
+        start = varying_zeros(weights.shape, cotangents)
+        return lax.scan(segment, start, (canvases, cotangents, routing))
+
+    def cut(x):
+        return _canvases(x, routing, size, stride)
+
+    cotangents = _split(cotangent, routing)
+    grad_kernel, grad_canvases = _over_groups(group, cut(x), cotangents, _arrays(routing))
+    grad_x = _transposed(cut, x.shape, grad_canvases)
+    grad_kernel = jnp.sum(grad_kernel, axis=0).reshape(kernel.shape).astype(kernel.dtype)
+    grad_bias = None
+    if bias is not None:
+        grad_bias = jnp.sum(cotangent, axis=(0, 1, 2), dtype=wide).astype(bias.dtype)
+    return grad_x.astype(x.dtype), grad_kernel, grad_bias, None
+
+
+blocked_conv.defvjp(_forward, _backward)
+
+
+def _segment_forward(weights, size, stride, canvas, routing):
+    """Outputs [p, o] of the pixels of one segment, NaN where they have no kernel."""
+    kernels, bases, _, positions = _steps(canvas, routing, size, stride)
+
+    def step(_, block):
+        kernel, base = block
+        return None, _matmul('tmk,tko->tmo', _patches(canvas, base, size), weights[kernel])
+
+    _, y = lax.scan(step, None, (kernels, bases))
+    y = y.reshape(-1, y.shape[-1])
+    return y.at[positions].get(mode='fill', fill_value=jnp.nan)
+
+
+def _segment_backward(weights, size, stride, grad_weights, inputs):
+    """Adds one segment's part to grad_weights [b, k k c, o], and returns it with the gradient of
+    the segment's canvas."""
+    canvas, cotangent, routing = inputs
+    kernels, bases, pixels, positions = _steps(canvas, routing, size, stride)
+
+    def step(total, block):
+        kernel, base, pixel = block
+        g = cotangent.at[pixel].get(mode='fill', fill_value=0)
+        part = _matmul('tmk,tmo->tko', _patches(canvas, base, size), g)
+        for index in range(_BLOCKS_AT_ONCE):
+            old = lax.dynamic_index_in_dim(total, kernel[index], keepdims=False)
+            total = lax.dynamic_update_index_in_dim(total, old + part[index], kernel[index], 0)
+        return total, _matmul('tmo,tko->tmk', g, weights[kernel])
+
+    grad_weights, z = lax.scan(step, grad_weights, (kernels, bases, pixels))
+    z = z.reshape(-1, z.shape[-1]).at[positions].get(mode='fill', fill_value=0)
+    unfold = functools.partial(_unfold, size=size, stride=stride)
+    rows, columns = ((side - size) // stride + 1 for side in canvas.shape[1:3])
+    z = z.reshape(canvas.shape[0], rows, columns, size**2, canvas.shape[3])
+    return grad_weights, _transposed(unfold, canvas.shape, z)
+
+
+def _steps(canvas, routing, size, stride):
+    """The routing of a segment, dealt out to the steps of a scan, with the index in the flat canvas
+    at which the patch of each pixel begins."""
+    kernels, pixels, positions = routing
+    filling = -len(kernels) % _BLOCKS_AT_ONCE
+    kernels = jnp.pad(kernels, (0, filling)).reshape(-1, _BLOCKS_AT_ONCE)
+    pixels = jnp.pad(pixels, ((0, filling), (0, 0)), constant_values=len(positions))
+    pixels = pixels.reshape(-1, _BLOCKS_AT_ONCE, pixels.shape[-1])
+    _, height, width, _ = canvas.shape
+    rows, columns = (height - size) // stride + 1, (width - size) // stride + 1
+    real = jnp.minimum(pixels, len(positions) - 1)
+    line, column = real // columns, real % columns
+    band, row = line // rows, line % rows
+    bases = (band * height + row * stride) * width + column * stride
+    return kernels, bases, pixels, positions
+
+
+def _patches(canvas, bases, size):
+    """Patches [t, m, k k c] of the canvas [bands, h, w, c] that begin at flat indices [t, m]."""
+    flat = canvas.reshape(-1, canvas.shape[-1])
+    taps = jnp.arange(size)[:, None] * canvas.shape[2] + jnp.arange(size)[None, :]
+    indices = bases[:, :, None] + taps.astype(jnp.int32).reshape(1, 1, -1)
+    patches = flat.at[indices].get(mode='promise_in_bounds')
+    return patches.reshape(*bases.shape, -1)
+
+
+def _unfold(canvas, size, stride):
+    """All patches of the canvas, [bands, rows, columns, k k, c]."""
+    bands, height, width, channels = canvas.shape
+    last_row, last_column = (height - size) // stride * stride, (width - size) // stride * stride
+    taps = [
+        lax.slice(
+            canvas,
+            (0, i, j, 0),
+            (bands, i + last_row + 1, j + last_column + 1, channels),
+            (1, stride, stride, 1),
+        )
+        for i in range(size)
+        for j in range(size)
+    ]
+    return jnp.stack(taps, axis=3)
+
+
+def _canvases(x, routing: Routing, size: int, stride: int):
+    """Cut x, with zeros around, into the overlapping bands [g, s, bands, h, w, c] of the routing.
+
+    Exactly what the band's patches cover: (rows - 1) stride + k rows, so many columns likewise.
+    """
+    pictures, height, width, channels = x.shape
+    rows, bands = routing.band_rows, routing.bands
+    covered, step = (rows - 1) * stride + size, rows * stride
+    pieces = -(-covered // step) if bands > 1 else 1
+    high = (bands + pieces - 1) * step if bands > 1 else covered
+    wide = (routing.shape[2] - 1) * stride + size
+    low = size // 2
+    padding = [(0, 0, 0), (low, high - height - low, 0), (low, wide - width - low, 0), (0, 0, 0)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), padding)
+    if bands > 1:
+        x = x.reshape(pictures, -1, step, wide, channels)
+        x = jnp.concatenate([x[:, i : i + bands] for i in range(pieces)], axis=2)[:, :, :covered]
+    x = x.reshape(-1, covered, wide, channels)
+    return split_bands(x, len(routing.positions), rows * routing.shape[2], routing.segment, 0)
+
+
+def _split(y, routing: Routing):
+    """Deal the output pixels [n, h2, w2, o] out to the segments, [g, s, p, o]."""
+    pictures, height, width, features = y.shape
+    rows, bands = routing.band_rows, routing.bands
+    y = jnp.pad(y, ((0, 0), (0, bands * rows - height), (0, 0), (0, 0)))
+    y = y.reshape(pictures * bands, rows * width, features)
+    y = split_bands(y, len(routing.positions), rows * width, routing.segment, 0)
+    return y.reshape(*y.shape[:2], -1, features)
+
+
+def _join(y, routing: Routing):
+    """Put the segments' pixels [g, s, p, o] together as [n, h2, w2, o]."""
+    pictures, height, width = routing.shape
+    rows, bands, features = routing.band_rows, routing.bands, y.shape[-1]
+    y = y.reshape(len(y), -1, rows, width, features)[:, : pictures * bands // len(y)]
+    return y.reshape(pictures, bands * rows, width, features)[:, :height]
+
+
+def _transposed(linear, shape, cotangent):
+    """The transpose of a linear function of an array of this shape, in the cotangent's type."""
+    _, pull_back = jax.vjp(linear, varying_zeros(shape, cotangent))
+    return pull_back(cotangent)[0]
+
+
+def _over_groups(function, *arrays):
+    """Maps over the leading axis; a single group goes without a mapped axis, which is faster."""
+    if len(arrays[0]) > 1:
+        return jax.vmap(function)(*arrays)
+    results = function(*jax.tree.map(lambda array: array[0], arrays))
+    return jax.tree.map(lambda array: array[None], results)
+
+
+def _arrays(routing: Routing):
+    return routing.kernels, routing.pixels, routing.positions
+
+
+def _flat(kernel):
+    """The kernels as matrices [b, k k c, o]."""
+    return kernel.reshape(kernel.shape[0], -1, kernel.shape[-1])
+
+
+def _matmul(formula, a, b):
+    """Products of each block, added up in float32 at least."""
+    wide = jnp.promote_types(a.dtype, jnp.float32)
+    return jnp.einsum(formula, a, b, preferred_element_type=wide)

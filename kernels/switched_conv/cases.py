@@ -1,0 +1,41 @@
+"""The shapes that tests, compile checks and benchmarks of the switched convolution share."""
+
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """Sizes of one switched convolution."""
+
+    pictures: int
+    height: int
+    width: int
+    channels: int
+    features: int
+    breadth: int
+    size: int
+    stride: int
+
+
+# Small enough to compare with the reference, values and gradients, in a fast test.
+SMALL = (
+    Case(2, 7, 9, 3, 4, breadth=5, size=3, stride=1),
+    Case(1, 11, 6, 3, 2, breadth=3, size=5, stride=2),
+    Case(3, 5, 5, 4, 3, breadth=4, size=1, stride=3),
+    Case(1, 9, 10, 2, 5, breadth=8, size=7, stride=3),
+    Case(2, 1, 13, 5, 1, breadth=1, size=3, stride=2),
+    Case(1, 4, 4, 2, 2, breadth=64, size=3, stride=1),
+    Case(1, 3, 2, 1, 1, breadth=256, size=5, stride=1),
+)
+
+# What networks of the project use, from the picture's 3 channels to 512, and odd sizes.
+NETWORKS = (
+    Case(4, 64, 64, 64, 64, breadth=8, size=3, stride=1),
+    Case(4, 64, 64, 64, 64, breadth=64, size=3, stride=1),
+    Case(2, 64, 64, 64, 128, breadth=8, size=5, stride=2),
+    Case(2, 128, 128, 64, 3, breadth=8, size=5, stride=1),
+    Case(2, 63, 65, 3, 64, breadth=2, size=7, stride=1),
+    Case(1, 33, 47, 48, 24, breadth=16, size=3, stride=3),
+    Case(1, 16, 16, 512, 512, breadth=8, size=3, stride=1),
+    Case(2, 32, 32, 128, 128, breadth=32, size=1, stride=1),
+    Case(1, 200, 190, 8, 8, breadth=16, size=3, stride=2),
+)

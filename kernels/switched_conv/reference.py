@@ -1,0 +1,37 @@
+"""The specification: a sum over the kernels of dense convolutions, each masked by the selector."""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int32
+
+from .routing import out_of_range
+
+
+def reference_conv(
+    x: Float[Array, 'n h w c'],
+    selector: Int32[Array, 'n h2 w2'],
+    kernel: Float[Array, 'b k k c o'],
+    bias: Float[Array, 'o'] | None,
+    stride: int,
+) -> Float[Array, 'n h2 w2 o']:
+    """What `switched_conv` computes, at `b` times the cost of one convolution.
+
+    JAX differentiates it; nothing here was derived by hand.
+    """
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    pad = kernel.shape[1] // 2
+    y = jnp.zeros((*selector.shape, kernel.shape[-1]), wide)
+    for index, dense in enumerate(kernel.astype(wide)):
+        convolved = lax.conv_general_dilated(
+            x.astype(wide),
+            dense,
+            (stride, stride),
+            [(pad, pad)] * 2,
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+            precision=lax.Precision.HIGHEST,
+        )
+        y += jnp.where((selector == index)[..., None], convolved, 0)
+    y = jnp.where(out_of_range(selector, kernel.shape[0])[..., None], jnp.nan, y)
+    if bias is not None:
+        y += bias.astype(wide)[None, None, None, :]
+    return y.astype(x.dtype)

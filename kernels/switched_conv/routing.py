@@ -1,0 +1,188 @@
+"""Routing: from a selector to blocks of pixels that share a kernel.
+
+The batch is cut into groups (runs of pictures that never meet, so that devices which share the
+batch need not exchange pixels), a group into segments of about SEGMENT pixels (which bound the
+memory), and a segment's pixels are sorted by kernel with a counting sort, in linear time and with
+the same result every time. Every kernel's pixels are filled up to whole blocks.
+
+A segment consists of bands: whole pictures, or stretches of rows of pictures larger than SEGMENT.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType
+from jaxtyping import Array, Bool, Int32
+
+SEGMENT = 16384  # pixels sorted together
+LARGEST_BLOCK = 256
+SMALLEST_BLOCK = 8
+_CHUNK = 128  # pixels that the counting sort compares each with each
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=('kernels', 'pixels', 'positions'),
+    meta_fields=('shape', 'breadth', 'segment'),
+)
+@dataclasses.dataclass(frozen=True)
+class Routing:
+    """A sorted selector: g groups of s segments of p pixels in t blocks of m pixels.
+
+    `kernels` int32 [g, s, t]: the kernel of each block. `pixels` int32 [g, s, t, m]: the pixels of
+    each block, as indices into the segment; p where there is none. `positions` int32 [g, s, p]:
+    where in the blocks each pixel stands; t m for a pixel that has no kernel. `shape` and `breadth`
+    of the selector; `segment`: the most pixels of a segment.
+    """
+
+    kernels: Any  # JAX's transformations put other things than arrays into a tree
+    pixels: Any
+    positions: Any
+    shape: tuple[int, int, int]
+    breadth: int
+    segment: int
+
+    @property
+    def band_rows(self) -> int:
+        """Rows of output in a band."""
+        return band_rows(self.shape, self.segment)
+
+    @property
+    def bands(self) -> int:
+        """Bands in a picture; the last may be short of rows."""
+        return -(-self.shape[1] // self.band_rows)
+
+    @property
+    def bands_per_segment(self) -> int:
+        """Bands in a segment; the last segment of a group may be short of bands."""
+        return self.positions.shape[2] // (self.band_rows * self.shape[2])
+
+
+def band_rows(shape: tuple[int, int, int], segment: int) -> int:
+    """How many rows of a selector of this shape make a band of at most `segment` pixels."""
+    _, height, width = shape
+    bands = -(-height // max(segment // width, 1))
+    return -(-height // bands)
+
+
+def out_of_range(selector: Int32[Array, '*shape'], breadth: int) -> Bool[Array, '*shape']:
+    """Where the selector names no kernel."""
+    return (selector < 0) | (selector >= breadth)
+
+
+def route(
+    selector: Int32[Array, 'n h w'],
+    breadth: int,
+    block: int | None = None,
+    groups: int | None = None,
+    segment: int = SEGMENT,
+) -> Routing:
+    """Sort the pixels of a selector by kernel, once for all layers that share it.
+
+    Args:
+      selector: index of a kernel for each output pixel; pixels outside 0 .. breadth - 1 get none.
+      breadth: number of kernels.
+      block: pixels in a block (default: chosen by the pixels that a kernel has on average).
+      groups: equal runs of pictures that are sorted apart. Where devices share the batch, it must
+        be a multiple of their number, lest they exchange pixels. The default is the greatest
+        common divisor of the pictures and the devices that XLA might split them over.
+      segment: pixels sorted together; less memory and more padding when fewer.
+
+    Raises:
+      ValueError: the pictures cannot be split into so many equal groups.
+    """
+    pictures, height, width = selector.shape
+    groups = groups or math.gcd(pictures, _devices())
+    if pictures % groups:
+        raise ValueError(f'groups={groups} does not divide the {pictures} pictures of selector')
+    shape = (pictures, height, width)
+    rows = band_rows(shape, segment)
+    bands = -(-height // rows)
+    padding = ((0, 0), (0, bands * rows - height), (0, 0))
+    known = jnp.where(out_of_range(selector, breadth), breadth, selector)
+    known = jnp.pad(known, padding, constant_values=breadth)
+    known = split_bands(known.reshape(-1, rows * width), groups, rows * width, segment, breadth)
+    known = known.reshape(*known.shape[:2], -1)
+    if block is None:
+        block = _default_block(known.shape[2] // breadth)
+    parts = functools.partial(_sort, breadth=breadth, block=block)
+    kernels, pixels, positions = jax.vmap(jax.vmap(parts))(known)
+    return Routing(kernels, pixels, positions, shape, breadth, segment)
+
+
+def split_bands(bands: Array, groups: int, pixels: int, segment: int, fill: int) -> Array:
+    """Deal [bands, ...], bands of so many pixels, out as [groups, segments, bands, ...].
+
+    Segments are as equal as they can be, the last filled up with bands of `fill`.
+    """
+    bands = bands.reshape(groups, -1, *bands.shape[1:])
+    count = bands.shape[1]
+    segments = -(-count // max(segment // pixels, 1))
+    each = -(-count // segments)
+    segments = -(-count // each)
+    padding = [(0, 0, 0)] * bands.ndim
+    padding[1] = (0, segments * each - count, 0)
+    padded = lax.pad(bands, jnp.asarray(fill, bands.dtype), padding)
+    return padded.reshape(groups, segments, each, *bands.shape[2:])
+
+
+def _devices() -> int:
+    """Devices that XLA may split a batch over: those of the mesh in use, without the axes which a
+    surrounding shard_map has split already, or all devices where no mesh is in use."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return jax.device_count()
+    axes = zip(mesh.axis_sizes, mesh.axis_types, strict=True)
+    return math.prod(size for size, kind in axes if kind != AxisType.Manual)
+
+
+def _default_block(share: int) -> int:
+    """A power of two near half of the pixels that a kernel has on average, so that the filling up
+    costs at most about half as much again."""
+    half = 2 ** (max(share // 2, 1).bit_length() - 1)
+    return min(max(half, SMALLEST_BLOCK), LARGEST_BLOCK)
+
+
+def _sort(
+    selector: Int32[Array, 'p'], breadth: int, block: int
+) -> tuple[Int32[Array, 't'], Int32[Array, 't m'], Int32[Array, 'p']]:
+    """Counting sort of one segment; see `Routing` for what comes out."""
+    pixels = selector.shape[0]
+    ranks, counts = _ranks(selector, breadth)
+    blocks = -(-counts // block)
+    ends = jnp.cumsum(blocks)
+    total = (pixels + min(breadth, pixels) * (block - 1)) // block
+    known = selector < breadth
+    first = (ends - blocks)[jnp.where(known, selector, 0)]
+    positions = jnp.where(known, first * block + ranks, total * block)
+    order = jnp.full(total * block, pixels, jnp.int32)
+    numbers = jnp.arange(pixels, dtype=jnp.int32)
+    order = order.at[positions].set(numbers, mode='drop', unique_indices=False)
+    kernels = jnp.sum(np.arange(total)[:, None] >= ends[None, :], axis=1, dtype=jnp.int32)
+    return jnp.minimum(kernels, breadth - 1), order.reshape(total, block), positions
+
+
+def _ranks(
+    selector: Int32[Array, 'p'], breadth: int
+) -> tuple[Int32[Array, 'p'], Int32[Array, 'b']]:
+    """For each pixel, how many pixels before it have its kernel; and the pixels of each kernel.
+
+    Pixels are compared within chunks, and the chunks' histograms added up.
+    """
+    pixels = selector.shape[0]
+    padded = jnp.pad(selector, (0, -pixels % _CHUNK), constant_values=breadth)
+    chunks = padded.reshape(-1, _CHUNK)
+    same = chunks[:, :, None] == chunks[:, None, :]
+    earlier = np.tri(_CHUNK, k=-1, dtype=bool)[None]
+    within = jnp.sum(same & earlier, axis=2, dtype=jnp.int32)
+    ours = chunks[:, :, None] == jnp.arange(breadth + 1, dtype=jnp.int32)[None, None, :]
+    histograms = jnp.sum(ours, axis=1, dtype=jnp.int32)
+    before = jnp.cumsum(histograms, axis=0) - histograms
+    ranks = within + jnp.take_along_axis(before, chunks, axis=1)
+    return ranks.reshape(-1)[:pixels], jnp.sum(histograms, axis=0)[:breadth]

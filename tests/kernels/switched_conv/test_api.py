@@ -1,0 +1,368 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.test_util import check_grads
+from sr_jax.kernels.switched_conv import IMPLEMENTATIONS, route, switched_conv
+from sr_jax.kernels.switched_conv.cases import NETWORKS, SMALL, Case
+
+NAIVE = ('s1_k1', 's1_k3', 's1_k5', 's2_k3', 's2_k5')
+OURS = [name for name in IMPLEMENTATIONS if name != 'reference']
+
+
+def arguments(case: Case, seed: int = 0, dtype='float32'):
+    """Random x, selector, kernel, bias and cotangent of a case."""
+    rng = np.random.default_rng(seed)
+    pictures, height, width, channels, features, breadth, size, stride = case
+    shape = (pictures, -(-height // stride), -(-width // stride))
+    x = rng.normal(size=(pictures, height, width, channels))
+    kernel = rng.normal(size=(breadth, size, size, channels, features))
+    kernel /= size * channels**0.5
+    bias, cotangent = rng.normal(size=features), rng.normal(size=(*shape, features))
+    selector = jnp.asarray(rng.integers(0, breadth, shape), jnp.int32)
+    floats = (jnp.asarray(array, dtype) for array in (x, kernel, bias, cotangent))
+    x, kernel, bias, cotangent = floats
+    return x, selector, kernel, bias, cotangent
+
+
+@functools.partial(jax.jit, static_argnames=('stride', 'implementation'))
+def value_and_gradients(x, selector, kernel, bias, cotangent, stride, implementation, routing=None):
+    """The output, and the gradients of its product with the cotangent to x, kernel and bias."""
+
+    def convolve(x, kernel, bias):
+        return switched_conv(x, selector, kernel, bias, stride, implementation, routing)
+
+    y, pull_back = jax.vjp(convolve, x, kernel, bias)
+    return y, *pull_back(cotangent)
+
+
+def assert_close(actual, expected, tolerance):
+    """Compares trees of arrays relative to the largest number of each expected one."""
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert ours.shape == theirs.shape
+        theirs = np.asarray(theirs, np.float64)
+        scale = max(np.abs(theirs).max(), 1e-3)
+        np.testing.assert_allclose(np.asarray(ours, np.float64), theirs, atol=tolerance * scale)
+
+
+def assert_same_as_reference(case, args, tolerance, implementation='blocked', routing=None):
+    ours = value_and_gradients(*args, case.stride, implementation, routing)
+    assert_close(ours, value_and_gradients(*args, case.stride, 'reference'), tolerance)
+
+
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
+@pytest.mark.parametrize('name', NAIVE)
+def test_golden_numbers_in_float64(golden, name, implementation):
+    arrays = golden(f'switch_naive_{name}')
+    with jax.enable_x64(True):
+        x = arrays['in/x'].transpose(0, 2, 3, 1)
+        kernel = arrays['param/weight'].transpose(2, 3, 4, 1, 0)
+        cotangent = arrays['cotangent'].transpose(0, 2, 3, 1)
+        args = (x, arrays['in/mask'], kernel, arrays['param/bias'], cotangent)
+        args = tuple(map(jnp.asarray, args))
+        actual = value_and_gradients(*args, int(name[1]), implementation)
+    y, grad_x, grad_kernel, grad_bias = actual
+    assert y.dtype == 'float64'
+    assert_close(
+        (y.transpose(0, 3, 1, 2), grad_x.transpose(0, 3, 1, 2), grad_bias),
+        (arrays['out/y'], arrays['grad/in/x'], arrays['grad/param/bias']),
+        1e-12,
+    )
+    assert_close((grad_kernel.transpose(4, 3, 0, 1, 2),), (arrays['grad/param/weight'],), 1e-12)
+
+
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
+def test_golden_hard_routing_of_the_original(golden, implementation):
+    arrays = golden('switch_hardrouting_function')
+    selector = jnp.argmax(arrays['in/selector'], axis=1).astype(jnp.int32)
+    x = jnp.asarray(arrays['in/x'].transpose(0, 2, 3, 1))
+    kernel = jnp.asarray(arrays['param/weight'].transpose(2, 3, 4, 1, 0))
+    cotangent = jnp.asarray(arrays['cotangent'].transpose(0, 2, 3, 1))
+    bias = jnp.asarray(arrays['param/bias'])
+    y, grad_x, grad_kernel, grad_bias = value_and_gradients(
+        x, selector, kernel, bias, cotangent, 2, implementation
+    )
+    expected = [arrays[f'grad/{key}'] for key in ('in/x', 'param/weight', 'param/bias')]
+    assert_close((y.transpose(0, 3, 1, 2),), (arrays['out/y'],), 2e-6)
+    actual = (grad_x.transpose(0, 3, 1, 2), grad_kernel.transpose(4, 3, 0, 1, 2), grad_bias)
+    assert_close(actual, expected, 2e-6)
+
+
+@pytest.mark.parametrize('case', SMALL)
+@pytest.mark.parametrize('implementation', OURS)
+def test_small_cases(case, implementation):
+    assert_same_as_reference(case, arguments(case), 3e-6, implementation)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('case', NETWORKS)
+@pytest.mark.parametrize('implementation', OURS)
+def test_network_cases(case, implementation):
+    assert_same_as_reference(case, arguments(case), 1e-5, implementation)
+
+
+@pytest.mark.parametrize(('dtype', 'tolerance'), [('bfloat16', 1e-2), ('float16', 1e-3)])
+def test_half_types_round_once(dtype, tolerance):
+    case = SMALL[0]
+    args = arguments(case, dtype=dtype)
+    ours = value_and_gradients(*args, case.stride, 'blocked')
+    assert {array.dtype for array in ours} == {jnp.dtype(dtype)}
+    exact = [jnp.asarray(array, 'float32') if i != 1 else array for i, array in enumerate(args)]
+    assert_close(ours, value_and_gradients(*exact, case.stride, 'reference'), tolerance)
+
+
+@st.composite
+def cases(draw) -> Case:
+    sizes = st.integers(1, 9)
+    return Case(
+        pictures=draw(st.integers(1, 3)),
+        height=draw(sizes),
+        width=draw(sizes),
+        channels=draw(st.integers(1, 3)),
+        features=draw(st.integers(1, 3)),
+        breadth=draw(st.sampled_from((1, 2, 3, 7))),
+        size=draw(st.sampled_from((1, 3, 5, 7))),
+        stride=draw(st.integers(1, 4)),
+    )
+
+
+@settings(max_examples=4)
+@given(
+    case=cases(),
+    seed=st.integers(0, 99),
+    used=st.integers(1, 7),
+    block=st.sampled_from((1, 3, 8)),
+    segment=st.sampled_from((5, 30, 1000)),
+)
+def test_any_shape_equals_the_reference(case, seed, used, block, segment):
+    x, selector, *rest = arguments(case, seed)
+    selector = selector % used  # so that some kernels may stay without a pixel
+    routing = route(selector, case.breadth, block=block, groups=1, segment=segment)
+    assert_same_as_reference(case, (x, selector, *rest), 5e-6, routing=routing)
+
+
+@pytest.mark.parametrize(('size', 'stride'), [(3, 1), (7, 2), (1, 5)])
+def test_bands_of_large_pictures(size, stride):
+    case = Case(2, 23, 17, 2, 3, breadth=3, size=size, stride=stride)
+    args = arguments(case)
+    routing = route(args[1], case.breadth, groups=2, segment=2 * args[1].shape[2])
+    assert routing.bands > 1
+    assert_same_as_reference(case, args, 5e-6, routing=routing)
+
+
+def test_one_kernel_is_a_dense_convolution():
+    x, selector, kernel, bias, _ = arguments(Case(2, 8, 9, 3, 4, breadth=1, size=3, stride=1))
+    dense = jax.lax.conv_general_dilated(
+        x, kernel[0], (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+    y = switched_conv(x, selector, kernel)
+    np.testing.assert_allclose(y, dense, atol=1e-5)
+    np.testing.assert_allclose(
+        switched_conv(x, selector, kernel, bias), y + bias[None, None, None], atol=1e-6
+    )
+
+
+def test_gradients_in_float64_by_finite_differences():
+    case = SMALL[1]
+    with jax.enable_x64(True):
+        x, selector, kernel, bias, _ = arguments(case, dtype='float64')
+
+        def loss(x, kernel, bias):
+            return jnp.sum(switched_conv(x, selector, kernel, bias, case.stride) ** 2)
+
+        check_grads(jax.jit(loss), (x, kernel, bias), order=1, modes=('rev',), atol=1e-7, rtol=1e-7)
+
+
+def test_no_gradient_to_the_selector():
+    x, selector, kernel, _, _ = arguments(SMALL[0])
+    gradient = jax.grad(lambda selector: switched_conv(x, selector, kernel).sum(), allow_int=True)(
+        selector
+    )
+    assert gradient.dtype == jax.dtypes.float0
+
+
+def test_two_runs_give_the_same_bits():
+    args = arguments(Case(4, 19, 23, 5, 6, breadth=7, size=3, stride=1))
+    first = value_and_gradients(*args, 1, 'blocked')
+    second = value_and_gradients(*args, 1, 'blocked')
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_shared_routing_is_the_same():
+    args = arguments(SMALL[0])
+    routing = jax.jit(route, static_argnums=1)(args[1], SMALL[0].breadth)
+    shared = value_and_gradients(*args, 1, 'blocked', routing)
+    alone = value_and_gradients(*args, 1, 'blocked')
+    assert all(np.array_equal(a, b) for a, b in zip(shared, alone, strict=True))
+
+
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
+def test_unknown_kernels_give_nan_under_jit(implementation):
+    x, selector, kernel, bias, cotangent = arguments(SMALL[0])
+    wrong = selector.at[0, 2, 3].set(-1).at[1, 4, 4].set(5)
+    clean = cotangent.at[0, 2, 3].set(0).at[1, 4, 4].set(0)
+    y, *gradients = value_and_gradients(x, wrong, kernel, bias, cotangent, 1, implementation)
+    expected, *others = value_and_gradients(x, selector, kernel, bias, clean, 1, implementation)
+    mask = np.asarray(wrong != selector)
+    assert np.isnan(y[mask]).all()
+    np.testing.assert_array_equal(y[~mask], expected[~mask])
+    assert_close(gradients[:2], others[:2], 1e-6)
+
+
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
+def test_vmap_over_a_further_axis(implementation):
+    x, selector, kernel, bias, cotangent = arguments(Case(4, 5, 7, 2, 3, 4, 3, 1))
+    expected = value_and_gradients(x, selector, kernel, bias, cotangent, 1, implementation)
+
+    def loss(kernel, bias, x):
+        xs, selectors = x.reshape(2, 2, 5, 7, 2), selector.reshape(2, 2, 5, 7)
+        y = jax.vmap(switched_conv, (0, 0, None, None, None, None))(
+            xs, selectors, kernel, bias, 1, implementation
+        ).reshape(4, 5, 7, 3)
+        return jnp.sum(y * cotangent), y
+
+    gradients, y = jax.grad(loss, argnums=(2, 0, 1), has_aux=True)(kernel, bias, x)
+    assert_close((y, *gradients), expected, 3e-6)
+
+
+def test_checkpoint_gives_the_same_gradients():
+    x, selector, kernel, bias, cotangent = arguments(SMALL[0])
+
+    def loss(x, kernel, bias):
+        return jnp.sum(switched_conv(x, selector, kernel, bias) * cotangent)
+
+    plain = jax.grad(loss, argnums=(0, 1, 2))(x, kernel, bias)
+    assert_close(jax.grad(jax.checkpoint(loss), argnums=(0, 1, 2))(x, kernel, bias), plain, 1e-6)
+
+
+class TestEightDevices:
+    """A batch of 16 pictures split over all devices."""
+
+    case = Case(16, 6, 5, 3, 4, breadth=3, size=3, stride=1)
+
+    def mesh(self):
+        return jax.make_mesh((8,), ('data',), axis_types=(AxisType.Auto,))
+
+    def test_sharded_jit_does_not_gather_the_batch(self):
+        mesh = self.mesh()
+        split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (('data',), ()))
+        args = arguments(self.case)
+        expected = value_and_gradients(*args, 1, 'reference')
+        places = (split, split, whole, whole, split)
+        step = jax.jit(
+            functools.partial(value_and_gradients, stride=1, implementation='blocked'),
+            in_shardings=places,
+            out_shardings=(split, split, whole, whole),
+        )
+        text = step.lower(*args).compile().as_text()
+        assert 'all-reduce' in text
+        for gathering in ('all-gather', 'all-to-all', 'collective-permute'):
+            assert gathering not in text
+        assert_close(step(*map(jax.device_put, args, places)), expected, 3e-6)
+
+    def test_no_collective_inside_the_loops(self):
+        mesh = self.mesh()
+        split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (('data',), ()))
+        step = jax.jit(
+            functools.partial(value_and_gradients, stride=1, implementation='blocked'),
+            in_shardings=(split, split, whole, whole, split),
+        )
+        text = step.lower(*arguments(self.case)).compile().as_text()
+        entry = text[text.index('ENTRY') :]
+        assert text.count('all-reduce(') == entry.count('all-reduce(')
+
+    @pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
+    def test_shard_map(self, implementation):
+        spec = PartitionSpec('data')
+        args = arguments(self.case)
+        x, selector, kernel, bias, cotangent = args
+
+        @functools.partial(
+            jax.shard_map,
+            mesh=self.mesh(),
+            in_specs=(spec, spec, PartitionSpec(), PartitionSpec()),
+            out_specs=spec,
+        )
+        def convolve(x, selector, kernel, bias):
+            return switched_conv(x, selector, kernel, bias, 1, implementation)
+
+        def forward(x, kernel, bias):
+            return convolve(x, selector, kernel, bias)
+
+        y, pull_back = jax.vjp(jax.jit(forward), x, kernel, bias)
+        expected = value_and_gradients(*args, 1, 'reference')
+        assert_close((y, *pull_back(cotangent)), expected, 3e-6)
+
+
+def test_memory_grows_with_the_breadth_by_the_filling_up_alone():
+    temporary = []
+    for breadth in (8, 64):
+        args = arguments(Case(2, 64, 64, 8, 8, breadth, 3, 1))
+        compiled = value_and_gradients.lower(*args, 1, 'blocked').compile()
+        own = args[2].nbytes
+        temporary.append(compiled.memory_analysis().temp_size_in_bytes - own)
+    assert temporary[1] < 1.5 * temporary[0]  # the sum over kernels at once would take 8 times
+
+
+WRONG = {
+    'even kernel': (dict(kernel=jnp.zeros((2, 4, 4, 3, 5))), r'kernel must be square and odd'),
+    'oblong kernel': (dict(kernel=jnp.zeros((2, 1, 3, 3, 5))), r'1 x 3'),
+    'large kernel': (dict(kernel=jnp.zeros((2, 9, 9, 3, 5))), r'1 to 7 taps'),
+    'dense kernel': (dict(kernel=jnp.zeros((3, 3, 3, 5))), r'kernel\[None\]'),
+    'many kernels': (dict(kernel=jnp.zeros((257, 1, 1, 3, 5))), r'more than 256'),
+    'channels': (dict(kernel=jnp.zeros((2, 3, 3, 4, 5))), r'takes 4 channels, but x has 3'),
+    'kernel type': (dict(kernel=jnp.zeros((2, 3, 3, 3, 5), 'float16')), r'kernel is float16'),
+    'x type': (dict(x=jnp.zeros((2, 6, 7, 3), 'int32')), r'x is int32: cast it'),
+    'x axes': (dict(x=jnp.zeros((6, 7, 3))), r'x must be \[n, h, w, c\]'),
+    'empty x': (dict(x=jnp.zeros((0, 6, 7, 3))), r'without empty axes'),
+    'bias shape': (dict(bias=jnp.zeros(4)), r'bias must be float32\[5\]'),
+    'bias type': (dict(bias=jnp.zeros(5, 'float16')), r'bias must be float32\[5\]'),
+    'selector shape': (dict(selector=jnp.zeros((2, 6, 6), 'int32')), r'\[2, 6, 7\].*at stride 1'),
+    'selector at stride': (dict(stride=2), r'selector must be \[2, 3, 4\]'),
+    'selector type': (dict(selector=jnp.zeros((2, 6, 7))), r'selector\.astype\(jnp\.int32\)'),
+    'selector above': (dict(selector=jnp.full((2, 6, 7), 2)), r'selector holds 2.*0 to 1'),
+    'selector below': (dict(selector=jnp.full((2, 6, 7), -1)), r'selector holds -1'),
+    'stride': (dict(stride=0), r'stride must be a whole number'),
+    'stride type': (dict(stride=1.5), r'stride must be a whole number'),
+    'implementation': (dict(implementation='fast'), r"'fast' is unknown: take one of 'blocked'"),
+    'routing shape': (
+        dict(routing=route(jnp.zeros((2, 6, 6), 'int32'), 2)),
+        r'routing is of a selector \[2, 6, 6\]',
+    ),
+    'routing breadth': (dict(routing=route(jnp.zeros((2, 6, 7), 'int32'), 3)), r'for 3 kernels'),
+}
+
+
+@pytest.fixture
+def without_type_checks():
+    """Calls go through as they do outside pytest, where jaxtyping checks nothing."""
+    jaxtyping.config.update('jaxtyping_disable', True)
+    yield
+    jaxtyping.config.update('jaxtyping_disable', False)
+
+
+@pytest.mark.usefixtures('without_type_checks')
+@pytest.mark.parametrize('name', WRONG)
+def test_errors_name_the_argument_and_the_remedy(name):
+    change, message = WRONG[name]
+    right = dict(
+        x=jnp.zeros((2, 6, 7, 3)),
+        selector=jnp.zeros((2, 6, 7), 'int32'),
+        kernel=jnp.zeros((2, 3, 3, 3, 5)),
+    )
+    with pytest.raises(ValueError, match=message):
+        switched_conv(**(right | change))
+
+
+def test_too_many_pixels_for_int32():
+    x = jax.ShapeDtypeStruct((2**10, 2**11, 2**11, 1), jnp.float16)
+    selector = jax.ShapeDtypeStruct(x.shape[:3], jnp.int32)
+    kernel = jax.ShapeDtypeStruct((2, 3, 3, 1, 1), jnp.float16)
+    with pytest.raises(ValueError, match='more pixels than int32 can count'):
+        jax.eval_shape(switched_conv, x, selector, kernel)
