@@ -1,0 +1,129 @@
+"""The switched convolution: b kernels, and at every pixel a learnt choice of one of them.
+
+The article by neonbjb (2021) and neonbjb/SwitchedConvolutions. Features go through a selector, the
+softmax, the switch norm and a hard choice; the chosen kernel gives the output. The selector learns
+from that output alone: with g the cotangent, the logarithm of the winner's probability gets
+sum_o g_o y_o, as through the original's differentiable argmax.
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from sr_jax.errors import InputError
+from sr_jax.kernels.switched_conv import switched_conv  # type: ignore[import-not-found]
+from sr_jax.layers.convolution import uniform_start
+from sr_jax.layers.diff_argmax import credit, log_probability_of, winner
+from sr_jax.layers.selector import Selector
+from sr_jax.layers.soft_routing import blended_convolution
+from sr_jax.layers.switch_norm import SwitchNorm
+
+ROUTINGS = ('hard', 'soft')
+STARTS = ('published', 'convolution')
+
+
+class SwitchedConv(nn.Module):
+    """Convolution of `kernel_size` squared taps with `breadth` kernels to choose from.
+
+    Parameters: `kernel` [breadth, k, k, in, features], one `bias` for all kernels, and those of
+    the `selector`; the `norm` has its buffer in the collection 'switch_norm'. `choice` (int32
+    [n, h2, w2]) and `probabilities` ([n, h2, w2, breadth], normalised) are sown into the
+    collection 'intermediates', for maps and for a load-balancing loss.
+
+    Attributes:
+      features: channels of the output.
+      kernel_size: taps along each side; odd.
+      breadth: number of kernels, 1 to 256.
+      stride: step along each side; the output has ceil(size / stride) pixels.
+      network: of the `Selector`: a name or a module.
+      dropout_rate: share of kernels that each picture does without in training; random stream
+        'dropout'.
+      dropped: 'zero' (the original: they may still win) or 'excluded', see `Selector`.
+      norm_size: rows of the switch norm's buffer; 0 does without the norm.
+      routing: 'hard', or 'soft' to blend all kernels, at b times the cost.
+      use_bias: whether there is a bias.
+      start: 'published' draws kernels from U(-1/sqrt(b in k k), ..), as the original, which
+        counts all kernels into the fan in; 'convolution' from U(-1/sqrt(in k k), ..), as each
+        kernel's own convolution would.
+      implementation: of `sr_jax.kernels.switched_conv`; None takes the device's best.
+      dtype: name of the type computed in and returned; the selector, and parameters, stay float32.
+    """
+
+    features: int
+    kernel_size: int
+    breadth: int = 8
+    stride: int = 1
+    network: str | nn.Module = 'lambda'
+    dropout_rate: float = 0.0
+    dropped: str = 'zero'
+    norm_size: int = 256
+    routing: str = 'hard'
+    use_bias: bool = True
+    start: str = 'published'
+    implementation: str | None = None
+    dtype: str = 'float32'
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, 'n h w c'],
+        train: bool = False,
+        selector_features: Float[Array, 'n h3 w3 d'] | None = None,
+    ) -> Float[Array, 'n h2 w2 features']:
+        """The convolution of x; the selector sees `selector_features`, or x where there are none.
+
+        Raises InputError for settings that do not exist, for features that do not fit the
+        selector, and in evaluation without the saved buffer of the switch norm.
+        """
+        self._check()
+        kernel, bias = self._parameters(x.shape[-1])
+        features = x if selector_features is None else selector_features
+        log_probabilities = self._route(features, train)
+        size = log_probabilities.shape[1:3]
+        if size != tuple(-(-side // self.stride) for side in x.shape[1:3]):
+            raise InputError(
+                f'the selector chooses for {size} pixels, which does not fit {x.shape[1:3]} with '
+                f'stride {self.stride}: pass features of the same size'
+            )
+        choice = winner(log_probabilities)
+        self.sow('intermediates', 'choice', choice)
+        self.sow('intermediates', 'probabilities', jnp.exp(log_probabilities))
+        x = x.astype(self.dtype)
+        if self.routing == 'soft':
+            gates = jnp.exp(log_probabilities)
+            return blended_convolution(x, gates, kernel, bias, self.stride)
+        y = switched_conv(x, choice, kernel, bias, self.stride, self.implementation)
+        return credit(y, log_probability_of(choice, log_probabilities))
+
+    def _check(self) -> None:
+        for name, value, valid in (
+            ('routing', self.routing, ROUTINGS),
+            ('start', self.start, STARTS),
+        ):
+            if value not in valid:
+                raise InputError(f'{name} is {value!r}: it must be one of {valid}')
+
+    def _parameters(self, channels: int) -> tuple[Array, Array | None]:
+        """Kernels and bias in the type that is computed in."""
+        fan_in = channels * self.kernel_size**2
+        counted = self.breadth * fan_in if self.start == 'published' else fan_in
+        shape = (self.breadth, self.kernel_size, self.kernel_size, channels, self.features)
+        kernel = jnp.asarray(self.param('kernel', uniform_start(counted), shape), self.dtype)
+        if not self.use_bias:
+            return kernel, None
+        bias = self.param('bias', uniform_start(fan_in), (self.features,))
+        return kernel, jnp.asarray(bias, self.dtype)
+
+    def _route(self, features: Array, train: bool) -> Float[Array, 'n h2 w2 b']:
+        """Logarithms of the normalised probabilities of the kernels."""
+        logits = Selector(
+            self.breadth,
+            self.network,
+            self.stride,
+            self.dropout_rate,
+            self.dropped,
+            name='selector',
+        )(features, train)
+        if self.norm_size:
+            return SwitchNorm(self.norm_size, name='norm')(logits, train)
+        return nn.log_softmax(logits, axis=-1)

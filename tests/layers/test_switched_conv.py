@@ -1,0 +1,175 @@
+"""The switched convolution as a layer: against the original, a dense one, and in parts."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import traverse_util
+from switched import (
+    assert_close,
+    batch_stats,
+    hyperparameters,
+    kernels,
+    nhwc,
+    selector_params,
+    switch_norm,
+)
+
+from sr_jax.errors import InputError
+from sr_jax.layers.convolution import convolve
+from sr_jax.layers.switch_norm import update_switch_norms
+from sr_jax.layers.switched_conv import SwitchedConv
+
+# The lambda selectors of the original are in test_selector, with all kernels everywhere.
+CASES = {
+    'std_s1_k3_unfilled': 'standard',
+    'std_s2_k3_filled': 'standard',
+    'std_s1_k5_filled': 'standard',
+    'std_s2_k5_unfilled': 'standard',
+    'std_s1_k3_filled_eval': 'standard',
+    'std_s1_k3_filled_soft': 'standard',
+    'std_s1_k3_nobias_sepselector': 'standard',
+    'extsel_s2_k3_filled': 'logits',
+    'lambda_s2_k5_filled': 'lambda',
+}
+
+
+def parameters(arrays, network, prefix='param/'):
+    kernel, bias = kernels(arrays, prefix)
+    params = {'kernel': kernel} if bias is None else {'kernel': kernel, 'bias': bias}
+    if network == 'logits':
+        return params
+    return {**params, 'selector': selector_params(arrays, network, prefix)}
+
+
+def layer_of(settings, network, **changes):
+    return SwitchedConv(
+        settings['out_c'],
+        settings['kernel'],
+        settings['breadth'],
+        settings['stride'],
+        network,
+        routing='hard' if settings['gate_hard_en'] else 'soft',
+        use_bias=settings['bias'],
+        **changes,
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def differentiated(layer, train, variables, x, features, cotangent):
+    def output(params, x, features):
+        return layer.apply(
+            {**variables, 'params': params},
+            x,
+            train,
+            features,
+            mutable=['switch_norm', 'batch_stats', 'intermediates'],
+        )
+
+    y, pull_back, changed = jax.vjp(output, variables['params'], x, features, has_aux=True)
+    return y, changed, pull_back(cotangent)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_the_layer_is_the_originals(golden, case):
+    arrays = golden(f'switch_layer_{case}')
+    network, settings = CASES[case], hyperparameters(arrays)
+    variables = {
+        'params': parameters(arrays, network),
+        'switch_norm': {'norm': switch_norm(arrays, 'buffer/gate.norm.')},
+    }
+    if network == 'lambda':
+        variables['batch_stats'] = {'selector': batch_stats(arrays, network)}
+    features = nhwc(arrays['in/selector']) if 'in/selector' in arrays else None
+    y, changed, (gradients, x_gradient, features_gradient) = differentiated(
+        layer_of(settings, network),
+        settings['training'],
+        variables,
+        nhwc(arrays['in/x']),
+        features,
+        nhwc(arrays['cotangent']),
+    )
+    np.testing.assert_array_equal(changed['intermediates']['choice'][0], arrays['out/mask'])
+    assert_close(changed['intermediates']['probabilities'][0], nhwc(arrays['out/soft']))
+    assert_close(y, nhwc(arrays['out/y']))
+    buffer = switch_norm(arrays, 'buffer_after/gate.norm.')['buffer']
+    assert_close(changed['switch_norm']['norm']['buffer'], buffer)
+    assert_close(x_gradient, nhwc(arrays['grad/in/x']), rtol=1e-3)
+    if features is not None:
+        assert_close(features_gradient, nhwc(arrays['grad/in/selector']), rtol=1e-3)
+    found = traverse_util.flatten_dict(gradients)
+    expected = traverse_util.flatten_dict(parameters(arrays, network, 'grad/param/'))
+    assert set(found) == set(expected)
+    for path, value in expected.items():
+        # a bias before a norm has no gradient but rounding errors
+        scale = 1.0 if path == ('selector', 'norm', 'bias') else None
+        assert_close(found[path], value, rtol=1e-3, name='/'.join(path), scale=scale)
+
+
+def test_equal_kernels_give_the_dense_convolution():
+    """Whatever a fresh selector chooses: so a converted network begins as it was."""
+    x = jax.random.normal(jax.random.key(0), (2 * 7 * 6 * 4,)).reshape(2, 7, 6, 4)
+    layer = SwitchedConv(3, 3, breadth=4, stride=2, network='standard')
+    variables = layer.init(jax.random.key(1), x)
+    kernel = variables['params']['kernel'][:1]
+    params = {**variables['params'], 'kernel': jnp.repeat(kernel, 4, axis=0)}
+    y, sown = layer.apply({**variables, 'params': params}, x, mutable=['intermediates'])
+    assert len(np.unique(sown['intermediates']['choice'][0])) > 1
+    expected = convolve(x, kernel[0], 2) + params['bias'][None, None, None]
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(('start', 'fan_in'), [('published', 5 * 9 * 8), ('convolution', 5 * 9)])
+def test_start_values(start, fan_in):
+    layer = SwitchedConv(16, 3, network='standard', start=start)
+    variables = layer.init(jax.random.key(0), jnp.ones((1, 4, 4, 5)))
+    largest = jnp.abs(variables['params']['kernel']).max()
+    assert 0.99 / np.sqrt(fan_in) < largest <= 1 / np.sqrt(fan_in)
+    assert jnp.abs(variables['params']['bias']).max() <= 1 / np.sqrt(5 * 9)
+    assert set(variables) == {'params', 'switch_norm'}
+
+
+def test_bfloat16_inside_leaves_the_selector_and_parameters_in_float32():
+    x = jax.random.normal(jax.random.key(0), (4 * 4 * 4,)).reshape(1, 4, 4, 4)
+    layer = SwitchedConv(4, 3, breadth=2, network='standard', dtype='bfloat16')
+    variables = layer.init(jax.random.key(1), x)
+    full = SwitchedConv(4, 3, breadth=2, network='standard').apply(variables, x)
+    y, sown = layer.apply(variables, x, mutable=['intermediates'])
+    assert y.dtype == jnp.bfloat16 and variables['params']['kernel'].dtype == jnp.float32
+    assert sown['intermediates']['probabilities'][0].dtype == jnp.float32
+    np.testing.assert_allclose(y.astype(jnp.float32), full, atol=0.02)
+
+
+def test_gathered_statistics_update_the_layer():
+    x = jax.random.normal(jax.random.key(0), (4 * 4 * 4,)).reshape(1, 4, 4, 4)
+    layer = SwitchedConv(4, 3, breadth=2, network='standard')
+    variables = layer.init(jax.random.key(1), x)
+    collections = ['switch_norm', 'switch_norm_statistics']
+    _, changed = layer.apply(variables, x, True, mutable=collections)
+    updated = update_switch_norms(variables['switch_norm'], changed['switch_norm_statistics'])
+    assert updated['norm']['index'] == 1
+    for name, value in changed['switch_norm']['norm'].items():
+        np.testing.assert_allclose(updated['norm'][name], value, rtol=1e-6)
+
+
+def test_without_a_norm_there_is_no_buffer_to_save():
+    x = jnp.ones((1, 4, 4, 4))
+    layer = SwitchedConv(4, 3, network='standard', norm_size=0)
+    params = layer.init(jax.random.key(0), x)
+    assert set(params) == {'params'}
+    assert layer.apply(params, x).shape == x.shape
+
+
+def test_what_cannot_be_used_is_named():
+    x = jnp.ones((1, 4, 4, 4))
+    layer = SwitchedConv(4, 3, breadth=2, network='standard')
+    params = layer.init(jax.random.key(0), x)['params']
+    with pytest.raises(InputError, match=r"norm needs.*'switch_norm'"):
+        layer.apply({'params': params}, x)
+    with pytest.raises(InputError, match=r'\(3, 4\) pixels.*\(4, 4\)'):
+        layer.init(jax.random.key(0), x, selector_features=x[:, 1:])
+    for wrong in ({'routing': 'none'}, {'start': 'none'}):
+        with pytest.raises(InputError, match="'none'"):
+            SwitchedConv(4, 3, **wrong).init(jax.random.key(0), x)
