@@ -55,7 +55,8 @@ def _compare(args: argparse.Namespace, breadth: int, backward: bool) -> None:
     for name, function in functions.items():
         step = jax.jit(_with_gradients(function, cotangent) if backward else function)
         compiled = step.lower(x, kernel, selector).compile()
-        memory[name] = compiled.memory_analysis().temp_size_in_bytes / 2**20
+        analysis = compiled.memory_analysis()
+        memory[name] = analysis.temp_size_in_bytes / 2**20 if analysis else float('nan')
         calls[name] = functools.partial(compiled, x, kernel, selector)
     times = _time_in_turn(calls, args.rounds)
     direction = 'forward+backward' if backward else 'forward'
