@@ -64,7 +64,19 @@ def jit_step(train_step: Callable, mesh: Mesh) -> Any:
         in_shardings=(replicated(mesh), over_batch(mesh)),
         out_shardings=replicated(mesh),
         donate_argnums=0,
+        compiler_options=_compiler_options(mesh),
     )
+
+
+def _compiler_options(mesh: Mesh) -> dict[str, str] | None:
+    """Returns what makes rematerialisation save memory on CPUs before JAX 0.12.
+
+    XLA dropped the barriers there before it merged equal expressions, so that the recomputed
+    activations were the kept ones again.
+    """
+    if mesh.devices.flat[0].platform == 'cpu' and jax.__version_info__ < (0, 12):
+        return {'xla_disable_hlo_passes': 'cse_barrier_expander'}
+    return None
 
 
 def jit_predict(predict: Callable, mesh: Mesh) -> Any:

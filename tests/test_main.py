@@ -3,6 +3,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -22,6 +23,7 @@ TINY = [
     '--config.evaluation.every=1000000',
     '--config.checkpoint.every=1000000',
     '--config.log.samples=0',
+    '--config.log.every=10',
 ]
 
 
@@ -107,11 +109,14 @@ def start(workdir, *arguments, **kwargs):
 
 def test_sigterm_saves_exits_143_and_the_same_command_goes_on(tmp_path):
     process = start(tmp_path, '--config.train.steps=100000')
+    watchdog = threading.Timer(240, process.kill)  # should the line never come
+    watchdog.start()
     for line in process.stdout:
         if line.startswith('step 10/'):
             process.send_signal(signal.SIGTERM)
             break
     out, error = process.communicate(timeout=120)
+    watchdog.cancel()
     assert process.returncode == 143, error
     assert 'SIGTERM: saving after step' in out
     assert 'the same command goes on from here' in out
