@@ -24,10 +24,10 @@ demo: $(VENV)/installed
 	@echo "look at runs/demo/samples and runs/demo/reconstructions (input | reconstruction)"
 
 test: $(VENV)/installed-test
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/installed-test
-	$(PYTHON) -m pytest -m ''
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m ''
 
 lint: $(VENV)/installed-test
 	$(PYTHON) -m ruff check
