@@ -196,50 +196,42 @@ def accumulated_update(
     microbatches = split_microbatches(batch, accumulation)
     keys = jax.random.split(rng, accumulation)
 
-    def gradient(scale, microbatch, key):
-        if scale is None:
-            value, grads = jax.value_and_grad(loss, has_aux=True)(params, microbatch, key)
-            return scale, value, grads
-        scaled = scale.value_and_grad(loss, has_aux=True)(params, microbatch, key)
-        return scaled.dynamic_scale, scaled.aux, scaled.grad
-
     def step(carry, xs):
-        multi_state, scale, _, total, terms, statistics, finite = carry
-        scale, (value, (new_terms, new_statistics)), grads = gradient(scale, *xs)
+        multi_state, scale, _, (total, terms, statistics, finite) = carry
+        scale, (value, (new_terms, new_statistics)), grads = _gradient(loss, params, scale, *xs)
         updates, multi_state = multi.update(grads, multi_state, params)
         finite &= jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
         terms = jax.tree.map(lambda a, b: a + b / accumulation, terms, new_terms)
-        total += value / accumulation
-        statistics = merge(statistics, new_statistics)
-        return (multi_state, scale, updates, total, terms, statistics, finite), None
+        sums = (total + value / accumulation, terms, merge(statistics, new_statistics), finite)
+        return (multi_state, scale, updates, sums), None
 
     first = jax.tree.map(lambda x: x[0], microbatches)
     shapes = jax.eval_shape(loss, params, first, keys[0])
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    total, (terms, statistics) = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    finite = jnp.ones(len(jax.tree.leaves(params)), bool)
     state = multi.init(params)._replace(inner_opt_state=opt_state)
-    carry = (
-        state,
-        loss_scale,
-        jax.tree.map(jnp.zeros_like, params),
-        zeros[0],
-        *zeros[1],
-        jnp.ones(len(jax.tree.leaves(params)), bool),
-    )
+    no_updates = jax.tree.map(jnp.zeros_like, params)
+    carry = (state, loss_scale, no_updates, (total, terms, statistics, finite))
     if accumulation == 1:
         carry, _ = step(carry, (first, keys[0]))
     else:
         carry, _ = jax.lax.scan(step, carry, (microbatches, keys))
-    state, loss_scale, updates, total, terms, statistics, finite = carry
+    state, loss_scale, updates, (total, terms, statistics, finite) = carry
     taken = finite.all() & jnp.isfinite(total)
-    new_params, new_opt_state = select(
-        taken, (optax.apply_updates(params, updates), state.inner_opt_state), (params, opt_state)
-    )
-    return (
-        new_params,
-        new_opt_state,
-        loss_scale,
-        Gradients(total, terms, statistics, finite, taken),
-    )
+    new = (optax.apply_updates(params, updates), state.inner_opt_state)
+    params, opt_state = select(taken, new, (params, opt_state))
+    return params, opt_state, loss_scale, Gradients(total, terms, statistics, finite, taken)
+
+
+def _gradient(
+    loss: Callable, params: PyTree, scale: DynamicScale | None, microbatch: PyTree, key: Array
+) -> tuple[DynamicScale | None, Any, PyTree]:
+    """Returns the loss scale to go on with, the loss with its aside, and the gradient."""
+    if scale is None:
+        value, grads = jax.value_and_grad(loss, has_aux=True)(params, microbatch, key)
+        return scale, value, grads
+    scaled = scale.value_and_grad(loss, has_aux=True)(params, microbatch, key)
+    return scaled.dynamic_scale, scaled.aux, scaled.grad
 
 
 def select(condition: Bool[Array, ''], new: PyTree, old: PyTree) -> PyTree:
