@@ -300,7 +300,7 @@ class TestEightDevices:
         assert_close((y, *pull_back(cotangent)), expected, 3e-6)
 
 
-def test_memory_grows_with_the_breadth_by_the_filling_up_alone():
+def test_memory_grows_far_less_than_the_breadth():
     temporary = []
     for breadth in (8, 64):
         args = arguments(Case(2, 64, 64, 8, 8, breadth, 3, 1))
