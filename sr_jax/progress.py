@@ -62,7 +62,11 @@ class Progress:
             self._write(text)
 
     def waited(self, seconds: float) -> None:
-        """Adds to the time that the steps since the last report waited for data."""
+        """Adds to the time that the devices may have waited for data since the last report.
+
+        A batch that came while the devices still worked on the step before costs nothing; one
+        that came later counts with all the time it took to get, which is at least the wait.
+        """
         self._waited += seconds
 
     def steps_done(self, step: int, metrics: Mapping[str, float]) -> None:

@@ -189,7 +189,8 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     while step < last and stop.signal is None:
         began = time.perf_counter()
         batch = sharding.put_batch(next(run.iterator), run.mesh)
-        run.progress.waited(time.perf_counter() - began)
+        if pending is None or pending['loss'].is_ready():  # the devices had run out of work
+            run.progress.waited(time.perf_counter() - began)
         tree, metrics = advance(tree, batch)
         if pending is not None:
             check_finite(step, pending, names)

@@ -2,6 +2,7 @@ import io
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import jax
@@ -12,6 +13,7 @@ from tiny import vqvae
 
 from sr_jax import checkpoint, sharding, tasks, trained
 from sr_jax.commands import train as command
+from sr_jax.data.pipeline import TrainIterator
 from sr_jax.errors import InputError, TrainingError
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -86,6 +88,20 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
     assert result.step == 3
     assert signal.Signals(number).name in capsys.readouterr().out
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_wait_for_slow_data_is_reported(finished, tmp_path, monkeypatch):
+    take = TrainIterator.__next__
+
+    def late(iterator):
+        time.sleep(0.5)
+        return take(iterator)
+
+    monkeypatch.setattr(TrainIterator, '__next__', late)
+    command.train(vqvae(log__every=3, evaluation__every=100, log__samples=0), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+    waits = {line['step']: line['data_wait'] for line in lines if line['event'] == 'train'}
+    assert waits[3] > 0.5
 
 
 def test_json_lines_are_all_that_is_printed(tmp_path, capsys):
