@@ -1,6 +1,7 @@
 """VQ-VAE-2, stage 1: a picture of 256x256 as 32x32 top and 64x64 bottom codes, and back.
 
   python -m sr_jax.main --config configs/vqvae.py             # embedded photographs, 128 channels
+  python -m sr_jax.main --config configs/vqvae.py:nearest     # the form that can be switched
   python -m sr_jax.main --config configs/vqvae.py:demo        # smaller and shorter: `make demo`
   python -m sr_jax.main --config configs/vqvae.py:imagenet    # the published set-up
 
@@ -10,7 +11,7 @@ RESULTS.md. The variant imagenet has not been run by us.
 
 import ml_collections
 
-VARIANTS = ('photos', 'demo', 'imagenet')
+VARIANTS = ('photos', 'nearest', 'demo', 'imagenet')
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
@@ -36,8 +37,9 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
         upsampling='transposed',
         decay=0.99,
         revive_below=0.0,
+        switching=dict(layers=()),
     )
-    config.loss = dict(reconstruction_weight=1.0, commitment_weight=0.25)
+    config.loss = dict(reconstruction_weight=1.0, commitment_weight=0.25, load_balancing_weight=0.0)
     config.optimizer = dict(
         name='adam',
         learning_rate=3e-4,
@@ -59,6 +61,7 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
         effective_batch_size=0,
         memory_limit=0,
         remat=False,
+        start_from='',
     )
     config.data = dict(
         source='photos',
@@ -82,6 +85,12 @@ def _photos(config):
     # Without revival nearly all codes die in the first steps of so short a run (RESULTS.md).
     config.model.revive_below = 0.2
     return config
+
+
+def _nearest(config):
+    # DL-Art-School's form, of which configs/vqvae_switched.py switches convolutions.
+    config.model.upsampling = 'nearest'
+    return _photos(config)
 
 
 def _demo(config):

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from sr_jax import __version__
 from sr_jax import main as training
-from sr_jax.commands import evaluate, reconstruct
+from sr_jax.commands import convert_to_switched, evaluate, reconstruct, selector_maps
 from sr_jax.errors import exit_status
 
-VERBS = {'evaluate': evaluate, 'reconstruct': reconstruct}
+VERBS = {
+    'evaluate': evaluate,
+    'reconstruct': reconstruct,
+    'convert-to-switched': convert_to_switched,
+    'selector-maps': selector_maps,
+}
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -107,7 +107,7 @@ class Checkpoints:
         tree: PyTree,
         *,
         config: ml_collections.ConfigDict,
-        data: dict[str, Any],
+        data: dict[str, Any] | None,
         metrics: dict[str, float] | None,
     ) -> None:
         """Starts to write a checkpoint; returns when the arrays may change again.

@@ -80,6 +80,8 @@ def bind(target: type, section: Section, where: str) -> Any:
 
 def _checked(value, hint, where: str):
     """Returns `value` as the type `hint`, or raises InputError naming the key."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, Section):
+        return bind(hint, value, where)  # type: ignore[arg-type]
     if isinstance(value, Section):
         value = dict(value)
     origin = typing.get_origin(hint)

@@ -96,13 +96,13 @@ class Progress:
         if not self._json:
             self._write(f'step {step}/{self._steps}  validation: {describe(metrics)}')
 
-    def pictures(self, step: int, grid: np.ndarray) -> Path:
-        """Saves a grid of sample pictures, float [H, W, 3] in [0, 1], and returns its path."""
-        path = self._workdir / 'samples' / f'{step:08d}.png'
+    def pictures(self, step: int, grid: np.ndarray, tag: str = 'samples') -> Path:
+        """Saves a grid of pictures, float [H, W, 3] in [0, 1], in the folder `tag`; its path."""
+        path = self._workdir / tag / f'{step:08d}.png'
         path.parent.mkdir(exist_ok=True)
         image_io.save(path, grid)
         assert self._tensorboard is not None
-        self._tensorboard.picture(step, 'samples', grid)
+        self._tensorboard.picture(step, tag, grid)
         return path
 
     def summary(self, values: Mapping[str, object]) -> None:
@@ -147,7 +147,7 @@ def _dumps(record: Mapping[str, object]) -> str:
 
 def _losses(metrics: Mapping[str, float]) -> str:
     """Returns the loss and its terms in words; the rest is for TensorBoard and the file."""
-    hidden = ('gradient_norm', 'learning_rate', 'usage_', 'loss_scale')
+    hidden = ('gradient_norm', 'learning_rate', 'usage_', 'loss_scale', 'entropy/', 'least_share/')
     shown = {k: v for k, v in metrics.items() if not k.startswith(hidden)}
     return describe({'loss': shown.pop('loss'), **shown})
 

@@ -12,8 +12,10 @@ from jaxtyping import Array, PyTree
 
 from sr_jax import checkpoint, sharding, tasks
 from sr_jax import config as config_lib
+from sr_jax.config import bind
 from sr_jax.errors import InputError
-from sr_jax.tasks.task import Batch, Task
+from sr_jax.layers.switching import Switching, convert_to_switched
+from sr_jax.tasks.task import Batch, Task, TrainState
 
 # A run can go on with other settings, except for those that its saved arrays depend on.
 FIXED = (
@@ -39,6 +41,11 @@ class Trained(NamedTuple):
     task: Task
     variables: dict[str, Any]
     step: int
+
+
+def switching(config: ml_collections.ConfigDict) -> Switching:
+    """Returns which convolutions of a config's network are switched, and how."""
+    return bind(Switching, config.model.get('switching', {}), 'config.model.switching')
 
 
 def abstract_state(config: ml_collections.ConfigDict, task: Task, mesh: Mesh) -> PyTree:
@@ -85,7 +92,50 @@ def resume_or_init(
     tree = init(jax.random.key(config.seed))
     count = sum(x.size for x in jax.tree.leaves(tree['state'].params))
     report(f'a new run in {checkpoints.folder.parent}: {count:,} parameters, {mesh.size} device(s)')
+    if config.train.get('start_from'):
+        tree = {**tree, 'state': _started(tree['state'], config, mesh, report)}
     return tree, 0, None
+
+
+def _started(
+    state: TrainState,
+    config: ml_collections.ConfigDict,
+    mesh: Mesh,
+    report: Callable[[str], None],
+) -> TrainState:
+    """Returns the state with the parameters and collections of `config.train.start_from`."""
+    path = config.train.start_from
+    found = load(path, mesh=mesh, report=report)
+    variables, how = found.variables, 'begins with'
+    wanted = switching(config)
+    if wanted.layers and not switching(found.config).layers:
+        key = jax.random.fold_in(jax.random.key(config.seed), found.step)
+        variables = convert_to_switched(variables, wanted, key)
+        how = f'{len(wanted.layers)} convolutions switched, begins with'
+    expected = {'params': state.params, **state.variables}
+    problem = _misfit(variables, expected)
+    if problem:
+        raise InputError(
+            f'config.train.start_from={path} does not fit config.model: {problem}. Take the '
+            'values of the run that is started from, but for `switching`'
+        )
+    report(f'{how} the network of {path} after {found.step} steps')
+    variables = jax.device_put(jax.tree.map(jnp.copy, dict(variables)), sharding.replicated(mesh))
+    params = variables.pop('params')
+    average = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
+    return state.replace(params=params, variables=variables, ema_params=average)
+
+
+def _misfit(variables: PyTree, expected: PyTree) -> str:
+    """Returns what of the variables has no place in the expected ones, or ''."""
+    have, want = (
+        {jax.tree_util.keystr(k, simple=True, separator='/'): v.shape for k, v in leaves}
+        for leaves in map(jax.tree.leaves_with_path, (variables, expected))
+    )
+    for name in sorted(have.keys() | want.keys()):
+        if have.get(name) != want.get(name):
+            return f'{name} is {have.get(name, "missing")} there and {want.get(name, "none")} here'
+    return ''
 
 
 def _check_same_network(

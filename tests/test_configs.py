@@ -11,7 +11,7 @@ import pytest
 from tiny import shrink
 
 from sr_jax import sharding, tasks, trained
-from sr_jax.commands.train import read_settings
+from sr_jax.commands.train_settings import read_settings
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'configs'
 
@@ -42,8 +42,12 @@ def test_a_step_and_a_prediction(path, variant):
     before = jax.device_get(tree['state'].params)
     tree, metrics = sharding.jit_step(task.train_step, mesh)(tree, batch)
     assert np.isfinite(metrics['loss'])
-    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, tree['state'].params)
-    assert all(jax.tree.leaves(moved)), moved
+    after = dict(jax.tree.leaves_with_path(tree['state'].params))
+    for path, value in jax.tree.leaves_with_path(before):
+        name = jax.tree_util.keystr(path, simple=True, separator='/')
+        # Inside a selector so tiny a ReLU may be dead; its output's bias is behind all of them.
+        if '/selector/' not in name or name.endswith('/selector/conv/bias'):
+            assert not np.array_equal(after[path], value), name
     outputs = task.predict(tree['state'].inference_variables(), batch)
     assert outputs['image'].shape == batch['hq'].shape
     assert 0 <= outputs['image'].min() <= outputs['image'].max() <= 1

@@ -28,7 +28,7 @@ ROOMS = {
         *('checkpoint', 'data', 'image_io', 'memory', 'metrics', 'pretrained', 'progress'),
         *('sharding', 'stopping', 'tasks', 'tiles', 'trained'),
     },
-    'trained': {'checkpoint', 'sharding', 'tasks'},
+    'trained': {'checkpoint', 'layers', 'sharding', 'tasks'},
     'tasks': {'layers', 'losses', 'metrics', 'models', 'optimizer', 'sharding'},
     'models': {'layers'},
     'layers': {'kernels'},

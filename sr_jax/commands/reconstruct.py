@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: no checkpoint, or no such picture or folder.
     """
-    paths = list(_expand(arguments.pictures))
+    paths = list(expand(arguments.pictures))
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = trained.load(arguments.checkpoint, best=arguments.best, mesh=mesh)
     print(f'{arguments.checkpoint}: network after {model.step} steps')
@@ -68,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
             for i in range(len(source))
         ]
     failed = 0
-    for (_, load), target in zip(loads, _targets(loads, arguments.output), strict=True):
+    for (_, load), target in zip(
+        loads, targets([name for name, _ in loads], arguments.output), strict=True
+    ):
         try:
             picture = load()
         except InputError as error:
@@ -96,12 +98,22 @@ def reconstruct(
       predict: float32 [1, H, W, 3] -> {'image': [1, H, W, 3]}.
     """
     height, width = picture.shape[:2]
+    return np.asarray(predict(mirrored(picture)[None])['image'])[0, :height, :width]
+
+
+def mirrored(picture: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h2 w2 3']:
+    """The picture, mirrored beyond its lower and right edge to a multiple of 64 pixels."""
+    height, width = picture.shape[:2]
     padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
-    padded = np.pad(picture, padding, mode='symmetric')
-    return np.asarray(predict(padded[None])['image'])[0, :height, :width]
+    return np.pad(picture, padding, mode='symmetric')
 
 
-def _expand(paths: Iterable[Path]) -> Iterable[Path]:
+def expand(paths: Iterable[Path]) -> Iterable[Path]:
+    """Yields the pictures that a person named: files, and all in folders and below them.
+
+    Raises:
+      InputError: there is no such file or folder.
+    """
     for path in paths:
         if path.is_dir():
             yield from image_io.list_pictures(path)
@@ -111,9 +123,9 @@ def _expand(paths: Iterable[Path]) -> Iterable[Path]:
             raise InputError(f'no such picture or folder: {path}')
 
 
-def _targets(loads: Iterable[tuple[str, Callable]], folder: Path) -> Iterable[Path]:
+def targets(names: Iterable[str], folder: Path) -> Iterable[Path]:
     """Yields a file for each picture: its name, numbered where two pictures share one."""
     seen: dict[str, int] = {}
-    for name, _ in loads:
+    for name in names:
         seen[name] = seen.get(name, 0) + 1
         yield folder / (f'{name}.png' if seen[name] == 1 else f'{name}_{seen[name]}.png')

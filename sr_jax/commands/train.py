@@ -9,52 +9,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from sr_jax import checkpoint, image_io, memory, sharding, tasks, trained
+from sr_jax import checkpoint, image_io, sharding, tasks, trained
 from sr_jax import config as config_lib
-from sr_jax.commands.evaluate import EvaluationSettings, evaluate_batches
+from sr_jax.commands import selector_maps
+from sr_jax.commands.evaluate import evaluate_batches
+from sr_jax.commands.train_settings import Settings, read_settings, resolve
 from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batches
-from sr_jax.data.settings import DataSettings
-from sr_jax.errors import InputError
 from sr_jax.metrics.protocol import parse
 from sr_jax.progress import Progress, describe
 from sr_jax.stopping import Stop, stop_signals
-from sr_jax.tasks.task import Task, TrainSettings, check_finite
+from sr_jax.tasks.task import LEAST_SHARE, Task, check_finite
 
-
-@dataclasses.dataclass(frozen=True)
-class LogSettings:
-    """The section `config.log`.
-
-    Attributes:
-      every: updates between two lines.
-      samples_every: updates between two grids of sample pictures.
-      samples: pictures in a grid; 0 = no grids.
-    """
-
-    every: int
-    samples_every: int
-    samples: int
-
-    def __post_init__(self):
-        for key, least in (('every', 1), ('samples_every', 1), ('samples', 0)):
-            if getattr(self, key) < least:
-                raise InputError(f'config.log.{key} must be at least {least}')
-
-
-class Settings(NamedTuple):
-    """The sections of a config that the trainer itself uses."""
-
-    train: TrainSettings
-    data: DataSettings
-    evaluation: EvaluationSettings
-    checkpoint: checkpoint.CheckpointSettings
-    log: LogSettings
+DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
 
 
 class Result(NamedTuple):
@@ -83,19 +54,7 @@ class Run(NamedTuple):
     iterator: TrainIterator
     checkpoints: checkpoint.Checkpoints
     progress: Progress
-
-
-def read_settings(config: ml_collections.ConfigDict) -> Settings:
-    """Returns the trainer's settings.
-
-    Raises:
-      InputError: a section or key that is missing, unknown or of the wrong type.
-    """
-    types = Settings.__annotations__
-    config_lib.check_keys(config, types, config, 'config')
-    return Settings(
-        **{key: config_lib.bind(kind, config[key], f'config.{key}') for key, kind in types.items()}
-    )
+    warned: set[str]
 
 
 def train(
@@ -132,7 +91,8 @@ def train(
         checkpoints = checkpoint.Checkpoints(workdir, settings.checkpoint)
         stack.callback(checkpoints.close)
         predict = sharding.jit_predict(task.predict, mesh)
-        run = Run(config, settings, workdir, mesh, task, predict, iterator, checkpoints, progress)
+        parts = (mesh, task, predict, iterator, checkpoints, progress)
+        run = Run(config, settings, workdir, *parts, warned=set())
         tree, step, data = trained.resume_or_init(checkpoints, config, task, mesh, progress.message)
         if data is not None:
             iterator.set_state(data)
@@ -140,43 +100,6 @@ def train(
         stop = stack.enter_context(stop_signals())
         progress.begin(step)
         return _loop(run, tree, step, stop)
-
-
-def resolve(
-    config: ml_collections.ConfigDict, mesh: Mesh, report: Callable[[str], None]
-) -> ml_collections.ConfigDict:
-    """Returns the config with the batch split as the memory allows, and reports how.
-
-    Raises:
-      InputError: the batch does not split over the devices, or does not fit into the memory.
-    """
-    config = config.copy_and_resolve_references()
-    train = config.train
-    if train.effective_batch_size:
-        plan = memory.choose(
-            train.effective_batch_size,
-            mesh.size,
-            train.memory_limit or memory.device_memory(),
-            lambda *candidate: _step_bytes(config, mesh, *candidate),
-            report,
-        )
-        train.update(batch_size=plan.batch_size, accumulation=plan.accumulation, remat=plan.remat)
-    sharding.check_batch_size(train.batch_size, mesh, 'config.train.batch_size')
-    sharding.check_batch_size(config.evaluation.batch_size, mesh, 'config.evaluation.batch_size')
-    return config.lock()
-
-
-def _step_bytes(config, mesh, batch_size: int, accumulation: int, remat: bool) -> int:
-    """Returns the memory of one device that the compiled step of a candidate takes."""
-    config = config.copy_and_resolve_references()
-    config.train.update(batch_size=batch_size, accumulation=accumulation, remat=remat)
-    task = tasks.make(config)
-    tree = trained.abstract_state(config, task, mesh)
-    size = config.data.crop_size
-    pictures = (batch_size * accumulation, size, size, 3)
-    batch = {'hq': jax.ShapeDtypeStruct(pictures, jnp.float32)}
-    step = sharding.jit_step(task.train_step, mesh)
-    return memory.compiled_bytes(step.lower(tree, batch).compile())
 
 
 def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
@@ -232,15 +155,28 @@ def _reports(run: Run, tree: PyTree, step: int, metrics: dict[str, jax.Array]) -
     if step == 1 or last or step % settings.log.every == 0:
         scalars = {k: float(v) for k, v in jax.device_get(metrics).items() if v.ndim == 0}
         run.progress.steps_done(step, scalars)
+        _warn_of_dead_kernels(run, step, scalars)
     validation = {}
     if last or step % settings.evaluation.every == 0:
         validation = _evaluate(run, tree, step)
     if settings.log.samples and (last or step % settings.log.samples_every == 0):
-        run.progress.pictures(step, _samples(run, tree))
+        for tag, sheet in _samples(run, tree).items():
+            run.progress.pictures(step, sheet, tag)
     if last or step % settings.checkpoint.every == 0:
         _save(run, tree, step, validation)
     run.progress.restart_clock(step)
     return validation
+
+
+def _warn_of_dead_kernels(run: Run, step: int, scalars: dict[str, float]) -> None:
+    """Says once of each switched convolution that one of its kernels is hardly used any more."""
+    for name, share in scalars.items():
+        if name.startswith(LEAST_SHARE) and share < DEAD_BELOW and name not in run.warned:
+            run.warned.add(name)
+            run.progress.message(
+                f'step {step}: a kernel of {name.removeprefix(LEAST_SHARE)} is used for '
+                f'{share:.2%} of the pixels only (under {DEAD_BELOW:.0%}): it may be dying'
+            )
 
 
 def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
@@ -255,20 +191,27 @@ def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
     return metrics
 
 
-def _samples(run: Run, tree: PyTree) -> np.ndarray:
-    """Returns a grid of validation pictures beside what the network makes of them."""
+def _samples(run: Run, tree: PyTree) -> dict[str, np.ndarray]:
+    """Returns grids of validation pictures: 'samples', each beside what the network makes of it,
+    and 'selectors', what the switched convolutions chose in the first, if there are any."""
     settings, count = run.settings, run.settings.log.samples
     size = settings.evaluation.batch_size
     data = dataclasses.replace(settings.data, validation_crops=count)
     batches = validation_batches(data, size, run.progress.message)
-    shown = []
+    shown: list[tuple[np.ndarray, np.ndarray]] = []
+    grids: dict[str, np.ndarray] = {}
     for batch in batches:
         kept = int(batch.pop('mask').sum())
         outputs = run.predict(
             tree['state'].inference_variables(), sharding.put_batch(batch, run.mesh)
         )
         shown.append((batch['hq'][:kept], np.asarray(outputs['image'])[:kept]))
-    return image_io.grid([np.concatenate(column) for column in zip(*shown, strict=True)])
+        if 'choices' in outputs and not grids:
+            choices = {layer: np.asarray(c[0]) for layer, c in outputs['choices'].items()}
+            breadth = trained.switching(run.config).breadth
+            grids['selectors'] = selector_maps.draw(batch['hq'][0], choices, breadth)
+    columns = [np.concatenate(column) for column in zip(*shown, strict=True)]
+    return {'samples': image_io.grid(columns), **grids}
 
 
 def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> None:

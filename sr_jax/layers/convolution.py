@@ -90,8 +90,10 @@ class Convolution(nn.Module):
     dtype: str = 'float32'
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 features']:
-        """The convolution of x."""
+    def __call__(
+        self, x: Float[Array, 'n h w c'], train: bool = False
+    ) -> Float[Array, 'n h2 w2 features']:
+        """The convolution of x; `train` changes nothing, it lets a `SwitchedConv` stand here."""
         start = uniform_start(x.shape[-1] * self.kernel_size**2)
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = jnp.asarray(self.param('kernel', start, shape), self.dtype)

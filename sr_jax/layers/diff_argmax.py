@@ -72,9 +72,10 @@ def log_probability_of(
     choice: Int[Array, '*batch'], log_probabilities: Float[Array, '*batch b']
 ) -> Float[Array, '*batch']:
     """The entry of `log_probabilities` at each choice, without a gather; -inf elsewhere is safe."""
-    chosen = choice[..., None] == jnp.arange(log_probabilities.shape[-1])[
-        (None,) * choice.ndim + (slice(None),)
-    ]
+    chosen = (
+        choice[..., None]
+        == jnp.arange(log_probabilities.shape[-1])[(None,) * choice.ndim + (slice(None),)]
+    )
     return jnp.where(chosen, log_probabilities, 0).sum(axis=-1)
 
 

@@ -11,6 +11,7 @@ how they change resolution:
 Pictures are float32 in [0, 1] at the door and [-1, 1] inside.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from jaxtyping import Array, Float, Int
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, TransposedConvolution, upsample_nearest
 from sr_jax.layers.quantizer import Quantizer, QuantizerOutput
+from sr_jax.layers.switching import Switching, convolution
 
 UPSAMPLING = ('transposed', 'nearest')
 
@@ -41,13 +43,15 @@ class ResBlock(nn.Module):
     hidden: int
     rectified_skip: bool
     dtype: str
+    switching: Switching = Switching()
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
+    def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
         """Features of the same shape as x."""
+        conv = functools.partial(convolution, self, self.switching, dtype=self.dtype)
         activated = nn.relu(x)
-        h = Convolution(self.hidden, 3, dtype=self.dtype, name='conv_0')(activated)
-        h = Convolution(x.shape[-1], 1, dtype=self.dtype, name='conv_1')(nn.relu(h))
+        h = conv('conv_0', self.hidden, 3)(activated, train)
+        h = conv('conv_1', x.shape[-1], 1)(nn.relu(h), train)
         return (activated if self.rectified_skip else x) + h
 
 
@@ -58,14 +62,16 @@ class ResBlocks(nn.Module):
     hidden: int
     upsampling: str
     dtype: str
+    switching: Switching = Switching()
+    negative_slope: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
+    def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
         """Activated features of the same shape as x."""
+        fields = (self.upsampling == 'nearest', self.dtype, self.switching)
         for i in range(self.num_blocks):
-            block = ResBlock(self.hidden, self.upsampling == 'nearest', self.dtype, name=f'{i}')
-            x = block(x)
-        return nn.relu(x)
+            x = ResBlock(self.hidden, *fields, name=f'{i}')(x, train)
+        return nn.leaky_relu(x, self.negative_slope)
 
 
 class Encoder(nn.Module):
@@ -77,19 +83,21 @@ class Encoder(nn.Module):
     res_channels: int
     upsampling: str
     dtype: str
+    switching: Switching = Switching()
+    negative_slope: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 channels']:
+    def __call__(
+        self, x: Float[Array, 'n h w c'], train: bool = False
+    ) -> Float[Array, 'n h2 w2 channels']:
         """Features of a picture or of finer features."""
+        conv = functools.partial(convolution, self, self.switching, dtype=self.dtype)
         taps = 4 if self.upsampling == 'transposed' else 5
         for i in range(self.num_downs):
             features = self.channels // 2 if i == 0 else self.channels
-            x = nn.relu(Convolution(features, taps, 2, self.dtype, name=f'down_{i}')(x))
-        x = Convolution(self.channels, 3, dtype=self.dtype, name='conv')(x)
-        blocks = ResBlocks(
-            self.num_res_blocks, self.res_channels, self.upsampling, self.dtype, name='blocks'
-        )
-        return blocks(x)
+            x = nn.leaky_relu(conv(f'down_{i}', features, taps, 2)(x, train), self.negative_slope)
+        x = conv('conv', self.channels, 3)(x, train)
+        return _res_blocks(self)(x, train)
 
 
 class Decoder(nn.Module):
@@ -102,21 +110,37 @@ class Decoder(nn.Module):
     res_channels: int
     upsampling: str
     dtype: str
+    switching: Switching = Switching()
+    negative_slope: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 features']:
+    def __call__(
+        self, x: Float[Array, 'n h w c'], train: bool = False
+    ) -> Float[Array, 'n h2 w2 features']:
         """A picture or finer features of codes."""
-        x = Convolution(self.channels, 3, dtype=self.dtype, name='conv')(x)
-        blocks = ResBlocks(
-            self.num_res_blocks, self.res_channels, self.upsampling, self.dtype, name='blocks'
-        )
-        x = blocks(x)
+        x = convolution(self, self.switching, 'conv', self.channels, 3, dtype=self.dtype)(x, train)
+        x = _res_blocks(self)(x, train)
         for i in range(self.num_ups):
             last = i == self.num_ups - 1
             features = self.features if last else self.channels // 2
-            x = Upsample(features, self.upsampling, self.dtype, name=f'up_{i}')(x)
-            x = x if last else nn.relu(x)
+            x = Upsample(features, self.upsampling, self.dtype, self.switching, name=f'up_{i}')(
+                x, train
+            )
+            x = x if last else nn.leaky_relu(x, self.negative_slope)
         return x
+
+
+def _res_blocks(module: Encoder | Decoder) -> ResBlocks:
+    """The submodule `blocks` of an encoder or decoder."""
+    return ResBlocks(
+        module.num_res_blocks,
+        module.res_channels,
+        module.upsampling,
+        module.dtype,
+        module.switching,
+        module.negative_slope,
+        name='blocks',
+    )
 
 
 class Upsample(nn.Module):
@@ -125,13 +149,17 @@ class Upsample(nn.Module):
     features: int
     upsampling: str
     dtype: str
+    switching: Switching = Switching()
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n 2*h 2*w features']:
+    def __call__(
+        self, x: Float[Array, 'n h w c'], train: bool = False
+    ) -> Float[Array, 'n 2*h 2*w features']:
         """x at twice the size."""
         if self.upsampling == 'transposed':
             return TransposedConvolution(self.features, self.dtype, name='conv')(x)
-        return Convolution(self.features, 5, dtype=self.dtype, name='conv')(upsample_nearest(x))
+        conv = convolution(self, self.switching, 'conv', self.features, 5, dtype=self.dtype)
+        return conv(upsample_nearest(x), train)
 
 
 class VQVAE(nn.Module):
@@ -153,6 +181,12 @@ class VQVAE(nn.Module):
       dtype: name of the type that convolutions compute in; parameters, codes and losses are
         float32.
       remat: recompute activations in the backward pass, for memory.
+      switching: which convolutions are switched, and how; none by default. The paths are those of
+        the parameters, such as 'decoder/up_0/conv'; the transposed form can switch the 3 x 3 and
+        1 x 1 convolutions of its encoders and decoders only.
+      stem_channels: features of a 3 x 3 convolution before the network, and before another one
+        that makes the picture, both at full size (DL-Art-School's VQVAE3 has 32); 0 does without.
+      negative_slope: of the activations outside the residual blocks (VQVAE3: 0.01; 0: plain ReLUs).
     """
 
     channels: int = 128
@@ -166,19 +200,24 @@ class VQVAE(nn.Module):
     upsampling: str = 'transposed'
     dtype: str = 'float32'
     remat: bool = False
+    switching: Switching = Switching()
+    stem_channels: int = 0
+    negative_slope: float = 0.0
 
     def setup(self) -> None:
         """Name every part; InputError for a form that does not exist."""
         if self.upsampling not in UPSAMPLING:
             forms = ' or '.join(repr(form) for form in UPSAMPLING)
             raise InputError(f'upsampling is {self.upsampling!r}: it must be {forms}')
-        wrap = nn.remat if self.remat else lambda module: module
+        wrap = functools.partial(nn.remat, static_argnums=(2,)) if self.remat else lambda m: m
         shape = {
             'channels': self.channels,
             'num_res_blocks': self.num_res_blocks,
             'res_channels': self.res_channels,
             'upsampling': self.upsampling,
             'dtype': self.dtype,
+            'switching': self.switching,
+            'negative_slope': self.negative_slope,
         }
         self.encoder_bottom = wrap(Encoder)(num_downs=2, **shape)
         self.encoder_top = wrap(Encoder)(num_downs=1, **shape)
@@ -187,8 +226,11 @@ class VQVAE(nn.Module):
         self.decoder_top = wrap(Decoder)(features=self.codebook_dim, num_ups=1, **shape)
         self.quantize_conv_bottom = Convolution(self.codebook_dim, 1, dtype=self.dtype)
         self.quantizer_bottom = self._quantizer(self.bottom_codebook_size or self.codebook_size)
-        self.upsample_top = Upsample(self.codebook_dim, self.upsampling, self.dtype)
-        self.decoder = wrap(Decoder)(features=3, num_ups=2, **shape)
+        self.upsample_top = Upsample(self.codebook_dim, self.upsampling, self.dtype, self.switching)
+        self.decoder = wrap(Decoder)(features=self.stem_channels or 3, num_ups=2, **shape)
+        if self.stem_channels:
+            self.initial_conv = Convolution(self.stem_channels, 3, dtype=self.dtype)
+            self.final_conv = Convolution(3, 3, dtype=self.dtype)
 
     def __call__(self, x: Float[Array, 'n h w 3'], train: bool = False) -> VQVAEOutput:
         """Encode and decode pictures in [0, 1] whose sides are multiples of 8.
@@ -196,7 +238,7 @@ class VQVAE(nn.Module):
         Raises InputError for other sizes. Gradients reach the encoders straight through.
         """
         top, bottom = self._quantize(x, train)
-        image = self._reconstruct(top.quantized, bottom.quantized)
+        image = self._reconstruct(top.quantized, bottom.quantized, train)
         codes = {'top': top.indices, 'bottom': bottom.indices}
         return VQVAEOutput(image, top.commitment_loss + bottom.commitment_loss, codes)
 
@@ -231,18 +273,29 @@ class VQVAE(nn.Module):
                 f'a VQ-VAE takes pictures whose sides are multiples of 8, not {height} x {width}: '
                 'crop or pad them'
             )
-        features_bottom = self.encoder_bottom(2 * x - 1)
-        features_top = self.encoder_top(features_bottom)
+        x = 2 * x - 1
+        if self.stem_channels:
+            x = nn.leaky_relu(self.initial_conv(x), self.negative_slope)
+        features_bottom = self.encoder_bottom(x, train)
+        features_top = self.encoder_top(features_bottom, train)
         top = self.quantizer_top(self.quantize_conv_top(features_top), train)
-        context = jnp.concatenate([self.decoder_top(top.quantized), features_bottom], axis=-1)
-        bottom = self.quantizer_bottom(self.quantize_conv_bottom(context), train)
+        context = [self.decoder_top(top.quantized, train), features_bottom]
+        bottom = self.quantizer_bottom(
+            self.quantize_conv_bottom(jnp.concatenate(context, axis=-1)), train
+        )
         return top, bottom
 
     def _reconstruct(
-        self, top: Float[Array, 'n h8 w8 d'], bottom: Float[Array, 'n h4 w4 d']
+        self,
+        top: Float[Array, 'n h8 w8 d'],
+        bottom: Float[Array, 'n h4 w4 d'],
+        train: bool = False,
     ) -> Float[Array, 'n h w 3']:
-        codes = jnp.concatenate([self.upsample_top(top), bottom], axis=-1)
-        return (self.decoder(codes).astype(jnp.float32) + 1) / 2
+        codes = jnp.concatenate([self.upsample_top(top, train), bottom], axis=-1)
+        image = self.decoder(codes, train)
+        if self.stem_channels:
+            image = self.final_conv(image)
+        return (image.astype(jnp.float32) + 1) / 2
 
 
 Model = VQVAE

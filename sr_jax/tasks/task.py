@@ -30,6 +30,7 @@ SECTIONS = (
     'log',
 )
 DTYPES = ('float32', 'bfloat16', 'float16')
+LEAST_SHARE = 'least_share/'  # begins the metric of a switched convolution's least used kernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,9 @@ class TrainSettings:
         and `remat` are chosen for it, to fit into the memory.
       memory_limit: bytes of one device that a step may take; 0 = what the device has.
       remat: recompute activations in the backward pass instead of keeping them.
+      start_from: '', or the run (or a checkpoint of it) whose parameters a new run begins with.
+        Where that network is dense and this one's `config.model.switching` names layers, those
+        are converted.
     """
 
     steps: int
@@ -52,6 +56,7 @@ class TrainSettings:
     effective_batch_size: int
     memory_limit: int
     remat: bool
+    start_from: str = ''
 
     def __post_init__(self):
         for key in ('steps', 'batch_size', 'accumulation'):
@@ -101,8 +106,9 @@ class Task(NamedTuple):
       train_step: (state, batch, rng) -> (state, metrics). One update of the parameters from the
         whole effective batch; `rng` is the run's key, the same in every step. `metrics` are
         scalars: 'loss', its terms, 'gradient_norm', 'learning_rate', and others of the task; and
-        'finite_gradients', a flag for each parameter array in the order of `jax.tree.leaves`.
-        An update that is not finite is not taken.
+        'finite_gradients', a flag for each parameter array in the order of `jax.tree.leaves`; and
+        LEAST_SHARE + its path for each switched convolution. An update that is not finite is not
+        taken.
       predict: (variables, batch) -> outputs; outputs['image'] is the picture, float32
         [N, H, W, 3] in [0, 1], to be compared with batch['hq'].
     """

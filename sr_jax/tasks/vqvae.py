@@ -1,4 +1,7 @@
-"""Stage 1 of VQ-VAE-2: pictures as codes and back (Razavi et al., arXiv:1906.00446)."""
+"""Stage 1 of VQ-VAE-2: pictures as codes and back (Razavi et al., arXiv:1906.00446).
+
+Some of the network's convolutions may be switched, `config.model.switching` (neonbjb, 2021).
+"""
 
 import dataclasses
 from typing import Any
@@ -11,10 +14,20 @@ from flax.training.dynamic_scale import DynamicScale
 
 from sr_jax import models, optimizer
 from sr_jax.config import bind, check_keys
-from sr_jax.layers.quantizer import merge_statistics
+from sr_jax.layers import quantizer, switching
 from sr_jax.losses import pixel
+from sr_jax.losses.load_balancing import load_balancing
 from sr_jax.metrics.codebook import perplexity, usage
-from sr_jax.tasks.task import SECTIONS, Task, TrainSettings, TrainState, check_dtype
+from sr_jax.tasks.task import (
+    LEAST_SHARE,
+    SECTIONS,
+    Task,
+    TrainSettings,
+    TrainState,
+    check_dtype,
+)
+
+CODEBOOKS = 'codebook_statistics'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +37,21 @@ class LossSettings:
     Attributes:
       reconstruction_weight: of the mean squared error of pictures in [-1, 1], as published.
       commitment_weight: of the mean squared distance of the encoder's output to its codes.
+      load_balancing_weight: of Switch Transformers' loss for even use of the kernels, the mean
+        over the switched convolutions; 0 (with a switch norm there is no need of it) leaves it out.
     """
 
     reconstruction_weight: float
     commitment_weight: float
+    load_balancing_weight: float = 0.0
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
     predict's outputs are 'image'; 'codes': {'top': int32 [N, H/8, W/8], 'bottom': [N, H/4, W/4]};
-    and 'code_counts': how often a picture uses each code, {'top': int32 [N, codebook_size], ...}.
+    'code_counts': how often a picture uses each code, {'top': int32 [N, codebook_size], ...}; and
+    of a network with switched convolutions 'choices': {path of the layer: int32 [N, h, w]}.
     Height and width must be divisible by 8.
 
     Raises:
@@ -52,6 +69,8 @@ def make(config: ml_collections.ConfigDict) -> Task:
     def init(rng, batch):
         variables = dict(model.init(rng, batch['hq'][:1]))
         params = variables.pop('params')
+        variables.pop('intermediates', None)
+        switching.check_layers(params, model.switching)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
@@ -63,22 +82,22 @@ def make(config: ml_collections.ConfigDict) -> Task:
 
     def train_step(state, batch, rng):
         def loss(params, microbatch, key):
-            output, updated = model.apply(
+            output, written = model.apply(
                 {'params': params, **state.variables},
                 microbatch['hq'],
                 train=True,
-                mutable=['codebook_statistics'],
-                rngs={'revive': key},
+                mutable=['codebook_statistics', *switching.WRITTEN],
+                rngs={'revive': key, 'dropout': jax.random.fold_in(key, 1)},
             )
             terms = {
                 'reconstruction': pixel.l2(2 * output.image, 2 * microbatch['hq']),
                 'commitment': output.commitment_loss,
             }
-            total = (
-                weights.reconstruction_weight * terms['reconstruction']
-                + weights.commitment_weight * terms['commitment']
-            )
-            return total, (terms, updated['codebook_statistics'])
+            if weights.load_balancing_weight:
+                terms['load_balancing'] = _load_balancing(written['intermediates'])
+            total = sum(getattr(weights, f'{name}_weight') * terms[name] for name in terms)
+            statistics = switching.written_statistics(written)
+            return total, (terms, {CODEBOOKS: written[CODEBOOKS], **statistics})
 
         params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
             loss,
@@ -89,17 +108,22 @@ def make(config: ml_collections.ConfigDict) -> Task:
             jax.random.fold_in(rng, state.step),
             optimizer=transformation,
             accumulation=train.accumulation,
-            merge=merge_statistics,
+            merge=_merge,
         )
-        _, variables = model.apply(
+        _, codebooks = model.apply(
             {'params': params, **state.variables},
-            gradients.statistics,
+            gradients.statistics[CODEBOOKS],
             method='update_codebooks',
             mutable=['codebook'],
         )
+        variables = {
+            **state.variables,
+            **codebooks,
+            **switching.update(state.variables, gradients.statistics),
+        }
         new = state.replace(
             params=params,
-            variables=optimizer.select(gradients.taken, dict(variables), state.variables),
+            variables=optimizer.select(gradients.taken, variables, state.variables),
             opt_state=opt_state,
             ema_params=optimizer.ema(state.ema_params, params, settings.ema_decay, gradients.taken),
             loss_scale=loss_scale,
@@ -108,7 +132,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         return new, _metrics(gradients, new, schedule(state.step))
 
     def predict(variables, batch):
-        output: Any = model.apply(variables, batch['hq'])
+        output, written = model.apply(variables, batch['hq'], mutable=['intermediates'])
         sizes = {
             'top': model.codebook_size,
             'bottom': model.bottom_codebook_size or model.codebook_size,
@@ -120,13 +144,30 @@ def make(config: ml_collections.ConfigDict) -> Task:
             for level, size in sizes.items()
         }
         image = jnp.clip(output.image, 0.0, 1.0)
-        return {'image': image, 'codes': output.codes, 'code_counts': counts}
+        outputs = {'image': image, 'codes': output.codes, 'code_counts': counts}
+        if model.switching.layers:
+            found = switching.choices(written['intermediates'])
+            outputs['choices'] = {layer: choice for layer, choice, _ in found}
+        return outputs
 
     return Task(init, train_step, predict)
 
 
+def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The statistics of two microbatches together."""
+    codebooks = quantizer.merge_statistics(first[CODEBOOKS], second[CODEBOOKS])
+    others = ({k: v for k, v in part.items() if k != CODEBOOKS} for part in (first, second))
+    return {CODEBOOKS: codebooks, **switching.merge(*others)}
+
+
+def _load_balancing(intermediates):
+    """Mean over the switched convolutions."""
+    losses = [load_balancing(p, choice) for _, choice, p in switching.choices(intermediates)]
+    return jnp.stack(losses).mean()
+
+
 def _metrics(gradients, state, learning_rate):
-    """Returns the scalars of a step, with how each codebook was used in its batch."""
+    """Returns the scalars of a step, with how its batch used each codebook and each kernel."""
     metrics = {
         'loss': gradients.loss,
         **gradients.terms,
@@ -136,9 +177,21 @@ def _metrics(gradients, state, learning_rate):
     }
     if state.loss_scale is not None:
         metrics['loss_scale'] = state.loss_scale.scale
-    for name, variables in gradients.statistics.items():
+    for name, variables in gradients.statistics[CODEBOOKS].items():
         level = name.removeprefix('quantizer_')
         counts = variables['statistics'].counts
         metrics[f'usage_{level}'] = usage(counts)
         metrics[f'perplexity_{level}'] = perplexity(counts)
+    return metrics | _selector_metrics(gradients.statistics[switching.SELECTORS], state.variables)
+
+
+def _selector_metrics(statistics, variables):
+    """Returns for each switched convolution the mean entropy of its selector's probabilities in
+    nats, and the smallest share of a kernel: over the rows of the switch norm's buffer, or of the
+    batch's choices where there is no norm."""
+    buffered = switching.shares(variables.get('switch_norm', {}))
+    metrics = {}
+    for layer, (pixels, chosen, entropy) in statistics.items():
+        metrics[f'entropy/{layer}'] = entropy / pixels
+        metrics[f'{LEAST_SHARE}{layer}'] = buffered.get(layer, chosen / pixels).min()
     return metrics

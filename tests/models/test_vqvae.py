@@ -7,11 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import linen as nn
 from flax import traverse_util
 
 from sr_jax.errors import InputError
-from sr_jax.layers.convolution import convolve
 from sr_jax.layers.quantizer import merge_statistics
 from sr_jax.models.vqvae import VQVAE, Decoder, Encoder, ResBlock
 from sr_jax.pretrained import vqvae as weights
@@ -186,56 +184,6 @@ def test_three_training_steps(golden, name):
         assert_gradients(gradients, step_arrays, 'grad/param/', variables)
         assert_codebooks(codebooks, step_arrays, 'buffer_after/')
     assert_gradients(params, arrays, 'param_after/', variables)
-
-
-def switched_convolutions(arrays, model):
-    """An interceptor that puts recorded choices between kernels in the place of convolutions.
-
-    The fixture is of the nearest form with nine switched convolutions: each has several kernels
-    and the mask of the one that it used at every position. With the masks given, the rest of the
-    network is the plain one.
-    """
-    layers = {}
-    for foreign, path, kind in weights._layers(model.num_res_blocks):
-        name = f'{foreign}.conv' if kind == 'up' else foreign
-        if f'out/mask/{name}' in arrays:
-            layers[(*path, 'conv') if kind == 'up' else path] = name
-    assert len(layers) == 9
-
-    def intercept(next_function, args, kwargs, context):
-        name = layers.get(context.module.path)
-        if name is None or context.method_name != '__call__':
-            return next_function(*args, **kwargs)
-        kernels = arrays[f'param/{name}.weight'].transpose(2, 3, 4, 1, 0)
-        chosen = jax.nn.one_hot(arrays[f'out/mask/{name}'], len(kernels))
-        outputs = [convolve(args[0], jnp.asarray(k), context.module.stride) for k in kernels]
-        y = sum(chosen[..., i : i + 1] * output for i, output in enumerate(outputs))
-        return y + arrays[f'param/{name}.bias'][None, None, None, :]
-
-    return intercept
-
-
-def test_nearest_form_against_its_switched_original(golden):
-    arrays = golden('vqvae_dlas_hardswitch_train')
-    plain = {
-        name: value[:, :, 0] if value.ndim == 5 else value
-        for name, value in (part(arrays, 'param/') | part(arrays, 'buffer/')).items()
-        if 'coupler' not in name and 'gate' not in name
-    }
-    fields = weights.model_fields(plain)
-    assert (fields['upsampling'], fields['bottom_codebook_size']) == ('nearest', 32)
-    model = VQVAE(**fields)
-    with nn.intercept_methods(switched_convolutions(arrays, model)):
-        output, mutated = model.apply(
-            weights.from_torch(plain),
-            (nhwc(arrays['in/x']) + 1) / 2,
-            train=True,
-            mutable=['codebook'],
-        )
-    assert_codes(output, arrays)
-    assert_close(2 * output.image - 1, nhwc(arrays['out/dec']))
-    assert_close(output.commitment_loss, arrays['out/diff'][0])
-    assert_codebooks(mutated['codebook'], arrays, 'buffer_after/')
 
 
 # Behaviour -----------------------------------------------------------------------------------

@@ -1,0 +1,71 @@
+"""Turns convolutions of a trained network into switched ones, as a run that can be trained on.
+
+The new run holds the trained kernels, copied across the breadth, new selectors, and a new
+optimiser. Its output is the old network's until training goes on."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from sr_jax import checkpoint, sharding, tasks, trained
+from sr_jax.checkpoint import CheckpointSettings
+from sr_jax.config import bind
+from sr_jax.errors import InputError
+
+HELP = 'make convolutions of a trained network switched ones'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `python -m sr_jax convert-to-switched`."""
+    parser.add_argument(
+        'checkpoint', metavar='RUN', help='the folder of a dense run, or one of its checkpoints'
+    )
+    parser.add_argument(
+        '--layers',
+        nargs='+',
+        required=True,
+        metavar='LAYER',
+        help='paths of the convolutions, such as decoder/conv decoder/up_0/conv',
+    )
+    parser.add_argument(
+        '--breadth', type=int, default=8, help='kernels of each (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--selector',
+        default='lambda',
+        help='standard, lambda, lambda2, bn_lambda or attention (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='FOLDER', help='the new run; must not exist'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the new run's checkpoint of step 0.
+
+    Raises:
+      InputError: no such checkpoint or layer, a network that is switched already, or an output
+        folder that exists.
+    """
+    if arguments.output.exists():
+        raise InputError(f'{arguments.output} exists: take another --output')
+    mesh = sharding.make_mesh()
+    old = trained.load(arguments.checkpoint, mesh=mesh)
+    config = old.config.copy_and_resolve_references().unlock()
+    if trained.switching(config).layers:
+        raise InputError(f'{arguments.checkpoint} has switched convolutions already')
+    settings = dataclasses.asdict(trained.switching(config))
+    chosen = {'breadth': arguments.breadth, 'network': arguments.selector}
+    config.model.switching = {**settings, **chosen, 'layers': tuple(arguments.layers)}
+    config.train.start_from = str(arguments.checkpoint)
+    config.lock()
+    task = tasks.make(config)
+    trained.abstract_state(config, task, mesh)  # so that a wrong layer leaves nothing behind
+    kept = bind(CheckpointSettings, config.checkpoint, 'config.checkpoint')
+    arguments.output.mkdir(parents=True)
+    checkpoints = checkpoint.Checkpoints(arguments.output, kept)
+    tree, step, _ = trained.resume_or_init(checkpoints, config, task, mesh, print)
+    checkpoints.save(step, tree, config=config, data=None, metrics=None)
+    checkpoints.close()
+    print(f'{arguments.output}: evaluate it, or train it with a config of the same model')
+    return 0

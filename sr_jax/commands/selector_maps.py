@@ -1,0 +1,144 @@
+"""Shows which kernel each switched convolution of a trained network chose, pixel by pixel."""
+
+import argparse
+import colorsys
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+from PIL import Image, ImageDraw, ImageFont
+
+from sr_jax import image_io, sharding, trained
+from sr_jax.commands.reconstruct import expand, mirrored, targets
+from sr_jax.errors import InputError
+from sr_jax.metrics.codebook import perplexity
+
+HELP = 'colour maps of what the selectors of switched convolutions chose'
+COLUMNS = 5
+LEAST_WIDTH = 200  # pixels of a map, so that its title can be read
+BAR, TEXT, GAP = 28, 16, 8  # pixels
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `python -m sr_jax selector-maps`."""
+    parser.add_argument(
+        'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
+    )
+    parser.add_argument(
+        'pictures', nargs='+', metavar='PICTURE', type=Path, help='pictures, or folders of them'
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        default=Path('selector_maps'),
+        metavar='FOLDER',
+        help='where the maps go, one file for each picture (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--best', action='store_true', help='take the best checkpoint instead of the newest'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes `<output>/<name>.png` for each picture, and prints the usage of the kernels.
+
+    Raises:
+      InputError: no checkpoint, a network without switched convolutions, or a picture that cannot
+        be read.
+    """
+    paths = list(expand(arguments.pictures))
+    mesh = sharding.make_mesh(jax.devices()[:1])
+    model = trained.load(arguments.checkpoint, best=arguments.best, mesh=mesh)
+    switching = trained.switching(model.config)
+    if not switching.layers:
+        raise InputError(
+            f'{arguments.checkpoint} has no switched convolutions: python -m sr_jax '
+            'convert-to-switched makes a network that has'
+        )
+    predict = sharding.jit_predict(model.task.predict, mesh)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    files = targets([path.stem for path in paths], arguments.output)
+    for path, target in zip(paths, files, strict=True):
+        picture = image_io.load(path)
+        outputs = predict(model.variables, {'hq': mirrored(picture)[None]})
+        choices = {layer: np.asarray(c[0]) for layer, c in outputs['choices'].items()}
+        image_io.save(target, draw(picture, choices, switching.breadth))
+        print(target)
+        for layer, choice in choices.items():
+            used = np.bincount(choice.ravel(), minlength=switching.breadth)
+            shares = ' '.join(f'{share:6.1%}' for share in used / used.sum())
+            print(f'  {layer:<28} {shares}  perplexity {np.asarray(perplexity(used)).item():.2f}')
+    return 0
+
+
+def draw(
+    picture: Float[np.ndarray, 'h w 3'],
+    choices: Mapping[str, Int[np.ndarray, '_ _']],
+    breadth: int,
+) -> Float[np.ndarray, 'sheet_h sheet_w 3']:
+    """A sheet of the picture and, for each layer, the choices in colour with the kernels' usage.
+
+    Kernel k has the same colour in every map. Below a map stands a bar for each kernel, full height
+    for the most used one.
+
+    Args:
+      picture: in [0, 1].
+      choices: kernel of each pixel, by layer, at any whole fraction of the picture's size,
+        mirrored to a multiple of 64 as `mirrored` does.
+      breadth: number of kernels.
+    """
+    colors = palette(breadth)
+    size = picture.shape[:2]
+    tiles: list[tuple[str, np.ndarray, np.ndarray | None]] = [('picture', picture, None)]
+    for layer, choice in choices.items():
+        used = np.bincount(choice.ravel(), minlength=breadth)
+        tiles.append((layer, _enlarged(colors[choice], mirrored(picture).shape, size), used))
+    columns = min(COLUMNS, len(tiles))
+    zoom = max(1, math.ceil(LEAST_WIDTH / size[1]))
+    height, width = zoom * size[0], zoom * size[1]
+    cell = (height + TEXT + BAR + GAP, width + GAP)
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new('RGB', (columns * cell[1] + GAP, rows * cell[0] + GAP), 'white')
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT - 5)
+    for number, (title, pixels, counts) in enumerate(tiles):
+        left = GAP + number % columns * cell[1]
+        top = GAP + number // columns * cell[0]
+        tile = Image.fromarray(image_io.to_uint8(pixels))
+        pen.text((left, top), title, 'black', font)
+        sheet.paste(tile.resize((width, height), Image.Resampling.NEAREST), (left, top + TEXT))
+        if counts is not None:
+            _bars(pen, counts, colors, (left, top + TEXT + height + BAR), width)
+    return image_io.to_float(np.asarray(sheet))
+
+
+def palette(breadth: int) -> Float[np.ndarray, 'breadth 3']:
+    """Colours in [0, 1]: hues evenly around the circle, of two brightnesses in turn."""
+    colors = [
+        colorsys.hsv_to_rgb(k / breadth, 0.75, 0.95 if k % 2 else 0.65) for k in range(breadth)
+    ]
+    return np.asarray(colors, np.float32)
+
+
+def _enlarged(pixels: np.ndarray, padded: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
+    """Repeats pixels up to the mirrored picture's size, and cuts the picture's part out."""
+    down, across = padded[0] // pixels.shape[0], padded[1] // pixels.shape[1]
+    return pixels.repeat(down, axis=0).repeat(across, axis=1)[: size[0], : size[1]]
+
+
+def _bars(
+    pen: ImageDraw.ImageDraw,
+    used: np.ndarray,
+    colors: np.ndarray,
+    corner: tuple[int, int],
+    width: int,
+) -> None:
+    """Draws a bar for each kernel upwards from the lower left corner."""
+    left, bottom = corner
+    step = width / len(used)
+    for k, (count, color) in enumerate(zip(used, image_io.to_uint8(colors), strict=True)):
+        top = bottom - (BAR - 4) * count / max(used.max(), 1)
+        edges = (left + k * step, top, left + max((k + 1) * step - 1, k * step), bottom)
+        pen.rectangle(edges, fill=tuple(map(int, color)))

@@ -1,0 +1,221 @@
+"""Which convolutions of a network are switched, and the conversion of a trained network.
+
+The article on switched convolutions (neonbjb, 2021) trains in stages: a dense network first, until
+it has converged; then some of its convolutions become switched ones, every kernel a copy of the
+trained one, and training goes on. At that moment the output is the dense network's, whatever the
+new selectors choose.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import traverse_util
+from jaxtyping import Array, Float, Int
+
+from sr_jax.config import nearest
+from sr_jax.errors import InputError
+from sr_jax.layers import batch_norm, switch_norm
+from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.switched_conv import SwitchedConv
+
+# Collections that the switched convolutions of a network own, beside their parameters.
+COLLECTIONS = (switch_norm.COLLECTION, batch_norm.COLLECTION)
+# What they write in training for the update of those, and their choices.
+WRITTEN = (switch_norm.STATISTICS, batch_norm.STATISTICS, 'intermediates')
+SELECTORS = 'selectors'  # in statistics: those of `selector_statistics`
+
+
+@dataclasses.dataclass(frozen=True)
+class Switching:
+    """The section `config.model.switching`: which convolutions are switched, and how.
+
+    Attributes:
+      layers: paths of the convolutions in the network's parameters, such as 'decoder/conv'.
+      breadth, network, dropout_rate, dropped, norm_size, routing, start, implementation: see
+        `SwitchedConv`.
+    """
+
+    layers: tuple[str, ...] = ()
+    breadth: int = 8
+    network: str = 'lambda'
+    dropout_rate: float = 0.0
+    dropped: str = 'excluded'
+    norm_size: int = 256
+    routing: str = 'hard'
+    start: str = 'convolution'
+    implementation: str | None = None
+
+    def make(self, features: int, kernel_size: int, stride: int = 1, **fields) -> SwitchedConv:
+        """A switched convolution of these settings; `fields` are further ones of its own."""
+        settings = dataclasses.asdict(self)
+        del settings['layers']
+        return SwitchedConv(features, kernel_size, stride=stride, **settings, **fields)
+
+
+def convolution(
+    parent: nn.Module,
+    switching: Switching,
+    name: str,
+    features: int,
+    kernel_size: int,
+    stride: int = 1,
+    dtype: str = 'float32',
+) -> nn.Module:
+    """The convolution `name` of a module: a `SwitchedConv` where `switching` says so.
+
+    Either is called as module(x, train). To be used in a compact method of `parent`.
+    """
+    if '/'.join((*parent.path, name)) in switching.layers:
+        return switching.make(features, kernel_size, stride, dtype=dtype, name=name)
+    return Convolution(features, kernel_size, stride, dtype, name=name)
+
+
+def check_layers(params: Mapping[str, Any], switching: Switching) -> None:
+    """Raises InputError unless every layer of `switching` is a switched one in the parameters."""
+    flat = traverse_util.flatten_dict(params, sep='/')
+    kernels = {name.removesuffix('/kernel') for name in flat if name.endswith('/kernel')}
+    switched = {name for name in kernels if flat[f'{name}/kernel'].ndim == 5}
+    for layer in switching.layers:
+        if layer not in switched:
+            valid = switched | set(_convertible(flat))
+            raise InputError(
+                f'config.model.switching.layers: {layer!r} is no convolution of this network that '
+                f'can be switched: {nearest(layer, valid)}'
+            )
+
+
+def convert_to_switched(
+    variables: Mapping[str, Any], switching: Switching, rng: Array
+) -> dict[str, Any]:
+    """The variables of a trained dense network, with some of its convolutions switched.
+
+    A dense kernel [k, k, in, out] is copied to every kernel of [b, k, k, in, out]; the bias stays.
+    Selectors and the buffers of switch norms are new. The network that they fit is the same one
+    with these layers made by `convolution` (or any other whose `SwitchedConv` bears the name of
+    the dense layer, flax's `nn.Conv` included); its output is the dense network's up to the order
+    in which sums are taken.
+
+    Args:
+      variables: {'params': ..., and other collections}.
+      switching: the layers by their paths in params, and what they become.
+      rng: for the start of the selectors.
+
+    Raises:
+      InputError: a layer that does not exist, or is not a convolution of an odd, square kernel.
+    """
+    flat = traverse_util.flatten_dict(variables['params'], sep='/')
+    convertible = _convertible(flat)
+    collections: dict[str, dict[str, Any]] = {}
+    for number, layer in enumerate(switching.layers):
+        if layer not in convertible:
+            raise InputError(f'{layer!r} cannot be switched: {nearest(layer, convertible)}')
+        kernel, bias = flat.pop(f'{layer}/kernel'), flat.pop(f'{layer}/bias', None)
+        taps, _, channels, features = kernel.shape
+        module = switching.make(features, taps, use_bias=bias is not None)
+        fresh = dict(module.init(jax.random.fold_in(rng, number), jnp.zeros((1, 8, 8, channels))))
+        params = fresh.pop('params')
+        copies = jnp.broadcast_to(kernel, params['kernel'].shape)
+        params = {**params, 'kernel': copies} | ({} if bias is None else {'bias': bias})
+        flat |= traverse_util.flatten_dict({layer: params}, sep='/')
+        for collection in COLLECTIONS:
+            if collection in fresh:
+                collections.setdefault(collection, {})[layer] = fresh[collection]
+    new = dict(variables) | {'params': traverse_util.unflatten_dict(flat, sep='/')}
+    for collection, added in collections.items():
+        old = traverse_util.flatten_dict(new.get(collection, {}), sep='/')
+        old |= traverse_util.flatten_dict(added, sep='/')
+        new[collection] = traverse_util.unflatten_dict(old, sep='/')
+    return new
+
+
+def _convertible(flat: Mapping[str, Array]) -> list[str]:
+    """Paths of the dense convolutions of odd, square kernels among flat parameters."""
+    return [
+        name.removesuffix('/kernel')
+        for name, value in flat.items()
+        if name.endswith('/kernel')
+        and value.ndim == 4
+        and value.shape[0] == value.shape[1]
+        and value.shape[0] % 2
+        and not {'selector', 'norm'} & set(name.split('/'))
+    ]
+
+
+class Choices(NamedTuple):
+    """What the switched convolution `layer` chose: `choice` and `probabilities`."""
+
+    layer: str
+    choice: Int[Array, 'n h w']
+    probabilities: Float[Array, 'n h w b']
+
+
+def choices(intermediates: Mapping[str, Any]) -> Iterator[Choices]:
+    """The choices in a collection 'intermediates', in the order of the layers' paths."""
+    flat = traverse_util.flatten_dict(dict(intermediates), sep='/')
+    for name in sorted(flat):
+        layer, _, kind = name.rpartition('/')
+        if kind == 'choice' and f'{layer}/probabilities' in flat:
+            yield Choices(layer, flat[name][-1], flat[f'{layer}/probabilities'][-1])
+
+
+class SelectorStatistics(NamedTuple):
+    """Sums over the pixels of a batch: their number, how many chose each kernel, and the entropy
+    of their probabilities in nats."""
+
+    pixels: Float[Array, '']
+    chosen: Float[Array, 'b']
+    entropy: Float[Array, '']
+
+
+def selector_statistics(intermediates: Mapping[str, Any]) -> dict[str, SelectorStatistics]:
+    """The statistics of every switched convolution, by its path; those of two batches add up."""
+    found = {}
+    for layer, choice, probabilities in choices(intermediates):
+        breadth = probabilities.shape[-1]
+        chosen = jax.nn.one_hot(choice, breadth).sum(axis=tuple(range(choice.ndim)))
+        entropy = jax.scipy.special.entr(probabilities).sum()
+        statistics = SelectorStatistics(jnp.float32(choice.size), chosen, entropy)
+        found[layer] = jax.lax.stop_gradient(statistics)
+    return found
+
+
+def written_statistics(written: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training call wrote to `WRITTEN`, as statistics for `merge` and `update`."""
+    kept = {k: written[k] for k in (switch_norm.STATISTICS, batch_norm.STATISTICS) if k in written}
+    return {**kept, SELECTORS: selector_statistics(written.get('intermediates', {}))}
+
+
+def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The `written_statistics` of two microbatches together."""
+    merges = {batch_norm.STATISTICS: batch_norm.merge_statistics}
+    return {k: merges.get(k, switch_norm.merge_statistics)(first[k], second[k]) for k in first}
+
+
+def update(variables: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """The collections of a network that change with its `written_statistics`, changed."""
+    changed = {}
+    for collection, name, change in (
+        (switch_norm.COLLECTION, switch_norm.STATISTICS, switch_norm.update_switch_norms),
+        (batch_norm.COLLECTION, batch_norm.STATISTICS, batch_norm.update_batch_norms),
+    ):
+        if name in statistics:
+            changed[collection] = change(variables[collection], statistics[name])
+    return changed
+
+
+def shares(collection: Mapping[str, Any]) -> dict[str, Float[Array, 'b']]:
+    """The share of each kernel over the rows so far in the buffer of each switch norm.
+
+    Zeros where there is no row yet. By the paths of the switched convolutions.
+    """
+    flat = traverse_util.flatten_dict(dict(collection), sep='/')
+    found = {}
+    for name in sorted(flat):
+        if name.endswith('/norm/buffer'):
+            total = flat[name].sum(axis=0)
+            found[name.removesuffix('/norm/buffer')] = total / jnp.maximum(total.sum(), 1e-30)
+    return found

@@ -1,0 +1,159 @@
+"""VQ-VAEs whose convolutions are switched, against DL-Art-School's: values, gradients, buffers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import switched
+from flax import traverse_util
+
+from sr_jax.layers.switching import Switching
+from sr_jax.models.vqvae import VQVAE
+from sr_jax.pretrained import vqvae as weights
+
+# The nine that the original switches: its names, and our paths.
+LAYERS = {
+    'enc_b.blocks.2': 'encoder_bottom/down_1',
+    'enc_b.blocks.4': 'encoder_bottom/conv',
+    'enc_t.blocks.2': 'encoder_top/conv',
+    'dec_t.blocks.0': 'decoder_top/conv',
+    'dec_t.blocks.3.conv': 'decoder_top/up_0/conv',
+    'upsample_t.conv': 'upsample_top/conv',
+    'dec.blocks.0': 'decoder/conv',
+    'dec.blocks.3.conv': 'decoder/up_0/conv',
+    'dec.blocks.5.conv': 'decoder/up_1/conv',
+}
+STEM = {'initial_conv.0': 'initial_conv', 'final_conv': 'final_conv'}
+CASES = [
+    ('vqvae_dlas_hardswitch_train', 2e-3),
+    ('vqvae_dlas_hardswitch_eval_filled', 2e-3),
+    ('vqvae_dlas_vqvae3_hardswitch_standard_train_filled', 2e-3),
+    ('vqvae_dlas_vqvae3_hardswitch_lambda_train', 1e-2),
+    ('vqvae_dlas_vqvae3_hardswitch_lambda_eval_filled', 1e-2),
+]
+
+
+def under(arrays, prefix):
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def model_of(arrays):
+    """The network of a fixture."""
+    hp = switched.hyperparameters(arrays)
+    stem = 'param/initial_conv.0.weight' in arrays
+    network = 'bn_lambda' if hp['coupler'] == 'lambda' else hp['coupler']
+    return VQVAE(
+        channels=hp['channel'],
+        num_res_blocks=hp['n_res_block'],
+        res_channels=hp['n_res_channel'],
+        codebook_size=hp['codebook_size'],
+        bottom_codebook_size=arrays['buffer/quantize_b.embed'].shape[1],
+        codebook_dim=hp['codebook_dim'],
+        upsampling='nearest',
+        stem_channels=32 if stem else 0,
+        negative_slope=0.01 if stem else 0.0,
+        switching=Switching(tuple(LAYERS.values()), breadth=hp['breadth'], network=network),
+    )
+
+
+def params_of(arrays, network, prefix='param/'):
+    """The parameters by our paths, or with 'grad/param/' their gradients."""
+    found = {}
+    entries = weights._entries(1, 'nearest')
+    paths = {e.foreign: (e.path[1:], e.kind) for e in entries if e.path[0] == 'params'}
+    for theirs, ours in STEM.items():
+        for kind, name, layout in (('weight', 'kernel', 'conv'), ('bias', 'bias', 'vector')):
+            paths[f'{theirs}.{kind}'] = ((ours, name), layout)
+    for foreign, (path, kind) in paths.items():
+        if f'{prefix}{foreign}' not in arrays:
+            continue
+        value = arrays[f'{prefix}{foreign}']
+        if value.ndim == 5:
+            found[path] = value.transpose(2, 3, 4, 1, 0)
+        else:
+            found[path] = weights.to_ours(value, kind)
+    for theirs, ours in LAYERS.items():
+        selector = switched.selector_params(under(arrays, f'{prefix}{theirs}.'), network, '')
+        for path, value in traverse_util.flatten_dict(selector).items():
+            found[(*ours.split('/'), 'selector', *path)] = value
+    return found
+
+
+def collections_of(arrays, network, prefix):
+    """Codebooks, buffers of the switch norms and running averages of the batch norms."""
+    flat = {}
+    for short, level in weights.LEVELS.items():
+        for theirs, ours in weights.CODEBOOK_NAMES.items():
+            value = arrays[f'{prefix}quantize_{short}.{theirs}']
+            flat['codebook', f'quantizer_{level}', ours] = value.T
+    for theirs, ours in LAYERS.items():
+        path = ours.split('/')
+        norm = switched.switch_norm(arrays, f'{prefix}{theirs}.gate.norm.')
+        flat |= {('switch_norm', *path, 'norm', name): value for name, value in norm.items()}
+        averages = switched.batch_stats(under(arrays, f'{prefix}{theirs}.'), network, '')
+        for name, value in traverse_util.flatten_dict(averages).items():
+            flat[('batch_stats', *path, 'selector', *name)] = value
+    return flat
+
+
+# In evaluation PyTorch 2.13 on CPUs gives a wrong gradient to what makes a lambda layer's queries
+# (see WRONG_CASE in tests/layers/test_selector.py), and so to everything before it.
+WRONG_QUERIES = {'vqvae_dlas_vqvae3_hardswitch_lambda_eval_filled'}
+QUERIES = {'conv_in', 'norm_in', 'to_q', 'norm_q'}
+
+
+def trusted(name, path):
+    """Whether the gradient of a parameter is right in a fixture."""
+    if name not in WRONG_QUERIES:
+        return True
+    return path[:2] == ('decoder', 'up_1') and not QUERIES & set(path)
+
+
+@pytest.mark.parametrize(('name', 'rtol'), CASES)
+def test_against_the_original(golden, name, rtol):
+    arrays = golden(name)
+    training, model = switched.hyperparameters(arrays)['training'], model_of(arrays)
+    network = model.switching.network
+    params = traverse_util.unflatten_dict(params_of(arrays, network))
+    collections = traverse_util.unflatten_dict(collections_of(arrays, network, 'buffer/'))
+    kept = ['codebook', 'switch_norm', 'batch_stats'] if training else []
+
+    def loss(params, x):
+        output, written = model.apply(
+            {'params': params, **collections},
+            (x + 1) / 2,
+            train=training,
+            mutable=[*kept, 'intermediates'],
+        )
+        image = 2 * output.image - 1
+        value = jnp.sum(image * switched.nhwc(arrays['cotangent']))
+        value += output.commitment_loss * arrays['cotangent_diff'][0]
+        return value, (image, output, written)
+
+    run = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
+    (_, (image, output, written)), gradients = run(params, switched.nhwc(arrays['in/x']))
+    chosen = traverse_util.flatten_dict(written['intermediates'], sep='/')
+    for theirs, ours in LAYERS.items():
+        mask = arrays[f'out/mask/{theirs}']
+        np.testing.assert_array_equal(chosen[f'{ours}/choice'][0], mask, err_msg=ours)
+    np.testing.assert_array_equal(output.codes['top'], arrays['out/id_t'])
+    np.testing.assert_array_equal(output.codes['bottom'], arrays['out/id_b'])
+    switched.assert_close(image, switched.nhwc(arrays['out/dec']))
+    switched.assert_close(output.commitment_loss, arrays['out/diff'][0])
+    if name not in WRONG_QUERIES:
+        switched.assert_close(gradients[1], switched.nhwc(arrays['grad/in/x']), rtol)
+    expected = params_of(arrays, network, 'grad/param/')
+    actual = traverse_util.flatten_dict(gradients[0])
+    assert expected.keys() == actual.keys()
+    largest = max(np.abs(value).max() for value in expected.values())
+    for path, value in expected.items():
+        if not trusted(name, path):
+            continue
+        scale = max(np.abs(value).max(), 1e-3 * largest)
+        switched.assert_close(actual[path], value, rtol, '/'.join(path), scale)
+    if training:
+        after = collections_of(arrays, network, 'buffer_after/')
+        flat = traverse_util.flatten_dict({k: written[k] for k in kept if k in written})
+        assert after.keys() == flat.keys()
+        for path, value in after.items():
+            switched.assert_close(flat[path], np.asarray(value, np.float32), 1e-4, '/'.join(path))
