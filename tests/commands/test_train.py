@@ -13,6 +13,7 @@ from tiny import vqvae
 
 from sr_jax import checkpoint, sharding, tasks, trained
 from sr_jax.commands import train as command
+from sr_jax.commands import train_settings
 from sr_jax.data.pipeline import TrainIterator
 from sr_jax.errors import InputError, TrainingError
 
@@ -203,7 +204,7 @@ def test_keep_last_and_keep_best(tmp_path):
 def test_an_effective_batch_is_split_to_fit_the_memory(tmp_path, capsys):
     config = vqvae(train__effective_batch_size=2, train__steps=1, log__samples=0)
     mesh = sharding.make_mesh()
-    whole = command._step_bytes(config, mesh, 2, 1, False)
+    whole = train_settings._step_bytes(config, mesh, 2, 1, False)
     config.train.memory_limit = whole - 1
     command.train(config, tmp_path)
     chosen = json.loads((tmp_path / 'config.json').read_text())['train']
