@@ -109,6 +109,15 @@ def test_four_microbatches_give_the_update_of_one_batch():
     assert_same(train(split), reference(**PLAIN))
 
 
+def test_switched_convolutions_learn_on_eight_devices_as_on_one():
+    layers = ('encoder_bottom/conv', 'decoder/conv')
+    switching = {'layers': layers, 'breadth': 4, 'network': 'standard', 'norm_size': 2}
+    config = vqvae(**PLAIN, model__switching=switching, train__batch_size=BATCH)
+    sharded, whole = train(config, devices=8), train(config)
+    assert_same(sharded, whole)
+    assert whole[0]['state'].variables['switch_norm']['decoder']['conv']['norm']['filled']
+
+
 def test_microbatches_on_several_devices_give_the_update_of_one_batch():
     split = vqvae(train__batch_size=BATCH // 2, train__accumulation=2, **PLAIN)
     assert_same(train(split, devices=8), reference(**PLAIN))
