@@ -38,7 +38,17 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
         upsampling='transposed',
         decay=0.99,
         revive_below=0.0,
-        switching=dict(layers=()),
+        switching=dict(
+            layers=(),
+            breadth=8,
+            network='lambda',
+            dropout_rate=0.0,
+            dropped='excluded',
+            norm_size=256,
+            routing='hard',
+            start='convolution',
+            implementation=None,
+        ),
     )
     config.loss = dict(reconstruction_weight=1.0, commitment_weight=0.25, load_balancing_weight=0.0)
     config.optimizer = dict(

@@ -81,7 +81,7 @@ def check_layers(params: Mapping[str, Any], switching: Switching) -> None:
     switched = {name for name in kernels if flat[f'{name}/kernel'].ndim == 5}
     for layer in switching.layers:
         if layer not in switched:
-            valid = switched | set(_convertible(flat))
+            valid = (switched | set(_convertible(flat))) - {layer}
             raise InputError(
                 f'config.model.switching.layers: {layer!r} is no convolution of this network that '
                 f'can be switched: {nearest(layer, valid)}'

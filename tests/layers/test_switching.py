@@ -90,7 +90,7 @@ def test_even_kernels_cannot_be_switched():
         convert_to_switched({'params': params}, Switching(('down',)), jax.random.key(0))
 
 
-def test_a_kernel_without_bias_stays_without(dense):
+def test_a_kernel_without_bias_stays_without():
     params = {'conv': {'kernel': jnp.ones((3, 3, 2, 2))}}
     converted = convert_to_switched(
         {'params': params}, Switching(('conv',), breadth=2, network='standard'), jax.random.key(0)
