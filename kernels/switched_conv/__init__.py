@@ -1,6 +1,6 @@
 """Switched convolution: at every output pixel a selector names the kernel that computes it."""
 
-from .api import IMPLEMENTATIONS, switched_conv
-from .routing import Routing, route
+from .api import IMPLEMENTATIONS, route, switched_conv
+from .routing import Routing
 
 __all__ = ['IMPLEMENTATIONS', 'Routing', 'route', 'switched_conv']

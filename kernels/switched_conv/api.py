@@ -3,14 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, Int32
 
-from .blocked import blocked_conv
 from .manual_axes import equally_varying
 from .reference import reference_conv
-from .routing import Routing, route
+from .routing import SEGMENT, Routing
+from .vjp import convolve, route_for
 
-IMPLEMENTATIONS = ('blocked', 'reference')
+IMPLEMENTATIONS = ('blocked', 'reference', 'pallas', 'pallas_interpret')
 MAX_BREADTH = 256
 MAX_KERNEL_SIZE = 7
 
@@ -25,6 +26,7 @@ def switched_conv(
     stride: int = 1,
     implementation: str | None = None,
     routing: Routing | None = None,
+    precision: lax.Precision | str | None = None,
 ) -> Float[Array, 'n h2 w2 o']:
     """Cross-correlate x, at every output pixel with the kernel that the selector names there.
 
@@ -43,32 +45,79 @@ def switched_conv(
       kernel: 1 to 256 kernels, k odd, 1 to 7, of the type of x.
       bias: added at every pixel, whichever kernel it has; of the type of x.
       stride: step along each side, at least 1.
-      implementation: 'blocked' (the default) or 'reference'.
+      implementation: None takes 'pallas' where the process has an NVIDIA GPU and the computation is
+        compiled for it, and 'blocked' everywhere else and for float64. 'pallas' is compiled for
+        NVIDIA GPUs only; 'pallas_interpret' runs the same kernels without one, very slowly.
+        'reference' is the specification.
       routing: `route(selector, b)`, for layers that share a selector; it must be of this selector,
         which cannot be checked. Computed when not given, and ignored by 'reference'.
+      precision: of float32 products on GPUs, as in `jax.lax.dot`: tensor cores round the factors to
+        TF32, unless 'highest' asks for IEEE float32. The default is that of
+        `jax.default_matmul_precision`.
 
     Raises:
       ValueError: an argument has the wrong shape, type or value.
     """
-    implementation = implementation or IMPLEMENTATIONS[0]
-    _check_settings(stride, implementation)
+    _check_settings(stride, implementation, x.dtype)
     _check_kernel(x, kernel, bias)
     _check_selector(x, selector, kernel.shape[0], stride)
     if implementation == 'reference':
         return reference_conv(x, selector, kernel, bias, stride)
     if routing is None:
-        routing = route(selector, kernel.shape[0])
+        routing = route(selector, kernel.shape[0], implementation=implementation)
     _check_routing(routing, selector, kernel.shape[0])
     x, kernel, bias, routing = equally_varying((x, kernel, bias, routing))
-    return blocked_conv(x, kernel, bias, routing, stride)
+    return convolve(x, kernel, bias, routing, stride, implementation, _precision(precision))
 
 
-def _check_settings(stride: int, implementation: str) -> None:
+def route(
+    selector: Int32[Array, 'n h w'],
+    breadth: int,
+    block: int | None = None,
+    groups: int | None = None,
+    segment: int = SEGMENT,
+    implementation: str | None = None,
+) -> Routing:
+    """Sort the pixels of a selector by kernel, once for all layers that share it.
+
+    Args:
+      selector: index of a kernel for each output pixel; pixels outside 0 .. breadth - 1 get none.
+      breadth: number of kernels.
+      block: pixels in a block (default: chosen by the pixels that a kernel has on average).
+      groups: equal runs of pictures that are sorted apart. Where devices share the batch, it must
+        be a multiple of their number, lest they exchange pixels. The default is the greatest
+        common divisor of the pictures and the devices that XLA might split them over.
+      segment: pixels sorted together; less memory and more padding when fewer.
+      implementation: of the sorting, as in `switched_conv`. All give the same routing.
+
+    Raises:
+      ValueError: the pictures cannot be split into so many equal groups.
+    """
+    return route_for(implementation, selector, breadth, block, groups, segment)
+
+
+def _precision(precision: lax.Precision | str | None) -> lax.Precision | None:
+    """What is asked for, or JAX's default where that is one of these."""
+    if precision is not None:
+        try:
+            return lax.Precision(precision)
+        except ValueError:
+            known = ', '.join(repr(value.name.lower()) for value in lax.Precision)
+            raise ValueError(
+                f'precision {precision!r} is unknown: take one of {known}'
+            ) from None
+    default = jax.config.jax_default_matmul_precision
+    return lax.Precision.HIGHEST if default in ('highest', 'float32') else None
+
+
+def _check_settings(stride: int, implementation: str | None, dtype: jnp.dtype) -> None:
     if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
         raise ValueError(f'stride must be a whole number of at least 1, not {stride!r}')
-    if implementation not in IMPLEMENTATIONS:
+    if implementation is not None and implementation not in IMPLEMENTATIONS:
         known = ', '.join(map(repr, IMPLEMENTATIONS))
         raise ValueError(f'implementation {implementation!r} is unknown: take one of {known}')
+    if dtype == jnp.float64 and implementation in ('pallas', 'pallas_interpret'):
+        raise ValueError(f"x is float64, which {implementation!r} does not know: take 'blocked'")
 
 
 def _check_kernel(x: Array, kernel: Array, bias: Array | None) -> None:

@@ -23,15 +23,14 @@ from .routing import Routing, split_bands
 _BLOCKS_AT_ONCE = 4
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
-def blocked_conv(
+def forward(
     x: Float[Array, 'n h w c'],
     kernel: Float[Array, 'b k k c o'],
     bias: Float[Array, 'o'] | None,
     routing: Routing,
     stride: int,
 ) -> Float[Array, 'n h2 w2 o']:
-    """`switched_conv` by blocks of pixels that share a kernel; the caller has checked all."""
+    """The output of `switched_conv` by blocks of pixels that share a kernel."""
     weights = _flat(kernel)
     segment = functools.partial(_segment_forward, weights, kernel.shape[1], stride)
 
@@ -39,20 +38,21 @@ def blocked_conv(
         return lax.map(lambda args: segment(*args), (canvases, routing))
 
     canvases = _canvases(x, routing, kernel.shape[1], stride)
-    y = _join(_over_groups(group, canvases, _arrays(routing)), routing)
+    y = _join(_over_groups(group, canvases, routing.arrays), routing)
     if bias is not None:
         y += bias.astype(y.dtype)[None, None, None, :]
     return y.astype(x.dtype)
 
 
-def _forward(x, kernel, bias, routing, stride):
-    return blocked_conv(x, kernel, bias, routing, stride), (x, kernel, bias, routing)
-
-
-def _backward(stride, residuals, cotangent):
-    x, kernel, bias, routing = residuals
+def backward(
+    x: Float[Array, 'n h w c'],
+    kernel: Float[Array, 'b k k c o'],
+    routing: Routing,
+    stride: int,
+    cotangent: Float[Array, 'n h2 w2 o'],
+) -> tuple[Float[Array, 'n h w c'], Float[Array, 'b k k c o']]:
+    """The gradients of x and kernel."""
     size = kernel.shape[1]
-    wide = jnp.promote_types(x.dtype, jnp.float32)
     weights = _flat(kernel)
     segment = functools.partial(_segment_backward, weights, size, stride)
 
@@ -64,16 +64,10 @@ def _backward(stride, residuals, cotangent):
         return _canvases(x, routing, size, stride)
 
     cotangents = _split(cotangent, routing)
-    grad_kernel, grad_canvases = _over_groups(group, cut(x), cotangents, _arrays(routing))
+    grad_kernel, grad_canvases = _over_groups(group, cut(x), cotangents, routing.arrays)
     grad_x = _transposed(cut, x.shape, grad_canvases)
     grad_kernel = jnp.sum(grad_kernel, axis=0).reshape(kernel.shape).astype(kernel.dtype)
-    grad_bias = None
-    if bias is not None:
-        grad_bias = jnp.sum(cotangent, axis=(0, 1, 2), dtype=wide).astype(bias.dtype)
-    return grad_x.astype(x.dtype), grad_kernel, grad_bias, None
-
-
-blocked_conv.defvjp(_forward, _backward)
+    return grad_x.astype(x.dtype), grad_kernel
 
 
 def _segment_forward(weights, size, stride, canvas, routing):
@@ -206,10 +200,6 @@ def _over_groups(function, *arrays):
         return jax.vmap(function)(*arrays)
     results = function(*jax.tree.map(lambda array: array[0], arrays))
     return jax.tree.map(lambda array: array[None], results)
-
-
-def _arrays(routing: Routing):
-    return routing.kernels, routing.pixels, routing.positions
 
 
 def _flat(kernel):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, PyTree
 
 
@@ -31,3 +32,10 @@ def varying_zeros(shape: tuple[int, ...], like: Array) -> Array:
     zeros = jnp.zeros(shape, jnp.promote_types(like.dtype, jnp.float32))
     axes = tuple(sorted(varying_axes(like)))
     return lax.pcast(zeros, axes, to='varying') if axes else zeros
+
+
+def varying_shape(shape: tuple[int, ...], dtype: DTypeLike, like: PyTree) -> jax.ShapeDtypeStruct:
+    """The shape of an array that varies over the axes over which an array of `like` does."""
+    kind = jax.typeof(jnp.zeros(())).manual_axis_type
+    kind = type(kind)(varying=varying_axes(like))
+    return jax.ShapeDtypeStruct(shape, dtype, manual_axis_type=kind)

@@ -11,11 +11,11 @@ A segment consists of bands: whole pictures, or stretches of rows of pictures la
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.sharding import AxisType
 from jaxtyping import Array, Bool, Int32
@@ -49,6 +49,11 @@ class Routing:
     segment: int
 
     @property
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """Kernels, pixels and positions."""
+        return self.kernels, self.pixels, self.positions
+
+    @property
     def band_rows(self) -> int:
         """Rows of output in a band."""
         return band_rows(self.shape, self.segment)
@@ -76,46 +81,6 @@ def out_of_range(selector: Int32[Array, '*shape'], breadth: int) -> Bool[Array, 
     return (selector < 0) | (selector >= breadth)
 
 
-def route(
-    selector: Int32[Array, 'n h w'],
-    breadth: int,
-    block: int | None = None,
-    groups: int | None = None,
-    segment: int = SEGMENT,
-) -> Routing:
-    """Sort the pixels of a selector by kernel, once for all layers that share it.
-
-    Args:
-      selector: index of a kernel for each output pixel; pixels outside 0 .. breadth - 1 get none.
-      breadth: number of kernels.
-      block: pixels in a block (default: chosen by the pixels that a kernel has on average).
-      groups: equal runs of pictures that are sorted apart. Where devices share the batch, it must
-        be a multiple of their number, lest they exchange pixels. The default is the greatest
-        common divisor of the pictures and the devices that XLA might split them over.
-      segment: pixels sorted together; less memory and more padding when fewer.
-
-    Raises:
-      ValueError: the pictures cannot be split into so many equal groups.
-    """
-    pictures, height, width = selector.shape
-    groups = groups or math.gcd(pictures, _devices())
-    if pictures % groups:
-        raise ValueError(f'groups={groups} does not divide the {pictures} pictures of selector')
-    shape = (pictures, height, width)
-    rows = band_rows(shape, segment)
-    bands = -(-height // rows)
-    padding = ((0, 0), (0, bands * rows - height), (0, 0))
-    known = jnp.where(out_of_range(selector, breadth), breadth, selector)
-    known = jnp.pad(known, padding, constant_values=breadth)
-    known = split_bands(known.reshape(-1, rows * width), groups, rows * width, segment, breadth)
-    known = known.reshape(*known.shape[:2], -1)
-    if block is None:
-        block = _default_block(known.shape[2] // breadth)
-    parts = functools.partial(_sort, breadth=breadth, block=block)
-    kernels, pixels, positions = jax.vmap(jax.vmap(parts))(known)
-    return Routing(kernels, pixels, positions, shape, breadth, segment)
-
-
 def split_bands(bands: Array, groups: int, pixels: int, segment: int, fill: int) -> Array:
     """Deal [bands, ...], bands of so many pixels, out as [groups, segments, bands, ...].
 
@@ -132,7 +97,7 @@ def split_bands(bands: Array, groups: int, pixels: int, segment: int, fill: int)
     return padded.reshape(groups, segments, each, *bands.shape[2:])
 
 
-def _devices() -> int:
+def splitting_devices() -> int:
     """Devices that XLA may split a batch over: those of the mesh in use, without the axes which a
     surrounding shard_map has split already, or all devices where no mesh is in use."""
     mesh = jax.sharding.get_abstract_mesh()
@@ -149,23 +114,41 @@ def _default_block(share: int) -> int:
     return min(max(half, SMALLEST_BLOCK), LARGEST_BLOCK)
 
 
-def _sort(
+def sort_segments(
+    selector: Int32[Array, 'g s p'], breadth: int, block: int
+) -> tuple[Int32[Array, 'g s t'], Int32[Array, 'g s t m'], Int32[Array, 'g s p']]:
+    """Sort each segment; kernels, pixels and positions as `Routing` has them."""
+    sort = functools.partial(sort_pixels, breadth=breadth, block=block)
+    return jax.vmap(jax.vmap(sort))(selector)
+
+
+def sort_pixels(
     selector: Int32[Array, 'p'], breadth: int, block: int
 ) -> tuple[Int32[Array, 't'], Int32[Array, 't m'], Int32[Array, 'p']]:
     """Counting sort of one segment; see `Routing` for what comes out."""
     pixels = selector.shape[0]
     ranks, counts = _ranks(selector, breadth)
-    blocks = -(-counts // block)
-    ends = jnp.cumsum(blocks)
-    total = (pixels + min(breadth, pixels) * (block - 1)) // block
+    kernels, starts = block_bounds(counts, pixels, block)
+    total = len(kernels) * block
     known = selector < breadth
-    first = (ends - blocks)[jnp.where(known, selector, 0)]
-    positions = jnp.where(known, first * block + ranks, total * block)
-    order = jnp.full(total * block, pixels, jnp.int32)
+    positions = jnp.where(known, starts[jnp.where(known, selector, 0)] * block + ranks, total)
+    order = jnp.full(total, pixels, jnp.int32)
     numbers = jnp.arange(pixels, dtype=jnp.int32)
     order = order.at[positions].set(numbers, mode='drop', unique_indices=False)
-    kernels = jnp.sum(np.arange(total)[:, None] >= ends[None, :], axis=1, dtype=jnp.int32)
-    return jnp.minimum(kernels, breadth - 1), order.reshape(total, block), positions
+    return kernels, order.reshape(-1, block), positions
+
+
+def block_bounds(
+    counts: Int32[Array, 'b'], pixels: int, block: int
+) -> tuple[Int32[Array, 't'], Int32[Array, 'b']]:
+    """The kernel of each block of a segment, and each kernel's first block, from the numbers of
+    pixels that have each kernel."""
+    blocks = -(-counts // block)
+    ends = jnp.cumsum(blocks)
+    breadth = len(counts)
+    total = (pixels + min(breadth, pixels) * (block - 1)) // block
+    kernels = jnp.sum(jnp.arange(total)[:, None] >= ends[None, :], axis=1, dtype=jnp.int32)
+    return jnp.minimum(kernels, breadth - 1), ends - blocks
 
 
 def _ranks(
@@ -179,10 +162,37 @@ def _ranks(
     padded = jnp.pad(selector, (0, -pixels % _CHUNK), constant_values=breadth)
     chunks = padded.reshape(-1, _CHUNK)
     same = chunks[:, :, None] == chunks[:, None, :]
-    earlier = np.tri(_CHUNK, k=-1, dtype=bool)[None]
+    earlier = jnp.tri(_CHUNK, k=-1, dtype=bool)[None]
     within = jnp.sum(same & earlier, axis=2, dtype=jnp.int32)
     ours = chunks[:, :, None] == jnp.arange(breadth + 1, dtype=jnp.int32)[None, None, :]
     histograms = jnp.sum(ours, axis=1, dtype=jnp.int32)
     before = jnp.cumsum(histograms, axis=0) - histograms
     ranks = within + jnp.take_along_axis(before, chunks, axis=1)
     return ranks.reshape(-1)[:pixels], jnp.sum(histograms, axis=0)[:breadth]
+
+
+def route_by(
+    selector: Int32[Array, 'n h w'],
+    breadth: int,
+    block: int | None,
+    groups: int | None,
+    segment: int,
+    sort: Callable[[Array, int, int], tuple[Array, Array, Array]] = sort_segments,
+) -> Routing:
+    """`api.route`, by a function that sorts segments as `sort_segments` does."""
+    pictures, height, width = selector.shape
+    groups = groups or math.gcd(pictures, splitting_devices())
+    if pictures % groups:
+        raise ValueError(f'groups={groups} does not divide the {pictures} pictures of selector')
+    shape = (pictures, height, width)
+    rows = band_rows(shape, segment)
+    bands = -(-height // rows)
+    padding = ((0, 0), (0, bands * rows - height), (0, 0))
+    known = jnp.where(out_of_range(selector, breadth), breadth, selector)
+    known = jnp.pad(known, padding, constant_values=breadth)
+    known = split_bands(known.reshape(-1, rows * width), groups, rows * width, segment, breadth)
+    known = known.reshape(*known.shape[:2], -1)
+    if block is None:
+        block = _default_block(known.shape[2] // breadth)
+    kernels, pixels, positions = sort(known, breadth, block)
+    return Routing(kernels, pixels, positions, shape, breadth, segment)

@@ -62,3 +62,14 @@ def test_unknown_values_get_no_block():
     np.testing.assert_array_equal(routing.pixels[0, 0], [[0, 4], [3, 4], [4, 4]])
     size = routing.pixels[0, 0].size
     np.testing.assert_array_equal(routing.positions[0, 0], [0, size, size, 2])
+
+
+@pytest.mark.parametrize(('pixels', 'breadth', 'block'), [(2500, 5, 64), (90, 33, 8)])
+def test_both_counting_sorts_agree(pixels, breadth, block):
+    rng = np.random.default_rng(pixels)
+    selector = jnp.asarray(rng.integers(-1, breadth + 1, (3, 1, pixels)), jnp.int32)
+    ours = route(selector, breadth, block, 1, pixels, implementation='pallas_interpret')
+    expected = route(selector, breadth, block, 1, pixels, implementation='blocked')
+    assert ours.positions.shape == (1, 3, pixels)
+    for one, other in zip(ours.arrays, expected.arrays, strict=True):
+        np.testing.assert_array_equal(one, other)

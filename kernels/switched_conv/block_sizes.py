@@ -1,0 +1,157 @@
+"""Block sizes of the GPU kernels, by shape, type and GPU.
+
+Defaults are for compute capability 8.0 and 9.0, and were found by compiling: as large as fits into
+registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it finds in
+`tuned/<gpu>.json`, which then comes before the defaults.
+"""
+
+import functools
+import json
+import pathlib
+import re
+from typing import Any, NamedTuple
+
+import jax
+
+TUNED = pathlib.Path(__file__).parent / 'tuned'
+PRECISIONS = ('tf32', 'ieee')
+
+
+class Tile(NamedTuple):
+    """What one program of a kernel computes: `rows` pixels times `columns` numbers, `depth` of
+    them at a time, with so many warps and pipeline stages. Powers of two, but for the stages."""
+
+    rows: int
+    columns: int
+    depth: int = 0
+    warps: int = 4
+    stages: int = 2
+
+
+class BlockSizes(NamedTuple):
+    """The tiles of all kernels for one convolution.
+
+    Attributes:
+      forward: of the output.
+      unfold, fold: of the gradient of patches, and of adding it up to the gradient of x.
+      masked: of the other design of the gradient of x.
+      weight: of the gradient of the kernels: pixels at a time, features, columns of a patch.
+      weight_chunks: chunks of a patch that a program holds together.
+      weight_blocks: blocks of pixels that a program adds up.
+      reduce: of adding up what those programs found.
+      mark: of writing NaN to pixels without a kernel.
+      input_design: 'unfold' or 'masked'.
+      unfold_bytes: at most so much memory for gradients of patches, at least a segment's.
+      precision: of float32: 'tf32' or 'ieee'.
+    """
+
+    forward: Tile
+    unfold: Tile
+    fold: Tile
+    masked: Tile
+    weight: Tile
+    weight_chunks: int
+    weight_blocks: int
+    reduce: Tile
+    mark: Tile
+    input_design: str
+    unfold_bytes: int
+    precision: str
+
+
+class Gpu(NamedTuple):
+    """A GPU: its name as JAX gives it, compute capability times 10, and bytes of L2 cache."""
+
+    name: str
+    capability: int
+    cache: int
+
+
+A100 = Gpu('NVIDIA A100-SXM4-80GB', 80, 40 * 2**20)
+H100 = Gpu('NVIDIA H100 80GB HBM3', 90, 50 * 2**20)
+
+
+class Shape(NamedTuple):
+    """What block sizes depend on."""
+
+    channels: int
+    features: int
+    breadth: int
+    size: int
+    stride: int
+    dtype: str
+
+
+def block_sizes(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
+    """The block sizes of a convolution on a GPU: tuned ones where there are, or the defaults."""
+    sizes = _defaults(shape, gpu, precision)
+    tuned = _tuned(file_name(gpu.name)).get(key(shape), {})
+    changes: dict[str, Any] = {
+        name: Tile(*value) if isinstance(value, list) else value for name, value in tuned.items()
+    }
+    return sizes._replace(**changes)
+
+
+def present_gpu() -> Gpu | None:
+    """The NVIDIA GPU that this process computes on, if it does."""
+    device = jax.devices()[0]
+    if device.platform != 'gpu' or 'cuda' not in device.client.platform_version:
+        return None
+    capability = round(10 * float(device.compute_capability))
+    cache = H100.cache if capability >= H100.capability else A100.cache
+    return Gpu(device.device_kind, capability, cache)
+
+
+def file_name(gpu: str) -> str:
+    """The name of the file of a GPU's tuned block sizes."""
+    return re.sub(r'[^a-z0-9]+', '_', gpu.lower()).strip('_') + '.json'
+
+
+def key(shape: Shape) -> str:
+    """The name of a shape in a file of tuned block sizes."""
+    return (
+        f'{shape.channels}-{shape.features} k{shape.size} s{shape.stride} b{shape.breadth} '
+        f'{shape.dtype}'
+    )
+
+
+@functools.cache
+def _tuned(name: str) -> dict[str, dict[str, Any]]:
+    path = TUNED / name
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _defaults(shape: Shape, gpu: Gpu, precision: str) -> BlockSizes:
+    wide = shape.dtype == 'float32'
+    ieee = wide and precision == 'ieee'  # no tensor cores: small tiles, lest registers spill
+    rows, side = (64, 64) if ieee else (128, 128)
+    depth = 32 if wide else 64
+    features, channels = power_of_two(shape.features), power_of_two(shape.channels)
+    patch = power_of_two(shape.size**2 * shape.channels)
+    inner = power_of_two(shape.channels if shape.channels >= 16 else patch)
+
+    def product(columns: int, depth: int, stages: int) -> Tile:
+        # A thread holds at most 64 sums, so that addresses and factors find room beside them.
+        warps = 8 if wide or rows * columns > 64 * 32 * 4 else 4
+        return Tile(rows, columns, depth, warps, stages)
+
+    return BlockSizes(
+        forward=product(min(side, features), min(depth, inner), 3),
+        unfold=product(min(64 if wide else side, patch), min(depth, features), 2),
+        fold=Tile(32, min(64, channels), warps=4, stages=1),
+        masked=product(min(side, channels), min(depth, features), 2),
+        weight=Tile(32, min(64, features), min(64, inner), 8, 3),
+        weight_chunks=3,
+        weight_blocks=32,
+        reduce=Tile(1, 1024, warps=4, stages=1),
+        mark=Tile(128, min(64, features), warps=4, stages=1),
+        # Every pixel is multiplied with all kernels that are present in its tile.
+        input_design='masked' if shape.breadth <= 2 else 'unfold',
+        unfold_bytes=gpu.cache * 3 // 4,
+        precision=precision,
+    )
+
+
+def power_of_two(number: int) -> int:
+    """The least power of two, from 16 on, that is not smaller: a tile's side."""
+    return max(16, 1 << (number - 1).bit_length())

@@ -1,0 +1,89 @@
+"""The switched convolution on NVIDIA GPUs, over the devices that share a batch."""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int32
+
+from . import pallas_routing
+from .block_sizes import A100, BlockSizes, Shape, block_sizes, present_gpu
+from .devices import over_devices
+from .geometry import Arrays, geometry
+from .pallas_triton import forward as forward_kernels
+from .pallas_triton_masked import masked_grad_input
+from .pallas_triton_unfold import unfolded_grad_input
+from .pallas_triton_weight import grad_kernel as grad_kernel_kernels
+from .routing import Routing
+
+INPUT_DESIGNS = {'unfold': unfolded_grad_input, 'masked': masked_grad_input}
+
+
+def sort_segments(
+    selector: Int32[Array, 'g s p'], breadth: int, block: int, interpret: bool
+) -> Arrays:
+    """`routing.sort_segments` by the GPU's kernels."""
+
+    def sort(selector):
+        return pallas_routing.sort_segments(selector, breadth, block, interpret)
+
+    return over_devices(sort, (selector,))
+
+
+def forward(
+    x: Float[Array, 'n h w c'],
+    kernel: Float[Array, 'b k k c o'],
+    bias: Float[Array, 'o'] | None,
+    routing: Routing,
+    stride: int,
+    sizes: BlockSizes,
+    interpret: bool = False,
+) -> Float[Array, 'n h2 w2 o']:
+    """The output, as `blocked.forward`; `interpret` runs the kernels without a GPU, slowly."""
+
+    def convolve(x, kernels, pixels, positions, kernel, *bias):
+        arrays = (kernels, pixels, positions)
+        g = geometry(x.shape, kernel.shape, arrays, routing.segment, stride)
+        return forward_kernels(
+            x, kernel, bias[0] if bias else None, arrays, g, sizes, interpret
+        )
+
+    whole = (kernel,) if bias is None else (kernel, bias)
+    return over_devices(convolve, (x, *routing.arrays), whole)
+
+
+def backward(
+    x: Float[Array, 'n h w c'],
+    kernel: Float[Array, 'b k k c o'],
+    routing: Routing,
+    stride: int,
+    cotangent: Float[Array, 'n h2 w2 o'],
+    sizes: BlockSizes,
+    interpret: bool = False,
+) -> tuple[Float[Array, 'n h w c'], Float[Array, 'b k k c o']]:
+    """The gradients of x and kernel, as `blocked.backward`."""
+    segment = routing.segment
+    grad_input = INPUT_DESIGNS[sizes.input_design]
+
+    def of_x(cotangent, kernels, pixels, positions, kernel):
+        arrays = (kernels, pixels, positions)
+        shape = (len(cotangent), *x.shape[1:])
+        g = geometry(shape, kernel.shape, arrays, segment, stride)
+        return grad_input(cotangent, kernel, arrays, g, sizes, interpret)
+
+    def of_kernel(x, cotangent, kernels, pixels, positions):
+        arrays = (kernels, pixels, positions)
+        g = geometry(x.shape, kernel.shape, arrays, segment, stride)
+        return grad_kernel_kernels(x, cotangent, arrays, g, sizes, interpret)
+
+    grad_x = over_devices(of_x, (cotangent, *routing.arrays), (kernel,))
+    grad_kernel = over_devices(of_kernel, (x, cotangent, *routing.arrays), summed=True)
+    return grad_x.astype(x.dtype), grad_kernel.astype(kernel.dtype)
+
+
+def sizes_for(
+    x: Array, kernel: Array, stride: int, precision: lax.Precision | None
+) -> BlockSizes:
+    """The block sizes of a convolution on this process's GPU (an A100's where there is none)."""
+    breadth, size, _, channels, features = kernel.shape
+    shape = Shape(channels, features, breadth, size, stride, jnp.dtype(x.dtype).name)
+    name = 'ieee' if precision == lax.Precision.HIGHEST else 'tf32'
+    return block_sizes(shape, present_gpu() or A100, name)

@@ -1,0 +1,59 @@
+import pytest
+from sr_jax.kernels.switched_conv import compile_check
+from sr_jax.kernels.switched_conv.block_sizes import A100, H100
+from sr_jax.kernels.switched_conv.cases import NETWORKS, Case
+
+pytest.importorskip('triton', reason='the wheel of Triton exists for Linux only')
+
+KERNELS = {
+    *('count', 'place', 'forward', 'mark', 'unfold', 'fold', 'masked', 'weight', 'reduce'),
+}
+
+
+@pytest.mark.parametrize('gpu', [A100, H100], ids=['sm_80', 'sm_90'])
+@pytest.mark.parametrize(
+    ('number', 'dtype'), [(0, 'bfloat16'), (2, 'float32'), (4, 'float16'), (6, 'bfloat16')]
+)
+def test_kernels_compile_as_they_should(number, dtype, gpu):
+    found = compile_check.modules(NETWORKS[number], dtype, gpu)
+    assert {module.name for module in found} == KERNELS
+    for module in found:
+        report = compile_check.compile_module(module, gpu.capability)
+        assert report.registers > 0
+        assert not compile_check.faults(report), report
+        if module.name in compile_check.PRODUCTS and NETWORKS[number].channels % 16 == 0:
+            assert report.wide_loads > 0, report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('dtype', compile_check.DTYPES)
+@pytest.mark.parametrize('case', NETWORKS)
+def test_every_case_compiles_as_it_should(case, dtype):
+    for report, faults in compile_check.check(case, dtype):
+        assert not faults, report
+
+
+@pytest.mark.slow
+def test_float32_on_request_does_without_tensor_cores():
+    for report, faults in compile_check.check(NETWORKS[0], 'float32', 'ieee'):
+        assert not faults, report
+        assert not report.tensor_cores
+
+
+def test_faults_are_named():
+    report = compile_check.Report('forward', 80, 255, 3, 200_000, 0, 8)
+    assert compile_check.faults(report) == [
+        'no tensor cores',
+        '3 registers spilled',
+        '200000 bytes of shared memory',
+    ]
+    assert compile_check.faults(report._replace(name='fold', spills=0, shared=0)) == []
+
+
+def test_a_case_of_everything_is_compiled():
+    """What the issue of a release names: 3 to 512 channels, breadth 2 to 64, both strides."""
+    assert {3, 512} <= {case.channels for case in NETWORKS}
+    assert {2, 64} <= {case.breadth for case in NETWORKS}
+    assert {1, 2} <= {case.stride for case in NETWORKS}
+    assert {3, 5} <= {case.size for case in NETWORKS}
+    assert all(isinstance(case, Case) for case in NETWORKS)

@@ -1,0 +1,150 @@
+"""The designs of the GPU kernels that block sizes choose between, run by Pallas's interpreter."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AbstractDevice, AbstractMesh, AxisType, PartitionSpec
+from sr_jax.kernels.switched_conv import block_sizes, gpu, route, switched_conv, vjp
+from sr_jax.kernels.switched_conv.cases import Case
+from sr_jax.kernels.switched_conv.compile_check import PRODUCTS, triton_modules
+
+
+def arguments(case: Case, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    pictures, height, width, channels, features, breadth, size, stride = case
+    shape = (pictures, -(-height // stride), -(-width // stride))
+    kernel = rng.normal(size=(breadth, size, size, channels, features)) / size
+    floats = (rng.normal(size=case[:4]), kernel, rng.normal(size=(*shape, features)))
+    x, kernel, cotangent = (jnp.asarray(array, jnp.float32) for array in floats)
+    return x, jnp.asarray(rng.integers(0, breadth, shape), jnp.int32), kernel, cotangent
+
+
+def gradients(case, args, implementation, routing=None):
+    x, selector, kernel, cotangent = args
+
+    def loss(x, kernel):
+        y = switched_conv(x, selector, kernel, None, case.stride, implementation, routing)
+        return jnp.sum(y * cotangent)
+
+    return jax.jit(jax.grad(loss, argnums=(0, 1)))(x, kernel)
+
+
+def with_sizes(monkeypatch, **changes):
+    """Changes the block sizes that the GPU kernels are called with."""
+    chosen = block_sizes.block_sizes
+    monkeypatch.setattr(gpu, 'block_sizes', lambda *args: chosen(*args)._replace(**changes))
+
+
+def assert_gradients_are_the_references(case, routing=None):
+    args = arguments(case)
+    if routing is not None:
+        routing = route(args[1], case.breadth, **routing)
+    ours = gradients(case, args, 'pallas_interpret', routing)
+    for one, other in zip(ours, gradients(case, args, 'reference'), strict=True):
+        np.testing.assert_allclose(one, other, atol=3e-6 * float(jnp.abs(other).max()))
+
+
+@pytest.mark.parametrize('design', gpu.INPUT_DESIGNS)
+@pytest.mark.parametrize(('size', 'stride'), [(3, 1), (5, 2), (3, 4)])
+def test_both_designs_of_the_gradient_of_x(monkeypatch, design, size, stride):
+    with_sizes(monkeypatch, input_design=design)
+    assert_gradients_are_the_references(Case(2, 13, 19, 3, 4, breadth=3, size=size, stride=stride))
+
+
+@pytest.mark.parametrize(
+    ('size', 'stride', 'rows', 'steps'),
+    [
+        (3, 1, 2, 1),  # a band of 2 rows a step
+        (5, 1, 2, 3),  # 3 bands a step, of 12: none left over
+        (3, 2, 2, 5),  # 5 bands a step, of 6: the last step is short
+        (7, 1, 1, 1),  # a patch reaches over several steps
+        (7, 2, 1, 2),
+        (1, 5, 1, 1),  # patches that leave rows of x out
+    ],
+)
+def test_steps_of_the_unfold_design(monkeypatch, size, stride, rows, steps):
+    case = Case(2, 23, 9, 2, 3, breadth=3, size=size, stride=stride)
+    width = -(-case.width // stride)
+    bytes_of_a_segment = rows * width * size**2 * case.channels * 4
+    with_sizes(monkeypatch, input_design='unfold', unfold_bytes=steps * bytes_of_a_segment)
+    assert_gradients_are_the_references(case, dict(groups=1, segment=rows * width))
+
+
+def test_segments_of_several_pictures(monkeypatch):
+    case = Case(5, 4, 6, 2, 3, breadth=3, size=3, stride=1)
+    with_sizes(monkeypatch, input_design='unfold', unfold_bytes=2 * 2 * 24 * 18 * 4)
+    assert_gradients_are_the_references(case, dict(groups=1, segment=48))
+
+
+def test_many_channels_and_features():
+    assert_gradients_are_the_references(Case(1, 5, 6, 72, 136, breadth=2, size=3, stride=1))
+
+
+def test_the_device_that_is_compiled_for_decides(monkeypatch):
+    """In a process with a GPU, what is compiled for the CPU there still takes `blocked`."""
+    monkeypatch.setattr(vjp, 'present_gpu', lambda: block_sizes.H100)
+    case = Case(1, 5, 6, 2, 3, breadth=2, size=3, stride=1)
+    x, selector, kernel, _ = arguments(case)
+    step = jax.jit(functools.partial(switched_conv, selector=selector))
+    np.testing.assert_allclose(
+        step(x, kernel=kernel), switched_conv(x, selector, kernel, implementation='blocked')
+    )
+    assert 'triton' not in step.lower(x, kernel=kernel).as_text()
+
+
+class TestLoweringForGpus:
+    """Whole calls, lowered for a GPU that is not there."""
+
+    case = Case(4, 5, 6, 2, 3, breadth=2, size=3, stride=1)
+
+    def lower(self, function, devices=1):
+        device = AbstractDevice(block_sizes.H100.name, None, 'gpu')
+        mesh = AbstractMesh(
+            (devices,), ('data',), axis_types=(AxisType.Auto,), abstract_device=device
+        )
+        x, selector, kernel, _ = arguments(self.case)
+
+        def loss(x, kernel):
+            return jnp.sum(function(mesh, x, selector, kernel))
+
+        with jax.sharding.use_abstract_mesh(mesh):
+            traced = jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).trace(x, kernel)
+            return traced.lower(lowering_platforms=('cuda',))
+
+    def test_a_gpu_takes_the_kernels(self, monkeypatch):
+        monkeypatch.setattr(vjp, 'present_gpu', lambda: block_sizes.H100)
+        text = self.lower(lambda _, *args: switched_conv(*args)).as_text()
+        for kernel in ('count', 'place', 'forward', 'mark', 'masked', 'weight', 'reduce'):
+            assert f'switched_conv_{kernel}' in text
+
+    def test_inside_shard_map(self):
+        spec = PartitionSpec('data')
+
+        def convolve(mesh, x, selector, kernel):
+            return jax.shard_map(
+                lambda x, s, k: switched_conv(x, s, k, implementation='pallas'),
+                mesh=mesh,
+                in_specs=(spec, spec, PartitionSpec()),
+                out_specs=spec,
+            )(x, selector, kernel)
+
+        assert 'switched_conv_forward' in self.lower(convolve, devices=2).as_text()
+
+    @pytest.mark.parametrize(
+        ('asked', 'default', 'expected'),
+        [(None, None, 'tf32'), ('highest', None, 'ieee'), (None, 'highest', 'ieee')],
+    )
+    def test_float32_is_rounded_unless_highest_is_asked_for(self, asked, default, expected):
+        with jax.default_matmul_precision(default):
+            lowered = self.lower(
+                lambda _, *args: switched_conv(*args, implementation='pallas', precision=asked)
+            )
+        products = [m for m in triton_modules(lowered) if m.name in PRODUCTS]
+        assert {module.name for module in products} == {'forward', 'masked', 'weight'}
+        for module in products:
+            precisions = set(re.findall(r'inputPrecision = (\w+)', module.text)) or {'ieee'}
+            assert precisions == {expected}
