@@ -135,12 +135,16 @@ def _defaults(shape: Shape, gpu: Gpu, precision: str) -> BlockSizes:
         warps = 8 if wide or rows * columns > 64 * 32 * 4 else 4
         return Tile(rows, columns, depth, warps, stages)
 
+    # Compute capability 9.0 wants TF32 factors of large tiles in an order that the patches of a
+    # gradient are not in: they would be loaded number by number.
+    scattered = wide and gpu.capability >= H100.capability
+    weight = Tile(32, min(64, features), min(32 if scattered else 64, inner), 8, 3)
     return BlockSizes(
         forward=product(min(side, features), min(depth, inner), 3),
         unfold=product(min(64 if wide else side, patch), min(depth, features), 2),
         fold=Tile(32, min(64, channels), warps=4, stages=1),
         masked=product(min(side, channels), min(depth, features), 2),
-        weight=Tile(32, min(64, features), min(64, inner), 8, 3),
+        weight=weight._replace(warps=4) if scattered else weight,
         weight_chunks=3,
         weight_blocks=32,
         reduce=Tile(1, 1024, warps=4, stages=1),
