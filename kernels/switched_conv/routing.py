@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Int32
 SEGMENT = 16384  # pixels sorted together
 LARGEST_BLOCK = 256
 SMALLEST_BLOCK = 8
-_CHUNK = 128  # pixels that the counting sort compares each with each
+_CHUNK = 32  # pixels that the counting sort compares each with each; more fill memory on CPUs
 
 
 @functools.partial(
@@ -179,10 +179,10 @@ def _ranks(
     padded = jnp.pad(selector, (0, -pixels % _CHUNK), constant_values=breadth)
     chunks = padded.reshape(-1, _CHUNK)
     same = chunks[:, :, None] == chunks[:, None, :]
-    earlier = np.tri(_CHUNK, k=-1, dtype=bool)[None]
-    within = jnp.sum(same & earlier, axis=2, dtype=jnp.int32)
-    ours = chunks[:, :, None] == jnp.arange(breadth + 1, dtype=jnp.int32)[None, None, :]
-    histograms = jnp.sum(ours, axis=1, dtype=jnp.int32)
+    earlier = np.tri(_CHUNK, k=-1, dtype=bool).T[None]
+    within = jnp.sum(same & earlier, axis=1, dtype=jnp.int32)
+    histograms = jnp.zeros((len(chunks), breadth + 1), jnp.int32)
+    histograms = histograms.at[np.arange(len(chunks))[:, None], chunks].add(1)
     before = jnp.cumsum(histograms, axis=0) - histograms
     ranks = within + jnp.take_along_axis(before, chunks, axis=1)
     return ranks.reshape(-1)[:pixels], jnp.sum(histograms, axis=0)[:breadth]
