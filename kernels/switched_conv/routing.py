@@ -143,10 +143,10 @@ def _devices() -> int:
 
 
 def _default_block(share: int) -> int:
-    """A power of two near half of the pixels that a kernel has on average, so that the filling up
-    costs at most about half as much again."""
-    half = 2 ** (max(share // 2, 1).bit_length() - 1)
-    return min(max(half, SMALLEST_BLOCK), LARGEST_BLOCK)
+    """A power of two near a quarter of the pixels that a kernel has on average, so that the filling
+    up costs at most about a quarter as much again."""
+    quarter = 2 ** (max(share // 4, 1).bit_length() - 1)
+    return min(max(quarter, SMALLEST_BLOCK), LARGEST_BLOCK)
 
 
 def _sort(
