@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int32
 
 from .manual_axes import equally_varying
 from .reference import reference_conv
-from .routing import SEGMENT, Routing
+from .routing import Routing
 from .vjp import convolve, route_for
 
 IMPLEMENTATIONS = ('blocked', 'reference', 'pallas', 'pallas_interpret')
@@ -75,7 +75,7 @@ def route(
     breadth: int,
     block: int | None = None,
     groups: int | None = None,
-    segment: int = SEGMENT,
+    segment: int | None = None,
     implementation: str | None = None,
 ) -> Routing:
     """Sort the pixels of a selector by kernel, once for all layers that share it.
@@ -87,8 +87,9 @@ def route(
       groups: equal runs of pictures that are sorted apart. Where devices share the batch, it must
         be a multiple of their number, lest they exchange pixels. The default is the greatest
         common divisor of the pictures and the devices that XLA might split them over.
-      segment: pixels sorted together; less memory and more padding when fewer.
-      implementation: of the sorting, as in `switched_conv`. All give the same routing.
+      segment: pixels sorted together (default: 16384, on GPUs 32768); less memory and more padding
+        when fewer.
+      implementation: that sorts, as in `switched_conv`; the result does not depend on it.
 
     Raises:
       ValueError: the pictures cannot be split into so many equal groups.

@@ -92,6 +92,16 @@ def block_sizes(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
     return sizes._replace(**changes)
 
 
+def fitted(sizes: BlockSizes, block: int) -> BlockSizes:
+    """The block sizes with no more rows than a block of the routing has pixels."""
+    rows = power_of_two(block)
+    return sizes._replace(
+        forward=sizes.forward._replace(rows=min(sizes.forward.rows, rows)),
+        unfold=sizes.unfold._replace(rows=min(sizes.unfold.rows, rows)),
+        weight=sizes.weight._replace(rows=min(sizes.weight.rows, rows)),
+    )
+
+
 def present_gpu() -> Gpu | None:
     """The NVIDIA GPU that this process computes on, if it does."""
     device = jax.devices()[0]
@@ -131,21 +141,25 @@ def _defaults(shape: Shape, gpu: Gpu, precision: str) -> BlockSizes:
     inner = power_of_two(shape.channels if shape.channels >= 16 else patch)
 
     def product(columns: int, depth: int, stages: int) -> Tile:
-        # A thread holds at most 64 sums, so that addresses and factors find room beside them.
-        warps = 8 if wide or rows * columns > 64 * 32 * 4 else 4
-        return Tile(rows, columns, depth, warps, stages)
+        # A thread holds at most 64 sums, so that addresses and factors find room beside them. The
+        # taller a tile, the fewer times a kernel is read; few columns leave room for more rows.
+        tall = 2 * rows if columns <= 64 and not wide else rows
+        warps = 8 if wide or tall * columns > 64 * 32 * 4 else 4
+        return Tile(tall, columns, depth, warps, stages)
 
     # Compute capability 9.0 wants TF32 factors of large tiles in an order that the patches of a
     # gradient are not in: they would be loaded number by number.
     scattered = wide and gpu.capability >= H100.capability
-    weight = Tile(32, min(64, features), min(32 if scattered else 64, inner), 8, 3)
+    weight = Tile(32, min(64 if scattered else 128, features), min(64, inner), 8, 3)
+    if scattered:
+        weight = weight._replace(depth=min(32, inner), warps=4)
     return BlockSizes(
         forward=product(min(side, features), min(depth, inner), 3),
-        unfold=product(min(64 if wide else side, patch), min(depth, features), 2),
+        unfold=product(min(64, patch), min(2 * depth, features), 2),
         fold=Tile(32, min(64, channels), warps=4, stages=1),
         masked=product(min(side, channels), min(depth, features), 2),
-        weight=weight._replace(warps=4) if scattered else weight,
-        weight_chunks=3,
+        weight=weight,
+        weight_chunks=3 if weight.columns <= 64 else 2,
         weight_blocks=32,
         reduce=Tile(1, 1024, warps=4, stages=1),
         mark=Tile(128, min(64, features), warps=4, stages=1),

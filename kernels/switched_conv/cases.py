@@ -39,3 +39,13 @@ NETWORKS = (
     Case(2, 32, 32, 128, 128, breadth=32, size=1, stride=1),
     Case(1, 200, 190, 8, 8, breadth=16, size=3, stride=2),
 )
+
+# What the roofline in README.md is for: the feasibility study's, more kernels, more channels, the
+# first layer of an encoder and the last of a decoder.
+ROOFLINE = (
+    Case(16, 256, 256, 64, 64, breadth=8, size=3, stride=1),
+    Case(16, 256, 256, 64, 64, breadth=64, size=3, stride=1),
+    Case(32, 64, 64, 128, 128, breadth=8, size=3, stride=1),
+    Case(32, 64, 64, 128, 64, breadth=8, size=5, stride=1),
+    Case(16, 256, 256, 64, 128, breadth=8, size=5, stride=2),
+)

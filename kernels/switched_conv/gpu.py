@@ -5,7 +5,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int32
 
 from . import pallas_routing
-from .block_sizes import A100, BlockSizes, Shape, block_sizes, present_gpu
+from .block_sizes import A100, BlockSizes, Shape, block_sizes, fitted, present_gpu
 from .devices import over_devices
 from .geometry import Arrays, geometry
 from .pallas_triton import forward as forward_kernels
@@ -38,6 +38,7 @@ def forward(
     interpret: bool = False,
 ) -> Float[Array, 'n h2 w2 o']:
     """The output, as `blocked.forward`; `interpret` runs the kernels without a GPU, slowly."""
+    sizes = fitted(sizes, routing.pixels.shape[-1])
 
     def convolve(x, kernels, pixels, positions, kernel, *bias):
         arrays = (kernels, pixels, positions)
@@ -61,6 +62,7 @@ def backward(
 ) -> tuple[Float[Array, 'n h w c'], Float[Array, 'b k k c o']]:
     """The gradients of x and kernel, as `blocked.backward`."""
     segment = routing.segment
+    sizes = fitted(sizes, routing.pixels.shape[-1])
     grad_input = INPUT_DESIGNS[sizes.input_design]
 
     def of_x(cotangent, kernels, pixels, positions, kernel):

@@ -95,19 +95,18 @@ class _Steps:
 
 def _unfold_call(arrays, g: Geometry, steps: _Steps, sizes: BlockSizes, interpret: bool):
     tile = sizes.unfold
-    blocks = steps.segments * g.blocks * -(-g.block // tile.rows)
+    programs = steps.segments * g.blocks * -(-g.block // tile.rows)
     body = functools.partial(
         _unfold_kernel, g=g, steps=steps, tile=tile, dot=dot(sizes.precision, interpret)
     )
     shape = varying_shape((steps.segments * g.pixels, g.patch), arrays[3].dtype, arrays)
-    programs = blocks * -(-g.patch // tile.columns)
     return call(body, 'switched_conv_unfold', programs, shape, tile, interpret)
 
 
 def _unfold_kernel(
     step, kernels, pixels, numbers, cotangent, weights, patches, *, g, steps, tile, dot
 ):
-    block, part, column = split(pl.program_id(0), g, tile, -(-g.patch // tile.columns))
+    block, part, _ = split(pl.program_id(0), g, tile, 1)
     first, end = steps.first(step[0], g)
     here = lax.div(block, jnp.int32(g.blocks))  # segment within the step
     block = first * g.blocks + block
@@ -119,30 +118,49 @@ def _unfold_kernel(
         local = load_pixels(pixels, start, part, g, tile)
         pixel = load_pixels(numbers, start, part, g, tile)
         known = pixel < g.outputs
-        index = kernels[block]
-        columns = column * tile.columns + jnp.arange(tile.columns)
-        valid = columns < g.patch
-        rows = index * g.patch + columns
-
-        def add(chunk, total):
-            features = chunk * tile.depth + jnp.arange(tile.depth)
-            left = jnp.broadcast_to(known[:, None], (tile.rows, tile.depth))
-            right = jnp.broadcast_to(valid[:, None], (tile.columns, tile.depth))
-            if g.features % tile.depth:
-                left = left & (features < g.features)[None, :]
-                right = right & (features < g.features)[None, :]
-            a = plgpu.load(cotangent.at[pixel[:, None], features[None, :]], mask=left, other=0.0)
-            b = plgpu.load(weights.at[rows[:, None], features[None, :]], mask=right, other=0.0)
-            return total + dot(a, b, trans_b=True)
-
-        zeros = jnp.zeros((tile.rows, tile.columns), jnp.float32)
-        total = lax.fori_loop(0, -(-g.features // tile.depth), add, zeros)
         # Outside of the array where there is no pixel: the interpreter heeds no mask there.
         target = jnp.where(known, here * g.pixels + local, steps.segments * g.pixels)
-        mask = known[:, None] & valid[None, :]
-        plgpu.store(
-            patches.at[target[:, None], columns[None, :]], total.astype(patches.dtype), mask=mask
-        )
+        chunks = -(-g.features // tile.depth)
+
+        def load_cotangent(chunk):
+            features, mask = _features(chunk, tile, g)
+            mask = jnp.broadcast_to(mask & known[:, None], (tile.rows, tile.depth))
+            where = cotangent.at[pixel[:, None], features[None, :]]
+            return plgpu.load(where, mask=mask, other=0.0)
+
+        # Loaded once where one chunk holds all features.
+        whole = load_cotangent(0) if chunks == 1 else None
+
+        def fill(number, done):
+            columns = number * tile.columns + jnp.arange(tile.columns)
+            valid = (columns < g.patch)[:, None]
+            rows = kernels[block] * g.patch + columns
+
+            def add(chunk, total):
+                features, mask = _features(chunk, tile, g)
+                mask = jnp.broadcast_to(mask & valid, (tile.columns, tile.depth))
+                taps = plgpu.load(
+                    weights.at[rows[:, None], features[None, :]], mask=mask, other=0.0
+                )
+                left = load_cotangent(chunk) if whole is None else whole
+                return total + dot(left, taps, trans_b=True)
+
+            total = jnp.zeros((tile.rows, tile.columns), jnp.float32)
+            total = add(0, total) if chunks == 1 else lax.fori_loop(0, chunks, add, total)
+            mask = known[:, None] & (columns < g.patch)[None, :]
+            where = patches.at[target[:, None], columns[None, :]]
+            plgpu.store(where, total.astype(patches.dtype), mask=mask)
+            return done
+
+        lax.fori_loop(0, -(-g.patch // tile.columns), fill, 0)
+
+
+def _features(chunk, tile: Tile, g: Geometry):
+    """The features of a chunk, and a mask [1, depth] of those that are any."""
+    features = chunk * tile.depth + jnp.arange(tile.depth)
+    if g.features % tile.depth == 0:
+        return features, jnp.full((1, tile.depth), True)
+    return features, (features < g.features)[None, :]
 
 
 def _fold_call(arrays, g: Geometry, steps: _Steps, tile: Tile, dtype, interpret: bool):

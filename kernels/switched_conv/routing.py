@@ -21,9 +21,10 @@ from jax.sharding import AxisType
 from jaxtyping import Array, Bool, Int32
 
 SEGMENT = 16384  # pixels sorted together
+GPU_SEGMENT = 32768  # on GPUs: fuller blocks, while gradients of patches still fit into the cache
 LARGEST_BLOCK = 256
 SMALLEST_BLOCK = 8
-_CHUNK = 128  # pixels that the counting sort compares each with each
+_CHUNK = 32  # pixels that the counting sort compares each with each; more fill memory on CPUs
 
 
 @functools.partial(
@@ -107,11 +108,11 @@ def splitting_devices() -> int:
     return math.prod(size for size, kind in axes if kind != AxisType.Manual)
 
 
-def _default_block(share: int) -> int:
-    """A power of two near half of the pixels that a kernel has on average, so that the filling up
-    costs at most about half as much again."""
-    half = 2 ** (max(share // 2, 1).bit_length() - 1)
-    return min(max(half, SMALLEST_BLOCK), LARGEST_BLOCK)
+def default_block(share: int) -> int:
+    """A power of two near a quarter of the pixels that a kernel has on average, so that the filling
+    up costs at most about a quarter as much again."""
+    quarter = 2 ** (max(share // 4, 1).bit_length() - 1)
+    return min(max(quarter, SMALLEST_BLOCK), LARGEST_BLOCK)
 
 
 def sort_segments(
@@ -162,10 +163,10 @@ def _ranks(
     padded = jnp.pad(selector, (0, -pixels % _CHUNK), constant_values=breadth)
     chunks = padded.reshape(-1, _CHUNK)
     same = chunks[:, :, None] == chunks[:, None, :]
-    earlier = jnp.tri(_CHUNK, k=-1, dtype=bool)[None]
-    within = jnp.sum(same & earlier, axis=2, dtype=jnp.int32)
-    ours = chunks[:, :, None] == jnp.arange(breadth + 1, dtype=jnp.int32)[None, None, :]
-    histograms = jnp.sum(ours, axis=1, dtype=jnp.int32)
+    earlier = jnp.tri(_CHUNK, k=-1, dtype=bool).T[None]
+    within = jnp.sum(same & earlier, axis=1, dtype=jnp.int32)
+    histograms = jnp.zeros((len(chunks), breadth + 1), jnp.int32)
+    histograms = histograms.at[jnp.arange(len(chunks))[:, None], chunks].add(1)
     before = jnp.cumsum(histograms, axis=0) - histograms
     ranks = within + jnp.take_along_axis(before, chunks, axis=1)
     return ranks.reshape(-1)[:pixels], jnp.sum(histograms, axis=0)[:breadth]
@@ -193,6 +194,6 @@ def route_by(
     known = split_bands(known.reshape(-1, rows * width), groups, rows * width, segment, breadth)
     known = known.reshape(*known.shape[:2], -1)
     if block is None:
-        block = _default_block(known.shape[2] // breadth)
+        block = default_block(known.shape[2] // breadth)
     kernels, pixels, positions = sort(known, breadth, block)
     return Routing(kernels, pixels, positions, shape, breadth, segment)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int32
 
 from . import blocked, gpu
 from .block_sizes import present_gpu
-from .routing import Routing, route_by, sort_segments
+from .routing import GPU_SEGMENT, SEGMENT, Routing, route_by, sort_segments
 
 # Of an implementation that computes with a routing; None is the best one for the device.
 Choice = str | None
@@ -76,9 +76,12 @@ def route_for(
     breadth: int,
     block: int | None,
     groups: int | None,
-    segment: int,
+    segment: int | None,
 ) -> Routing:
-    """The routing of a selector, sorted by the implementation's own means; the same for all."""
+    """The routing of a selector, sorted by the implementation's own means."""
+    if segment is None:
+        on_gpu = (implementation is None and present_gpu()) or implementation == 'pallas'
+        segment = GPU_SEGMENT if on_gpu else SEGMENT
 
     def sort(segments, breadth, block):
         def by_blocks(segments):

@@ -1,0 +1,104 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import pytest
+from sr_jax.kernels.switched_conv import autotune, block_sizes
+from sr_jax.kernels.switched_conv.block_sizes import A100, H100, Shape, Tile
+from sr_jax.kernels.switched_conv.cases import NETWORKS, ROOFLINE, Case
+from sr_jax.kernels.switched_conv.compile_check import DTYPES, shape_of
+
+SHAPE = Shape(64, 64, 8, 3, 1, 'bfloat16')
+
+
+@pytest.fixture
+def tuned(tmp_path, monkeypatch):
+    """An empty folder of tuned block sizes."""
+    monkeypatch.setattr(block_sizes, 'TUNED', tmp_path)
+    block_sizes._tuned.cache_clear()
+    yield tmp_path
+    block_sizes._tuned.cache_clear()
+
+
+@pytest.mark.parametrize('gpu', [A100, H100])
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('case', [*NETWORKS, *ROOFLINE])
+def test_tiles_are_powers_of_two(case, dtype, gpu):
+    for precision in block_sizes.PRECISIONS:
+        for value in block_sizes.block_sizes(shape_of(case, dtype), gpu, precision):
+            if isinstance(value, Tile):
+                sides = (value.rows, value.columns, value.depth or 1, value.warps)
+                assert all(side & (side - 1) == 0 for side in sides)
+
+
+def test_tuned_sizes_come_before_the_defaults(tuned):
+    default = block_sizes.block_sizes(SHAPE, H100)
+    other = default.forward._replace(rows=64, stages=4)
+    found = {block_sizes.key(SHAPE): {'forward': other, 'weight_chunks': 1}}
+    autotune.save(tuned / block_sizes.file_name(H100.name), found)
+    block_sizes._tuned.cache_clear()
+    assert block_sizes.block_sizes(SHAPE, H100) == default._replace(forward=other, weight_chunks=1)
+    assert block_sizes.block_sizes(SHAPE, A100).forward != other
+    assert block_sizes.block_sizes(SHAPE._replace(stride=2), H100) == default
+
+
+def test_saving_keeps_the_other_shapes(tmp_path):
+    path = tmp_path / 'new' / 'gpu.json'
+    autotune.save(path, {'a': {'weight_chunks': 1}, 'b': {}})
+    autotune.save(path, {'b': {'weight_chunks': 2}})
+    assert json.loads(path.read_text()) == {'a': {'weight_chunks': 1}, 'b': {'weight_chunks': 2}}
+    assert [file.name for file in path.parent.iterdir()] == ['gpu.json']
+
+
+def test_file_names_are_plain():
+    assert block_sizes.file_name('NVIDIA H100 80GB HBM3') == 'nvidia_h100_80gb_hbm3.json'
+
+
+def test_tiles_shrink_to_the_blocks():
+    sizes = block_sizes.block_sizes(SHAPE, A100)
+    assert sizes.forward.rows > 64
+    small = block_sizes.fitted(sizes, 8)
+    assert {small.forward.rows, small.unfold.rows, small.weight.rows} == {16}
+    assert block_sizes.fitted(sizes, 1024) == sizes
+
+
+def test_the_fastest_variant_is_chosen(monkeypatch):
+    """With a clock that likes one tile, on the interpreter."""
+    case = Case(1, 4, 5, 2, 3, breadth=2, size=1, stride=1)
+    sizes = block_sizes.block_sizes(shape_of(case, 'float32'), A100)
+    wanted = {
+        'forward': sizes.forward._replace(stages=7),
+        'weight': sizes.weight._replace(stages=7),
+        'masked': sizes.masked._replace(stages=7),
+    }
+
+    def variants(field, sizes):
+        return [{}, {field: wanted[field]}] if field in wanted else [{}]
+
+    monkeypatch.setattr(autotune, 'variants', variants)
+    clock = iter(range(100, 0, -1))
+    chosen = autotune.tune(case, 'float32', A100, lambda call: next(clock), interpret=True)
+    assert chosen == wanted
+
+
+def test_a_wrong_or_failing_variant_is_named_and_left_out(capsys):
+
+    def fails(sizes):
+        raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: shared memory\nmore')
+
+    one = jnp.ones(3)
+    assert autotune._try(fails, None, one, lambda call: 1.0, {'x': 1}) == float('inf')
+    assert autotune._try(lambda _: lambda: 2 * one, None, one, lambda call: 1.0, {}) == float('inf')
+    assert autotune._try(lambda _: lambda: one, None, one, lambda call: 1.0, {}) == 1.0
+    printed = capsys.readouterr().out
+    assert "left out: {'x': 1}: RESOURCE_EXHAUSTED: shared memory\n" in printed
+    assert 'off by 1' in printed
+
+
+def test_variants_begin_with_the_present_and_differ():
+    sizes = block_sizes.block_sizes(SHAPE, H100)
+    for field in ('forward', 'unfold', 'fold', 'masked', 'weight', 'input_design'):
+        found = list(autotune.variants(field, sizes))
+        assert found[0] == {}
+        assert len(found) > 1
+        assert any(sizes._replace(**change) != sizes for change in found)
