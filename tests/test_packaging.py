@@ -128,13 +128,14 @@ def test_dependencies_have_lower_bounds_only():
     options = setup_cfg()
     extras = options['options.extras_require'].values()
     for line in '\n'.join([options['options']['install_requires'], *extras]).split():
-        assert re.fullmatch(r'[\w-]+(\[\w+\]|>=[\d.]+)', line), line
+        assert re.fullmatch(r"[\w-]+(\[\w+\]|>=[\d.]+)(;sys_platform=='\w+')?", line), line
 
 
 def test_everything_imported_is_a_declared_dependency():
     distributions = importlib.metadata.packages_distributions()
     options = setup_cfg()
-    lines = options['options']['install_requires'] + options['options.extras_require']['torch']
+    extras = options['options.extras_require']
+    lines = options['options']['install_requires'] + extras['torch'] + extras['compile-check']
     declared = {normal(re.split(r'[\[>]', line)[0]) for line in lines.split()}
     ours = {*sys.stdlib_module_names, 'sr_jax'}
     imported = {
@@ -145,7 +146,7 @@ def test_everything_imported_is_a_declared_dependency():
     }
     assert 'jax' in imported
     for name, file in imported.items():
-        # A package of the extra `torch` need not be installed here, and bears its import's name.
+        # A package of an extra need not be installed here, and bears its import's name.
         found = {normal(distribution) for distribution in distributions.get(name, [name])}
         assert found & declared, f'{file} imports {name}: declare {found} in setup.cfg'
 

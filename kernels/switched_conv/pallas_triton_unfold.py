@@ -106,7 +106,7 @@ def _unfold_call(arrays, g: Geometry, steps: _Steps, sizes: BlockSizes, interpre
 def _unfold_kernel(
     step, kernels, pixels, numbers, cotangent, weights, patches, *, g, steps, tile, dot
 ):
-    block, part, _ = split(pl.program_id(0), g, tile, 1)
+    block, part = split(pl.program_id(0), g, tile, 1)[:2]
     first, end = steps.first(step[0], g)
     here = lax.div(block, jnp.int32(g.blocks))  # segment within the step
     block = first * g.blocks + block
