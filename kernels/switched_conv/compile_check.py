@@ -99,9 +99,10 @@ def lower(case: Case, dtype: str, gpu: Gpu, sizes: BlockSizes) -> jax.stages.Low
 
 def triton_modules(lowered: jax.stages.Lowered) -> Iterator[Module]:
     """The Triton kernels of a lowered function, each once."""
+    # There is no public way to what a Pallas kernel was lowered to.
     from jax._src.interpreters import mlir
-    from jaxlib.mlir import ir
-    from jaxlib.triton import dialect
+    from jax._src.lib.mlir import ir
+    from jax._src.lib.triton import dialect
 
     context = mlir.JaxIrContext()
     context.append_dialect_registry(mlir.upstream_dialects)

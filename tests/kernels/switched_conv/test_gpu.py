@@ -121,18 +121,32 @@ class TestLoweringForGpus:
         for kernel in ('count', 'place', 'forward', 'mark', 'masked', 'weight', 'reduce'):
             assert f'switched_conv_{kernel}' in text
 
-    def test_inside_shard_map(self):
+    @pytest.mark.parametrize('implementation', [None, 'pallas'])
+    def test_inside_shard_map(self, monkeypatch, implementation):
+        monkeypatch.setattr(vjp, 'present_gpu', lambda: block_sizes.H100)
         spec = PartitionSpec('data')
 
         def convolve(mesh, x, selector, kernel):
             return jax.shard_map(
-                lambda x, s, k: switched_conv(x, s, k, implementation='pallas'),
+                lambda x, s, k: switched_conv(x, s, k, implementation=implementation),
                 mesh=mesh,
                 in_specs=(spec, spec, PartitionSpec()),
                 out_specs=spec,
             )(x, selector, kernel)
 
         assert 'switched_conv_forward' in self.lower(convolve, devices=2).as_text()
+
+    @pytest.mark.parametrize('of_kernels', [None, 0])
+    def test_vmap_and_checkpoint(self, of_kernels):
+        def convolve(_, x, selector, kernel):
+            x, selector = (array.reshape(2, 2, *array.shape[1:]) for array in (x, selector))
+            if of_kernels == 0:
+                kernel = jnp.stack([kernel, kernel])
+            call = functools.partial(switched_conv, implementation='pallas')
+            return jax.vmap(jax.checkpoint(call), (0, 0, of_kernels))(x, selector, kernel)
+
+        names = {module.name for module in triton_modules(self.lower(convolve))}
+        assert {'forward', 'masked', 'weight', 'count'} <= names
 
     @pytest.mark.parametrize(
         ('asked', 'default', 'expected'),
