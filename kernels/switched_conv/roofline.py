@@ -120,7 +120,7 @@ def main() -> None:
     for chip in CHIPS:
         for dtype in ('bfloat16', 'float32'):
             print(f'\n{chip.gpu.name}, {dtype}, milliseconds\n')
-            print('| shape | dense | forward | grad input | grad weight | forward | all |')
+            print('| shape | dense | forward | grad x | grad kernels | forward, % | all, % |')
             print('|---|---|---|---|---|---|---|')
             for case in ROOFLINE:
                 t = estimate(case, dtype, chip)
