@@ -85,9 +85,8 @@ def _checked(value, hint, where: str):
     if isinstance(value, Section):
         value = dict(value)
     origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType) and value is None:
-        if type(None) in typing.get_args(hint):
-            return None
+    if origin in (typing.Union, types.UnionType):
+        return _checked_union(value, hint, where)
     if origin is tuple and isinstance(value, (list, tuple)):
         item = typing.get_args(hint)[0]
         return tuple(_checked(v, item, f'{where}[{i}]') for i, v in enumerate(value))
@@ -98,6 +97,19 @@ def _checked(value, hint, where: str):
         name = getattr(hint, '__name__', str(hint)) if origin is None else str(hint)
         raise InputError(f'{where} must be {name}, not {value!r} ({type(value).__name__})')
     return value
+
+
+def _checked_union(value, hint, where: str):
+    """Returns `value` as one of the types of a union; those that are not plain take anything."""
+    kinds = typing.get_args(hint)
+    if value is None and type(None) in kinds:
+        return None
+    others = [kind for kind in kinds if kind is not type(None)]
+    if len(others) == 1:
+        return _checked(value, others[0], where)
+    if type(value) in kinds or not all(kind in (int, float, str, bool) for kind in others):
+        return value
+    raise InputError(f'{where} must be {hint}, not {value!r} ({type(value).__name__})')
 
 
 def find_module(package: str, name: str, where: str) -> types.ModuleType:

@@ -16,6 +16,8 @@ class Example:
     name: str
     milestones: tuple[int, ...]
     flips: bool = False
+    kernel: str | None = None
+    network: str | dict = ''
 
 
 GOOD = {'steps': 3, 'rate': 1, 'name': 'adam', 'milestones': [1, 2]}
@@ -29,6 +31,9 @@ def bind(**changes):
 def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
     assert bind(flips=True) == Example(3, 1.0, 'adam', (1, 2), True)
     assert isinstance(bind().rate, float)
+    assert bind(kernel=None).kernel is None
+    assert bind(kernel='blocked').kernel == 'blocked'
+    assert bind(network='lambda').network == 'lambda'
 
 
 @pytest.mark.parametrize(
@@ -43,9 +48,11 @@ def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
         ({'flips': 1}, 'config.example.flips must be bool, not 1 (int)'),
         ({'milestones': 3}, 'config.example.milestones must be tuple[int, ...], not 3 (int)'),
         ({'milestones': ('a',)}, "config.example.milestones[0] must be int, not 'a' (str)"),
+        ({'kernel': 3}, 'config.example.kernel must be str, not 3 (int)'),
         (
             {'zzz': 3},
-            "config.example has no key 'zzz': valid: flips, milestones, name, rate, steps",
+            "config.example has no key 'zzz': valid: flips, kernel, milestones, name, network, "
+            'rate, steps',
         ),
     ],
 )

@@ -3,7 +3,7 @@
 import argparse
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import jax
@@ -60,30 +60,55 @@ def run(arguments: argparse.Namespace) -> int:
     predict = sharding.jit_predict(model.task.predict, mesh)
     arguments.output.mkdir(parents=True, exist_ok=True)
     if paths:
-        loads = [(path.stem, functools.partial(image_io.load, path)) for path in paths]
+        loads = loaders(paths)
     else:
         source = validation_source(bind(DataSettings, model.config.data, 'config.data'))
         loads = [
             (Path(source.name(i)).stem, functools.partial(source.__getitem__, i))
             for i in range(len(source))
         ]
+
+    def show(picture, target):
+        output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), picture)
+        mse = float(np.mean(np.square(output - picture)))
+        image_io.save(target, image_io.grid([picture[None], output[None]]))
+        print(f'{target}  mse {mse:.5f}')
+
+    return each_picture(loads, arguments.output, show)
+
+
+def each_picture(
+    loads: Sequence[tuple[str, Callable[[], np.ndarray]]],
+    folder: Path,
+    show: Callable[[np.ndarray, Path], None],
+) -> int:
+    """Shows each picture in a file of the folder; one that cannot be read is named.
+
+    Args:
+      loads: the name of each picture, and what loads it or raises InputError.
+      folder: where the files go.
+      show: takes a picture and its file.
+
+    Returns:
+      The exit status: 0, or 1 when a picture could not be read.
+    """
     failed = 0
-    for (_, load), target in zip(
-        loads, targets([name for name, _ in loads], arguments.output), strict=True
-    ):
+    for (_, load), target in zip(loads, targets([name for name, _ in loads], folder), strict=True):
         try:
             picture = load()
         except InputError as error:
             print(f'error: {error}', file=sys.stderr)
             failed += 1
             continue
-        output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), picture)
-        mse = float(np.mean(np.square(output - picture)))
-        image_io.save(target, image_io.grid([picture[None], output[None]]))
-        print(f'{target}  mse {mse:.5f}')
+        show(picture, target)
     if failed:
         print(f'error: {failed} of {len(loads)} pictures could not be read', file=sys.stderr)
     return 1 if failed else 0
+
+
+def loaders(paths: Iterable[Path]) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    """The name of each picture, and what loads it."""
+    return [(path.stem, functools.partial(image_io.load, path)) for path in paths]
 
 
 def reconstruct(

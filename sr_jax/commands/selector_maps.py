@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from PIL import Image, ImageDraw, ImageFont
 
 from sr_jax import image_io, sharding, trained
-from sr_jax.commands.reconstruct import expand, mirrored, targets
+from sr_jax.commands.reconstruct import each_picture, expand, loaders, mirrored
 from sr_jax.errors import InputError
 from sr_jax.metrics.codebook import perplexity
 
@@ -45,9 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes `<output>/<name>.png` for each picture, and prints the usage of the kernels.
 
+    Returns:
+      0, or 1 when a picture could not be read; the others are done all the same.
+
     Raises:
-      InputError: no checkpoint, a network without switched convolutions, or a picture that cannot
-        be read.
+      InputError: no checkpoint, a network without switched convolutions, or no such picture.
     """
     paths = list(expand(arguments.pictures))
     mesh = sharding.make_mesh(jax.devices()[:1])
@@ -60,9 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     predict = sharding.jit_predict(model.task.predict, mesh)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    files = targets([path.stem for path in paths], arguments.output)
-    for path, target in zip(paths, files, strict=True):
-        picture = image_io.load(path)
+
+    def show(picture, target):
         outputs = predict(model.variables, {'hq': mirrored(picture)[None]})
         choices = {layer: np.asarray(c[0]) for layer, c in outputs['choices'].items()}
         image_io.save(target, draw(picture, choices, switching.breadth))
@@ -71,7 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
             used = np.bincount(choice.ravel(), minlength=switching.breadth)
             shares = ' '.join(f'{share:6.1%}' for share in used / used.sum())
             print(f'  {layer:<28} {shares}  perplexity {np.asarray(perplexity(used)).item():.2f}')
-    return 0
+
+    return each_picture(loaders(paths), arguments.output, show)
 
 
 def draw(

@@ -103,12 +103,15 @@ def test_a_conversion_that_cannot_be_leaves_nothing_behind(finished, switched, t
 def test_selector_maps_of_a_picture(switched, tmp_path, capsys):
     rng = np.random.default_rng(0)
     image_io.save(tmp_path / 'odd.png', rng.random((70, 90, 3), np.float32))
-    picture, output = str(tmp_path / 'odd.png'), str(tmp_path / 'maps')
-    assert verbs.main(['selector-maps', str(switched[0]), picture, '--output', output]) == 0
+    (tmp_path / 'broken.jpg').write_bytes(b'\xff\xd8\xff not a picture')
+    pictures = [str(tmp_path / name) for name in ('broken.jpg', 'odd.png')]
+    output = tmp_path / 'maps'
+    assert verbs.main(['selector-maps', str(switched[0]), *pictures, '--output', str(output)]) == 1
     with Image.open(tmp_path / 'maps' / 'odd.png') as sheet:
         assert sheet.width > 3 * 3 * 90
         assert sheet.height > 3 * 70
-    printed = capsys.readouterr().out
+    printed, errors = capsys.readouterr()
+    assert 'broken.jpg' in errors
     for layer in LAYERS:
         (line,) = (line for line in printed.splitlines() if line.split()[:1] == [layer])
         shares = [float(word.rstrip('%')) for word in line.split() if word.endswith('%')]
