@@ -45,10 +45,10 @@ def switched_conv(
       kernel: 1 to 256 kernels, k odd, 1 to 7, of the type of x.
       bias: added at every pixel, whichever kernel it has; of the type of x.
       stride: step along each side, at least 1.
-      implementation: None takes 'pallas' where the process has an NVIDIA GPU and the computation is
-        compiled for it, and 'blocked' everywhere else and for float64. 'pallas' is compiled for
-        NVIDIA GPUs only; 'pallas_interpret' runs the same kernels without one, very slowly.
-        'reference' is the specification.
+      implementation: None takes 'pallas' where the process has an NVIDIA GPU of compute capability
+        8.0 or more and the computation is compiled for it, and 'blocked' everywhere else and for
+        float64. 'pallas' is compiled for such GPUs only; 'pallas_interpret' runs the same kernels
+        without one, very slowly. 'reference' is the specification.
       routing: `route(selector, b)`, for layers that share a selector; it must be of this selector,
         which cannot be checked. Computed when not given, and ignored by 'reference'.
       precision: of float32 products on GPUs, as in `jax.lax.dot`: tensor cores round the factors to

@@ -1,8 +1,8 @@
 """Block sizes of the GPU kernels, by shape, type and GPU.
 
-Defaults are for compute capability 8.0 and 9.0, and were found by compiling: as large as fits into
-registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it finds in
-`tuned/<gpu>.json`, which then comes before the defaults.
+Defaults are for compute capability 8.0, 8.9 and 9.0, and were found by compiling: as large as fits
+into registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it finds
+in `tuned/<gpu>.json`, which then comes before the defaults.
 """
 
 import functools
@@ -68,7 +68,14 @@ class Gpu(NamedTuple):
 
 
 A100 = Gpu('NVIDIA A100-SXM4-80GB', 80, 40 * 2**20)
+L4 = Gpu('NVIDIA L4', 89, 48 * 2**20)
 H100 = Gpu('NVIDIA H100 80GB HBM3', 90, 50 * 2**20)
+LEAST_CAPABILITY = 80  # Triton's
+
+
+def shared_memory(capability: int) -> int:
+    """Bytes that a block of threads may have: data-centre chips have more than the others."""
+    return {80: 163, 87: 163, 90: 227, 100: 227, 103: 227}.get(capability, 99) * 1024
 
 
 class Shape(NamedTuple):
@@ -103,12 +110,14 @@ def fitted(sizes: BlockSizes, block: int) -> BlockSizes:
 
 
 def present_gpu() -> Gpu | None:
-    """The NVIDIA GPU that this process computes on, if it does."""
+    """The NVIDIA GPU that this process computes on, if it does, and Triton can compile for it."""
     device = jax.devices()[0]
     if device.platform != 'gpu' or 'cuda' not in device.client.platform_version:
         return None
     capability = round(10 * float(device.compute_capability))
-    cache = H100.cache if capability >= H100.capability else A100.cache
+    if capability < LEAST_CAPABILITY:
+        return None
+    cache = {A100.capability: A100.cache, L4.capability: L4.cache}.get(capability, H100.cache)
     return Gpu(device.device_kind, capability, cache)
 
 
@@ -133,6 +142,7 @@ def _tuned(name: str) -> dict[str, dict[str, Any]]:
 
 def _defaults(shape: Shape, gpu: Gpu, precision: str) -> BlockSizes:
     wide = shape.dtype == 'float32'
+    roomy = shared_memory(gpu.capability) > 128 * 1024
     ieee = wide and precision == 'ieee'  # no tensor cores: small tiles, lest registers spill
     rows, side = (64, 64) if ieee else (128, 128)
     depth = 32 if wide else 64
@@ -143,9 +153,9 @@ def _defaults(shape: Shape, gpu: Gpu, precision: str) -> BlockSizes:
     def product(columns: int, depth: int, stages: int) -> Tile:
         # A thread holds at most 64 sums, so that addresses and factors find room beside them. The
         # taller a tile, the fewer times a kernel is read; few columns leave room for more rows.
-        tall = 2 * rows if columns <= 64 and not wide else rows
+        tall = 2 * rows if columns <= 64 and roomy and not wide else rows
         warps = 8 if wide or tall * columns > 64 * 32 * 4 else 4
-        return Tile(tall, columns, depth, warps, stages)
+        return Tile(tall, columns, depth, warps, stages if roomy else 2)
 
     # Compute capability 9.0 wants TF32 factors of large tiles in an order that the patches of a
     # gradient are not in: they would be loaded number by number.

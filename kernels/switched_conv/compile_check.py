@@ -4,8 +4,8 @@
     python -m sr_jax.kernels.switched_conv.compile_check [--only TEXT] [--dtypes float32 ...]
 
 JAX lowers the kernels to Triton's language on any machine, and Triton compiles that for compute
-capability 8.0 (A100) and 9.0 (H100). Asserted for each: tensor cores where products are, at most
-the spilled registers that `SPILLS` allows, and shared memory within the chip's limit.
+capability 8.0 (A100), 8.9 (L4) and 9.0 (H100). Asserted for each: tensor cores where products are,
+at most the spilled registers that `SPILLS` allows, and shared memory within the chip's limit.
 """
 
 import argparse
@@ -22,13 +22,21 @@ import jax.numpy as jnp
 from jax.sharding import AbstractDevice, AbstractMesh
 
 from .api import route
-from .block_sizes import A100, H100, BlockSizes, Gpu, Shape, block_sizes
+from .block_sizes import (
+    A100,
+    H100,
+    L4,
+    BlockSizes,
+    Gpu,
+    Shape,
+    block_sizes,
+    shared_memory,
+)
 from .cases import NETWORKS, Case
 from .gpu import INPUT_DESIGNS, backward, forward
 
-GPUS = (A100, H100)
+GPUS = (A100, L4, H100)
 DTYPES = ('bfloat16', 'float16', 'float32')
-SHARED_MEMORY = {80: 163 * 1024, 90: 227 * 1024}  # bytes that a block of threads may have
 # Kernels that multiply matrices; the others move numbers or add them up.
 PRODUCTS = ('forward', 'unfold', 'masked', 'weight')
 # Spilled registers (stores to local memory) that are known and accepted: none.
@@ -180,7 +188,7 @@ def faults(report: Report, precision: str = 'tf32') -> list[str]:
         found.append('no tensor cores')
     if report.spills > SPILLS.get(report.name, 0):
         found.append(f'{report.spills} registers spilled')
-    if report.shared > SHARED_MEMORY[report.capability]:
+    if report.shared > shared_memory(report.capability):
         found.append(f'{report.shared} bytes of shared memory')
     return found
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from sr_jax.kernels.switched_conv import autotune, block_sizes
-from sr_jax.kernels.switched_conv.block_sizes import A100, H100, Shape, Tile
+from sr_jax.kernels.switched_conv.block_sizes import A100, H100, L4, Shape, Tile
 from sr_jax.kernels.switched_conv.cases import NETWORKS, ROOFLINE, Case
 from sr_jax.kernels.switched_conv.compile_check import DTYPES, shape_of
 
@@ -20,7 +20,7 @@ def tuned(tmp_path, monkeypatch):
     block_sizes._tuned.cache_clear()
 
 
-@pytest.mark.parametrize('gpu', [A100, H100])
+@pytest.mark.parametrize('gpu', [A100, L4, H100])
 @pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('case', [*NETWORKS, *ROOFLINE])
 def test_tiles_are_powers_of_two(case, dtype, gpu):
@@ -48,6 +48,29 @@ def test_saving_keeps_the_other_shapes(tmp_path):
     autotune.save(path, {'b': {'weight_chunks': 2}})
     assert json.loads(path.read_text()) == {'a': {'weight_chunks': 1}, 'b': {'weight_chunks': 2}}
     assert [file.name for file in path.parent.iterdir()] == ['gpu.json']
+
+
+class OldGpu:
+    platform = 'gpu'
+    device_kind = 'Tesla T4'
+    compute_capability = '7.5'
+    client = type('Client', (), {'platform_version': 'cuda 12090'})
+
+
+@pytest.mark.parametrize(
+    ('changes', 'expected'),
+    [
+        ({}, None),  # Triton does not compile for it
+        ({'compute_capability': '9.0', 'device_kind': H100.name}, H100),
+        ({'compute_capability': '8.9', 'device_kind': L4.name}, L4),
+        ({'client': type('Client', (), {'platform_version': 'rocm 70'})}, None),
+        ({'platform': 'cpu'}, None),
+    ],
+)
+def test_the_gpu_of_the_process(monkeypatch, changes, expected):
+    device = type('Device', (OldGpu,), changes)()
+    monkeypatch.setattr(jax, 'devices', lambda: [device])
+    assert block_sizes.present_gpu() == expected
 
 
 def test_file_names_are_plain():

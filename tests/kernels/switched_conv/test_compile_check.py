@@ -10,9 +10,14 @@ KERNELS = {
 }
 
 
-@pytest.mark.parametrize('gpu', [A100, H100], ids=['sm_80', 'sm_90'])
 @pytest.mark.parametrize(
-    ('number', 'dtype'), [(0, 'bfloat16'), (2, 'float32'), (4, 'float16'), (6, 'bfloat16')]
+    ('number', 'dtype', 'gpu'),
+    [
+        *((0, 'bfloat16', gpu) for gpu in compile_check.GPUS),
+        *((2, 'float32', gpu) for gpu in compile_check.GPUS),
+        *((4, 'float16', gpu) for gpu in (A100, H100)),
+        *((6, 'bfloat16', gpu) for gpu in (A100, H100)),
+    ],
 )
 def test_kernels_compile_as_they_should(number, dtype, gpu):
     found = compile_check.modules(NETWORKS[number], dtype, gpu)
@@ -48,6 +53,9 @@ def test_faults_are_named():
         '200000 bytes of shared memory',
     ]
     assert compile_check.faults(report._replace(name='fold', spills=0, shared=0)) == []
+    small = report._replace(name='fold', spills=0, shared=120_000)
+    assert compile_check.faults(small) == []
+    assert compile_check.faults(small._replace(capability=89)) == ['120000 bytes of shared memory']
 
 
 def test_a_case_of_everything_is_compiled():
