@@ -23,7 +23,8 @@ from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batch
 from sr_jax.metrics.protocol import parse
 from sr_jax.progress import Progress, describe
 from sr_jax.stopping import Stop, stop_signals
-from sr_jax.tasks.task import LEAST_SHARE, Task, check_finite
+from sr_jax.tasks.switched import LEAST_SHARE
+from sr_jax.tasks.task import Task, check_finite
 
 DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
 

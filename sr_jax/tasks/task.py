@@ -6,12 +6,17 @@ from typing import Any, NamedTuple
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array, Float
 
 from sr_jax.config import nearest
 from sr_jax.errors import InputError, TrainingError
+from sr_jax.layers import switching
+from sr_jax.optimizer import Gradients
+from sr_jax.tasks.switched import selector_metrics
 
 Batch = dict[str, Float[Array, '...']]
 Metrics = dict[str, Array]
@@ -30,7 +35,6 @@ SECTIONS = (
     'log',
 )
 DTYPES = ('float32', 'bfloat16', 'float16')
-LEAST_SHARE = 'least_share/'  # begins the metric of a switched convolution's least used kernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +120,29 @@ class Task(NamedTuple):
     init: Callable[[Array, Batch], TrainState]
     train_step: Callable[[TrainState, Batch, Array], tuple[TrainState, Metrics]]
     predict: Callable[[dict[str, Any], Batch], dict[str, Any]]
+
+
+def step_metrics(
+    gradients: Gradients, state: TrainState, learning_rate: Array | float
+) -> Metrics:
+    """Returns the scalars that every task reports of a step: see `Task.train_step`.
+
+    Args:
+      gradients: of the step; its statistics hold those of `switching.written_statistics`.
+      state: after the step.
+      learning_rate: of the step.
+    """
+    metrics = {
+        'loss': gradients.loss,
+        **gradients.terms,
+        'gradient_norm': optax.tree.get(state.opt_state, 'gradient_norm'),
+        'learning_rate': jnp.asarray(learning_rate),
+        'finite_gradients': gradients.finite,
+    }
+    if state.loss_scale is not None:
+        metrics['loss_scale'] = state.loss_scale.scale
+    chosen = gradients.statistics[switching.SELECTORS]
+    return metrics | selector_metrics(chosen, state.variables)
 
 
 def check_finite(step: int, metrics: Metrics, names: Sequence[str]) -> None:

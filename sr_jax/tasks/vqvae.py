@@ -9,22 +9,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import ml_collections
-import optax
 from flax.training.dynamic_scale import DynamicScale
 
 from sr_jax import models, optimizer
 from sr_jax.config import bind, check_keys
 from sr_jax.layers import quantizer, switching
 from sr_jax.losses import pixel
-from sr_jax.losses.load_balancing import load_balancing
 from sr_jax.metrics.codebook import perplexity, usage
+from sr_jax.tasks.switched import mean_load_balancing
 from sr_jax.tasks.task import (
-    LEAST_SHARE,
     SECTIONS,
     Task,
     TrainSettings,
     TrainState,
     check_dtype,
+    step_metrics,
 )
 
 CODEBOOKS = 'codebook_statistics'
@@ -94,7 +93,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
                 'commitment': output.commitment_loss,
             }
             if weights.load_balancing_weight:
-                terms['load_balancing'] = _load_balancing(written['intermediates'])
+                terms['load_balancing'] = mean_load_balancing(written['intermediates'])
             total = sum(getattr(weights, f'{name}_weight') * terms[name] for name in terms)
             statistics = switching.written_statistics(written)
             return total, (terms, {CODEBOOKS: written[CODEBOOKS], **statistics})
@@ -160,38 +159,12 @@ def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {CODEBOOKS: codebooks, **switching.merge(*others)}
 
 
-def _load_balancing(intermediates):
-    """Mean over the switched convolutions."""
-    losses = [load_balancing(p, choice) for _, choice, p in switching.choices(intermediates)]
-    return jnp.stack(losses).mean()
-
-
 def _metrics(gradients, state, learning_rate):
-    """Returns the scalars of a step, with how its batch used each codebook and each kernel."""
-    metrics = {
-        'loss': gradients.loss,
-        **gradients.terms,
-        'gradient_norm': optax.tree.get(state.opt_state, 'gradient_norm'),
-        'learning_rate': jnp.asarray(learning_rate),
-        'finite_gradients': gradients.finite,
-    }
-    if state.loss_scale is not None:
-        metrics['loss_scale'] = state.loss_scale.scale
+    """Returns the scalars of a step, with how its batch used each codebook."""
+    metrics = step_metrics(gradients, state, learning_rate)
     for name, variables in gradients.statistics[CODEBOOKS].items():
         level = name.removeprefix('quantizer_')
         counts = variables['statistics'].counts
-        metrics[f'usage_{level}'] = usage(counts)
-        metrics[f'perplexity_{level}'] = perplexity(counts)
-    return metrics | _selector_metrics(gradients.statistics[switching.SELECTORS], state.variables)
-
-
-def _selector_metrics(statistics, variables):
-    """Returns for each switched convolution the mean entropy of its selector's probabilities in
-    nats, and the smallest share of a kernel: over the rows of the switch norm's buffer, or of the
-    batch's choices where there is no norm."""
-    buffered = switching.shares(variables.get('switch_norm', {}))
-    metrics = {}
-    for layer, (pixels, chosen, entropy) in statistics.items():
-        metrics[f'entropy/{layer}'] = entropy / pixels
-        metrics[f'{LEAST_SHARE}{layer}'] = buffered.get(layer, chosen / pixels).min()
+        metrics[f'usage_{level}'] = jnp.asarray(usage(counts))
+        metrics[f'perplexity_{level}'] = jnp.asarray(perplexity(counts))
     return metrics
