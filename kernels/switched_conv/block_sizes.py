@@ -163,13 +163,18 @@ def _defaults(shape: Shape, gpu: Gpu, precision: str) -> BlockSizes:
     weight = Tile(32, min(64 if scattered else 128, features), min(64, inner), 8, 3)
     if scattered:
         weight = weight._replace(depth=min(32, inner), warps=4)
+    if ieee:
+        weight = Tile(32, min(64, features), min(32, inner), 8, 2)
+    unfold = product(min(64, patch), min(2 * depth, features), 2)
+    if ieee:
+        unfold = product(min(32, patch), min(depth, features), 2)
     return BlockSizes(
         forward=product(min(side, features), min(depth, inner), 3),
-        unfold=product(min(64, patch), min(2 * depth, features), 2),
+        unfold=unfold,
         fold=Tile(32, min(64, channels), warps=4, stages=1),
         masked=product(min(side, channels), min(depth, features), 2),
         weight=weight,
-        weight_chunks=3 if weight.columns <= 64 else 2,
+        weight_chunks=1 if ieee else 3 if weight.columns <= 64 else 2,
         weight_blocks=32,
         reduce=Tile(1, 1024, warps=4, stages=1),
         mark=Tile(128, min(64, features), warps=4, stages=1),
