@@ -30,6 +30,20 @@ def uniform_start(fan_in: int) -> nn.initializers.Initializer:
     return draw
 
 
+def kaiming_start(fan_in: int, scale: float) -> nn.initializers.Initializer:
+    """Initialiser N(0, scale^2 * 2 / fan_in): He et al. 2015 (arXiv:1502.01852), times `scale`.
+
+    ESRGAN (arXiv:1809.00219, section 3.1) starts its residual branches with a scale of 0.1. Drawn
+    in one dimension, as `uniform_start` is.
+    """
+    deviation = scale * math.sqrt(2 / fan_in)
+
+    def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        return deviation * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+
+    return draw
+
+
 def convolve(
     x: Float[Array, 'n h w c'], kernel: Float[Array, 'k k c o'], stride: int = 1
 ) -> Float[Array, 'n h2 w2 o']:
@@ -82,23 +96,34 @@ class Convolution(nn.Module):
       kernel_size: taps along each side.
       stride: step along each side.
       dtype: name of the type computed in and returned; parameters stay float32.
+      use_bias: whether there is a bias.
+      kaiming_scale: 0 starts kernel and bias by `uniform_start`; any other number the kernel by
+        `kaiming_start` with that scale, and the bias with zeros.
     """
 
     features: int
     kernel_size: int
     stride: int = 1
     dtype: str = 'float32'
+    use_bias: bool = True
+    kaiming_scale: float = 0.0
 
     @nn.compact
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 features']:
         """The convolution of x; `train` changes nothing, it lets a `SwitchedConv` stand here."""
-        start = uniform_start(x.shape[-1] * self.kernel_size**2)
+        fan_in = x.shape[-1] * self.kernel_size**2
+        kernel_start = bias_start = uniform_start(fan_in)
+        if self.kaiming_scale:
+            kernel_start = kaiming_start(fan_in, self.kaiming_scale)
+            bias_start = nn.initializers.zeros
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        kernel = jnp.asarray(self.param('kernel', start, shape), self.dtype)
-        bias = jnp.asarray(self.param('bias', start, (self.features,)), self.dtype)
+        kernel = jnp.asarray(self.param('kernel', kernel_start, shape), self.dtype)
         y = convolve(x.astype(self.dtype), kernel, self.stride)
+        if not self.use_bias:
+            return y
+        bias = jnp.asarray(self.param('bias', bias_start, (self.features,)), self.dtype)
         return y + bias[None, None, None, :]
 
 
@@ -128,6 +153,8 @@ class TransposedConvolution(nn.Module):
         return y + bias[None, None, None, :]
 
 
-def upsample_nearest(x: Float[Array, 'n h w c']) -> Float[Array, 'n 2*h 2*w c']:
-    """Double height and width by repeating every pixel."""
-    return x.repeat(2, axis=1).repeat(2, axis=2)
+def upsample_nearest(
+    x: Float[Array, 'n h w c'], factor: int = 2
+) -> Float[Array, 'n factor*h factor*w c']:
+    """Multiply height and width by `factor`, by repeating every pixel."""
+    return x.repeat(factor, axis=1).repeat(factor, axis=2)

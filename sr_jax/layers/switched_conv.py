@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.kernels.switched_conv import switched_conv  # type: ignore[import-not-found]
-from sr_jax.layers.convolution import uniform_start
+from sr_jax.layers.convolution import kaiming_start, uniform_start
 from sr_jax.layers.diff_argmax import credit, log_probability_of, winner
 from sr_jax.layers.selector import Selector
 from sr_jax.layers.soft_routing import blended_convolution
@@ -45,6 +45,8 @@ class SwitchedConv(nn.Module):
       start: 'published' draws kernels from U(-1/sqrt(b in k k), ..), as the original, which
         counts all kernels into the fan in; 'convolution' from U(-1/sqrt(in k k), ..), as each
         kernel's own convolution would.
+      kaiming_scale: a number other than 0 takes the place of `start`: every kernel begins as a
+        `Convolution` with it would, the bias with zeros.
       implementation: of `sr_jax.kernels.switched_conv`; None takes the device's best.
       dtype: name of the type computed in and returned; the selector, and parameters, stay float32.
     """
@@ -62,6 +64,7 @@ class SwitchedConv(nn.Module):
     start: str = 'published'
     implementation: str | None = None
     dtype: str = 'float32'
+    kaiming_scale: float = 0.0
 
     @nn.compact
     def __call__(
@@ -108,10 +111,14 @@ class SwitchedConv(nn.Module):
         fan_in = channels * self.kernel_size**2
         counted = self.breadth * fan_in if self.start == 'published' else fan_in
         shape = (self.breadth, self.kernel_size, self.kernel_size, channels, self.features)
-        kernel = jnp.asarray(self.param('kernel', uniform_start(counted), shape), self.dtype)
+        kernel_start, bias_start = uniform_start(counted), uniform_start(fan_in)
+        if self.kaiming_scale:
+            kernel_start = kaiming_start(fan_in, self.kaiming_scale)
+            bias_start = nn.initializers.zeros
+        kernel = jnp.asarray(self.param('kernel', kernel_start, shape), self.dtype)
         if not self.use_bias:
             return kernel, None
-        bias = self.param('bias', uniform_start(fan_in), (self.features,))
+        bias = self.param('bias', bias_start, (self.features,))
         return kernel, jnp.asarray(bias, self.dtype)
 
     def _route(self, features: Array, train: bool) -> Float[Array, 'n h2 w2 b']:

@@ -6,14 +6,13 @@ PyTorch lays kernels out as [out, in, height, width] and codebooks as [dim, size
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from flax import traverse_util
 
 from sr_jax.errors import InputError
+from sr_jax.pretrained.layouts import Entry, Path, plain, read, write
 
-Path = tuple[str, ...]
 Layer = tuple[str, Path, str]  # its name there, its path here, and 'conv' or 'up'
 
 CODEBOOK_NAMES = {
@@ -24,20 +23,12 @@ CODEBOOK_NAMES = {
 LEVELS = {'t': 'top', 'b': 'bottom'}
 
 
-class Entry(NamedTuple):
-    """One array: its name there, its collection and path here, and the kind of its layout."""
-
-    foreign: str
-    path: Path
-    kind: str
-
-
 def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `VQVAE` that a state dictionary belongs to.
 
     Raises InputError where an array that tells them is missing.
     """
-    state = _plain(state)
+    state = plain(state)
     try:
         res_channels, channels = state['enc_b.blocks.5.conv.1.weight'].shape[:2]
         codebook_dim, codebook_size = state['quantize_t.embed'].shape
@@ -61,18 +52,9 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     Values are anything that NumPy makes an array of; the prefix `module.` of data-parallel
     training is taken off. Raises InputError naming the arrays that are missing or unknown.
     """
-    state = _plain(state)
+    state = plain(state)
     fields = model_fields(state)
-    entries = list(_entries(fields['num_res_blocks'], fields['upsampling']))
-    names = {entry.foreign for entry in entries}
-    if names != state.keys():
-        missing, unknown = sorted(names - state.keys()), sorted(state.keys() - names)
-        raise InputError(
-            'these are not the weights of a VQ-VAE-2 that is known here: '
-            f'missing {missing or "none"}, unknown {unknown or "none"}'
-        )
-    flat = {entry.path: to_ours(state[entry.foreign], entry.kind) for entry in entries}
-    return traverse_util.unflatten_dict(flat)
+    return read(state, _entries(fields['num_res_blocks'], fields['upsampling']), 'a VQ-VAE-2')
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -80,15 +62,9 @@ def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
     The form is told from the size of the upsampling kernels. Other collections are left out.
     """
-    flat = traverse_util.flatten_dict(variables)
-    taps = flat['params', 'upsample_top', 'conv', 'kernel'].shape[0]
+    taps = variables['params']['upsample_top']['conv']['kernel'].shape[0]
     blocks = len(variables['params']['encoder_bottom'].get('blocks', ()))
-    entries = _entries(blocks, 'transposed' if taps == 4 else 'nearest')
-    return {entry.foreign: to_theirs(flat[entry.path], entry.kind) for entry in entries}
-
-
-def _plain(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {name.removeprefix('module.'): np.asarray(value) for name, value in state.items()}
+    return write(variables, _entries(blocks, 'transposed' if taps == 4 else 'nearest'))
 
 
 def _num_res_blocks(state: Mapping[str, Any]) -> int:
@@ -144,26 +120,3 @@ def block_layers(theirs: str, ours: str, first: int, num_blocks: int) -> Iterato
         for position, name in ((1, 'conv_0'), (3, 'conv_1')):
             foreign = f'{theirs}.blocks.{first + i}.conv.{position}'
             yield foreign, (ours, 'blocks', str(i), name), 'conv'
-
-
-def to_ours(value: np.ndarray, kind: str) -> np.ndarray:
-    """An array of theirs in our layout; `kind` is conv, transposed, codes or vector."""
-    if kind == 'conv':
-        value = value.transpose(2, 3, 1, 0)
-    elif kind == 'transposed':
-        value = value[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
-    elif kind == 'codes':
-        value = value.T
-    return np.ascontiguousarray(value, np.float32)
-
-
-def to_theirs(value: Any, kind: str) -> np.ndarray:
-    """An array of ours in their layout."""
-    value = np.asarray(value, np.float32)
-    if kind == 'conv':
-        value = value.transpose(3, 2, 0, 1)
-    elif kind == 'transposed':
-        value = value.transpose(2, 3, 0, 1)[:, :, ::-1, ::-1]
-    elif kind == 'codes':
-        value = value.T
-    return np.ascontiguousarray(value)

@@ -10,6 +10,7 @@ from flax import traverse_util
 from sr_jax.layers.switching import Switching
 from sr_jax.models.vqvae import VQVAE
 from sr_jax.pretrained import vqvae as weights
+from sr_jax.pretrained.layouts import to_ours
 
 # The nine that the original switches: its names, and our paths.
 LAYERS = {
@@ -71,7 +72,7 @@ def params_of(arrays, network, prefix='param/'):
         if value.ndim == 5:
             found[path] = value.transpose(2, 3, 4, 1, 0)
         else:
-            found[path] = weights.to_ours(value, kind)
+            found[path] = to_ours(value, kind)
     for theirs, ours in LAYERS.items():
         selector = switched.selector_params(under(arrays, f'{prefix}{theirs}.'), network, '')
         for path, value in traverse_util.flatten_dict(selector).items():

@@ -13,6 +13,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.quantizer import merge_statistics
 from sr_jax.models.vqvae import VQVAE, Decoder, Encoder, ResBlock
 from sr_jax.pretrained import vqvae as weights
+from sr_jax.pretrained.layouts import to_ours
 
 SMALL = {
     'channels': 16,
@@ -54,9 +55,9 @@ def layer_params(arrays, layers, last_is_up=False):
         kind = 'transposed' if kind == 'up' else kind
         path = (*path, 'conv') if kind == 'transposed' else tuple(path)
         for name, ours, layout in (('weight', 'kernel', kind), ('bias', 'bias', 'vector')):
-            params[*path, ours] = weights.to_ours(arrays[f'param/{theirs}.{name}'], layout)
+            params[*path, ours] = to_ours(arrays[f'param/{theirs}.{name}'], layout)
             gradient = arrays[f'grad/param/{theirs}.{name}']
-            gradients[*path, ours] = weights.to_ours(gradient, layout)
+            gradients[*path, ours] = to_ours(gradient, layout)
     return traverse_util.unflatten_dict(params), gradients
 
 

@@ -1,0 +1,137 @@
+"""RRDBNet: the network of ESRGAN, of residual blocks in residual blocks of dense convolutions.
+
+Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks"
+(arXiv:1809.00219), section 3.1, as in BasicSR; scales 1 and 2 as in Real-ESRGAN, Wang et al. 2021
+(arXiv:2107.10833), section 3.3. Any of its convolutions but those around the blocks can be
+switched ones, which the published network has not.
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from sr_jax.errors import InputError
+from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.resampling import pixel_unshuffle
+from sr_jax.layers.switching import Switching, convolution
+from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
+
+UNSHUFFLING = {1: 4, 2: 2, 4: 1}
+NUM_UPS = 2
+RESIDUAL_SCALE = 0.2
+KAIMING_SCALE = 0.1
+
+
+class ResidualDenseBlock(nn.Module):
+    """Five convolutions, each over x and all outputs before it; x plus 0.2 times the last one.
+
+    Kernels start from Kaiming's normal distribution times 0.1, biases from zero.
+
+    Attributes:
+      growth: channels of the first four convolutions.
+      dtype: name of the type computed in; parameters stay float32.
+      switching: which convolutions are switched.
+    """
+
+    growth: int = 32
+    dtype: str = 'float32'
+    switching: Switching = Switching()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
+        """Features of the same shape as x."""
+
+        def conv(i: int, features: int, inputs: list[Array]) -> Array:
+            module = convolution(
+                self,
+                self.switching,
+                f'conv_{i}',
+                features,
+                3,
+                dtype=self.dtype,
+                kaiming_scale=KAIMING_SCALE,
+            )
+            return module(jnp.concatenate(inputs, axis=-1), train)
+
+        outputs = [x]
+        for i in range(4):
+            outputs.append(nn.leaky_relu(conv(i, self.growth, outputs), NEGATIVE_SLOPE))
+        return x + RESIDUAL_SCALE * conv(4, x.shape[-1], outputs)
+
+
+class RRDB(nn.Module):
+    """Three residual dense blocks; x plus 0.2 times what they make of it. Fields as theirs."""
+
+    growth: int = 32
+    dtype: str = 'float32'
+    switching: Switching = Switching()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
+        """Features of the same shape as x."""
+        h = x
+        for i in range(3):
+            h = ResidualDenseBlock(self.growth, self.dtype, self.switching, name=f'rdb_{i}')(
+                h, train
+            )
+        return x + RESIDUAL_SCALE * h
+
+
+class RRDBNet(nn.Module):
+    """BasicSR's RRDBNet; the defaults are ESRGAN's network.
+
+    The trunk enlarges by 4. For scales 2 and 1 the input is first laid out in channels (2 x 2 or
+    4 x 4 pixels each), as in Real-ESRGAN. Start values: in the blocks Kaiming's normal times 0.1
+    and biases of zero, elsewhere PyTorch's default (`Convolution`), as in BasicSR.
+
+    Attributes:
+      scale: output pixels per input pixel along a side: 1, 2 or 4.
+      features: channels between the blocks.
+      num_blocks: blocks of three residual dense blocks, of 15 convolutions in all.
+      growth: channels that a convolution adds inside a residual dense block.
+      dtype: name of the type that convolutions compute in; parameters and pictures are float32.
+      remat: recompute the blocks' activations in the backward pass, for memory.
+      switching: which convolutions are switched, and how; none by default. The paths are those of
+        the parameters, such as 'block_0/rdb_0/conv_0' and 'conv_body'.
+    """
+
+    scale: int = 4
+    features: int = 64
+    num_blocks: int = 23
+    growth: int = 32
+    dtype: str = 'float32'
+    remat: bool = False
+    switching: Switching = Switching()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'n h w 3'], train: bool = False
+    ) -> Float[Array, 'n h2 w2 3']:
+        """Pictures in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
+
+        `train` concerns switched convolutions only. Raises InputError for another scale than 1, 2
+        and 4, and where the sides do not divide by 2 (scale 2) or 4 (scale 1).
+        """
+        x = self._unshuffled(x)
+        first = Convolution(self.features, 3, dtype=self.dtype, name='conv_first')(x)
+        block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
+        h = first
+        for i in range(self.num_blocks):
+            h = block(self.growth, self.dtype, self.switching, name=f'block_{i}')(h, train)
+        body = convolution(self, self.switching, 'conv_body', self.features, 3, dtype=self.dtype)
+        return UpsamplingHead(NUM_UPS, self.dtype, name='head')(first + body(h, train))
+
+    def _unshuffled(self, x: Array) -> Array:
+        if self.scale not in UNSHUFFLING:
+            raise InputError(f'RRDBNet enlarges by 1, 2 or 4, not by {self.scale!r}: change scale')
+        factor = UNSHUFFLING[self.scale]
+        height, width = x.shape[1:3]
+        if height % factor or width % factor:
+            raise InputError(
+                f'RRDBNet of scale {self.scale} takes pictures whose sides are multiples of '
+                f'{factor}, not {height} x {width}: crop or pad them'
+            )
+        return pixel_unshuffle(x, factor)
+
+
+Model = RRDBNet

@@ -1,0 +1,76 @@
+"""SRVGGNetCompact: plain convolutions at the input's size, and one sub-pixel convolution.
+
+The small networks of Real-ESRGAN, Wang et al. 2021 (arXiv:2107.10833), such as
+realesr-general-x4v3 (xinntao/Real-ESRGAN, `srvgg_arch.py`; not described in the paper).
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from sr_jax.errors import InputError
+from sr_jax.layers.convolution import Convolution, upsample_nearest
+from sr_jax.layers.resampling import pixel_shuffle
+
+START_SLOPE = 0.25
+
+
+class ConvPReLU(nn.Module):
+    """A 3 x 3 convolution and a PReLU: He et al. 2015 (arXiv:1502.01852), one `slope` a channel.
+
+    The slopes start at 0.25, as in the paper and in PyTorch.
+    """
+
+    features: int
+    dtype: str = 'float32'
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w features']:
+        """Activated features."""
+        x = Convolution(self.features, 3, dtype=self.dtype, name='conv')(x)
+        start = nn.initializers.constant(START_SLOPE)
+        slope = jnp.asarray(self.param('slope', start, (self.features,)), x.dtype)
+        return jnp.where(x >= 0, x, slope[None, None, None, :] * x)
+
+
+class SRVGGNetCompact(nn.Module):
+    """Real-ESRGAN's compact network with PReLUs; the defaults are realesr-general-x4v3's.
+
+    The last convolution's output, laid out as pixels, is added to the picture with its pixels
+    repeated. Start values are PyTorch's defaults, as in the original.
+
+    Attributes:
+      scale: output pixels per input pixel along a side, 1 or more.
+      features: channels inside.
+      num_convs: convolutions between the first and the last one.
+      dtype: name of the type that convolutions compute in; parameters and pictures are float32.
+      remat: recompute each convolution and activation in the backward pass, for memory.
+    """
+
+    scale: int = 4
+    features: int = 64
+    num_convs: int = 32
+    dtype: str = 'float32'
+    remat: bool = False
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'n h w 3'], train: bool = False
+    ) -> Float[Array, 'n h2 w2 3']:
+        """Pictures in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
+
+        `train` changes nothing: no layer behaves differently in training. Raises InputError for a
+        scale below 1.
+        """
+        if self.scale < 1:
+            raise InputError(f'SRVGGNetCompact enlarges by 1 or more, not by {self.scale!r}')
+        block = nn.remat(ConvPReLU) if self.remat else ConvPReLU
+        h = x
+        for i in range(self.num_convs + 1):
+            h = block(self.features, self.dtype, name=f'block_{i}')(h)
+        h = Convolution(3 * self.scale**2, 3, dtype=self.dtype, name='conv_last')(h)
+        residual = pixel_shuffle(h.astype(jnp.float32), self.scale)
+        return upsample_nearest(x.astype(jnp.float32), self.scale) + residual
+
+
+Model = SRVGGNetCompact

@@ -1,0 +1,88 @@
+"""Discriminator weights, to the variables of `sr_jax.models.discriminators` and back.
+
+Reads and writes the state dictionaries of XPixelGroup/BasicSR's VGGStyleDiscriminator (with batch
+norm; by the same names with group norm) and UNetDiscriminatorSN, as mappings from name to array;
+see `sr_jax.pretrained.layouts` on layouts and checkpoints.
+
+The number of batches that PyTorch's batch norms count (`num_batches_tracked`) takes no part in
+anything here: it is not read, and written as 0.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from sr_jax.errors import InputError
+from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, shape_of, write
+
+NETWORK = 'a discriminator'
+COUNTER = 'num_batches_tracked'
+SIZES = {5: 128, 6: 256}  # by the number of stages
+SPECTRAL = range(1, 9)
+TAPS = {1: 4, 2: 4, 3: 4}  # of spectrally normalised convolutions; of the others 3
+
+
+def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the `Discriminator` that a state dictionary belongs to.
+
+    Raises InputError where an array that tells them is missing.
+    """
+    state = plain(state)
+    if 'conv1.weight_orig' in state:
+        return {'form': 'unet', 'features': shape_of(state, 'conv0.weight', NETWORK)[0]}
+    features = shape_of(state, 'conv0_0.weight', NETWORK)[0]
+    stages = count(state, 'conv{}_0.weight')
+    if stages not in SIZES:
+        raise InputError(f'these are not the weights of {NETWORK}: {stages} stages of convolutions')
+    norm = 'batch' if 'bn0_1.running_mean' in state else 'group'
+    return {'form': 'vgg', 'features': features, 'size': SIZES[stages], 'norm': norm}
+
+
+def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The collections 'params' and 'batch_stats' or 'spectral_norm' of a state, as float32.
+
+    Raises InputError naming the arrays that are missing or unknown.
+    """
+    state = {k: v for k, v in plain(state).items() if not k.endswith(COUNTER)}
+    fields = model_fields(state)
+    if fields['form'] == 'unet':
+        return read(state, _unet_entries(), f'{NETWORK} of the unet form')
+    stages = count(state, 'conv{}_0.weight')
+    return read(state, _vgg_entries(stages, fields['norm']), f'{NETWORK} of the vgg form')
+
+
+def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The state dictionary of the original for the variables of a `Discriminator`."""
+    stages = count(variables['params'], 'stage_{}')
+    if not stages:
+        return write(variables, _unet_entries())
+    norm = 'batch' if 'batch_stats' in variables else 'group'
+    state = write(variables, _vgg_entries(stages, norm))
+    counters = [k.replace('running_mean', COUNTER) for k in state if k.endswith('running_mean')]
+    return state | {name: np.zeros((), np.int64) for name in counters}
+
+
+def _vgg_entries(stages: int, norm: str) -> Iterator[Entry]:
+    for i, j in np.ndindex(stages, 2):
+        first, path = i == j == 0, (f'stage_{i}', f'norm_{j}')
+        yield from layer_entries(f'conv{i}_{j}', (f'stage_{i}', f'conv_{j}'), 'conv', first)
+        if first:
+            continue
+        yield Entry(f'bn{i}_{j}.weight', ('params', *path, 'scale'), 'vector')
+        yield Entry(f'bn{i}_{j}.bias', ('params', *path, 'bias'), 'vector')
+        if norm == 'batch':
+            for theirs, ours in (('running_mean', 'mean'), ('running_var', 'var')):
+                yield Entry(f'bn{i}_{j}.{theirs}', ('batch_stats', *path, ours), 'vector')
+    yield from layer_entries('linear1', ('linear_0',), 'flattened')
+    yield from layer_entries('linear2', ('linear_1',), 'linear')
+
+
+def _unet_entries() -> Iterator[Entry]:
+    for i in (0, 9):
+        yield from layer_entries(f'conv{i}', (f'conv_{i}',), 'conv')
+    for i in SPECTRAL:
+        name = f'conv_{i}'
+        yield Entry(f'conv{i}.weight_orig', ('params', name, 'kernel'), 'conv')
+        yield Entry(f'conv{i}.weight_u', ('spectral_norm', name, 'u'), 'vector')
+        yield Entry(f'conv{i}.weight_v', ('spectral_norm', name, 'v'), f'taps{TAPS.get(i, 3)}')

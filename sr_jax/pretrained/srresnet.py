@@ -1,0 +1,53 @@
+"""MSRResNet weights of XPixelGroup/BasicSR, to the variables of `sr_jax.models.srresnet` and back.
+
+As mappings from name to array; see `sr_jax.pretrained.layouts` on layouts and checkpoints.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, shape_of, write
+
+NETWORK = 'an MSRResNet'
+
+
+def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the `SRResNet` that a state dictionary belongs to.
+
+    Raises InputError where an array that tells them is missing.
+    """
+    state = plain(state)
+    features = shape_of(state, 'conv_first.weight', NETWORK)[0]
+    factor_squared = shape_of(state, 'upconv1.weight', NETWORK)[0] // features
+    scale = 3 if factor_squared == 9 else 4 if 'upconv2.weight' in state else 2
+    num_blocks = count(state, 'body.{}.conv1.weight')
+    return {'scale': scale, 'features': features, 'num_blocks': num_blocks}
+
+
+def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The collection 'params' that a state dictionary holds, as float32.
+
+    Raises InputError naming the arrays that are missing or unknown.
+    """
+    state = plain(state)
+    fields = model_fields(state)
+    num_ups = 2 if fields['scale'] == 4 else 1
+    return read(state, _entries(fields['num_blocks'], num_ups), NETWORK)
+
+
+def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The state dictionary of the original for the variables of an `SRResNet`."""
+    params = variables['params']
+    return write(variables, _entries(count(params, 'block_{}'), count(params, 'conv_up_{}')))
+
+
+def _entries(num_blocks: int, num_ups: int) -> Iterator[Entry]:
+    for name in ('conv_first', 'conv_hr', 'conv_last'):
+        yield from layer_entries(name, (name,), 'conv')
+    for i in range(num_blocks):
+        for j in range(2):
+            yield from layer_entries(f'body.{i}.conv{j + 1}', (f'block_{i}', f'conv_{j}'), 'conv')
+    for i in range(num_ups):
+        yield from layer_entries(f'upconv{i + 1}', (f'conv_up_{i}',), 'conv')

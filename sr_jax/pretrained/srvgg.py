@@ -1,0 +1,49 @@
+"""SRVGGNetCompact weights of Real-ESRGAN, to the variables of `sr_jax.models.srvgg` and back.
+
+As mappings from name to array; see `sr_jax.pretrained.layouts` on layouts and checkpoints. The
+original numbers convolutions and activations together: body.0, body.2, ... are convolutions.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, shape_of, write
+
+NETWORK = 'an SRVGGNetCompact'
+
+
+def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the `SRVGGNetCompact` that a state dictionary belongs to.
+
+    Raises InputError where an array that tells them is missing.
+    """
+    state = plain(state)
+    features = shape_of(state, 'body.0.weight', NETWORK)[0]
+    last = count(state, 'body.{}.weight') - 1
+    scale = math.isqrt(shape_of(state, f'body.{last}.weight', NETWORK)[0] // 3)
+    return {'scale': scale, 'features': features, 'num_convs': last // 2 - 1}
+
+
+def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The collection 'params' that a state dictionary holds, as float32.
+
+    Raises InputError naming the arrays that are missing or unknown.
+    """
+    state = plain(state)
+    return read(state, _entries(model_fields(state)['num_convs']), f'{NETWORK} with PReLUs')
+
+
+def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The state dictionary of the original for the variables of an `SRVGGNetCompact`."""
+    return write(variables, _entries(count(variables['params'], 'block_{}') - 1))
+
+
+def _entries(num_convs: int) -> Iterator[Entry]:
+    for i in range(num_convs + 1):
+        block = f'block_{i}'
+        yield from layer_entries(f'body.{2 * i}', (block, 'conv'), 'conv')
+        yield Entry(f'body.{2 * i + 1}.weight', ('params', block, 'slope'), 'vector')
+    yield from layer_entries(f'body.{2 * num_convs + 2}', ('conv_last',), 'conv')
