@@ -1,0 +1,188 @@
+"""Super-resolution by regression: small pictures enlarged, compared with the true ones.
+
+The small pictures are made from the true ones on the device, in the step itself.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+from flax import linen as nn
+from flax.training.dynamic_scale import DynamicScale
+from jaxtyping import Array, Float
+
+from sr_jax import models, optimizer
+from sr_jax.config import bind, check_keys, nearest
+from sr_jax.errors import InputError
+from sr_jax.layers import switching
+from sr_jax.losses import pixel
+from sr_jax.resize import imresize
+from sr_jax.tasks.switched import mean_load_balancing
+from sr_jax.tasks.task import (
+    SECTIONS,
+    Task,
+    TrainSettings,
+    TrainState,
+    check_dtype,
+    step_metrics,
+)
+
+DEGRADATIONS = ('bicubic',)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossSettings:
+    """The section `config.loss`.
+
+    Attributes:
+      criterion: 'l1', 'l2' or 'charbonnier', of pictures in [0, 1].
+      load_balancing_weight: of Switch Transformers' loss for even use of the kernels of switched
+        convolutions, the mean over them; 0 leaves it out.
+    """
+
+    criterion: str
+    load_balancing_weight: float = 0.0
+
+    def __post_init__(self):
+        pixel.criterion(self.criterion)
+
+
+@dataclasses.dataclass(frozen=True)
+class DegradationSettings:
+    """The section `config.degradation`: how small pictures come from true ones.
+
+    Attributes:
+      name: 'bicubic', MATLAB's antialiased imresize, as benchmarks have it.
+      rounded: whether the small pictures are rounded to 8 bits, as if they had been saved.
+    """
+
+    name: str
+    rounded: bool
+
+    def __post_init__(self):
+        if self.name not in DEGRADATIONS:
+            raise InputError(
+                f'config.degradation.name={self.name!r}: {nearest(self.name, DEGRADATIONS)}'
+            )
+
+
+def degrade(
+    hq: Float[Array, 'n h w 3'], scale: int, settings: DegradationSettings
+) -> Float[Array, 'n h2 w2 3']:
+    """The small pictures of true ones, ceil(side / scale) pixels a side, in [0, 1]."""
+    lq = jnp.clip(imresize(hq, 1 / scale), 0.0, 1.0)
+    return jnp.round(255 * lq) / 255 if settings.rounded else lq
+
+
+def make(config: ml_collections.ConfigDict) -> Task:
+    """Returns the task of a config.
+
+    A batch holds 'hq', the true pictures [N, H, W, 3] in [0, 1], whose sides are multiples of the
+    network's scale for training. predict takes 'lq', small pictures, instead where a batch has
+    them; its outputs are 'image', the enlarged pictures (as large as 'hq' where that is given),
+    'lq', and of a network with switched convolutions 'choices': {path: int32 [N, h, w]}.
+
+    Raises:
+      InputError: a key that is missing, unknown or of the wrong type, or crops that the scale does
+        not divide.
+    """
+    check_keys(config, (*SECTIONS, 'degradation'), (), 'config')
+    check_dtype(config.dtype)
+    train = bind(TrainSettings, config.train, 'config.train')
+    model = models.make(config.model, dtype=config.dtype, remat=train.remat)
+    weights = bind(LossSettings, config.loss, 'config.loss')
+    compare = pixel.criterion(weights.criterion)
+    degradation = bind(DegradationSettings, config.degradation, 'config.degradation')
+    settings = bind(optimizer.OptimizerSettings, config.optimizer, 'config.optimizer')
+    schedule = optimizer.make_schedule(settings, train.steps)
+    transformation = optimizer.make(settings, schedule)
+    _check_crops(config.data.crop_size, model)
+
+    def init(rng, batch):
+        variables = dict(model.init(rng, degrade(batch['hq'][:1], model.scale, degradation)))
+        params = variables.pop('params')
+        variables.pop('intermediates', None)
+        if _switched(model):
+            switching.check_layers(params, model.switching)
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            variables=variables,
+            opt_state=transformation.init(params),
+            ema_params=jax.tree.map(jnp.copy, params) if settings.ema_decay else None,
+            loss_scale=DynamicScale() if config.dtype == 'float16' else None,
+        )
+
+    def train_step(state, batch, rng):
+        def loss(params, microbatch, key):
+            image, written = model.apply(
+                {'params': params, **state.variables},
+                degrade(microbatch['hq'], model.scale, degradation),
+                train=True,
+                mutable=list(switching.WRITTEN),
+                rngs={'dropout': key},
+            )
+            total = compare(image, microbatch['hq'])
+            terms = {weights.criterion: total}
+            if weights.load_balancing_weight:
+                terms['load_balancing'] = mean_load_balancing(written['intermediates'])
+                total += weights.load_balancing_weight * terms['load_balancing']
+            return total, (terms, switching.written_statistics(written))
+
+        params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
+            loss,
+            state.params,
+            state.opt_state,
+            state.loss_scale,
+            batch,
+            jax.random.fold_in(rng, state.step),
+            optimizer=transformation,
+            accumulation=train.accumulation,
+            merge=switching.merge,
+        )
+        variables = {
+            **state.variables,
+            **switching.update(state.variables, gradients.statistics),
+        }
+        new = state.replace(
+            params=params,
+            variables=optimizer.select(gradients.taken, variables, state.variables),
+            opt_state=opt_state,
+            ema_params=optimizer.ema(state.ema_params, params, settings.ema_decay, gradients.taken),
+            loss_scale=loss_scale,
+            step=state.step + 1,
+        )
+        return new, step_metrics(gradients, new, schedule(state.step))
+
+    def predict(variables, batch):
+        lq = batch['lq'] if 'lq' in batch else degrade(batch['hq'], model.scale, degradation)
+        image, written = model.apply(variables, lq, mutable=['intermediates'])
+        if 'hq' in batch:
+            image = image[:, : batch['hq'].shape[1], : batch['hq'].shape[2]]
+        outputs = {'image': jnp.clip(image, 0.0, 1.0), 'lq': lq}
+        if _switched(model):
+            found = switching.choices(written['intermediates'])
+            outputs['choices'] = {layer: choice for layer, choice, _ in found}
+        return outputs
+
+    return Task(init, train_step, predict)
+
+
+def _switched(model: nn.Module) -> bool:
+    """Whether the config names convolutions of this network to be switched."""
+    return bool(getattr(getattr(model, 'switching', None), 'layers', ()))
+
+
+def _check_crops(crop_size: int, model: nn.Module) -> None:
+    scale = getattr(model, 'scale', None)
+    if not scale:
+        raise InputError(
+            f'config.model.name: {type(model).__name__} has no scale, as networks for '
+            'super-resolution have'
+        )
+    if crop_size % scale:
+        raise InputError(
+            f'config.data.crop_size={crop_size} is no multiple of config.model.scale={scale}: take '
+            f'{-(-crop_size // scale) * scale}'
+        )

@@ -1,0 +1,128 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import changed, regression
+
+from sr_jax import sharding, tasks, trained
+from sr_jax.errors import InputError
+from sr_jax.resize import imresize
+from sr_jax.tasks.regression import DegradationSettings, degrade
+
+MESH = sharding.make_mesh(jax.devices()[:1])
+
+
+def pictures(count=4, size=16, seed=0):
+    return np.random.default_rng(seed).random((count, size, size, 3), np.float32)
+
+
+def start(config):
+    task = tasks.make(config)
+    size = config.data.crop_size
+    batch = {'hq': jnp.zeros((1, size, size, 3))}
+    tree = jax.jit(lambda key: trained.initial(task, key, batch))(jax.random.key(config.seed))
+    return task, tree
+
+
+def steps(config, count=1, batch=None):
+    task, tree = start(config)
+    step = sharding.jit_step(task.train_step, MESH)
+    losses = []
+    for _ in range(count):
+        tree, metrics = step(tree, {'hq': pictures()} if batch is None else batch)
+        losses.append(float(metrics['loss']))
+    return task, tree, losses
+
+
+def test_a_texture_is_learnt_that_small_pictures_do_not_show():
+    texture = np.tile(pictures(1, 4), (4, 4, 4, 1))
+    config = regression(optimizer__learning_rate=1e-2, optimizer__schedule='constant')
+    _, _, losses = steps(config, count=40, batch={'hq': texture})
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_accumulation_gives_the_same_update():
+    _, whole, losses = steps(regression(train__batch_size=4))
+    _, parts, others = steps(regression(train__batch_size=2, train__accumulation=2))
+    assert losses == pytest.approx(others, rel=1e-5)
+    for one, other in zip(
+        jax.tree.leaves(whole['state'].params), jax.tree.leaves(parts['state'].params), strict=True
+    ):
+        # Adam divides by the gradient's size: where that is tiny, rounding decides the sign.
+        assert np.mean(np.abs(one - other) > 1e-5) < 0.02
+
+
+@pytest.mark.parametrize('criterion', ['l1', 'l2', 'charbonnier'])
+def test_the_loss_is_the_criterion_of_true_and_enlarged_pictures(criterion):
+    config = regression(loss__criterion=criterion)
+    task, tree = start(config)
+    hq = pictures()
+    image = task.predict(tree['state'].inference_variables(), {'hq': hq})['image']
+    assert 0 < image.min() < image.max() < 1  # so that predict's clipping changes nothing
+    _, _, (loss,) = steps(config, batch={'hq': hq})
+    difference = np.asarray(image, np.float64) - hq
+    expected = {
+        'l1': np.abs(difference).mean(),
+        'l2': np.square(difference).mean(),
+        'charbonnier': np.sqrt(difference**2 + 1e-12).mean(),
+    }
+    assert loss == pytest.approx(expected[criterion], rel=1e-4)
+
+
+def test_small_pictures_are_bicubic_and_rounded():
+    hq = jnp.asarray(pictures(1, 24))
+    exact = degrade(hq, 4, DegradationSettings('bicubic', rounded=False))
+    np.testing.assert_allclose(exact, jnp.clip(imresize(hq, 0.25), 0, 1), atol=1e-6)
+    rounded = np.asarray(degrade(hq, 4, DegradationSettings('bicubic', rounded=True)))
+    np.testing.assert_allclose(255 * rounded, np.round(255 * rounded), atol=1e-4)
+    np.testing.assert_allclose(rounded, exact, atol=0.5 / 255 + 1e-6)
+
+
+def test_predict_enlarges_small_pictures_as_they_are():
+    task, tree = start(regression())
+    variables = tree['state'].inference_variables()
+    hq = pictures()
+    by_itself = task.predict(variables, {'hq': hq})
+    assert by_itself['lq'].shape == (4, 4, 4, 3)
+    given = task.predict(variables, {'lq': by_itself['lq']})
+    np.testing.assert_array_equal(given['image'], by_itself['image'])
+    odd = task.predict(variables, {'hq': pictures(1, 18)})
+    assert odd['image'].shape == (1, 18, 18, 3)
+    assert odd['lq'].shape == (1, 5, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(data__crop_size=18), 'crop_size=18 is no multiple of config.model.scale=4: take 20'),
+        (dict(loss__criterion='l3'), "no such criterion: 'l3'"),
+        (dict(degradation__name='bicubik'), "did you mean 'bicubic'"),
+        (dict(model__name='vqvae'), 'config.model'),
+        (dict(model__scales=4), "no key 'scales': did you mean 'scale'"),
+    ],
+)
+def test_wrong_settings_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        tasks.make(changed(regression(), **changes))
+
+
+def test_a_network_without_scale_is_refused():
+    config = regression()
+    config.model = dict(name='vqvae', channels=8)
+    with pytest.raises(InputError, match='VQVAE has no scale'):
+        tasks.make(config)
+
+
+def test_switched_convolutions_are_trained_and_shown():
+    config = regression(loss__load_balancing_weight=0.01)
+    switching = dict(layers=('layer_1/conv',), breadth=2, network='standard', norm_size=3)
+    config.model = dict(name='switched_sr', scale=4, features=4, num_layers=2, switching=switching)
+    task, tree, losses = steps(config, count=3)
+    assert np.isfinite(losses).all()
+    state = tree['state']
+    assert state.variables['switch_norm']['layer_1']['conv']['norm']['index'] == 0  # 3 rows, full
+    outputs = task.predict(state.inference_variables(), {'hq': pictures()})
+    assert outputs['choices']['layer_1/conv'].shape == (4, 4, 4)
+    _, metrics = sharding.jit_step(task.train_step, MESH)(tree, {'hq': pictures()})
+    assert 1 <= metrics['load_balancing'] <= 2
+    assert 0 <= metrics['least_share/layer_1/conv'] <= 0.5
