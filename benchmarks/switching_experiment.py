@@ -6,11 +6,12 @@ Stage 1 trains a dense VQ-VAE for each seed; every row then goes on from it with
 through `python -m sr_jax.main --config configs/vqvae_experiment.py`. Rows that start from scratch
 say so. Runs that are complete are not run again, so the same command goes on where it stopped;
 --rows names the rows to run, --table only gathers what is there. Beside the runs come `table.md`,
-`table.json` and, with matplotlib installed, `figure.png`.
+`table.json` and `figure.png`.
 """
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -19,20 +20,27 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from PIL import Image, ImageDraw, ImageFont
+
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 CONFIG = 'configs/vqvae_experiment.py'
 STAGE_1 = 'stage_1'
+WIDENED = 'widened'
 CONTROL = 'dense'
-WIDE = {'channels': 86, 'res_channels': 43}  # 762,104 parameters; switched at breadth 8: 762,707
-DECODER = ('decoder_top/conv', 'decoder_top/up_0/conv', 'decoder/conv', 'decoder/up_0/conv')
-SWITCHING, OPTIMIZER = 'model.switching', 'optimizer'
-COSINE = {f'{OPTIMIZER}.schedule': 'cosine'}
-IN_DECODERS = {f'{SWITCHING}.layers': DECODER}
-DROPOUT = {f'{SWITCHING}.dropout_rate': 0.4}
-SCRATCH: dict[str, Any] = {}
+STEPS = 500
+# 762,104 parameters; switched at breadth 8 there are 762,707.
+WIDE = {'model.channels': 86, 'model.res_channels': 43}
+COSINE = {'optimizer.schedule': 'cosine'}
+ENCODERS = (
+    'encoder_bottom/down_1',
+    'encoder_bottom/conv',
+    'encoder_top/down_0',
+    'encoder_top/conv',
+)
+DECODERS = ('decoder_top/conv', 'decoder_top/up_0/conv', 'decoder/conv', 'decoder/up_0/conv')
 
 
 class Row(NamedTuple):
@@ -53,53 +61,67 @@ class Row(NamedTuple):
     control: str = CONTROL
 
 
+def dense(title: str, **fields: Any) -> Row:
+    """A control: trained on for as long as the switched rows."""
+    return Row(title, 'dense', {'train.steps': STEPS, **fields.pop('changes', {})}, **fields)
+
+
+def variation(title: str, changes: dict[str, Any], **fields: Any) -> Row:
+    """A switched row with one thing changed, the learning rate falling."""
+    return Row(title, changes=COSINE | changes, **{'control': 'dense_falling', **fields})
+
+
+def switching(**changes: Any) -> dict[str, Any]:
+    """Keys of `config.model.switching`."""
+    return {f'model.switching.{key}': value for key, value in changes.items()}
+
+
 ROWS = {
-    CONTROL: Row('(a) dense', 'dense', {'train.steps': 500}),
-    'switched': Row('(b) switched: b 8, q 256, hard'),
-    'wide': Row(
-        '(c) dense, widened to as many parameters',
-        'dense',
-        {'train.steps': 500, **{f'model.{k}': v for k, v in WIDE.items()}},
-        'wide_start',
+    'dense': dense('(a) dense'),
+    'switched': Row('(b) switched'),
+    'wide': dense('(c) dense, widened to as many parameters', changes=WIDE, start=WIDENED),
+    'dense_falling': dense('(a) dense, rate falling', changes=COSINE, control='dense_falling'),
+    'switched_falling': variation('(b) switched, rate falling', {}),
+    'wide_falling': dense(
+        '(c) dense, widened to as many parameters, rate falling',
+        changes=WIDE | COSINE,
+        start=WIDENED,
+        control='dense_falling',
     ),
-    'dense_cosine': Row(
-        'dense, rate falling to 0', 'dense', {'train.steps': 500, **COSINE}, control='dense_cosine'
+    'no_norm': variation('no switch norm', switching(norm_size=0)),
+    'load_balancing': variation(
+        'load-balancing loss, weight 0.01, instead of the norm',
+        {**switching(norm_size=0), 'loss.load_balancing_weight': 0.01},
     ),
-    'switched_cosine': Row('switched, rate falling to 0', changes=COSINE, control='dense_cosine'),
-    'decoder': Row('only the 4 of the decoders switched', changes=IN_DECODERS),
-    'decoder_cosine': Row(
-        'only the 4 of the decoders switched, rate falling to 0',
-        changes=IN_DECODERS | COSINE,
-        control='dense_cosine',
-    ),
-    'no_norm': Row('no switch norm', changes={f'{SWITCHING}.norm_size': 0}),
-    'load_balancing': Row(
-        'load-balancing loss (weight 0.01) instead of the norm',
-        changes={f'{SWITCHING}.norm_size': 0, 'loss.load_balancing_weight': 0.01},
-    ),
-    'norm_16': Row('q 16', changes={f'{SWITCHING}.norm_size': 16}),
-    'norm_64': Row('q 64', changes={f'{SWITCHING}.norm_size': 64}),
-    'breadth_4': Row('b 4', changes={f'{SWITCHING}.breadth': 4}),
-    'breadth_16': Row('b 16', changes={f'{SWITCHING}.breadth': 16}),
-    'soft': Row('soft gate (as it was)', changes={f'{SWITCHING}.routing': 'soft'}),
-    'dropped_zero': Row(
+    'norm_16': variation('q 16', switching(norm_size=16)),
+    'norm_64': variation('q 64', switching(norm_size=64)),
+    'breadth_4': variation('b 4', switching(breadth=4)),
+    'breadth_16': variation('b 16', switching(breadth=16)),
+    'soft': variation('soft gate (as it was)', switching(routing='soft')),
+    'dropped_zero': variation(
         'dropout 0.4, dropped kernels may win (as it was)',
-        changes={**DROPOUT, f'{SWITCHING}.dropped': 'zero'},
+        switching(dropout_rate=0.4, dropped='zero'),
     ),
-    'dropped_excluded': Row(
-        'dropout 0.4, dropped kernels excluded',
-        changes={**DROPOUT, f'{SWITCHING}.dropped': 'excluded'},
+    'dropped_excluded': variation(
+        'dropout 0.4, dropped kernels excluded', switching(dropout_rate=0.4, dropped='excluded')
     ),
-    'scratch_published': Row(
-        'from scratch, kernels 1/sqrt(b) too small (as it was)',
-        changes={**SCRATCH, f'{SWITCHING}.start': 'published'},
+    'scratch_dense': dense(
+        'from scratch, dense', changes=COSINE, start='', control='scratch_dense'
+    ),
+    'scratch_published': variation(
+        'from scratch, kernels too small by the root of b (as it was)',
+        switching(start='published'),
         start='',
+        control='scratch_dense',
     ),
-    'scratch_convolution': Row(
-        "from scratch, each kernel as its own convolution's",
-        changes={**SCRATCH, f'{SWITCHING}.start': 'convolution'},
+    'scratch_convolution': variation(
+        "from scratch, kernels as a convolution's",
+        switching(start='convolution'),
         start='',
+        control='scratch_dense',
     ),
+    'encoders': variation('only the 4 of the encoders', switching(layers=ENCODERS)),
+    'decoders': variation('only the 4 of the decoders', switching(layers=DECODERS)),
 }
 
 
@@ -134,8 +156,8 @@ def run(name: str, seed: int, source: str, runs: Path) -> None:
         changes['train.start_from'] = str(runs / f'{row.start}_{seed}')
     if complete(workdir):
         return
-    if row.start == 'wide_start':
-        widened(runs / f'{STAGE_1}_{seed}', runs / f'wide_start_{seed}', seed)
+    if row.start == WIDENED:
+        widened(runs / f'{STAGE_1}_{seed}', runs / f'{WIDENED}_{seed}', seed)
     flags = [f'--config.{key}={value!s}' for key, value in changes.items()]
     command = [sys.executable, '-m', 'sr_jax.main', '--config', f'{CONFIG}:{row.variant}', *flags]
     cache = {'JAX_COMPILATION_CACHE_DIR': str(runs.resolve() / 'compiled')}
@@ -165,7 +187,7 @@ def widened(source: Path, target: Path, seed: int) -> None:
     old = trained.load(source, mesh=mesh)
     config = old.config.copy_and_resolve_references().unlock()
     narrow = models.make(config.model)
-    config.model.update(WIDE)
+    config.update_from_flattened_dict(WIDE)
     config.lock()
     task, wide = tasks.make(config), models.make(config.model)
     kept = bind(checkpoint.CheckpointSettings, config.checkpoint, 'config.checkpoint')
@@ -217,15 +239,13 @@ def measured(workdir: Path) -> dict[str, Any] | None:
         return reconstruction + weights['commitment_weight'] * record['commitment']
 
     last = validation[config['train']['steps']]
-    early = [r['reconstruction'] for step, r in training.items() if step <= 100]
     return {
         'loss': loss(last),
         'mse': last['mse'],
         'commitment': last['commitment'],
         'curve': {step: loss(record) for step, record in validation.items()},
-        'early_peak': max(early),
         'kernels': {k[8:]: v for k, v in last.items() if k.startswith('kernels/')},
-        'training_loss': [training[step]['loss'] for step in sorted(training)[-10:]],
+        'training_loss': {step: record['loss'] for step, record in training.items()},
     }
 
 
@@ -241,33 +261,40 @@ def gather(runs: Path, seeds: list[int]) -> dict[str, Any]:
 
 
 def markdown(table: dict[str, Any]) -> str:
-    """The table: mean and standard deviation over the seeds, and the ratio to the control."""
+    """The table: mean and standard deviation over the seeds, of the losses and of their ratios to
+    the control's with the same seed; kernels in use (the perplexity of the choices) from the layer
+    and run with the least to those with the most."""
     lines = [
-        '| row | seeds | loss, 1e-3 | to (a), by seed | MSE, 1e-3 | commitment, 1e-3 '
-        '| worst early MSE, 1e-3 | kernels in use, least to most |',
-        '|---|---|---|---|---|---|---|---|',
+        '| row | seeds | loss, 1e-3 | to its control | MSE, 1e-3 | commitment, 1e-3 '
+        '| kernels in use |',
+        '|---|---|---|---|---|---|---|',
     ]
     for name, row in table.items():
-        control = table[ROWS[name].control if name in ROWS else CONTROL]['seeds']
         seeds = row['seeds']
         if not seeds:
-            lines.append(f'| {row["title"]} | not run | | | | | | |')
+            lines.append(f'| {row["title"]} | not run | | | | | |')
             continue
-        ratios = [seeds[s]['loss'] / control[s]['loss'] for s in seeds if s in control]
+        found = ratios(table, name)
         used = [min(v['kernels'].values()) for v in seeds.values() if v['kernels']]
         most = [max(v['kernels'].values()) for v in seeds.values() if v['kernels']]
         cells = [
             row['title'],
             str(len(seeds)),
             spread([1e3 * v['loss'] for v in seeds.values()]),
-            spread(ratios, 3) if ratios else '',
+            spread(found, 3) if found else '',
             spread([1e3 * v['mse'] for v in seeds.values()]),
             spread([1e3 * v['commitment'] for v in seeds.values()]),
-            f'{1e3 * statistics.mean(v["early_peak"] for v in seeds.values()):.0f}',
             f'{min(used):.1f} to {max(most):.1f}' if used else '',
         ]
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
+
+
+def ratios(table: dict[str, Any], name: str) -> list[float]:
+    """The losses of a row over those of its control with the same seeds."""
+    seeds = table[name]['seeds']
+    control = table[ROWS[name].control if name in ROWS else CONTROL]['seeds']
+    return [seeds[s]['loss'] / control[s]['loss'] for s in seeds if s in control]
 
 
 def spread(values: list[float], digits: int = 2) -> str:
@@ -277,12 +304,35 @@ def spread(values: list[float], digits: int = 2) -> str:
 
 
 def draw(table: dict[str, Any], path: Path) -> None:
-    """A dot for each run: its loss over that of the control with the same seed."""
-    try:
-        from matplotlib import pyplot
-    except ImportError:
+    """A dot for each run: its loss over that of the row's control with the same seed."""
+    points = {name: ratios(table, name) for name in ROWS}
+    points = {name: found for name, found in points.items() if found}
+    if not points:
         return
-    del pyplot, table, path
+    text, line, left, width, margin = 15, 26, 470, 430, 20
+    low = min(0.95, *(min(found) for found in points.values()))
+    high = max(1.05, *(max(found) for found in points.values()))
+    height = line * (len(points) + 2)
+    sheet = Image.new('RGB', (left + width + margin, height), 'white')
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(text)
+
+    def across(ratio: float) -> float:
+        return left + margin + (ratio - low) / (high - low) * (width - margin)
+
+    for tenth in range(math.ceil(10 * low), math.floor(10 * high) + 1):
+        x, colour = across(tenth / 10), 'black' if tenth == 10 else 'lightgrey'
+        pen.line([(x, line), (x, height - line)], colour)
+        if tenth % 2 == 0:
+            pen.text((x, height - line / 2), f'{tenth / 10:.1f}', 'black', font, 'mm')
+    for number, (name, found) in enumerate(points.items()):
+        y = line * (number + 1.5)
+        pen.text((left, y), ROWS[name].title, 'black', font, 'rm')
+        for ratio in found:
+            x = across(ratio)
+            pen.ellipse((x - 4, y - 4, x + 4, y + 4), outline='black', fill='steelblue')
+    title = 'validation loss over that of its dense control'
+    pen.text((margin, line / 2), title, 'black', font, 'lm')
+    sheet.quantize(32).save(path, optimize=True)
 
 
 if __name__ == '__main__':
