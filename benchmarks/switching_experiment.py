@@ -34,6 +34,8 @@ STEPS = 500
 # 762,104 parameters; switched at breadth 8 there are 762,707.
 WIDE = {'model.channels': 86, 'model.res_channels': 43}
 COSINE = {'optimizer.schedule': 'cosine'}
+LOW = {'optimizer.learning_rate': 1e-4}
+LONG = {**LOW, **COSINE, 'train.steps': 4 * STEPS}
 ENCODERS = (
     'encoder_bottom/down_1',
     'encoder_bottom/conv',
@@ -87,6 +89,19 @@ ROWS = {
         changes=WIDE | COSINE,
         start=WIDENED,
         control='dense_falling',
+    ),
+    'dense_low': dense('(a) dense, rate 1e-4', changes=LOW, control='dense_low'),
+    'switched_low': Row('(b) switched, rate 1e-4', changes=LOW, control='dense_low'),
+    'switched_low_16': Row(
+        '(b) switched, rate 1e-4, q 16',
+        changes=LOW | switching(norm_size=16),
+        control='dense_low',
+    ),
+    'dense_long': dense(
+        '(a) dense, 2,000 steps, rate falling from 1e-4', changes=LONG, control='dense_long'
+    ),
+    'switched_long': variation(
+        '(b) switched, 2,000 steps, rate falling from 1e-4', LONG, control='dense_long'
     ),
     'no_norm': variation('no switch norm', switching(norm_size=0)),
     'load_balancing': variation(
@@ -305,7 +320,7 @@ def spread(values: list[float], digits: int = 2) -> str:
 
 def draw(table: dict[str, Any], path: Path) -> None:
     """A dot for each run: its loss over that of the row's control with the same seed."""
-    points = {name: ratios(table, name) for name in ROWS}
+    points = {name: ratios(table, name) for name, row in ROWS.items() if row.control != name}
     points = {name: found for name, found in points.items() if found}
     if not points:
         return

@@ -14,7 +14,8 @@ one trained for as long:
 `python benchmarks/switching_experiment.py --source folder:/path/to/photos` runs these and all
 other rows of the table in RESULTS.md, with three seeds.
 
-Expect, as validation MSE of pictures in [0, 1] on 74 photographs: 0.0042 after stage 1.
+Expect, as validation MSE of pictures in [0, 1] on 74 photographs, mean of three seeds: 0.0042 after
+stage 1, then 0.0055 switched and 0.0040 dense.
 """
 
 import ml_collections
