@@ -94,7 +94,8 @@ class Progress:
         """Reports the metrics of the validation pictures."""
         self._record('validation', step, metrics)
         if not self._json:
-            self._write(f'step {step}/{self._steps}  validation: {describe(metrics)}')
+            shown = {k: v for k, v in metrics.items() if not k.startswith('kernels/')}
+            self._write(f'step {step}/{self._steps}  validation: {describe(shown)}')
 
     def pictures(self, step: int, grid: np.ndarray, tag: str = 'samples') -> Path:
         """Saves a grid of pictures, float [H, W, 3] in [0, 1], in the folder `tag`; its path."""

@@ -193,26 +193,38 @@ def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
 
 
 def _samples(run: Run, tree: PyTree) -> dict[str, np.ndarray]:
-    """Returns grids of validation pictures: 'samples', each beside what the network makes of it,
-    and 'selectors', what the switched convolutions chose in the first, if there are any."""
+    """Returns grids of validation pictures: 'samples', each beside what the network makes of it
+    (and before them what it was given, where that was smaller), and 'selectors', what the switched
+    convolutions chose in the first, if there are any."""
     settings, count = run.settings, run.settings.log.samples
     size = settings.evaluation.batch_size
     data = dataclasses.replace(settings.data, validation_crops=count)
     batches = validation_batches(data, size, run.progress.message)
-    shown: list[tuple[np.ndarray, np.ndarray]] = []
+    shown: list[tuple[np.ndarray, ...]] = []
     grids: dict[str, np.ndarray] = {}
     for batch in batches:
         kept = int(batch.pop('mask').sum())
         outputs = run.predict(
             tree['state'].inference_variables(), sharding.put_batch(batch, run.mesh)
         )
-        shown.append((batch['hq'][:kept], np.asarray(outputs['image'])[:kept]))
+        true, image = batch['hq'][:kept], np.asarray(outputs['image'])[:kept]
+        if 'lq' in outputs:
+            given = _enlarged(np.asarray(outputs['lq'])[:kept], true.shape[1])
+            shown.append((given, image, true))
+        else:
+            shown.append((true, image))
         if 'choices' in outputs and not grids:
             choices = {layer: np.asarray(c[0]) for layer, c in outputs['choices'].items()}
             breadth = trained.switching(run.config).breadth
             grids['selectors'] = selector_maps.draw(batch['hq'][0], choices, breadth)
     columns = [np.concatenate(column) for column in zip(*shown, strict=True)]
     return {'samples': image_io.grid(columns), **grids}
+
+
+def _enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Returns square pictures with their pixels repeated up to so many a side."""
+    factor = -(-size // pictures.shape[1])
+    return pictures.repeat(factor, axis=1).repeat(factor, axis=2)[:, :size, :size]
 
 
 def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> None:

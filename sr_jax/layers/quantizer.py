@@ -168,13 +168,16 @@ class Quantizer(nn.Module):
         """Quantise z of any float type; distances and losses are computed in float32.
 
         The commitment loss is mean((sg(e) - z)^2) over all elements; the output is
-        z + sg(e - z), in the type of z. Codes are those from before this call's update.
+        z + sg(e - z), in the type of z. Codes are those from before this call's update. The loss of
+        each picture, `commitment` [n], is sown into the collection 'intermediates'.
         """
         vectors = z.astype(jnp.float32).reshape(-1, self.dim)
         codes = lax.stop_gradient(jnp.asarray(self.embedding.value))
         indices = nearest_codes(lax.stop_gradient(vectors), codes)
         chosen = codes[indices]
-        loss = jnp.mean((chosen - vectors) ** 2)
+        squares = (chosen - vectors) ** 2
+        self.sow('intermediates', 'commitment', squares.reshape(len(z), -1).mean(axis=-1))
+        loss = jnp.mean(squares)
         quantized = vectors + lax.stop_gradient(chosen - vectors)
         if train and not self.is_initializing():
             self._learn(lax.stop_gradient(vectors), indices)

@@ -261,6 +261,13 @@ class VQVAE(nn.Module):
         self.quantizer_top.update(statistics['quantizer_top']['statistics'])
         self.quantizer_bottom.update(statistics['quantizer_bottom']['statistics'])
 
+    def concatenated(self, narrow: 'VQVAE') -> dict[str, tuple[tuple[int, int], ...]]:
+        """By the path of each convolution that reads concatenated features, the channels of its
+        parts in a narrower network and in this one, for `sr_jax.layers.widening.widen`."""
+        codes = (narrow.codebook_dim, self.codebook_dim)
+        features = (narrow.channels, self.channels)
+        return {'quantize_conv_bottom': (codes, features), 'decoder/conv': (codes, codes)}
+
     def _quantizer(self, size: int) -> Quantizer:
         return Quantizer(size, self.codebook_dim, self.decay, revive_below=self.revive_below)
 

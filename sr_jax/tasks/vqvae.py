@@ -49,8 +49,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
     predict's outputs are 'image'; 'codes': {'top': int32 [N, H/8, W/8], 'bottom': [N, H/4, W/4]};
-    'code_counts': how often a picture uses each code, {'top': int32 [N, codebook_size], ...}; and
-    of a network with switched convolutions 'choices': {path of the layer: int32 [N, h, w]}.
+    'code_counts': how often a picture uses each code, {'top': int32 [N, codebook_size], ...};
+    'commitment': float32 [N], the commitment loss of each picture, the sum of both levels; and of a
+    network with switched convolutions 'choices': {path of the layer: int32 [N, h, w]}.
     Height and width must be divisible by 8.
 
     Raises:
@@ -143,7 +144,11 @@ def make(config: ml_collections.ConfigDict) -> Task:
             for level, size in sizes.items()
         }
         image = jnp.clip(output.image, 0.0, 1.0)
+        commitment = sum(
+            written['intermediates'][f'quantizer_{level}']['commitment'][0] for level in sizes
+        )
         outputs = {'image': image, 'codes': output.codes, 'code_counts': counts}
+        outputs['commitment'] = commitment
         if model.switching.layers:
             found = switching.choices(written['intermediates'])
             outputs['choices'] = {layer: choice for layer, choice, _ in found}

@@ -67,13 +67,20 @@ def test_masked_pictures_do_not_count():
         off = np.array([0.0, 0.0, 0.3, 9.0], np.float32)
         counts = np.array([[4, 0], [4, 0], [2, 2], [0, 99]])
         image = batch['hq'] + off[:, None, None, None]
-        return {'image': image, 'code_counts': {'top': counts}}
+        return {
+            'image': image,
+            'code_counts': {'top': counts},
+            'commitment': np.array([0.1, 0.2, 0.6, 9.0]),
+            'choices': {'decoder/conv': np.array([[[0, 0]], [[0, 1]], [[1, 1]], [[2, 2]]])},
+        }
 
     metrics = evaluate.evaluate_batches(predict, {}, [batch], parse('rgb_crop0'), mesh)
     assert metrics['pictures'] == 3
     np.testing.assert_allclose(metrics['mse'], 0.03, rtol=1e-5)
     assert metrics['psnr_rgb_crop0'] == np.inf
     assert metrics['usage_top'] == 1
+    np.testing.assert_allclose(metrics['commitment'], 0.3)
+    np.testing.assert_allclose(metrics['kernels/decoder/conv'], 2)  # even use of two
     share = np.array([10, 2]) / 12
     np.testing.assert_allclose(
         metrics['perplexity_top'], np.exp(-np.sum(share * np.log(share))), rtol=1e-6

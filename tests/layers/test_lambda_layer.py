@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sr_jax.errors import InputError
-from sr_jax.layers.lambda_layer import LambdaLayer
+from sr_jax.layers.lambda_layer import LambdaLayer, correlate_large, correlate_small
 
 
 def test_against_one_matrix_for_each_pixel():
@@ -32,6 +32,18 @@ def test_against_one_matrix_for_each_pixel():
         query = queries[:, pixel].reshape(n, heads, keys)
         expected = np.einsum('nak,nkv->nav', query, matrix).reshape(n, -1)
         np.testing.assert_allclose(y[:, row, column], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (2, 3), (5, 4), (9, 7)])
+def test_small_maps_are_correlated_by_one_matrix_as_by_a_convolution(size):
+    maps = jax.random.normal(jax.random.key(0), (3, *size))
+    kernel = jax.random.normal(jax.random.key(1), (5, 5, 1, 2))
+    small, pull_small = jax.vjp(correlate_small, maps, kernel)
+    large, pull_large = jax.vjp(correlate_large, maps, kernel)
+    np.testing.assert_allclose(small, large, rtol=1e-5, atol=1e-5)
+    cotangent = jax.random.normal(jax.random.key(2), small.shape)
+    for a, b in zip(pull_small(cotangent), pull_large(cotangent), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 def test_features_must_split_into_heads():

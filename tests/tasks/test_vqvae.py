@@ -182,6 +182,10 @@ def test_predict_counts_the_codes_of_each_picture():
         assert codes.shape == (BATCH, side, side)
         assert counts.shape == (BATCH, size)
         np.testing.assert_array_equal(counts[3], np.bincount(codes[3].ravel(), minlength=size))
+    # The first step's loss was of the same network and batch.
+    assert outputs['commitment'].shape == (BATCH,)
+    first = train(config, steps=1)[1][0]
+    np.testing.assert_allclose(outputs['commitment'].mean(), first['commitment'], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

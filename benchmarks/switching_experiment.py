@@ -1,0 +1,354 @@
+"""The article's experiment on switched convolutions, row by row and seed by seed, into a table.
+
+  python benchmarks/switching_experiment.py --source folder:/path/to/photos --runs runs/experiment
+
+Stage 1 trains a dense VQ-VAE for each seed; every row then goes on from it with the same batches,
+through `python -m sr_jax.main --config configs/vqvae_experiment.py`. Rows that start from scratch
+say so. Runs that are complete are not run again, so the same command goes on where it stopped;
+--rows names the rows to run, --table only gathers what is there. Beside the runs come `table.md`,
+`table.json` and `figure.png`.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+CONFIG = 'configs/vqvae_experiment.py'
+STAGE_1 = 'stage_1'
+WIDENED = 'widened'
+CONTROL = 'dense'
+STEPS = 500
+# 762,104 parameters; switched at breadth 8 there are 762,707.
+WIDE = {'model.channels': 86, 'model.res_channels': 43}
+COSINE = {'optimizer.schedule': 'cosine'}
+LOW = {'optimizer.learning_rate': 1e-4}
+LONG = {**LOW, **COSINE, 'train.steps': 4 * STEPS}
+ENCODERS = (
+    'encoder_bottom/down_1',
+    'encoder_bottom/conv',
+    'encoder_top/down_0',
+    'encoder_top/conv',
+)
+DECODERS = ('decoder_top/conv', 'decoder_top/up_0/conv', 'decoder/conv', 'decoder/up_0/conv')
+
+
+class Row(NamedTuple):
+    """A line of the table.
+
+    Attributes:
+      title: what it says there.
+      variant: of the config.
+      changes: of the config's keys.
+      start: the row that it goes on from.
+      control: the row that it is compared with.
+    """
+
+    title: str
+    variant: str = 'switched'
+    changes: dict[str, Any] = {}  # noqa: RUF012
+    start: str = STAGE_1
+    control: str = CONTROL
+
+
+def dense(title: str, **fields: Any) -> Row:
+    """A control: trained on for as long as the switched rows."""
+    return Row(title, 'dense', {'train.steps': STEPS, **fields.pop('changes', {})}, **fields)
+
+
+def variation(title: str, changes: dict[str, Any], **fields: Any) -> Row:
+    """A switched row with one thing changed, the learning rate falling."""
+    return Row(title, changes=COSINE | changes, **{'control': 'dense_falling', **fields})
+
+
+def switching(**changes: Any) -> dict[str, Any]:
+    """Keys of `config.model.switching`."""
+    return {f'model.switching.{key}': value for key, value in changes.items()}
+
+
+ROWS = {
+    'dense': dense('(a) dense'),
+    'switched': Row('(b) switched'),
+    'wide': dense('(c) dense, widened to as many parameters', changes=WIDE, start=WIDENED),
+    'dense_falling': dense('(a) dense, rate falling', changes=COSINE, control='dense_falling'),
+    'switched_falling': variation('(b) switched, rate falling', {}),
+    'wide_falling': dense(
+        '(c) dense, widened to as many parameters, rate falling',
+        changes=WIDE | COSINE,
+        start=WIDENED,
+        control='dense_falling',
+    ),
+    'dense_low': dense('(a) dense, rate 1e-4', changes=LOW, control='dense_low'),
+    'switched_low': Row('(b) switched, rate 1e-4', changes=LOW, control='dense_low'),
+    'switched_low_16': Row(
+        '(b) switched, rate 1e-4, q 16',
+        changes=LOW | switching(norm_size=16),
+        control='dense_low',
+    ),
+    'dense_long': dense(
+        '(a) dense, 2,000 steps, rate falling from 1e-4', changes=LONG, control='dense_long'
+    ),
+    'switched_long': variation(
+        '(b) switched, 2,000 steps, rate falling from 1e-4', LONG, control='dense_long'
+    ),
+    'no_norm': variation('no switch norm', switching(norm_size=0)),
+    'load_balancing': variation(
+        'load-balancing loss, weight 0.01, instead of the norm',
+        {**switching(norm_size=0), 'loss.load_balancing_weight': 0.01},
+    ),
+    'norm_16': variation('q 16', switching(norm_size=16)),
+    'norm_64': variation('q 64', switching(norm_size=64)),
+    'breadth_4': variation('b 4', switching(breadth=4)),
+    'breadth_16': variation('b 16', switching(breadth=16)),
+    'soft': variation('soft gate (as it was)', switching(routing='soft')),
+    'dropped_zero': variation(
+        'dropout 0.4, dropped kernels may win (as it was)',
+        switching(dropout_rate=0.4, dropped='zero'),
+    ),
+    'dropped_excluded': variation(
+        'dropout 0.4, dropped kernels excluded', switching(dropout_rate=0.4, dropped='excluded')
+    ),
+    'scratch_dense': dense(
+        'from scratch, dense', changes=COSINE, start='', control='scratch_dense'
+    ),
+    'scratch_published': variation(
+        'from scratch, kernels too small by the root of b (as it was)',
+        switching(start='published'),
+        start='',
+        control='scratch_dense',
+    ),
+    'scratch_convolution': variation(
+        "from scratch, kernels as a convolution's",
+        switching(start='convolution'),
+        start='',
+        control='scratch_dense',
+    ),
+    'encoders': variation('only the 4 of the encoders', switching(layers=ENCODERS)),
+    'decoders': variation('only the 4 of the decoders', switching(layers=DECODERS)),
+}
+
+
+def main() -> int:
+    """Runs what is missing and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--source', required=True, help='pictures, such as folder:/path/to/photos')
+    parser.add_argument('--runs', type=Path, default=Path('runs/experiment'))
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--rows', nargs='*', default=list(ROWS), choices=list(ROWS))
+    parser.add_argument('--table', action='store_true', help='run nothing')
+    arguments = parser.parse_args()
+    if not arguments.table:
+        for seed in arguments.seeds:
+            for name in (STAGE_1, *arguments.rows):
+                run(name, seed, arguments.source, arguments.runs)
+    table = gather(arguments.runs, arguments.seeds)
+    (arguments.runs / 'table.json').write_text(json.dumps(table, indent=2) + '\n')
+    text = markdown(table)
+    (arguments.runs / 'table.md').write_text(text)
+    print(text)
+    draw(table, arguments.runs / 'figure.png')
+    return 0
+
+
+def run(name: str, seed: int, source: str, runs: Path) -> None:
+    """Trains one row with one seed, unless it has been done; raises CalledProcessError."""
+    row = ROWS.get(name, Row('stage 1', 'dense', start=''))
+    workdir = runs / f'{name}_{seed}'
+    changes = {'seed': seed, 'data.source': source, **row.changes}
+    if row.start:
+        changes['train.start_from'] = str(runs / f'{row.start}_{seed}')
+    if complete(workdir):
+        return
+    if row.start == WIDENED:
+        widened(runs / f'{STAGE_1}_{seed}', runs / f'{WIDENED}_{seed}', seed)
+    flags = [f'--config.{key}={value!s}' for key, value in changes.items()]
+    command = [sys.executable, '-m', 'sr_jax.main', '--config', f'{CONFIG}:{row.variant}', *flags]
+    cache = {'JAX_COMPILATION_CACHE_DIR': str(runs.resolve() / 'compiled')}
+    began = time.time()
+    workdir.parent.mkdir(parents=True, exist_ok=True)
+    with (runs / f'{name}_{seed}.log').open('w') as log:
+        subprocess.run(
+            [*command, '--workdir', str(workdir)],
+            check=True,
+            cwd=ROOT,
+            env=cache | os.environ,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    print(f'{name}, seed {seed}: {time.time() - began:.0f} s', flush=True)
+
+
+def widened(source: Path, target: Path, seed: int) -> None:
+    """Writes the run of a dense network as a wider one with the same output, at step 0."""
+    import jax
+
+    from sr_jax import checkpoint, models, sharding, tasks, trained
+    from sr_jax.config import bind
+    from sr_jax.layers.widening import widen
+
+    mesh = sharding.make_mesh()
+    old = trained.load(source, mesh=mesh)
+    config = old.config.copy_and_resolve_references().unlock()
+    narrow = models.make(config.model)
+    config.update_from_flattened_dict(WIDE)
+    config.lock()
+    task, wide = tasks.make(config), models.make(config.model)
+    kept = bind(checkpoint.CheckpointSettings, config.checkpoint, 'config.checkpoint')
+    checkpoints = checkpoint.Checkpoints(target, kept)
+    if checkpoints.steps():
+        checkpoints.close()
+        return
+    tree, step, _ = trained.resume_or_init(checkpoints, config, task, mesh, print)
+    variables = dict(old.variables)
+    params = variables.pop('params')
+    joined = wide.concatenated(narrow)
+    params = widen(params, tree['state'].params, jax.random.key(seed), joined)
+    tree['state'] = tree['state'].replace(params=params, variables=variables)
+    checkpoints.save(step, tree, config=config, data=None, metrics=None)
+    checkpoints.close()
+
+
+def records(workdir: Path, event: str) -> dict[int, dict[str, float]]:
+    """The last record of an event by step, from a run's `metrics.jsonl`; empty without one."""
+    path = workdir / 'metrics.jsonl'
+    if not path.exists():
+        return {}
+    lines = (json.loads(line) for line in path.read_text().splitlines())
+    return {line['step']: line for line in lines if line['event'] == event}
+
+
+def complete(workdir: Path) -> bool:
+    """Whether a run has been validated after its last step."""
+    if not (workdir / 'config.json').exists():
+        return False
+    steps = json.loads((workdir / 'config.json').read_text())['train']['steps']
+    return steps in records(workdir, 'validation') and (workdir / 'checkpoints').exists()
+
+
+def measured(workdir: Path) -> dict[str, Any] | None:
+    """The numbers of a complete run, or None.
+
+    'loss' as in training: the MSE of pictures in [-1, 1], which is 4 times that in [0, 1] (clipped
+    pictures), and the commitment loss, each with its weight.
+    """
+    if not complete(workdir):
+        return None
+    config = json.loads((workdir / 'config.json').read_text())
+    weights = config['loss']
+    training, validation = records(workdir, 'train'), records(workdir, 'validation')
+
+    def loss(record: dict[str, float]) -> float:
+        reconstruction = weights['reconstruction_weight'] * 4 * record['mse']
+        return reconstruction + weights['commitment_weight'] * record['commitment']
+
+    last = validation[config['train']['steps']]
+    return {
+        'loss': loss(last),
+        'mse': last['mse'],
+        'commitment': last['commitment'],
+        'curve': {step: loss(record) for step, record in validation.items()},
+        'kernels': {k[8:]: v for k, v in last.items() if k.startswith('kernels/')},
+        'training_loss': {step: record['loss'] for step, record in training.items()},
+    }
+
+
+def gather(runs: Path, seeds: list[int]) -> dict[str, Any]:
+    """The numbers of all rows, by name and seed."""
+    table: dict[str, Any] = {}
+    for name in (STAGE_1, *ROWS):
+        found = {seed: measured(runs / f'{name}_{seed}') for seed in seeds}
+        done = {seed: numbers for seed, numbers in found.items() if numbers}
+        title = ROWS[name].title if name in ROWS else 'stage 1'
+        table[name] = {'title': title, 'seeds': done}
+    return table
+
+
+def markdown(table: dict[str, Any]) -> str:
+    """The table: mean and standard deviation over the seeds, of the losses and of their ratios to
+    the control's with the same seed; kernels in use (the perplexity of the choices) from the layer
+    and run with the least to those with the most."""
+    lines = [
+        '| row | seeds | loss, 1e-3 | to its control | MSE, 1e-3 | commitment, 1e-3 '
+        '| kernels in use |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    for name, row in table.items():
+        seeds = row['seeds']
+        if not seeds:
+            lines.append(f'| {row["title"]} | not run | | | | | |')
+            continue
+        found = ratios(table, name)
+        used = [min(v['kernels'].values()) for v in seeds.values() if v['kernels']]
+        most = [max(v['kernels'].values()) for v in seeds.values() if v['kernels']]
+        cells = [
+            row['title'],
+            str(len(seeds)),
+            spread([1e3 * v['loss'] for v in seeds.values()]),
+            spread(found, 3) if found else '',
+            spread([1e3 * v['mse'] for v in seeds.values()]),
+            spread([1e3 * v['commitment'] for v in seeds.values()]),
+            f'{min(used):.1f} to {max(most):.1f}' if used else '',
+        ]
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def ratios(table: dict[str, Any], name: str) -> list[float]:
+    """The losses of a row over those of its control with the same seeds."""
+    seeds = table[name]['seeds']
+    control = table[ROWS[name].control if name in ROWS else CONTROL]['seeds']
+    return [seeds[s]['loss'] / control[s]['loss'] for s in seeds if s in control]
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Mean and sample standard deviation in words."""
+    mean = f'{statistics.mean(values):.{digits}f}'
+    return mean if len(values) < 2 else f'{mean} ± {statistics.stdev(values):.{digits}f}'
+
+
+def draw(table: dict[str, Any], path: Path) -> None:
+    """A dot for each run: its loss over that of the row's control with the same seed."""
+    points = {name: ratios(table, name) for name, row in ROWS.items() if row.control != name}
+    points = {name: found for name, found in points.items() if found}
+    if not points:
+        return
+    text, line, left, width, margin = 15, 26, 470, 430, 20
+    low = min(0.95, *(min(found) for found in points.values()))
+    high = max(1.05, *(max(found) for found in points.values()))
+    height = line * (len(points) + 2)
+    sheet = Image.new('RGB', (left + width + margin, height), 'white')
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(text)
+
+    def across(ratio: float) -> float:
+        return left + margin + (ratio - low) / (high - low) * (width - margin)
+
+    for tenth in range(math.ceil(10 * low), math.floor(10 * high) + 1):
+        x, colour = across(tenth / 10), 'black' if tenth == 10 else 'lightgrey'
+        pen.line([(x, line), (x, height - line)], colour)
+        if tenth % 2 == 0:
+            pen.text((x, height - line / 2), f'{tenth / 10:.1f}', 'black', font, 'mm')
+    for number, (name, found) in enumerate(points.items()):
+        y = line * (number + 1.5)
+        pen.text((left, y), ROWS[name].title, 'black', font, 'rm')
+        for ratio in found:
+            x = across(ratio)
+            pen.ellipse((x - 4, y - 4, x + 4, y + 4), outline='black', fill='steelblue')
+    title = 'validation loss over that of its dense control'
+    pen.text((margin, line / 2), title, 'black', font, 'lm')
+    sheet.quantize(32).save(path, optimize=True)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
