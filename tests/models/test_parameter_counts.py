@@ -4,12 +4,16 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from sr_jax.models import vgg
 from sr_jax.models.vqvae import VQVAE
 
 CASES = [
     (VQVAE(), 1_388_867),
     (VQVAE(upsampling='nearest', bottom_codebook_size=1024), 1_724_099),
     (VQVAE(channels=64, res_channels=16), 493_859),
+    (vgg.Model(('relu5_3',), depth=16), 14_714_688),
+    (vgg.Model(('conv5_4',), depth=19), 20_024_384),
+    (vgg.Model(('relu1_1',)), 1_792),
 ]
 
 

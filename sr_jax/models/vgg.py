@@ -1,0 +1,95 @@
+"""The feature layers of VGG16 and VGG19 (Simonyan and Zisserman 2014, arXiv:1409.1556).
+
+For perceptual losses and metrics: the classifying layers are left out, and nothing is trained
+here. Parameters come from `sr_jax.pretrained.vgg`.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from sr_jax.config import nearest
+from sr_jax.errors import InputError
+from sr_jax.layers.convolution import Convolution
+
+WIDTHS = (64, 128, 256, 512, 512)
+CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each of the five blocks
+
+# Of ImageNet, for RGB in [0, 1], as its published networks take them.
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+class Layer(NamedTuple):
+    """One layer: its name, conv<block>_<number>, relu<block>_<number> or pool<block>."""
+
+    name: str
+    features: int
+
+
+def plan(depth: int) -> Iterator[Layer]:
+    """Yields the feature layers of VGG16 or VGG19 in their order.
+
+    Raises:
+      InputError: there is no network of that depth.
+    """
+    if depth not in CONVOLUTIONS:
+        raise InputError(f'VGG has a depth of 16 or 19, not {depth!r}')
+    for block, (count, features) in enumerate(zip(CONVOLUTIONS[depth], WIDTHS, strict=True), 1):
+        for number in range(1, count + 1):
+            yield Layer(f'conv{block}_{number}', features)
+            yield Layer(f'relu{block}_{number}', features)
+        yield Layer(f'pool{block}', features)
+
+
+class Model(nn.Module):
+    """What VGG finds in pictures, up to the last layer asked for.
+
+    Attributes:
+      outputs: names of the layers wanted: 'conv5_4' before, 'relu5_4' after the activation; and
+        'pool1' to 'pool5'.
+      depth: 16 or 19.
+      dtype: name of the type computed in and returned; parameters stay float32.
+    """
+
+    outputs: tuple[str, ...]
+    depth: int = 19
+    dtype: str = 'float32'
+
+    @nn.compact
+    def __call__(self, pictures: Float[Array, 'n h w 3']) -> dict[str, Float[Array, 'n h2 w2 c']]:
+        """The layers asked for, of RGB pictures in [0, 1], in the network's order.
+
+        Pooling halves the sides, rounding down: block b needs 2^(b - 1) pixels a side.
+
+        Raises:
+          InputError: no such layer or depth, or none asked for.
+        """
+        wanted = _until_last(list(plan(self.depth)), self.outputs, self.depth)
+        x = (pictures.astype(jnp.float32) - MEAN[None, None, None]) / DEVIATION[None, None, None]
+        x, found = x.astype(self.dtype), {}
+        for name, features in wanted:
+            if name.startswith('conv'):
+                x = Convolution(features, 3, dtype=self.dtype, name=name)(x)
+            elif name.startswith('relu'):
+                x = nn.relu(x)
+            else:
+                x = nn.max_pool(x, (2, 2), (2, 2))
+            if name in self.outputs:
+                found[name] = x
+        return found
+
+
+def _until_last(known: list[Layer], outputs: tuple[str, ...], depth: int) -> list[Layer]:
+    """Returns the layers up to the last one asked for."""
+    names = [layer.name for layer in known]
+    if not outputs:
+        raise InputError('VGG was asked for no layer; name some as outputs')
+    for name in outputs:
+        if name not in names:
+            raise InputError(f'VGG{depth} has no layer {name!r}; {nearest(name, names)}')
+    return known[: max(names.index(name) for name in outputs) + 1]
