@@ -112,7 +112,7 @@ def check_pair(pair, height, width):
     np.testing.assert_array_equal(regions[1], wanted)
 
 
-@hypothesis.settings(max_examples=8)
+@hypothesis.settings(max_examples=6)
 @hypothesis.given(
     height=st.integers(4, 10), width=st.integers(4, 12), data=st.data(), seed=st.integers(0, 99)
 )
@@ -155,6 +155,14 @@ def test_random_crops_reach_every_position_and_stay_near_enough():
     assert {tuple(position) for position in drawn[:, :2]} == set(np.ndindex(7, 9))
     steps = drawn[:, 2:] - drawn[:, :2]
     assert {tuple(step) for step in steps + 2} == set(np.ndindex(5, 5))
+
+
+def test_the_region_of_random_crops_lies_in_the_middle_of_what_they_share():
+    draw = jax.jit(jax.vmap(lambda key: random_crops(key, 10, 12, 8, overlap=2)))
+    pairs = jax.tree.map(np.asarray, draw(jax.random.split(jax.random.key(0), 50)))
+    before = pairs.region - np.maximum(pairs.first, pairs.second)
+    behind = np.minimum(pairs.first, pairs.second) + 8 - (pairs.region + 2)
+    assert set(np.unique(behind - before)) == {0, 1}
 
 
 def test_a_network_that_knows_no_position_loses_nothing_at_any_scale():
