@@ -1,10 +1,11 @@
-"""Golden fixtures of switched layers in our names and layouts."""
+"""Golden fixtures of switched layers in our names and layouts, and random convolutions."""
 
 import json
 
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
+from sr_jax.kernels.switched_conv.cases import Case
 
 # Layers of a coupler by the names that PyTorch gives them, and by ours.
 COUPLERS = {
@@ -97,3 +98,18 @@ def kernels(arrays, prefix):
     weight = np.asarray(arrays[f'{prefix}weight'], np.float32).transpose(2, 3, 4, 1, 0)
     bias = arrays.get(f'{prefix}bias')
     return jnp.asarray(weight), None if bias is None else jnp.asarray(bias, jnp.float32)
+
+
+def arguments(case: Case, seed: int = 0, dtype='float32'):
+    """Random x, selector, kernel, bias and cotangent of a case."""
+    rng = np.random.default_rng(seed)
+    pictures, height, width, channels, features, breadth, size, stride = case
+    shape = (pictures, -(-height // stride), -(-width // stride))
+    x = rng.normal(size=(pictures, height, width, channels))
+    kernel = rng.normal(size=(breadth, size, size, channels, features))
+    kernel /= size * channels**0.5
+    bias, cotangent = rng.normal(size=features), rng.normal(size=(*shape, features))
+    selector = jnp.asarray(rng.integers(0, breadth, shape), jnp.int32)
+    floats = (jnp.asarray(array, dtype) for array in (x, kernel, bias, cotangent))
+    x, kernel, bias, cotangent = floats
+    return x, selector, kernel, bias, cotangent

@@ -11,26 +11,12 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jax.test_util import check_grads
 from sr_jax.kernels.switched_conv import route, switched_conv
 from sr_jax.kernels.switched_conv.cases import NETWORKS, SMALL, Case
+from switched import arguments
 
 NAIVE = ('s1_k1', 's1_k3', 's1_k5', 's2_k3', 's2_k5')
 # 'pallas' needs a GPU: here its kernels are interpreted; test_compile_check.py compiles them.
 OURS = ('blocked', 'pallas_interpret')
 RUNNABLE = ('reference', *OURS)
-
-
-def arguments(case: Case, seed: int = 0, dtype='float32'):
-    """Random x, selector, kernel, bias and cotangent of a case."""
-    rng = np.random.default_rng(seed)
-    pictures, height, width, channels, features, breadth, size, stride = case
-    shape = (pictures, -(-height // stride), -(-width // stride))
-    x = rng.normal(size=(pictures, height, width, channels))
-    kernel = rng.normal(size=(breadth, size, size, channels, features))
-    kernel /= size * channels**0.5
-    bias, cotangent = rng.normal(size=features), rng.normal(size=(*shape, features))
-    selector = jnp.asarray(rng.integers(0, breadth, shape), jnp.int32)
-    floats = (jnp.asarray(array, dtype) for array in (x, kernel, bias, cotangent))
-    x, kernel, bias, cotangent = floats
-    return x, selector, kernel, bias, cotangent
 
 
 @functools.partial(jax.jit, static_argnames=('stride', 'implementation'))

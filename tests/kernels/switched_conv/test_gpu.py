@@ -11,20 +11,11 @@ from jax.sharding import AbstractDevice, AbstractMesh, AxisType, PartitionSpec
 from sr_jax.kernels.switched_conv import block_sizes, gpu, route, switched_conv, vjp
 from sr_jax.kernels.switched_conv.cases import Case
 from sr_jax.kernels.switched_conv.compile_check import PRODUCTS, triton_modules
-
-
-def arguments(case: Case, seed: int = 0):
-    rng = np.random.default_rng(seed)
-    pictures, height, width, channels, features, breadth, size, stride = case
-    shape = (pictures, -(-height // stride), -(-width // stride))
-    kernel = rng.normal(size=(breadth, size, size, channels, features)) / size
-    floats = (rng.normal(size=case[:4]), kernel, rng.normal(size=(*shape, features)))
-    x, kernel, cotangent = (jnp.asarray(array, jnp.float32) for array in floats)
-    return x, jnp.asarray(rng.integers(0, breadth, shape), jnp.int32), kernel, cotangent
+from switched import arguments
 
 
 def gradients(case, args, implementation, routing=None):
-    x, selector, kernel, cotangent = args
+    x, selector, kernel, _, cotangent = args
 
     def loss(x, kernel):
         y = switched_conv(x, selector, kernel, None, case.stride, implementation, routing)
@@ -88,7 +79,7 @@ def test_the_device_that_is_compiled_for_decides(monkeypatch):
     """In a process with a GPU, what is compiled for the CPU there still takes `blocked`."""
     monkeypatch.setattr(vjp, 'present_gpu', lambda: block_sizes.H100)
     case = Case(1, 5, 6, 2, 3, breadth=2, size=3, stride=1)
-    x, selector, kernel, _ = arguments(case)
+    x, selector, kernel, *_ = arguments(case)
     step = jax.jit(functools.partial(switched_conv, selector=selector))
     np.testing.assert_allclose(
         step(x, kernel=kernel), switched_conv(x, selector, kernel, implementation='blocked')
@@ -106,7 +97,7 @@ class TestLoweringForGpus:
         mesh = AbstractMesh(
             (devices,), ('data',), axis_types=(AxisType.Auto,), abstract_device=device
         )
-        x, selector, kernel, _ = arguments(self.case)
+        x, selector, kernel, *_ = arguments(self.case)
 
         def loss(x, kernel):
             return jnp.sum(function(mesh, x, selector, kernel))
