@@ -6,12 +6,21 @@ from collections.abc import Sequence
 
 from sr_jax import __version__
 from sr_jax import main as training
-from sr_jax.commands import convert_to_switched, evaluate, reconstruct, selector_maps
+from sr_jax.commands import (
+    convert,
+    convert_to_switched,
+    evaluate,
+    reconstruct,
+    selector_maps,
+    upscale,
+)
 from sr_jax.errors import exit_status
 
 VERBS = {
+    'upscale': upscale,
     'evaluate': evaluate,
     'reconstruct': reconstruct,
+    'convert': convert,
     'convert-to-switched': convert_to_switched,
     'selector-maps': selector_maps,
 }

@@ -4,7 +4,7 @@ import io
 import sys
 import threading
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Num, UInt
@@ -19,6 +19,9 @@ _FORMATS = ('PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP')
 warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.\w+ImagePlugin')
 
 _WHITE_IS_ZERO = 0
+_TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
+_GREY = ('1', 'L', 'LA', 'La', 'I;16', 'I;16B', 'I;16L')
+_KEEP_PROFILE = (*_GREY, 'RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA')  # CMYK's is not of RGB
 
 _PIXEL_LIMIT_LOCK = threading.Lock()
 
@@ -35,13 +38,39 @@ class PictureError(InputError):
         return f'{self.name}: {self.reason}'
 
 
+class Layers(NamedTuple):
+    """All that a picture file holds.
+
+    Attributes:
+      colour: RGB, uint8 or uint16, upright.
+      alpha: opacity in the same type, or None where all is opaque.
+      is_grey: whether the file has one channel of colour.
+      icc_profile: the colour profile, where it is one of the channels as they are here.
+      exif: what else is said of the picture, without the orientation.
+    """
+
+    colour: UInt[np.ndarray, 'h w 3']
+    alpha: UInt[np.ndarray, 'h w 1'] | None
+    is_grey: bool
+    icc_profile: bytes | None
+    exif: Image.Exif
+
+
 def decode(encoded: bytes, name: str) -> Num[np.ndarray, 'h w 3']:
     """Decodes the bytes of a picture file by the rule of `sr_jax.image_io.read`.
 
     Raises `PictureError`, which calls the picture `name`.
     """
+    return _composited(decode_layers(encoded, name))
+
+
+def decode_layers(encoded: bytes, name: str) -> Layers:
+    """Decodes the bytes of a picture file, keeping transparency and metadata apart.
+
+    Raises `PictureError`, which calls the picture `name`.
+    """
     try:
-        return _decode(encoded)
+        return _layers(encoded)
     except PictureError as error:
         raise PictureError(name, error.reason) from error
     except UnidentifiedImageError as error:
@@ -49,6 +78,22 @@ def decode(encoded: bytes, name: str) -> Num[np.ndarray, 'h w 3']:
             name, 'not a PNG, JPEG, WebP, TIFF or BMP picture that Pillow can read'
         ) from error
     except Exception as error:  # a damaged file raises nearly anything in a decoder
+        raise PictureError(name, f'damaged picture ({error or type(error).__name__})') from error
+
+
+def decode_size(encoded: bytes, name: str) -> tuple[int, int]:
+    """Height and width of a picture file, upright, without decoding its pixels.
+
+    Raises `PictureError`, which calls the picture `name`.
+    """
+    try:
+        with _open(encoded) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+        return (width, height) if turned else (height, width)
+    except PictureError as error:
+        raise PictureError(name, error.reason) from error
+    except Exception as error:  # as in `decode_layers`
         raise PictureError(name, f'damaged picture ({error or type(error).__name__})') from error
 
 
@@ -93,17 +138,33 @@ def _open(encoded: bytes) -> ImageFile.ImageFile:
     return picture
 
 
-def _decode(encoded: bytes) -> Num[np.ndarray, 'h w 3']:
+def _layers(encoded: bytes) -> Layers:
     with _open(encoded) as picture:
+        is_grey = picture.mode in _GREY or any(
+            _raw_mode(tile.args).startswith('LA;16') for tile in picture.tile
+        )
         if _is_sixteen_bit(picture):
             colour, alpha = _sixteen_bit(picture, encoded)
         else:
             colour, alpha = _eight_bit(picture)
-        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    if alpha is not None and (alpha != np.iinfo(alpha.dtype).max).any():
-        opacity = to_float(alpha)
+        exif = picture.getexif()
+        orientation = exif.pop(ExifTags.Base.Orientation, 1)
+        profile = picture.info.get('icc_profile') if picture.mode in _KEEP_PROFILE else None
+    if alpha is not None:
+        alpha = _upright(alpha, orientation) if _is_transparent(alpha) else None
+    return Layers(_upright(colour, orientation), alpha, is_grey, profile, exif)
+
+
+def _is_transparent(alpha: Num[np.ndarray, 'h w 1']) -> bool:
+    return bool((alpha != np.iinfo(alpha.dtype).max).any())
+
+
+def _composited(layers: Layers) -> Num[np.ndarray, 'h w 3']:
+    colour = layers.colour
+    if layers.alpha is not None:
+        opacity = to_float(layers.alpha)
         colour = to_float(colour) * opacity + (1 - opacity)
-    return np.ascontiguousarray(_upright(colour, orientation))
+    return np.ascontiguousarray(colour)
 
 
 def _eight_bit(picture: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | None]:
@@ -182,10 +243,10 @@ def _opaque_except(pixels: UInt[np.ndarray, 'h w c'], key: Any) -> UInt[np.ndarr
 
 
 def _upright(
-    pixels: Num[np.ndarray, 'h w 3'], orientation: int
-) -> Num[np.ndarray, 'h_upright w_upright 3']:
+    pixels: Num[np.ndarray, 'h w c'], orientation: int
+) -> Num[np.ndarray, 'h_upright w_upright c']:
     """Applies an EXIF orientation (1 to 8; anything else means upright)."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in _TURNED:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]

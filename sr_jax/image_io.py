@@ -10,13 +10,24 @@ from jaxtyping import Float, Num
 from PIL import Image
 
 from sr_jax.errors import InputError
-from sr_jax.image_decoding import PictureError, decode, to_float, to_uint8
+from sr_jax.image_decoding import (
+    Layers,
+    PictureError,
+    decode,
+    decode_layers,
+    decode_size,
+    to_float,
+    to_uint8,
+)
+from sr_jax.image_encoding import encode
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
+_JPEG = {'format': 'JPEG', 'quality': 95, 'subsampling': 0}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     '.png': {'format': 'PNG'},
-    '.jpg': {'format': 'JPEG', 'quality': 95, 'subsampling': 0},
-    '.jpeg': {'format': 'JPEG', 'quality': 95, 'subsampling': 0},
+    '.jpg': _JPEG,
+    '.jpeg': _JPEG,
+    '.webp': {'format': 'WEBP', 'quality': 95},
 }
 
 
@@ -40,11 +51,23 @@ def read(path: str | os.PathLike) -> Num[np.ndarray, 'h w 3']:
 
     Raises `PictureError` (an `InputError`) naming the file.
     """
-    try:
-        encoded = pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise PictureError(os.fspath(path), error.strerror or str(error)) from error
-    return decode(encoded, os.fspath(path))
+    return decode(_encoded(path), os.fspath(path))
+
+
+def read_layers(path: str | os.PathLike) -> Layers:
+    """Reads all that a picture file holds: `read` without the compositing, and with the metadata.
+
+    Raises `PictureError` (an `InputError`) naming the file.
+    """
+    return decode_layers(_encoded(path), os.fspath(path))
+
+
+def size(path: str | os.PathLike) -> tuple[int, int]:
+    """Height and width of a picture file, upright, from its header alone.
+
+    Raises `PictureError` (an `InputError`) naming the file.
+    """
+    return decode_size(_encoded(path), os.fspath(path))
 
 
 def save(path: str | os.PathLike, image: Float[np.ndarray, 'h w 3']) -> None:
@@ -53,19 +76,35 @@ def save(path: str | os.PathLike, image: Float[np.ndarray, 'h w 3']) -> None:
     The file appears at once and whole: it is written beside its place and then moved there.
     Raises `InputError` for another suffix, and when the file cannot be written.
     """
+    save_layers(path, Layers(to_uint8(image), None, False, None, Image.Exif()))
+
+
+def save_layers(path: str | os.PathLike, layers: Layers) -> None:
+    """Writes a picture with all that belongs to it, by the suffix of `path`, as `save` does.
+
+    A PNG keeps everything: 8 or 16 bits, grey or colour, transparency, colour profile, EXIF. JPEG
+    and WebP hold 8 bits, to which 16 are rounded, and JPEG no transparency.
+
+    Raises `InputError` for another suffix, for transparency in a JPEG or more pixels along a side
+    than the format can hold, and when the file cannot be written.
+    """
     path = pathlib.Path(path)
-    options = _SAVE_OPTIONS.get(path.suffix.lower())
-    if options is None:
-        raise InputError(f'{path}: pictures are written as .png or .jpg, not {path.suffix!r}')
+    check_suffix(path)
+    encoded = encode(layers, _SAVE_OPTIONS[path.suffix.lower()], str(path))
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    picture = Image.fromarray(to_uint8(image))
     try:
-        with open(partial, 'wb') as file:
-            picture.save(file, **options)
+        partial.write_bytes(encoded)
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
+
+
+def check_suffix(path: pathlib.Path) -> None:
+    """Raises `InputError` unless pictures can be written under that name."""
+    if path.suffix.lower() not in _SAVE_OPTIONS:
+        known = ', '.join(_SAVE_OPTIONS)
+        raise InputError(f'{path}: pictures are written as {known}, not {path.suffix!r}')
 
 
 def grid(
@@ -111,6 +150,13 @@ def list_pictures(folder: str | os.PathLike) -> list[pathlib.Path]:
 def is_picture(name: str) -> bool:
     """Whether the name ends like a picture that `load` reads, in any case of letters."""
     return name.lower().endswith(SUFFIXES)
+
+
+def _encoded(path: str | os.PathLike) -> bytes:
+    try:
+        return pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise PictureError(os.fspath(path), error.strerror or str(error)) from error
 
 
 def _refuse_folder(error: OSError) -> None:

@@ -113,7 +113,7 @@ def _started(
         variables = convert_to_switched(variables, wanted, key)
         how = f'{len(wanted.layers)} convolutions switched, begins with'
     expected = {'params': state.params, **state.variables}
-    problem = _misfit(variables, expected)
+    problem = misfit(variables, expected)
     if problem:
         raise InputError(
             f'config.train.start_from={path} does not fit config.model: {problem}. Take the '
@@ -126,7 +126,7 @@ def _started(
     return state.replace(params=params, variables=variables, ema_params=average)
 
 
-def _misfit(variables: PyTree, expected: PyTree) -> str:
+def misfit(variables: PyTree, expected: PyTree) -> str:
     """Returns what of the variables has no place in the expected ones, or ''."""
     have, want = (
         {jax.tree_util.keystr(k, simple=True, separator='/'): v.shape for k, v in leaves}

@@ -21,13 +21,15 @@ EVERYWHERE = {'config', 'errors'}
 
 # What each room may import besides itself and EVERYWHERE.
 ROOMS = {
-    '__init__': set(),
+    '__init__': {'upscaling'},
     '__main__': {'commands', 'main'},
     'main': {'commands', 'progress'},
     'commands': {
-        *('checkpoint', 'data', 'image_io', 'memory', 'metrics', 'pretrained', 'progress'),
-        *('resize', 'sharding', 'stopping', 'tasks', 'tiles', 'trained'),
+        *('checkpoint', 'data', 'image_io', 'memory', 'metrics', 'networks', 'pretrained'),
+        *('progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained', 'upscaling'),
     },
+    'upscaling': {'image_io', 'layers', 'memory', 'networks', 'sharding', 'tiles'},
+    'networks': {'models', 'pretrained', 'sharding', 'trained'},
     'trained': {'checkpoint', 'layers', 'sharding', 'tasks'},
     'tasks': {'layers', 'losses', 'metrics', 'models', 'optimizer', 'resize', 'sharding'},
     'models': {'layers', 'resize'},
@@ -46,9 +48,10 @@ ROOMS = {
     'progress': {'image_io', 'tensorboard'},
     'stopping': set(),
     'tensorboard': set(),
-    'image_io': {'image_decoding'},
+    'image_io': {'image_decoding', 'image_encoding'},
+    'image_encoding': {'image_decoding'},
     'image_decoding': set(),
-    'tiles': set(),
+    'tiles': {'image_decoding'},
     'config': set(),
     'errors': set(),
 }

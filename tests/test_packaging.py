@@ -18,6 +18,7 @@ import zipfile
 import pytest
 
 import sr_jax
+from sr_jax.pretrained import named
 
 ROOT = pathlib.Path(__file__).parents[1]
 WHERE = 'import sr_jax, sr_jax.kernels as k; print(sr_jax.__file__); print(k.__file__)'
@@ -126,9 +127,12 @@ def test_requirements_end_with_the_checkout():
 
 def test_dependencies_have_lower_bounds_only():
     options = setup_cfg()
-    extras = options['options.extras_require'].values()
-    for line in '\n'.join([options['options']['install_requires'], *extras]).split():
+    extras = dict(options['options.extras_require'])
+    pinned = extras.pop('pretrained')  # weights of which the checksums are known
+    for line in '\n'.join([options['options']['install_requires'], *extras.values()]).split():
         assert re.fullmatch(r"[\w-]+(\[\w+\]|>=[\d.]+)(;sys_platform=='\w+')?", line), line
+    releases = {f'{package.name}=={package.version}' for package, _ in named.WEIGHTS.values()}
+    assert {line.partition(';')[0] for line in pinned.split('\n') if line} == releases
 
 
 def test_everything_imported_is_a_declared_dependency():

@@ -2,8 +2,7 @@
 
 import argparse
 import functools
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -11,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from sr_jax import image_io, sharding, trained
+from sr_jax.commands import pictures
 from sr_jax.config import bind
 from sr_jax.data.settings import DataSettings
 from sr_jax.data.sources import validation_source
-from sr_jax.errors import InputError
 
 HELP = 'pictures in, side-by-side pictures (input | reconstruction) out'
 MULTIPLE = 64  # pictures are padded to it, so that those of similar size share a compilation
@@ -53,14 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: no checkpoint, or no such picture or folder.
     """
-    paths = list(expand(arguments.pictures))
+    paths = list(pictures.expand(arguments.pictures))
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = trained.load(arguments.checkpoint, best=arguments.best, mesh=mesh)
     print(f'{arguments.checkpoint}: network after {model.step} steps')
     predict = sharding.jit_predict(model.task.predict, mesh)
     arguments.output.mkdir(parents=True, exist_ok=True)
     if paths:
-        loads = loaders(paths)
+        loads = pictures.loaders(paths)
     else:
         source = validation_source(bind(DataSettings, model.config.data, 'config.data'))
         loads = [
@@ -74,41 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         image_io.save(target, image_io.grid([picture[None], output[None]]))
         print(f'{target}  mse {mse:.5f}')
 
-    return each_picture(loads, arguments.output, show)
-
-
-def each_picture(
-    loads: Sequence[tuple[str, Callable[[], np.ndarray]]],
-    folder: Path,
-    show: Callable[[np.ndarray, Path], None],
-) -> int:
-    """Shows each picture in a file of the folder; one that cannot be read is named.
-
-    Args:
-      loads: the name of each picture, and what loads it or raises InputError.
-      folder: where the files go.
-      show: takes a picture and its file.
-
-    Returns:
-      The exit status: 0, or 1 when a picture could not be read.
-    """
-    failed = 0
-    for (_, load), target in zip(loads, targets([name for name, _ in loads], folder), strict=True):
-        try:
-            picture = load()
-        except InputError as error:
-            print(f'error: {error}', file=sys.stderr)
-            failed += 1
-            continue
-        show(picture, target)
-    if failed:
-        print(f'error: {failed} of {len(loads)} pictures could not be read', file=sys.stderr)
-    return 1 if failed else 0
-
-
-def loaders(paths: Iterable[Path]) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    """The name of each picture, and what loads it."""
-    return [(path.stem, functools.partial(image_io.load, path)) for path in paths]
+    files = pictures.targets([name for name, _ in loads], arguments.output)
+    return pictures.each_picture(loads, files, show)
 
 
 def reconstruct(
@@ -131,26 +97,3 @@ def mirrored(picture: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h2 w2 3'
     height, width = picture.shape[:2]
     padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
     return np.pad(picture, padding, mode='symmetric')
-
-
-def expand(paths: Iterable[Path]) -> Iterable[Path]:
-    """Yields the pictures that a person named: files, and all in folders and below them.
-
-    Raises:
-      InputError: there is no such file or folder.
-    """
-    for path in paths:
-        if path.is_dir():
-            yield from image_io.list_pictures(path)
-        elif path.exists():
-            yield path
-        else:
-            raise InputError(f'no such picture or folder: {path}')
-
-
-def targets(names: Iterable[str], folder: Path) -> Iterable[Path]:
-    """Yields a file for each picture: its name, numbered where two pictures share one."""
-    seen: dict[str, int] = {}
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        yield folder / (f'{name}.png' if seen[name] == 1 else f'{name}_{seen[name]}.png')

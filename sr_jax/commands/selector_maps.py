@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from PIL import Image, ImageDraw, ImageFont
 
 from sr_jax import image_io, sharding, trained
-from sr_jax.commands.reconstruct import each_picture, expand, loaders, mirrored
+from sr_jax.commands.pictures import each_picture, expand, loaders, targets
+from sr_jax.commands.reconstruct import mirrored
 from sr_jax.errors import InputError
 from sr_jax.metrics.codebook import perplexity
 
@@ -73,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
             shares = ' '.join(f'{share:6.1%}' for share in used / used.sum())
             print(f'  {layer:<28} {shares}  perplexity {np.asarray(perplexity(used)).item():.2f}')
 
-    return each_picture(loaders(paths), arguments.output, show)
+    files = targets([path.stem for path in paths], arguments.output)
+    return each_picture(loaders(paths), files, show)
 
 
 def draw(

@@ -18,6 +18,8 @@ from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
 
 UNSHUFFLING = {1: 4, 2: 2, 4: 1}
 NUM_UPS = 2
+BLOCK_RADIUS = 15  # 3 x 3 convolutions in a block
+OTHER_RADIUS = 1 + 1 + 2  # the first one, the body's last one, those of the head at larger sizes
 RESIDUAL_SCALE = 0.2
 KAIMING_SCALE = 0.1
 
@@ -120,6 +122,18 @@ class RRDBNet(nn.Module):
             h = block(self.growth, self.dtype, self.switching, name=f'block_{i}')(h, train)
         body = convolution(self, self.switching, 'conv_body', self.features, 3, dtype=self.dtype)
         return UpsamplingHead(NUM_UPS, self.dtype, name='head')(first + body(h, train))
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a picture must be multiples of."""
+        return UNSHUFFLING[self.scale]
+
+    @property
+    def halo(self) -> int | None:
+        """Pixels around one on which its enlargement depends; None: on the whole picture."""
+        if self.switching.layers:
+            return None
+        return (BLOCK_RADIUS * self.num_blocks + OTHER_RADIUS) * self.multiple
 
     def _unshuffled(self, x: Array) -> Array:
         if self.scale not in UNSHUFFLING:

@@ -18,6 +18,7 @@ from sr_jax.layers.resampling import pixel_shuffle, upsample_bilinear
 UP_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
 NEGATIVE_SLOPE = 0.1
 KAIMING_SCALE = 0.1
+OTHER_RADIUS = 3  # of the other convolutions, those at larger sizes counting less
 
 
 class ResBlock(nn.Module):
@@ -53,6 +54,11 @@ class SRResNet(nn.Module):
     num_blocks: int = 16
     dtype: str = 'float32'
     remat: bool = False
+
+    @property
+    def halo(self) -> int:
+        """Pixels around one on which its enlargement depends."""
+        return 2 * self.num_blocks + OTHER_RADIUS
 
     @nn.compact
     def __call__(

@@ -53,6 +53,11 @@ class SRVGGNetCompact(nn.Module):
     dtype: str = 'float32'
     remat: bool = False
 
+    @property
+    def halo(self) -> int:
+        """Pixels around one on which its enlargement depends."""
+        return self.num_convs + 2
+
     @nn.compact
     def __call__(
         self, x: Float[Array, 'n h w 3'], train: bool = False

@@ -15,6 +15,7 @@ from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
 
 NUM_UPS = {1: 0, 2: 1, 4: 2, 8: 3}
+OTHER_RADIUS = 3  # of the first convolution and of the head's, at larger sizes
 LAYERS = tuple(f'layer_{i}/conv' for i in range(5))
 
 
@@ -54,6 +55,11 @@ class SwitchedSR(nn.Module):
     dtype: str = 'float32'
     remat: bool = False
     switching: Switching = Switching(LAYERS, breadth=8)
+
+    @property
+    def halo(self) -> int | None:
+        """Pixels around one on which its enlargement depends; None: on the whole picture."""
+        return None if self.switching.layers else self.num_layers + OTHER_RADIUS
 
     @nn.compact
     def __call__(

@@ -36,6 +36,31 @@ def test_the_output_is_exactly_scale_times_the_input(name, scale, size):
     assert y.dtype == jnp.float32
 
 
+@pytest.mark.parametrize(('name', 'scale'), [(name, s) for name in SCALES for s in SCALES[name]])
+def test_the_halo_is_as_far_as_the_network_looks_and_no_farther(name, scale):
+    model = make(name, scale=scale)
+    multiple = getattr(model, 'multiple', 1)
+    assert multiple == MULTIPLES.get((name, scale), 1)
+    centre = 2 * model.halo
+    x = jnp.zeros((1, 4 * model.halo, multiple, 3))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), x)
+    # Only kernels, all positive: a pixel shows wherever it can, however little.
+    params = jax.tree.map(lambda s: jnp.full(s.shape, float(len(s.shape) == 4)), shapes['params'])
+    apply = jax.jit(lambda x: model.apply({'params': params}, x))
+    reach = 0
+    for offset in range(4):
+        shown = np.asarray(apply(x.at[0, centre + offset].set(1e-20)))[0].any(axis=(1, 2))
+        rows = np.flatnonzero(shown) // scale
+        reach = max(reach, centre + offset - rows.min(), rows.max() - centre - offset)
+    assert reach == model.halo
+
+
+def test_switched_networks_look_at_everything():
+    switching = dict(layers=('layer_0/conv',))
+    assert make('switched_sr', switching=switching).halo is None
+    assert make('rrdb', switching=dict(layers=('conv_body',))).halo is None
+
+
 @pytest.mark.parametrize('name', SIZES)
 def test_a_scale_that_does_not_exist_is_refused(name):
     with pytest.raises(InputError, match='not by 0'):

@@ -1,0 +1,57 @@
+"""Converts weights: other people's files to ours, and ours to the names of the originals.
+
+  python -m sr_jax convert RealESRGAN_x4plus.pth --output x4plus.safetensors
+  python -m sr_jax convert runs/mine --original --output mine.safetensors
+
+The network and its hyper-parameters are told from the names and shapes of the arrays. A file of
+ours says what network it holds; one in the names of the original opens in the original's tools.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from sr_jax import networks
+from sr_jax.pretrained import files, recognition
+
+HELP = "other people's weights to ours, and ours to the originals' names"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `python -m sr_jax convert`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        'weights',
+        metavar='WEIGHTS',
+        help='a file (.safetensors, .pth, or .param of ncnn), a run, or published weights by name',
+    )
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='FILE', help='what is written, .safetensors'
+    )
+    parser.add_argument(
+        '--original',
+        action='store_true',
+        help='write the names and layouts of the original (PyTorch) instead of ours',
+    )
+    parser.add_argument(
+        '--best', action='store_true', help="take a run's best checkpoint instead of its newest"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the weights and prints what network they are of.
+
+    Raises:
+      InputError: no such weights, of a network that is not known here or that has no original, or
+        the file cannot be written.
+    """
+    network = networks.load(arguments.weights, best=arguments.best)
+    name = network.model['name']
+    if arguments.original:
+        state = recognition.foreign_names(name, network.variables, network.source)
+        files.write_state(arguments.output, state, {'format': 'pt'})
+    else:
+        networks.save(arguments.output, network)
+    fields = {key: value for key, value in network.model.items() if key != 'name'}
+    print(f'{arguments.output}: {name} {json.dumps(fields)}')
+    return 0

@@ -1,0 +1,68 @@
+"""Pictures named on the command line: which they are, and where their results go."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sr_jax import image_io
+from sr_jax.errors import InputError
+
+
+def each_picture(
+    loads: Sequence[tuple[str, Callable[[], Any]]],
+    files: Iterable[Path],
+    show: Callable[[Any, Path], None],
+) -> int:
+    """Does something with each picture; one that fails is named, and the others are done.
+
+    Args:
+      loads: the name of each picture, and what loads it or raises InputError.
+      files: one for each picture.
+      show: takes a picture and its file.
+
+    Returns:
+      The exit status: 0, or 1 when a picture could not be read or written.
+    """
+    failed = 0
+    for (_, load), file in zip(loads, files, strict=True):
+        try:
+            show(load(), file)
+        except InputError as error:
+            print(f'error: {error}', file=sys.stderr)
+            failed += 1
+    if failed:
+        print(f'error: {failed} of {len(loads)} pictures could not be done', file=sys.stderr)
+    return 1 if failed else 0
+
+
+def loaders(paths: Iterable[Path]) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    """The name of each picture, and what loads it."""
+    return [(path.stem, functools.partial(image_io.load, path)) for path in paths]
+
+
+def expand(paths: Iterable[Path]) -> Iterable[Path]:
+    """Yields the pictures that a person named: files, and all in folders and below them.
+
+    Raises:
+      InputError: there is no such file or folder.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from image_io.list_pictures(path)
+        elif path.exists():
+            yield path
+        else:
+            raise InputError(f'no such picture or folder: {path}')
+
+
+def targets(names: Iterable[str], folder: Path, suffix: str = '.png') -> Iterable[Path]:
+    """Yields a file for each picture: its name, numbered where two pictures share one."""
+    seen: dict[str, int] = {}
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        number = '' if seen[name] == 1 else f'_{seen[name]}'
+        yield folder / f'{name}{number}{suffix}'

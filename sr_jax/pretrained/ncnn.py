@@ -1,0 +1,234 @@
+"""RRDBNet and SRVGGNetCompact from ncnn's pair of files, as the original's state dictionaries.
+
+ncnn (Tencent) keeps a network as a text of layers, `.param`, and their weights one after the other,
+`.bin`. Only graphs that compute exactly what `sr_jax.models.rrdb` (scale 4) and
+`sr_jax.models.srvgg` compute are read: kinds, numbers and wiring of all layers are compared, so
+that a network that merely resembles one is refused instead of being run wrongly.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sr_jax.errors import InputError
+
+Numbers = dict[int, float | tuple[float, ...]]
+
+MAGIC = '7767517'
+HALF_PRECISION = 0x01306B47  # the flag before weights of 16 bits; 0 stands before those of 32
+CONVOLUTION, PRELU = 'Convolution', 'PReLU'
+
+# Numbers of a layer that change what it computes, with ncnn's defaults.
+DEFAULTS: dict[str, Numbers] = {
+    CONVOLUTION: {0: 0, 1: 0, 2: 1, 3: 1, 4: 0, 5: 0, 8: 0, 9: 0, 10: ()},
+    'Concat': {0: 0},
+    'Eltwise': {0: 0, 1: ()},
+    'BinaryOp': {0: 0, 1: 0},
+    'Interp': {0: 0, 1: 1.0, 2: 1.0, 3: 0, 4: 0},
+    'PixelShuffle': {0: 1, 1: 0},
+    PRELU: {0: 0},
+}
+PLAIN: Numbers = {1: 3, 4: 1, 5: 1}  # a 3 x 3 convolution with a border of one pixel and a bias
+LEAKY: Numbers = {**PLAIN, 9: 2, 10: (0.2,)}
+RESIDUAL: Numbers = {0: 1, 1: (0.2, 1.0)}  # 0.2 a + b
+DOUBLING: Numbers = {0: 1, 1: 2.0, 2: 2.0}  # by repeated pixels
+
+
+class Layer(NamedTuple):
+    """A layer: its kind, the layers that it takes (0 is the picture), its numbers, its name.
+
+    The name is the original's, for layers that have weights.
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    numbers: Numbers
+    name: str = ''
+
+
+def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
+    """The state dictionary, by the names of Real-ESRGAN, of a network in ncnn's files.
+
+    Args:
+      param: the text.
+      weights: the `.bin` beside it; float32 or float16, not quantised.
+
+    Raises:
+      InputError: a file is damaged, or the network is another one; names the first layer that is.
+    """
+    layers, sizes = _parse(param)
+    kinds = [layer.kind for layer in layers]
+    convolutions = kinds.count(CONVOLUTION)
+    if PRELU in kinds:
+        expected = list(_srvgg(kinds.count(PRELU), layers))
+        network = 'an SRVGGNetCompact'
+    else:
+        expected = list(_rrdb(max(convolutions - 6, 0) // 15))
+        network = 'an RRDBNet of scale 4'
+    for number, (layer, wanted) in enumerate(zip(layers, expected, strict=False), 1):
+        if problem := _difference(layer, wanted):
+            raise InputError(f'{param}: this is not {network}: layer {number} {problem}')
+    if len(layers) != len(expected):
+        raise InputError(
+            f'{param}: this is not {network} alone: it has {len(layers)} layers, not '
+            f'{len(expected)}; a network that resizes its result at the end is to be taken without '
+            'that (realesr-animevideov3-x4, not -x2 or -x3)'
+        )
+    names = [layer.name for layer in expected]
+    return _read_weights(weights, layers, sizes, names)
+
+
+def _parse(param: Path) -> tuple[list[Layer], list[int]]:
+    """The layers of a text, without the copies that ncnn lists, and the sizes of their weights."""
+    try:
+        lines = param.read_text(encoding='ascii').splitlines()
+        if not lines or lines[0].strip() != MAGIC:
+            raise InputError(f"{param}: not the text of an ncnn network (it begins with '{MAGIC}')")
+        count = int(lines[1].split()[0])
+        rows = [line.split() for line in lines[2:] if line.strip()]
+        if len(rows) != count:
+            raise InputError(f'{param}: damaged: {len(rows)} of {count} layers are there')
+        return _layers(rows)
+    except (ValueError, IndexError, KeyError) as error:
+        raise InputError(f'{param}: damaged ({type(error).__name__}: {error})') from error
+    except OSError as error:
+        raise InputError(f'{param}: {error.strerror or error}') from error
+
+
+def _layers(rows: list[list[str]]) -> tuple[list[Layer], list[int]]:
+    layers: list[Layer] = []
+    sizes: list[int] = []
+    made_by: dict[str, int] = {}  # blob -> layer; 0 is the picture
+    for kind, _, num_inputs, num_outputs, *rest in rows:
+        end = int(num_inputs) + int(num_outputs)
+        inputs = tuple(made_by[blob] for blob in rest[: int(num_inputs)])
+        outputs = rest[int(num_inputs) : end]
+        if kind not in ('Input', 'Split'):
+            numbers = dict(map(_number, rest[end:]))
+            sizes.append(int(numbers.pop(6, 0)))  # type: ignore[arg-type]
+            layers.append(Layer(kind, inputs, numbers))
+        source = 0 if kind == 'Input' else inputs[0] if kind == 'Split' else len(layers)
+        made_by.update(dict.fromkeys(outputs, source))
+    return layers, sizes
+
+
+def _number(text: str) -> tuple[int, float | tuple[float, ...]]:
+    """'1=3' as (1, 3.0), and '-23310=1,0.2', an array of one value, as (10, (0.2,))."""
+    key, value = text.split('=')
+    if int(key) > -23300:
+        return int(key), float(value)
+    return -23300 - int(key), tuple(map(float, value.split(',')[1:]))
+
+
+def _difference(layer: Layer, wanted: Layer) -> str:
+    """What a layer has otherwise than is wanted, or ''."""
+    if layer.kind != wanted.kind:
+        return f'is {layer.kind}, not {wanted.kind}'
+    if layer.inputs != wanted.inputs:
+        return f'({layer.kind}) takes layers {layer.inputs}, not {wanted.inputs}'
+    numbers = {**DEFAULTS[layer.kind], **layer.numbers}
+    if unknown := numbers.keys() - DEFAULTS[layer.kind].keys():
+        return f'({layer.kind}) has a number {min(unknown)}, which is not known here'
+    for key, value in {**DEFAULTS[layer.kind], **wanted.numbers}.items():
+        channels = key == 0 and layer.kind in (CONVOLUTION, PRELU)
+        if not channels and not np.allclose(numbers[key], value):
+            return f'({layer.kind}) has {numbers[key]}, not {value}, as its number {key}'
+    return ''
+
+
+def _rrdb(num_blocks: int) -> Iterator[Layer]:
+    """The layers of an RRDBNet of scale 4, in order."""
+    yield Layer(CONVOLUTION, (0,), PLAIN, 'conv_first')
+    done = block_start = rdb_start = 1
+    for i, j in np.ndindex(num_blocks, 3):
+        outputs = [rdb_start]
+        for k in range(5):
+            if k:
+                yield Layer('Concat', tuple(outputs), {})
+                done += 1
+            source = done if k else rdb_start
+            numbers = LEAKY if k < 4 else PLAIN
+            yield Layer(CONVOLUTION, (source,), numbers, f'body.{i}.rdb{j + 1}.conv{k + 1}')
+            done += 1
+            outputs.append(done)
+        yield Layer('Eltwise', (done, rdb_start), RESIDUAL)
+        done += 1
+        rdb_start = done
+        if j == 2:
+            yield Layer('Eltwise', (done, block_start), RESIDUAL)
+            done += 1
+            block_start = rdb_start = done
+    yield Layer(CONVOLUTION, (done,), PLAIN, 'conv_body')
+    yield Layer('BinaryOp', (1, done + 1), {})
+    done += 2
+    for name in ('conv_up1', 'conv_up2'):
+        yield Layer('Interp', (done,), DOUBLING)
+        yield Layer(CONVOLUTION, (done + 1,), LEAKY, name)
+        done += 2
+    yield Layer(CONVOLUTION, (done,), LEAKY, 'conv_hr')
+    yield Layer(CONVOLUTION, (done + 1,), PLAIN, 'conv_last')
+
+
+def _srvgg(num_activations: int, layers: list[Layer]) -> Iterator[Layer]:
+    """The layers of an SRVGGNetCompact, of the scale that the given layers shuffle pixels by."""
+    shuffles = [layer.numbers.get(0, 1) for layer in layers if layer.kind == 'PixelShuffle']
+    scale = shuffles[0] if shuffles else 1
+    for i in range(num_activations):
+        yield Layer(CONVOLUTION, (2 * i,), PLAIN, f'body.{2 * i}')
+        yield Layer(PRELU, (2 * i + 1,), {}, f'body.{2 * i + 1}')
+    done = 2 * num_activations
+    yield Layer(CONVOLUTION, (done,), PLAIN, f'body.{done}')
+    yield Layer('PixelShuffle', (done + 1,), {0: scale})
+    yield Layer('Interp', (0,), {0: 1, 1: scale, 2: scale})
+    yield Layer('BinaryOp', (done + 2, done + 3), {})
+
+
+def _read_weights(
+    path: Path, layers: list[Layer], sizes: list[int], names: list[str]
+) -> dict[str, np.ndarray]:
+    """The arrays of the layers, which lie one after the other."""
+    reader, state = _Reader(path), {}
+    for layer, size, name in zip(layers, sizes, names, strict=True):
+        features = int(layer.numbers.get(0, 0))  # type: ignore[arg-type]
+        if layer.kind == CONVOLUTION:
+            if not features or size % (9 * features):
+                raise InputError(f'{path}: {name} cannot have {size} weights')
+            state[f'{name}.weight'] = reader.flagged(size).reshape(features, -1, 3, 3)
+            state[f'{name}.bias'] = reader.take(features, '<f4')
+        elif layer.kind == PRELU:
+            state[f'{name}.weight'] = reader.take(features, '<f4')
+    reader.check_end()
+    return state
+
+
+class _Reader:
+    """Takes arrays from a file one after the other, each beginning at a multiple of 4 bytes."""
+
+    def __init__(self, path: Path):
+        self._path, self._at = path, 0
+        try:
+            self._data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f'{path}: {error.strerror or error}') from error
+
+    def take(self, count: int, dtype: str) -> np.ndarray:
+        size = count * np.dtype(dtype).itemsize
+        if self._at + size > len(self._data):
+            raise InputError(f'{self._path}: damaged: it ends before the weights of its network do')
+        found = np.frombuffer(self._data, dtype, count, self._at)
+        self._at += -(-size // 4) * 4
+        return found.astype(np.float32)
+
+    def flagged(self, count: int) -> np.ndarray:
+        """An array behind a flag that tells its type."""
+        flag = int.from_bytes(self._data[self._at : self._at + 4], 'little')
+        self.take(4, 'u1')
+        if flag not in (0, HALF_PRECISION):
+            raise InputError(f'{self._path}: quantised weights (kind {flag:#x}) are not read here')
+        return self.take(count, '<f2' if flag else '<f4')
+
+    def check_end(self) -> None:
+        if self._at < len(self._data):
+            raise InputError(f'{self._path}: damaged: {len(self._data) - self._at} bytes left over')

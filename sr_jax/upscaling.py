@@ -1,0 +1,355 @@
+"""Pictures of any size through a network for super-resolution, in a bounded memory.
+
+A picture is cut into windows that overlap by what the network looks at (`sr_jax.tiles`), so that
+the parts together are what the network makes of the whole. All windows have one size, also those of
+pictures smaller than that: what lies beyond a picture's edge is held at zero before every
+convolution, as its own padding would be, so one compiled function serves a folder of many sizes.
+"""
+
+import functools
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int, Num
+from PIL import Image
+
+from sr_jax import image_io, memory, networks, sharding, tiles
+from sr_jax.errors import InputError
+from sr_jax.layers.convolution import Convolution
+
+Size = tuple[int, int]  # height, width
+
+FIRST_PIXELS = 2**20  # of a window, before it is known how much memory one takes
+USABLE = 0.9  # of a device's memory
+WORTHWHILE = 1.5  # a window so many times as large is worth another compilation
+IN_FLIGHT = 2  # rounds of windows on their way, so that the device need not wait for the host
+KEPT = 4  # upscalers that the function `upscale` keeps
+
+
+class Upscaler:
+    """A network ready to enlarge pictures; what it compiled is kept for the next ones.
+
+    Args:
+      network: of `sr_jax.networks.load`, one that has a scale.
+      halo: pixels of a picture around a window's core; None: as many as the network looks at, with
+        which the parts are exactly the whole. Fewer are faster, and may leave seams.
+      tile: most pixels along a side of a window, halo included; 0: as memory allows.
+      dtype: name of the type that convolutions compute in.
+      memory_limit: bytes of one device that may be taken; 0: what there is.
+      devices: that share the work; all of them if None.
+      spatially: split whole pictures over the devices by rows, XLA exchanging those at the seams,
+        instead of giving each device windows of its own.
+      report: is given a line about each window chosen.
+
+    Raises:
+      InputError: the network does not enlarge pictures, or looks at whole pictures and is given a
+        halo or a tile.
+    """
+
+    def __init__(
+        self,
+        network: networks.Network,
+        *,
+        halo: int | None = None,
+        tile: int = 0,
+        dtype: str = 'float32',
+        memory_limit: int = 0,
+        devices: Sequence[jax.Device] | None = None,
+        spatially: bool = False,
+        report: Callable[[str], None] = lambda line: None,
+    ):
+        module: Any = network.module(dtype=dtype)
+        if not getattr(module, 'scale', 0):
+            raise InputError(
+                f'{network.source} holds a network of the kind {network.model["name"]!r}, which '
+                'does not enlarge pictures: take weights of srresnet, rrdb, srvgg or switched_sr'
+            )
+        undivided = module.halo is None or spatially
+        if undivided and (halo is not None or tile):
+            raise InputError(
+                f'{network.source}: whole pictures are enlarged at once '
+                f'({"as asked" if spatially else "this network looks at all of one"}), so there is '
+                'neither a tile nor a halo to set'
+            )
+        self.scale: int = module.scale
+        self._source = network.source
+        self._mesh = sharding.make_mesh(list(devices) if devices else None)
+        self._variables = jax.device_put(network.variables, sharding.replicated(self._mesh))
+        self._multiple: int = getattr(module, 'multiple', 1)
+        self._halo: int = module.halo or 0 if halo is None else halo
+        self._padded_freely = module.halo is not None
+        self._undivided = undivided
+        self._spatially = spatially
+        self._at_once = 1 if undivided else self._mesh.size
+        self._most_pixels = tile**2 or FIRST_PIXELS
+        self._may_grow = not tile
+        self._limit = memory_limit or int(USABLE * memory.device_memory())
+        self._report = report
+        self._window: Size = (0, 0)
+        self._longest: Size = (0, 0)  # sides of the pictures that the window was chosen for
+        self._compile = functools.cache(functools.partial(self._compiled_for, module))
+
+    def prepare(self, sizes: Iterable[Size]) -> None:
+        """Chooses and compiles the window for pictures of these sizes.
+
+        Raises:
+          InputError: even the smallest window takes too much memory.
+        """
+        sizes = [self._rounded_up(size) for size in sizes]
+        self._window = self._whole(sizes) if self._undivided else self._best(sizes)
+        self._longest = _longest(sizes)
+        width, height = self._window[::-1]
+        self._report(
+            f'windows of {width}x{height} pixels, halo {self._halo}, {self._at_once} at a time'
+        )
+
+    def __call__(
+        self,
+        pixels: Num[np.ndarray, 'h w 3'],
+        progress: Callable[[int, int], None] = lambda done, count: None,
+    ) -> Num[np.ndarray, 'h2 w2 3']:
+        """The picture, `scale` times as high and as wide, in its own precision.
+
+        Args:
+          pixels: RGB, uint8, uint16 or float32 in [0, 1].
+          progress: is given the windows done and their number.
+
+        Raises:
+          InputError: the picture has no pixels, or the memory does not suffice.
+        """
+        if not pixels.size:
+            raise InputError(f'a picture of {pixels.shape[1]}x{pixels.shape[0]} pixels is empty')
+        size = pixels.shape[:2]
+        while True:
+            if not self._serves(size):
+                self.prepare([size])
+            try:
+                return self._enlarged(pixels, progress)
+            except jax.errors.JaxRuntimeError as error:
+                if 'RESOURCE_EXHAUSTED' not in str(error):
+                    raise
+                self._halve()
+
+    def _serves(self, size: Size) -> bool:
+        """Whether the window at hand can be used for a picture."""
+        if not self._padded_freely:
+            return self._longest == self._rounded_up(size)
+        return all(have >= need for have, need in zip(self._longest, size, strict=True))
+
+    def _rounded_up(self, size: Size) -> Size:
+        """Sides as the network takes them."""
+        height, width = (-(-side // self._multiple) * self._multiple for side in size)
+        return height, width
+
+    def _whole(self, sizes: list[Size]) -> Size:
+        """The window that holds each picture whole, its rows divided over the devices if asked."""
+        height, width = _longest(sizes)
+        rows = self._multiple * self._mesh.size if self._spatially else 1
+        window = (-(-height // rows) * rows, width)
+        if not self._padded_freely and window[0] != height:
+            raise InputError(
+                f'{self._source}: this network looks at the whole picture, so no rows can be added '
+                f'to {height} of them, which do not divide over {self._mesh.size} devices: take '
+                'one device, or leave out --shard-spatially'
+            )
+        needed = memory.compiled_bytes(self._compile(window))
+        if needed > self._limit:
+            raise self._too_little(window, needed)
+        return window
+
+    def _best(self, sizes: list[Size]) -> Size:
+        """The window of least work that fits into the memory."""
+        window, needed = self._attempt(sizes)
+        while needed > self._limit:
+            self._most_pixels = int(0.9 * self._limit / needed * math.prod(window))
+            window, needed = self._attempt(sizes)
+        possible = int(0.8 * self._limit / needed * math.prod(window))
+        wanted = math.prod(_longest(sizes))
+        if self._may_grow and min(possible, wanted) > WORTHWHILE * self._most_pixels:
+            before, self._most_pixels = self._most_pixels, possible
+            larger, needed = self._attempt(sizes)
+            if needed <= self._limit:
+                return larger
+            self._most_pixels = before
+        return window
+
+    def _attempt(self, sizes: list[Size]) -> tuple[Size, int]:
+        """The best window of at most so many pixels, and the bytes that it takes."""
+        arguments = (self._halo, self._multiple, self._at_once)
+        try:
+            window = tiles.best_window(sizes, self._most_pixels, *arguments)
+        except ValueError:
+            raise self._too_little(None, self._limit) from None
+        return window, memory.compiled_bytes(self._compile(window))
+
+    def _halve(self) -> None:
+        """After the device ran out of memory: smaller windows from now on."""
+        if self._undivided:
+            raise self._too_little(self._window, self._limit)
+        self._most_pixels, self._may_grow = math.prod(self._window) // 2, False
+        self._report('the device ran out of memory: windows of half as many pixels')
+        self._longest = (0, 0)
+        self._compile.cache_clear()
+
+    def _too_little(self, window: Size | None, needed: int) -> InputError:
+        what = f'a window of {window[1]}x{window[0]} pixels' if window else 'the smallest window'
+        return InputError(
+            f'{self._source}: {what} does not fit into {self._limit / 2**20:.0f} MiB of memory '
+            f'(wanted: {needed / 2**20:.0f}). Raise the memory limit, compute in bfloat16, split '
+            'pictures over several devices (--shard-spatially), or set a smaller halo (now '
+            f'{self._halo})'
+        )
+
+    def _compiled_for(self, module: nn.Module, window: Size) -> Any:
+        """The compiled (variables, windows, valid) -> enlarged windows."""
+        rows = PartitionSpec(None, sharding.DATA_AXIS)
+        everywhere, batch = sharding.replicated(self._mesh), sharding.over_batch(self._mesh)
+        if self._undivided:
+            batch = everywhere
+        pictures = NamedSharding(self._mesh, rows) if self._spatially else batch
+        shapes = (
+            jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype), self._variables),
+            jax.ShapeDtypeStruct((self._at_once, *window, 3), jnp.float32),
+            jax.ShapeDtypeStruct((self._at_once, 2), jnp.int32),
+        )
+        apply = jax.jit(
+            functools.partial(enlarge, module),
+            in_shardings=(everywhere, pictures, batch),
+            out_shardings=pictures,
+        )
+        return apply.lower(*shapes).compile()
+
+    def _enlarged(self, pixels: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
+        size = self._rounded_up(pixels.shape[:2])
+        parts = list(tiles.tiles(size, self._window, self._halo, self._multiple))
+        compiled = self._compile(self._window)
+        result = np.empty(
+            (pixels.shape[0] * self.scale, pixels.shape[1] * self.scale, 3), pixels.dtype
+        )
+        pending: deque[tuple[int, list[tiles.Tile], Array]] = deque()
+
+        def collect() -> None:
+            first, those, made = pending.popleft()
+            for part, enlarged in zip(those, np.asarray(made), strict=False):
+                tiles.place(result, part, enlarged, self.scale)
+            progress(first + len(those), len(parts))
+
+        for first in range(0, len(parts), self._at_once):
+            those = parts[first : first + self._at_once]
+            windows = np.zeros((self._at_once, *self._window, 3), np.float32)
+            valid = np.ones((self._at_once, 2), np.int32)
+            for i, part in enumerate(those):
+                windows[i] = tiles.cut(pixels, part, self._window)
+                valid[i] = size[0] - part.rows.start, size[1] - part.columns.start
+            pending.append((first, those, compiled(self._variables, windows, valid)))
+            if len(pending) == IN_FLIGHT:
+                collect()
+        while pending:
+            collect()
+        return result
+
+
+def _longest(sizes: list[Size]) -> Size:
+    height, width = (max(side) for side in zip(*sizes, strict=True))
+    return height, width
+
+
+def enlarge(
+    module: nn.Module,
+    variables: dict[str, Any],
+    windows: Float[Array, 'n h w 3'],
+    valid: Int[Array, 'n 2'],
+) -> Float[Array, 'n h2 w2 3']:
+    """What a network makes of windows of which only a part is picture, in [0, 1].
+
+    Args:
+      module: the network.
+      variables: its collections.
+      windows: in [0, 1]; beyond the picture its edge is repeated.
+      valid: rows and columns of each window that are picture, from the upper left corner.
+    """
+
+    def hold_at_zero(call, args, kwargs, context):
+        if not isinstance(context.module, Convolution) or context.method_name != '__call__':
+            return call(*args, **kwargs)
+        x, *others = args
+        inside = [
+            jnp.arange(x.shape[axis])[None, :] * windows.shape[axis]
+            < valid[:, axis - 1, None] * x.shape[axis]
+            for axis in (1, 2)
+        ]
+        inside = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        return call(jnp.where(inside, x, 0), *others, **kwargs)
+
+    with nn.intercept_methods(hold_at_zero):
+        return jnp.clip(module.apply(variables, windows), 0.0, 1.0)  # type: ignore[arg-type]
+
+
+def upscale(
+    picture: Num[np.ndarray, 'h w 3'] | str | Path,
+    weights: str | Path | networks.Network,
+    outscale: float | None = None,
+    **options: Any,
+) -> Num[np.ndarray, 'h2 w2 3']:
+    """A picture enlarged by a network.
+
+    Args:
+      picture: RGB, uint8, uint16 or float32 in [0, 1]; or a file, read by the rule of
+        `sr_jax.image_io.read`.
+      weights: what `sr_jax.networks.load` takes, or what it returned. The last few networks and
+        what was compiled for them are kept.
+      outscale: output pixels per pixel along a side; None: the network's scale.
+      options: see `Upscaler`.
+
+    Returns:
+      The enlarged picture, in its own precision.
+
+    Raises:
+      InputError: the picture or the weights cannot be used; the message says why.
+    """
+    pixels = image_io.read(picture) if isinstance(picture, (str, Path)) else np.asarray(picture)
+    if isinstance(weights, networks.Network):
+        upscaler = Upscaler(weights, **options)
+    else:
+        upscaler = _upscaler(str(weights), tuple(sorted(options.items())))
+    return resized(upscaler(pixels), outscaled(pixels.shape[:2], outscale or upscaler.scale))
+
+
+@functools.lru_cache(KEPT)
+def _upscaler(weights: str, options: tuple[tuple[str, Any], ...]) -> Upscaler:
+    return Upscaler(networks.load(weights), **dict(options))
+
+
+def outscaled(size: Size, outscale: float) -> Size:
+    """The sides of a picture times a factor, rounded, at least 1.
+
+    Raises InputError for a factor that is not positive and finite.
+    """
+    if not 0 < outscale < math.inf:
+        raise InputError(f'a picture cannot be made {outscale} times as large (--outscale)')
+    height, width = (max(round(side * outscale), 1) for side in size)
+    return height, width
+
+
+def resized(pixels: Num[np.ndarray, 'h w c'], size: Size) -> Num[np.ndarray, 'h2 w2 c']:
+    """A picture resized to (height, width) by Lanczos' filter of three lobes, in its own precision.
+
+    The filter is widened when shrinking (Pillow's LANCZOS); values are clipped to their range.
+    """
+    if pixels.shape[:2] == size:
+        return pixels
+    result = np.empty((*size, pixels.shape[-1]), pixels.dtype)
+    most = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
+    for channel in range(pixels.shape[-1]):
+        image = Image.fromarray(pixels[..., channel].astype(np.float32))
+        plane = np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS))
+        result[..., channel] = np.clip(plane if most == 1 else np.rint(plane), 0, most)
+    return result

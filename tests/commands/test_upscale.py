@@ -1,0 +1,153 @@
+"""Pictures of every kind through `sr-jax upscale`, and what it says of bad input."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_networks import network, whole
+
+from sr_jax import __main__ as verbs
+from sr_jax import image_io, networks
+from sr_jax.image_decoding import Layers
+
+pytestmark = pytest.mark.usefixtures('one_device')
+PROFILE = b'not really a profile, but bytes that come back'
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'srvgg.safetensors'
+    networks.save(path, network('srvgg'))
+    return str(path)
+
+
+def write(path, height=9, width=14, kind=np.uint8, grey=False, alpha=False, exif=None):
+    """A picture at random; returns its layers."""
+    rng = np.random.default_rng(0)
+    most = np.iinfo(kind).max
+    colour = rng.integers(0, most, (height, width, 1 if grey else 3), kind, endpoint=True)
+    opacity = rng.integers(0, most, (height, width, 1), kind, endpoint=True) if alpha else None
+    colour = np.repeat(colour, 3, axis=-1) if grey else colour
+    layers = Layers(colour, opacity, grey, PROFILE, exif or Image.Exif())
+    image_io.save_layers(path, layers)
+    return layers
+
+
+def upscale(*arguments):
+    return verbs.main(['upscale', *map(str, arguments)])
+
+
+def expected(pixels):
+    most = np.iinfo(pixels.dtype).max
+    return np.rint(most * whole(network('srvgg'), pixels.astype(np.float32) / most))
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16])
+@pytest.mark.parametrize('grey', [False, True])
+@pytest.mark.parametrize('alpha', [False, True])
+def test_all_that_belongs_to_a_picture_is_kept(weights, tmp_path, kind, grey, alpha):
+    given = write(tmp_path / 'a.png', kind=kind, grey=grey, alpha=alpha)
+    assert upscale(tmp_path / 'a.png', '--weights', weights, '--output', tmp_path / 'b.png') == 0
+    made = image_io.read_layers(tmp_path / 'b.png')
+    assert (made.is_grey, made.icc_profile) == (grey, PROFILE)
+    assert made.colour.dtype == kind
+    colour = expected(given.colour)
+    if grey:
+        colour = colour.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    tolerance = 1 + 1e-5 * np.iinfo(kind).max
+    assert np.abs(made.colour - colour).max() <= tolerance
+    assert (made.alpha is None) == (not alpha)
+    if alpha:
+        opacity = expected(given.alpha.repeat(3, axis=-1)).mean(axis=-1, keepdims=True)
+        assert np.abs(made.alpha - opacity).max() <= tolerance
+
+
+def test_the_orientation_is_applied_and_the_rest_of_exif_kept(weights, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, 'a description'
+    Image.new('RGB', (14, 9)).save(tmp_path / 'a.jpg', exif=exif)
+    assert upscale(tmp_path / 'a.jpg', '--weights', weights, '--output', tmp_path / 'o') == 0
+    with Image.open(tmp_path / 'o' / 'a.png') as made:
+        assert made.size == (18, 28)
+        assert dict(made.getexif()) == {0x010E: 'a description'}
+
+
+def test_a_palette_becomes_colour(weights, tmp_path):
+    layers = write(tmp_path / 'a.png')
+    Image.fromarray(layers.colour).quantize(16).save(tmp_path / 'p.png')
+    assert upscale(tmp_path / 'p.png', '--weights', weights, '--output', tmp_path / 'o') == 0
+    with Image.open(tmp_path / 'o' / 'p.png') as made:
+        assert (made.mode, made.size) == ('RGB', (28, 18))
+
+
+def test_a_folder_with_a_broken_picture(weights, tmp_path, capsys):
+    folder = tmp_path / 'in' / 'deep'
+    folder.mkdir(parents=True)
+    write(tmp_path / 'in' / 'a.png')
+    write(folder / 'a.png', 20, 8)
+    (folder / 'b.png').write_bytes(b'no picture')
+    (folder / 'notes.txt').write_text('not a picture either')
+    arguments = ['--weights', weights, '--output', tmp_path / 'o', '--format', 'jpg']
+    assert upscale(tmp_path / 'in', *arguments) == 1
+    output = capsys.readouterr()
+    assert 'b.png: not a PNG' in output.err and '1 of 3 pictures' in output.err
+    assert output.out.count('windows of') == 1
+    made = [image_io.size(tmp_path / 'o' / name) for name in ('a.jpg', 'a_2.jpg')]
+    assert made == [(18, 28), (40, 16)]
+
+
+def test_any_factor(weights, tmp_path):
+    write(tmp_path / 'a.png')
+    arguments = ['--weights', weights, '--output', tmp_path / 'b.png', '--outscale', '3.3']
+    assert upscale(tmp_path / 'a.png', *arguments) == 0
+    with Image.open(tmp_path / 'b.png') as made:
+        assert made.size == (46, 30)
+
+
+def test_a_picture_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
+    write(tmp_path / 'a.png', 2, 30_000)
+    arguments = ['--weights', weights, '--memory', '0.01', '--output']
+    assert upscale(tmp_path / 'a.png', *arguments, tmp_path / 'b.png') == 0
+    with Image.open(tmp_path / 'b.png') as made:
+        assert made.size == (60_000, 4)
+    write(tmp_path / 'a.png', 2, 33_000)
+    assert upscale(tmp_path / 'a.png', *arguments, tmp_path / 'b.jpg') == 1
+    assert 'a JPEG holds at most 65500 pixels a side' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['a.png', '--weights', 'no.safetensors'], 'no such run, file of weights'),
+        (['a.png', '--weights', 'WEIGHTS', '--outscale', '0'], '--outscale'),
+        (['a.png', '--weights', 'WEIGHTS', '--halo', '-1'], '--halo -1: it must not be negative'),
+        (['a.png', '--weights', 'WEIGHTS', '--output', '.'], 'would replace the picture itself'),
+        (['a.png', 'a.png', '--weights', 'WEIGHTS', '--output', 'b.png'], 'there are 2 pictures'),
+        (['a.png', '--weights', 'WEIGHTS', '--output', 'b.gif'], 'written as .png'),
+        (['a.png', '--weights', 'WEIGHTS', '--output', 'a.png/o'], 'a part of this path is a file'),
+        (['missing.png', '--weights', 'WEIGHTS'], 'no such picture or folder: missing.png'),
+        (['a.png', '--weights', 'WEIGHTS', '--memory', '1e-6'], 'does not fit into 0 MiB'),
+    ],
+)
+def test_bad_input_has_one_message(weights, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / 'a.png')
+    before = (tmp_path / 'a.png').read_bytes()
+    assert upscale(*(weights if word == 'WEIGHTS' else word for word in arguments)) == 1
+    assert message in capsys.readouterr().err
+    assert (tmp_path / 'a.png').read_bytes() == before
+
+
+def test_a_network_that_does_not_enlarge(tmp_path, capsys):
+    networks.save(tmp_path / 'v.safetensors', network('vqvae'))
+    write(tmp_path / 'a.png')
+    assert upscale(tmp_path / 'a.png', '--weights', tmp_path / 'v.safetensors') == 1
+    assert "of the kind 'vqvae', which does not enlarge pictures" in capsys.readouterr().err
+
+
+def test_transparency_in_a_jpeg_is_an_error_of_that_picture(weights, tmp_path, capsys):
+    write(tmp_path / 'a.png', alpha=True)
+    write(tmp_path / 'b.png')
+    arguments = ['--weights', weights, '--output', tmp_path / 'o', '--format', 'jpg']
+    assert upscale(tmp_path / 'a.png', tmp_path / 'b.png', *arguments) == 1
+    assert 'a.jpg: the picture has transparency' in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / 'o').iterdir()] == ['b.jpg']

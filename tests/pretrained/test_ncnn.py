@@ -1,0 +1,88 @@
+"""Networks in ncnn's files: read as what they are, and refused where they are another."""
+
+import numpy as np
+import pytest
+from ncnn_files import state_of, write_rrdb, write_srvgg
+from tiny_networks import network
+
+from sr_jax.errors import InputError
+from sr_jax.pretrained import files, ncnn, rrdb, srvgg
+
+
+@pytest.fixture(scope='module')
+def rrdb_state():
+    return state_of(rrdb, network('rrdb').variables)
+
+
+@pytest.fixture(scope='module')
+def srvgg_state():
+    return state_of(srvgg, network('srvgg').variables)
+
+
+def assert_same(found, expected, rtol=0.0):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=rtol, atol=rtol, err_msg=name)
+
+
+def test_rrdbnet(tmp_path, rrdb_state):
+    param = write_rrdb(tmp_path, rrdb_state, 1)
+    assert_same(files.read_state(param), rrdb_state)
+    assert_same(files.read_state(param.with_suffix('.bin')), rrdb_state)
+
+
+def test_weights_of_sixteen_bits(tmp_path, rrdb_state):
+    found = files.read_state(write_rrdb(tmp_path, rrdb_state, 1, half=True))
+    assert_same(found, rrdb_state, rtol=1e-3)
+
+
+def test_srvgg(tmp_path, srvgg_state):
+    assert_same(files.read_state(write_srvgg(tmp_path, srvgg_state, 1, 2)), srvgg_state)
+
+
+def test_a_network_that_goes_on_is_refused(tmp_path, srvgg_state):
+    param = write_srvgg(tmp_path, srvgg_state, 1, 2, [('Interp', '0=3 1=5.0e-01 2=5.0e-01')])
+    with pytest.raises(InputError, match='alone: it has 9 layers, not 8'):
+        files.read_state(param)
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ('2.000000e-01 ', '1.000000e-01 ', r'layer 2 \(Convolution\) has .* as its number 10'),
+        ('BinaryOp', 'Eltwise', 'layer 34 is Eltwise, not BinaryOp'),
+        ('Concat l4 2 1 b1 b2', 'Concat l4 2 1 b2 b1', r'takes layers \(2, 1\), not \(1, 2\)'),
+        ('4=1 5=1', '4=0 5=1', 'layer 1 .*number 4'),
+        ('5=1 6=', '19=1 5=1 6=', 'number 19, which is not known here'),
+        ('7767517', '7767518', 'not the text of an ncnn network'),
+        ('Concat l4 2 1', 'Concat l4 2 x', 'damaged'),
+    ],
+)
+def test_a_network_that_resembles_one_is_refused(tmp_path, rrdb_state, old, new, message):
+    param = write_rrdb(tmp_path, rrdb_state, 1)
+    text = param.read_text()
+    assert old in text.replace('\n', ' \n')
+    param.write_text(text.replace('\n', ' \n').replace(old, new, 1))
+    with pytest.raises(InputError, match=message):
+        files.read_state(param)
+
+
+def test_damaged_files_are_named(tmp_path, rrdb_state):
+    param = write_rrdb(tmp_path, rrdb_state, 1)
+    weights = param.with_suffix('.bin')
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-4])
+    with pytest.raises(InputError, match=r'net\.bin: damaged: it ends before'):
+        files.read_state(param)
+    weights.write_bytes(whole + bytes(8))
+    with pytest.raises(InputError, match=r'net\.bin: damaged: 8 bytes left over'):
+        files.read_state(param)
+    weights.write_bytes(b'\x38\x4b\x0d\x00' + whole[4:])
+    with pytest.raises(InputError, match='quantised'):
+        files.read_state(param)
+    weights.unlink()
+    with pytest.raises(InputError, match=r'net\.bin: No such file'):
+        files.read_state(param)
+    param.write_text('\n'.join(param.read_text().splitlines()[:-1]))
+    with pytest.raises(InputError, match=r'net\.param: damaged: \d+ of \d+ layers'):
+        ncnn.read_state(param, weights)

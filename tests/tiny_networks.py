@@ -1,0 +1,50 @@
+"""Networks for super-resolution small enough for tests, with weights at random."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sr_jax import models, networks
+
+SMALL = {
+    'rrdb': dict(name='rrdb', scale=4, features=4, num_blocks=1, growth=2),
+    'rrdb_x2': dict(name='rrdb', scale=2, features=4, num_blocks=1, growth=2),
+    'srresnet': dict(name='srresnet', scale=3, features=4, num_blocks=1),
+    'srvgg': dict(name='srvgg', scale=2, features=4, num_convs=1),
+    'switched_sr': dict(
+        name='switched_sr',
+        scale=2,
+        features=4,
+        num_layers=1,
+        switching=dict(layers=('layer_0/conv',), breadth=2),
+    ),
+    'vqvae': dict(
+        name='vqvae',
+        channels=8,
+        num_res_blocks=1,
+        res_channels=4,
+        codebook_size=8,
+        bottom_codebook_size=8,
+    ),
+}
+
+
+def network(key):
+    """One of SMALL, its output well spread over [0, 1]."""
+    model = SMALL[key]
+    module = models.make(model)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    rng = np.random.default_rng(0)
+
+    def draw(leaf):
+        scale = 0.9 / np.sqrt(np.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 0.1
+        return (scale * rng.standard_normal(leaf.shape)).astype(leaf.dtype)
+
+    shapes = {name: tree for name, tree in shapes.items() if name != 'intermediates'}
+    return networks.Network(model, jax.tree.map(draw, shapes), key)
+
+
+def whole(network, pixels):
+    """What the network makes of a whole picture, in [0, 1]."""
+    apply = jax.jit(network.module().apply)
+    return np.clip(np.asarray(apply(network.variables, pixels[None])[0]), 0, 1)
