@@ -24,6 +24,9 @@ FIXED = (
     'config.model.',
     'config.optimizer.name:',
     'config.optimizer.ema_decay:',
+    'config.discriminator:',
+    'config.discriminator.',
+    'config.discriminator_optimizer.name:',
 )
 
 
@@ -63,6 +66,21 @@ def initial(task: Task, key: Array, batch: Batch) -> PyTree:
     """Returns what a checkpoint holds, at the start of a run: the train state and its key."""
     init_key, run_key = jax.random.split(key)
     return {'state': task.init(init_key, batch), 'rng': jax.random.key_data(run_key)}
+
+
+def with_frozen(tree: PyTree, task: Task, mesh: Mesh) -> PyTree:
+    """Returns what a checkpoint holds with what training needs besides, on every device.
+
+    Raises:
+      InputError: weights that the config names cannot be read.
+    """
+    frozen = jax.device_put(task.frozen(), sharding.replicated(mesh))
+    return {**tree, 'state': tree['state'].replace(frozen=frozen)}
+
+
+def without_frozen(tree: PyTree) -> PyTree:
+    """Returns what a checkpoint is to hold of the arrays of a run."""
+    return {**tree, 'state': tree['state'].replace(frozen=None)}
 
 
 def resume_or_init(
@@ -112,18 +130,15 @@ def _started(
         key = jax.random.fold_in(jax.random.key(config.seed), found.step)
         variables = convert_to_switched(variables, wanted, key)
         how = f'{len(wanted.layers)} convolutions switched, begins with'
-    expected = {'params': state.params, **state.variables}
-    problem = _misfit(variables, expected)
+    problem = _misfit(variables, state.inference_variables())
     if problem:
         raise InputError(
             f'config.train.start_from={path} does not fit config.model: {problem}. Take the '
             'values of the run that is started from, but for `switching`'
         )
     report(f'{how} the network of {path} after {found.step} steps')
-    variables = jax.device_put(jax.tree.map(jnp.copy, dict(variables)), sharding.replicated(mesh))
-    params = variables.pop('params')
-    average = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
-    return state.replace(params=params, variables=variables, ema_params=average)
+    copies = jax.tree.map(jnp.copy, dict(variables))
+    return state.starting_with(jax.device_put(copies, sharding.replicated(mesh)))
 
 
 def _misfit(variables: PyTree, expected: PyTree) -> str:

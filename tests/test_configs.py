@@ -39,6 +39,7 @@ def test_a_step_and_a_prediction(path, variant):
     batch = {'hq': np.random.default_rng(0).random((4, size, size, 3), np.float32)}
     start = {'hq': jnp.zeros((1, size, size, 3))}
     tree = jax.jit(lambda key: trained.initial(task, key, start))(jax.random.key(config.seed))
+    tree = trained.with_frozen(tree, task, mesh)
     before = jax.device_get(tree['state'].params)
     tree, metrics = sharding.jit_step(task.train_step, mesh)(tree, batch)
     assert np.isfinite(metrics['loss'])

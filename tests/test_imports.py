@@ -29,7 +29,10 @@ ROOMS = {
         *('resize', 'sharding', 'stopping', 'tasks', 'tiles', 'trained'),
     },
     'trained': {'checkpoint', 'layers', 'sharding', 'tasks'},
-    'tasks': {'layers', 'losses', 'metrics', 'models', 'optimizer', 'resize', 'sharding'},
+    'tasks': {
+        *('layers', 'losses', 'metrics', 'models', 'optimizer', 'pretrained', 'resize'),
+        'sharding',
+    },
     'models': {'layers', 'resize'},
     'layers': {'kernels'},
     'kernels': set(),
