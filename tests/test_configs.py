@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import shrink
+from tiny import compiled, shrink
 
 from sr_jax import sharding, tasks, trained
 from sr_jax.commands.train_settings import read_settings
@@ -38,10 +38,12 @@ def test_a_step_and_a_prediction(path, variant):
     size = config.data.crop_size
     batch = {'hq': np.random.default_rng(0).random((4, size, size, 3), np.float32)}
     start = {'hq': jnp.zeros((1, size, size, 3))}
-    tree = jax.jit(lambda key: trained.initial(task, key, start))(jax.random.key(config.seed))
+    key = jax.random.key(config.seed)
+    tree = compiled(jax.jit(lambda key: trained.initial(task, key, start)), key)(key)
     tree = trained.with_frozen(tree, task, mesh)
     before = jax.device_get(tree['state'].params)
-    tree, metrics = sharding.jit_step(task.train_step, mesh)(tree, batch)
+    step = compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
+    tree, metrics = step(tree, batch)
     assert np.isfinite(metrics['loss'])
     after = dict(jax.tree.leaves_with_path(tree['state'].params))
     for path, value in jax.tree.leaves_with_path(before):

@@ -62,6 +62,11 @@ def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:
         config.data.crop_size, config.loss.translational.crop_size = 48, 32
 
 
+def compiled(function, *arguments):
+    """A jitted function compiled for these arguments, in half the time, to slower code."""
+    return function.lower(*arguments).compile({'xla_backend_optimization_level': 0})
+
+
 def changed(config: ml_collections.ConfigDict, **changes) -> ml_collections.ConfigDict:
     """Sets `section__key=value`, in place, and returns the config; sections may be nested."""
     for key, value in changes.items():
