@@ -15,7 +15,7 @@ from sr_jax import config as config_lib
 from sr_jax.config import bind
 from sr_jax.errors import InputError
 from sr_jax.layers.switching import Switching, convert_to_switched
-from sr_jax.tasks.task import Batch, Task, TrainState
+from sr_jax.tasks.task import FROZEN, Batch, Task, TrainState
 
 # A run can go on with other settings, except for those that its saved arrays depend on.
 FIXED = (
@@ -68,19 +68,19 @@ def initial(task: Task, key: Array, batch: Batch) -> PyTree:
     return {'state': task.init(init_key, batch), 'rng': jax.random.key_data(run_key)}
 
 
-def with_frozen(tree: PyTree, task: Task, mesh: Mesh) -> PyTree:
-    """Returns what a checkpoint holds with what training needs besides, on every device.
-
-    Raises:
-      InputError: weights that the config names cannot be read.
-    """
-    frozen = jax.device_put(task.frozen(), sharding.replicated(mesh))
-    return {**tree, 'state': tree['state'].replace(frozen=frozen)}
+def with_frozen(tree: PyTree, frozen: Any) -> PyTree:
+    """Returns the arrays of a checkpoint with what training needs besides: `Task.frozen()`."""
+    if frozen is None:
+        return tree
+    state = tree['state']
+    return {**tree, 'state': state.replace(variables={**state.variables, FROZEN: frozen})}
 
 
 def without_frozen(tree: PyTree) -> PyTree:
     """Returns what a checkpoint is to hold of the arrays of a run."""
-    return {**tree, 'state': tree['state'].replace(frozen=None)}
+    state = tree['state']
+    kept = {name: value for name, value in state.variables.items() if name != FROZEN}
+    return {**tree, 'state': state.replace(variables=kept)}
 
 
 def resume_or_init(

@@ -40,7 +40,7 @@ def test_a_step_and_a_prediction(path, variant):
     start = {'hq': jnp.zeros((1, size, size, 3))}
     key = jax.random.key(config.seed)
     tree = compiled(jax.jit(lambda key: trained.initial(task, key, start)), key)(key)
-    tree = trained.with_frozen(tree, task, mesh)
+    tree = trained.with_frozen(tree, task.frozen())
     before = jax.device_get(tree['state'].params)
     step = compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
     tree, metrics = step(tree, batch)

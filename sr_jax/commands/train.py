@@ -95,7 +95,8 @@ def train(
         parts = (mesh, task, predict, iterator, checkpoints, progress)
         run = Run(config, settings, workdir, *parts, warned=set())
         tree, step, data = trained.resume_or_init(checkpoints, config, task, mesh, progress.message)
-        tree = trained.with_frozen(tree, task, mesh)
+        frozen = jax.device_put(task.frozen(), sharding.replicated(mesh))
+        tree = trained.with_frozen(tree, frozen)
         if data is not None:
             iterator.set_state(data)
         (workdir / 'config.json').write_text(config_lib.to_json(config) + '\n', encoding='utf-8')

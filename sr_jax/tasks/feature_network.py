@@ -1,9 +1,9 @@
 """The feature network behind a perceptual loss: which one, and where its weights come from.
 
-Its weights are given to the training step as `TrainState.frozen`. As constants of the compiled step
-the 80 MB of VGG19 would be copied into every executable, and as a part of the checkpoint into every
-checkpoint, though nothing changes them and prediction has no use for them. So `Task.frozen` reads
-them when a run begins and again when it goes on: only training needs the file.
+Its weights are given to the training step in `TrainState.variables`, but not to checkpoints. As
+constants of the compiled step the 80 MB of VGG19 would lie in every executable; in checkpoints they
+would lie again and again, though nothing changes them and prediction has no use for them. So
+`Task.frozen` reads them when a run begins and again when it goes on: only training needs the file.
 """
 
 import dataclasses

@@ -20,7 +20,7 @@ from sr_jax.tasks.discriminator import Adversarial
 from sr_jax.tasks.feature_network import Perceptual
 from sr_jax.tasks.regression import DegradationSettings, degrade
 from sr_jax.tasks.switched import mean_load_balancing
-from sr_jax.tasks.task import Batch, TrainSettings, TrainState
+from sr_jax.tasks.task import FROZEN, Batch, TrainSettings, TrainState
 from sr_jax.tasks.terms import Term, computed
 
 
@@ -198,7 +198,7 @@ def _loss(
     image, written = apply(translational.crop(lq, pair.first, pair.size), dropout_key)
     pictures = {'real': hq[:, :size, :size], 'fake': image}
     computations: dict[str, Callable[[], Any]] = {
-        'perceptual': lambda: _perceptual(parts, state.frozen, pictures),
+        'perceptual': lambda: _perceptual(parts, state.variables[FROZEN], pictures),
         'translational': lambda: translational.translational_loss(
             lambda x: apply(x, dropout_key)[0],
             lq,

@@ -34,6 +34,7 @@ SECTIONS = (
     'checkpoint',
     'log',
 )
+FROZEN = 'frozen'
 DTYPES = ('float32', 'bfloat16', 'float16')
 
 
@@ -83,11 +84,11 @@ class TrainState(flax.struct.PyTreeNode):
     Attributes:
       step: updates done so far, int32 scalar.
       params: the trained parameters.
-      variables: the mutable collections, such as {'codebook': ...}.
+      variables: the mutable collections, such as {'codebook': ...}; in training also FROZEN, what
+        `Task.frozen` gives, if it does.
       opt_state: the optimiser's.
       ema_params: moving average of the parameters, or None.
       loss_scale: for float16, or None.
-      frozen: `Task.frozen()`, which no step changes and no checkpoint holds.
     """
 
     step: Any  # the leaves are arrays, but JAX also puts shapes and shardings in their places
@@ -96,7 +97,6 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: Any
     ema_params: Any = None
     loss_scale: DynamicScale | None = None
-    frozen: Any = None
 
     def inference_variables(self) -> dict[str, Any]:
         """Returns what `Task.predict` takes: the averaged parameters if there are any."""
@@ -129,8 +129,8 @@ class Task(NamedTuple):
       predict: (variables, batch) -> outputs; outputs['image'] is the picture, float32
         [N, H, W, 3] in [0, 1], to be compared with batch['hq'].
       frozen: () -> what training needs, prediction does not, and no step changes, such as the
-        weights of a feature network; or None. It goes into `TrainState.frozen` when a run begins
-        and when it goes on; checkpoints do not hold it.
+        weights of a feature network; or None. It lies in `TrainState.variables[FROZEN]` while a run
+        trains; checkpoints do not hold it.
     """
 
     init: Callable[[Array, Batch], TrainState]
