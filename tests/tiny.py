@@ -1,10 +1,14 @@
 """Configs shrunk until they compile and train within seconds."""
 
+import jax.numpy as jnp
 import ml_collections
+from flax import linen as nn
 
 from configs import esrgan as esrgan_config
 from configs import srresnet as srresnet_config
 from configs import vqvae as vqvae_config
+from sr_jax.layers.batch_norm import BatchNorm
+from sr_jax.layers.spectral_norm import SpectralConvolution
 
 
 def vqvae(**changes) -> ml_collections.ConfigDict:
@@ -30,6 +34,20 @@ NETWORKS = {
     'rrdb': dict(features=4, num_blocks=1, growth=2),
     'switched_sr': dict(features=4),
 }
+
+
+class Judge(nn.Module):
+    """A discriminator that compiles within a second, with both kinds of state."""
+
+    batch_norm: bool = True
+    dtype: str = 'float32'
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = SpectralConvolution(4, 3, 2, self.dtype, name='conv')(x, train)
+        x = BatchNorm(name='norm')(x, train) if self.batch_norm else x.astype(jnp.float32)
+        return nn.Dense(1, name='last')(nn.tanh(x).reshape(len(x), -1))
 
 
 def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

@@ -4,12 +4,9 @@ import numpy as np
 import optax
 import pytest
 import tiny
-from flax import linen as nn
 
 from sr_jax import sharding, tasks, trained
 from sr_jax.errors import InputError
-from sr_jax.layers.batch_norm import BatchNorm
-from sr_jax.layers.spectral_norm import SpectralConvolution
 from sr_jax.models import discriminators
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.tasks.terms import Term, computed
@@ -20,24 +17,10 @@ RATE = 1e-3
 KEPT = ['batch_stats', 'spectral_norm']
 
 
-class Judge(nn.Module):
-    """A discriminator that compiles within a second, with both kinds of state."""
-
-    batch_norm: bool = True
-    dtype: str = 'float32'
-    remat: bool = False
-
-    @nn.compact
-    def __call__(self, x, train=False):
-        x = SpectralConvolution(4, 3, 2, self.dtype, name='conv')(x, train)
-        x = BatchNorm(name='norm')(x, train) if self.batch_norm else x.astype(jnp.float32)
-        return nn.Dense(1, name='last')(nn.tanh(x).reshape(len(x), -1))
-
-
 @pytest.fixture(scope='module', autouse=True)
 def _small_discriminators():
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(discriminators, 'Model', Judge)
+        monkeypatch.setattr(discriminators, 'Model', tiny.Judge)
         yield
 
 
@@ -101,7 +84,7 @@ def plain_losses(real, fake):
 def independent_step(config, state, lq, hq):
     """One step of both networks, written down without the task, as BasicSR has it."""
     settings = config.loss.adversarial
-    judge, first = Judge(config.discriminator.batch_norm), state.params['discriminator']
+    judge, first = tiny.Judge(config.discriminator.batch_norm), state.params['discriminator']
     detach = jax.lax.stop_gradient
 
     def judged(params, variables, x):
