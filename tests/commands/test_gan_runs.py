@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
+from saved import restored
 
 from sr_jax import __main__ as verbs
 from sr_jax import checkpoint, sharding, tasks, trained
@@ -30,16 +31,6 @@ def config_of(**changes):
     config.checkpoint.update(every=1, keep_last=9)
     config.log.samples = 2
     return tiny.changed(config, **changes)
-
-
-def arrays(workdir, step):
-    found = checkpoint.Checkpoints(workdir)
-    mesh = sharding.make_mesh()
-    restored = found.restore(
-        step, lambda config: trained.abstract_state(config, tasks.make(config), mesh)
-    )
-    found.close()
-    return jax.device_get(restored.tree)
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +60,7 @@ def test_a_run_starts_from_the_generator_of_another(finished, tmp_path, capsys):
     checkpoints.close()
     assert step == 0
     assert 'begins with the network of' in capsys.readouterr().out
-    ours, theirs = tree['state'], arrays(finished / 'pixels', 1)['state']
+    ours, theirs = tree['state'], restored(finished / 'pixels', 1).tree['state']
     jax.tree.map(np.testing.assert_array_equal, ours.params['generator'], theirs.params)
     jax.tree.map(np.testing.assert_array_equal, ours.ema_params, theirs.params)
     assert set(ours.params) == {'generator', 'discriminator'}
@@ -79,7 +70,8 @@ def test_going_on_is_bit_for_bit_the_same(finished, tmp_path):
     start = {'train__start_from': str(finished / 'pixels')}
     train(config_of(train__steps=1, **start), tmp_path)
     train(config_of(**start), tmp_path)
-    jax.tree.map(np.testing.assert_array_equal, arrays(tmp_path, 2), arrays(finished / 'run', 2))
+    resumed, expected = restored(tmp_path, 2), restored(finished / 'run', 2)
+    jax.tree.map(np.testing.assert_array_equal, resumed.tree, expected.tree)
 
 
 def test_every_term_is_logged_and_samples_drawn(finished):
