@@ -11,7 +11,8 @@ Both variants are trained from scratch, though the article advises stages: a den
 --config.train.start_from=runs/dense. Its advice of large batches is one flag:
 --config.train.effective_batch_size=128.
 
-Expect 0.0
+Expect an SSIM over 0.706 and a PSNR over 28.9 dB, bicubic enlargement's on the validation
+photographs by the protocol y_matlab_crop4; neither variant has been run to its end by us.
 """
 
 import ml_collections
