@@ -145,6 +145,7 @@ class Gradients(NamedTuple):
       loss: mean over the microbatches.
       terms: each named scalar of the loss, mean over the microbatches.
       statistics: of the batch, merged over the microbatches.
+      outputs: what the loss gave of each picture, in the order of the batch.
       finite: one flag for each parameter array, in the order of `jax.tree.leaves`.
       taken: whether loss and gradients were finite, so that the update was taken.
     """
@@ -152,6 +153,7 @@ class Gradients(NamedTuple):
     loss: Float[Array, '']
     terms: dict[str, Float[Array, '']]
     statistics: Any
+    outputs: PyTree
     finite: Bool[Array, ' parameters']
     taken: Bool[Array, '']
 
@@ -164,6 +166,11 @@ def split_microbatches(batch: PyTree, count: int) -> PyTree:
     return jax.tree.map(
         lambda x: x.reshape(x.shape[0] // count, count, *x.shape[1:]).swapaxes(0, 1), batch
     )
+
+
+def join_microbatches(parts: PyTree) -> PyTree:
+    """Returns what `split_microbatches` split, as one batch again: [B, ...]."""
+    return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:]), parts)
 
 
 def accumulated_update(
@@ -185,7 +192,8 @@ def accumulated_update(
     or gradient is not finite is computed but not taken: the old values come back.
 
     Args:
-      loss: (params, microbatch, rng) -> (scalar, (terms, statistics)).
+      loss: (params, microbatch, rng) -> (scalar, (terms, statistics, outputs)); the first axis of
+        the outputs' arrays is that of the pictures.
       loss_scale: dynamic loss scale for float16, or None.
       merge: (statistics, statistics) -> statistics; zeros are its neutral element.
 
@@ -198,29 +206,32 @@ def accumulated_update(
 
     def step(carry, xs):
         multi_state, scale, _, (total, terms, statistics, finite) = carry
-        scale, (value, (new_terms, new_statistics)), grads = _gradient(loss, params, scale, *xs)
+        scale, (value, aside), grads = _gradient(loss, params, scale, *xs)
+        new_terms, new_statistics, outputs = aside
         updates, multi_state = multi.update(grads, multi_state, params)
         finite &= jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
         terms = jax.tree.map(lambda a, b: a + b / accumulation, terms, new_terms)
         sums = (total + value / accumulation, terms, merge(statistics, new_statistics), finite)
-        return (multi_state, scale, updates, sums), None
+        return (multi_state, scale, updates, sums), outputs
 
     first = jax.tree.map(lambda x: x[0], microbatches)
-    shapes = jax.eval_shape(loss, params, first, keys[0])
-    total, (terms, statistics) = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    shape, (*shapes, _) = jax.eval_shape(loss, params, first, keys[0])
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (shape, *shapes))
     finite = jnp.ones(len(jax.tree.leaves(params)), bool)
     state = multi.init(params)._replace(inner_opt_state=opt_state)
     no_updates = jax.tree.map(jnp.zeros_like, params)
-    carry = (state, loss_scale, no_updates, (total, terms, statistics, finite))
+    carry = (state, loss_scale, no_updates, (*zeros, finite))
     if accumulation == 1:
-        carry, _ = step(carry, (first, keys[0]))
+        carry, outputs = step(carry, (first, keys[0]))
     else:
-        carry, _ = jax.lax.scan(step, carry, (microbatches, keys))
+        carry, outputs = jax.lax.scan(step, carry, (microbatches, keys))
+        outputs = join_microbatches(outputs)
     state, loss_scale, updates, (total, terms, statistics, finite) = carry
     taken = finite.all() & jnp.isfinite(total)
     new = (optax.apply_updates(params, updates), state.inner_opt_state)
     params, opt_state = select(taken, new, (params, opt_state))
-    return params, opt_state, loss_scale, Gradients(total, terms, statistics, finite, taken)
+    gradients = Gradients(total, terms, statistics, outputs, finite, taken)
+    return params, opt_state, loss_scale, gradients
 
 
 def _gradient(

@@ -15,7 +15,7 @@ from sr_jax import config as config_lib
 from sr_jax.config import bind
 from sr_jax.errors import InputError
 from sr_jax.layers.switching import Switching, convert_to_switched
-from sr_jax.tasks.task import Batch, Task, TrainState
+from sr_jax.tasks.task import FROZEN, Batch, Task, TrainState
 
 # A run can go on with other settings, except for those that its saved arrays depend on.
 FIXED = (
@@ -24,6 +24,9 @@ FIXED = (
     'config.model.',
     'config.optimizer.name:',
     'config.optimizer.ema_decay:',
+    'config.discriminator:',
+    'config.discriminator.',
+    'config.discriminator_optimizer.name:',
 )
 
 
@@ -63,6 +66,21 @@ def initial(task: Task, key: Array, batch: Batch) -> PyTree:
     """Returns what a checkpoint holds, at the start of a run: the train state and its key."""
     init_key, run_key = jax.random.split(key)
     return {'state': task.init(init_key, batch), 'rng': jax.random.key_data(run_key)}
+
+
+def with_frozen(tree: PyTree, frozen: Any) -> PyTree:
+    """Returns the arrays of a checkpoint with what training needs besides: `Task.frozen()`."""
+    if frozen is None:
+        return tree
+    state = tree['state']
+    return {**tree, 'state': state.replace(variables={**state.variables, FROZEN: frozen})}
+
+
+def without_frozen(tree: PyTree) -> PyTree:
+    """Returns what a checkpoint is to hold of the arrays of a run."""
+    state = tree['state']
+    kept = {name: value for name, value in state.variables.items() if name != FROZEN}
+    return {**tree, 'state': state.replace(variables=kept)}
 
 
 def resume_or_init(
@@ -112,18 +130,15 @@ def _started(
         key = jax.random.fold_in(jax.random.key(config.seed), found.step)
         variables = convert_to_switched(variables, wanted, key)
         how = f'{len(wanted.layers)} convolutions switched, begins with'
-    expected = {'params': state.params, **state.variables}
-    problem = misfit(variables, expected)
+    problem = misfit(variables, state.inference_variables())
     if problem:
         raise InputError(
             f'config.train.start_from={path} does not fit config.model: {problem}. Take the '
             'values of the run that is started from, but for `switching`'
         )
     report(f'{how} the network of {path} after {found.step} steps')
-    variables = jax.device_put(jax.tree.map(jnp.copy, dict(variables)), sharding.replicated(mesh))
-    params = variables.pop('params')
-    average = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
-    return state.replace(params=params, variables=variables, ema_params=average)
+    copies = jax.tree.map(jnp.copy, dict(variables))
+    return state.starting_with(jax.device_put(copies, sharding.replicated(mesh)))
 
 
 def misfit(variables: PyTree, expected: PyTree) -> str:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import shrink
+from tiny import compiled, shrink
 
 from sr_jax import sharding, tasks, trained
 from sr_jax.commands.train_settings import read_settings
@@ -38,9 +38,12 @@ def test_a_step_and_a_prediction(path, variant):
     size = config.data.crop_size
     batch = {'hq': np.random.default_rng(0).random((4, size, size, 3), np.float32)}
     start = {'hq': jnp.zeros((1, size, size, 3))}
-    tree = jax.jit(lambda key: trained.initial(task, key, start))(jax.random.key(config.seed))
+    key = jax.random.key(config.seed)
+    tree = compiled(jax.jit(lambda key: trained.initial(task, key, start)), key)(key)
+    tree = trained.with_frozen(tree, task.frozen())
     before = jax.device_get(tree['state'].params)
-    tree, metrics = sharding.jit_step(task.train_step, mesh)(tree, batch)
+    step = compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
+    tree, metrics = step(tree, batch)
     assert np.isfinite(metrics['loss'])
     after = dict(jax.tree.leaves_with_path(tree['state'].params))
     for path, value in jax.tree.leaves_with_path(before):
@@ -83,3 +86,20 @@ def test_the_imagenet_variant_is_the_published_set_up():
     assert (config.optimizer.name, config.optimizer.learning_rate) == ('adam', 3e-4)
     assert (config.train.batch_size, config.data.crop_size) == (128, 256)
     assert config.data.source == 'tfds:imagenet2012'
+
+
+def test_the_published_esrgan_is_basicsrs():
+    config = load(FOLDER / 'esrgan.py').get_config('published')
+    assert (config.model.features, config.model.num_blocks, config.model.growth) == (64, 23, 32)
+    judge = config.discriminator
+    assert (judge.form, judge.features, judge.size, judge.norm) == ('vgg', 64, 128, 'batch')
+    loss = config.loss
+    assert (loss.pixel.weight, loss.perceptual.weight, loss.adversarial.weight) == (0.01, 1, 0.005)
+    assert loss.adversarial.relativistic and loss.adversarial.kind == 'vanilla'
+    assert dict(loss.perceptual.layers) == {'conv5_4': 1.0}
+    for section in (config.optimizer, config.discriminator_optimizer):
+        assert (section.learning_rate, section.b1, section.b2) == (1e-4, 0.9, 0.99)
+        assert section.milestones == (50_000, 100_000, 200_000, 300_000)
+        assert section.decay_factor == 0.5
+    assert config.optimizer.ema_decay == 0.999
+    assert (config.train.steps, config.train.batch_size) == (400_000, 16)

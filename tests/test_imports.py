@@ -1,6 +1,7 @@
 """Who may import whom, held by reading the imports of every file.
 
     main -> commands -> tasks -> {models, losses, optimizer}        models -> layers -> kernels
+                         tasks -> pretrained, for the frozen network behind a loss
 
 Imports only point down these arrows, so that a loss can be read without a network and a kernel
 without Flax. CONTRIBUTING.md says what each room is for.
@@ -31,7 +32,10 @@ ROOMS = {
     'upscaling': {'image_io', 'layers', 'memory', 'networks', 'sharding', 'tiles'},
     'networks': {'models', 'pretrained', 'sharding', 'trained'},
     'trained': {'checkpoint', 'layers', 'sharding', 'tasks'},
-    'tasks': {'layers', 'losses', 'metrics', 'models', 'optimizer', 'resize', 'sharding'},
+    'tasks': {
+        *('layers', 'losses', 'metrics', 'models', 'optimizer', 'pretrained', 'resize'),
+        'sharding',
+    },
     'models': {'layers', 'resize'},
     'layers': {'kernels'},
     'kernels': set(),

@@ -113,7 +113,7 @@ def quadratic(params, batch, key):
     del key
     error = batch @ params['w']
     value = jnp.mean(error**2)
-    return value, ({'error': value}, {'total': batch.sum()})
+    return value, ({'error': value}, {'total': batch.sum()}, {'square': error**2})
 
 
 def update(params, batch, accumulation, loss_scale=None, loss=quadratic):

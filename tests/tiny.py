@@ -1,9 +1,14 @@
 """Configs shrunk until they compile and train within seconds."""
 
+import jax.numpy as jnp
 import ml_collections
+from flax import linen as nn
 
+from configs import esrgan as esrgan_config
 from configs import srresnet as srresnet_config
 from configs import vqvae as vqvae_config
+from sr_jax.layers.batch_norm import BatchNorm
+from sr_jax.layers.spectral_norm import SpectralConvolution
 
 
 def vqvae(**changes) -> ml_collections.ConfigDict:
@@ -16,6 +21,11 @@ def regression(**changes) -> ml_collections.ConfigDict:
     return changed(shrink(srresnet_config.get_config('photos')), **changes)
 
 
+def gan(**changes) -> ml_collections.ConfigDict:
+    """An ESRGAN run of 4 steps on the embedded photographs."""
+    return changed(shrink(esrgan_config.get_config('photos')), **changes)
+
+
 NETWORKS = {
     'vqvae': dict(
         channels=8, num_res_blocks=1, res_channels=4, codebook_size=16, codebook_dim=4
@@ -26,12 +36,28 @@ NETWORKS = {
 }
 
 
+class Judge(nn.Module):
+    """A discriminator that compiles within a second, with both kinds of state."""
+
+    batch_norm: bool = True
+    dtype: str = 'float32'
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = SpectralConvolution(4, 3, 2, self.dtype, name='conv')(x, train)
+        x = BatchNorm(name='norm')(x, train) if self.batch_norm else x.astype(jnp.float32)
+        return nn.Dense(1, name='last')(nn.tanh(x).reshape(len(x), -1))
+
+
 def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """Makes any config's network, pictures and run tiny, in place, and returns it."""
     config.model.update(NETWORKS[config.model.name])
     config.data.update(
         source='photos', crop_size=16, validation_crops=12, workers=0, max_rejected=0
     )
+    if 'discriminator' in config:
+        _shrink_adversarial(config)
     config.train.update(steps=4, batch_size=4, accumulation=1, effective_batch_size=0)
     config.evaluation.update(every=2, batch_size=8)
     if config.evaluation.protocol == 'y_matlab_crop4':  # nothing would be left of the crops
@@ -41,9 +67,30 @@ def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     return config
 
 
+def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:
+    """Pictures as large as the least discriminator wants them, all terms from the first step on."""
+    config.discriminator.update(features=8 if config.discriminator.norm == 'group' else 2, size=32)
+    config.data.crop_size = 32
+    for term in ('perceptual', 'adversarial', 'translational'):
+        config.loss[term].start = 0
+    if config.loss.perceptual.weight:
+        config.loss.perceptual.update(weights='random')
+        config.loss.perceptual.layers = dict(conv1_2=1.0)
+    if config.loss.translational.crop_size:
+        config.data.crop_size, config.loss.translational.crop_size = 48, 32
+
+
+def compiled(function, *arguments):
+    """A jitted function compiled for these arguments, in half the time, to slower code."""
+    return function.lower(*arguments).compile({'xla_backend_optimization_level': 0})
+
+
 def changed(config: ml_collections.ConfigDict, **changes) -> ml_collections.ConfigDict:
-    """Sets `section__key=value`, in place, and returns the config."""
+    """Sets `section__key=value`, in place, and returns the config; sections may be nested."""
     for key, value in changes.items():
-        section, _, name = key.rpartition('__')
-        (config[section] if section else config)[name] = value
+        *sections, name = key.split('__')
+        section = config
+        for part in sections:
+            section = section[part]
+        section[name] = value
     return config

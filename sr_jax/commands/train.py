@@ -95,6 +95,8 @@ def train(
         parts = (mesh, task, predict, iterator, checkpoints, progress)
         run = Run(config, settings, workdir, *parts, warned=set())
         tree, step, data = trained.resume_or_init(checkpoints, config, task, mesh, progress.message)
+        frozen = jax.device_put(task.frozen(), sharding.replicated(mesh))
+        tree = trained.with_frozen(tree, frozen)
         if data is not None:
             iterator.set_state(data)
         (workdir / 'config.json').write_text(config_lib.to_json(config) + '\n', encoding='utf-8')
@@ -232,7 +234,7 @@ def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> No
         return
     run.checkpoints.save(
         step,
-        tree,
+        trained.without_frozen(tree),
         config=run.config,
         data=run.iterator.get_state(),
         metrics=validation or None,

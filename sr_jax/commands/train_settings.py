@@ -90,6 +90,7 @@ def _step_bytes(config, mesh, batch_size: int, accumulation: int, remat: bool) -
     config.train.update(batch_size=batch_size, accumulation=accumulation, remat=remat)
     task = tasks.make(config)
     tree = trained.abstract_state(config, task, mesh)
+    tree = trained.with_frozen(tree, jax.eval_shape(task.frozen))
     size = config.data.crop_size
     pictures = (batch_size * accumulation, size, size, 3)
     batch = {'hq': jax.ShapeDtypeStruct(pictures, jnp.float32)}

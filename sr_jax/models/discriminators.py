@@ -2,7 +2,8 @@
 
 vgg   one logit for a picture of 128 or 256 pixels: the discriminator of SRGAN (Ledig et al. 2017,
       arXiv:1609.04802, figure 4) as ESRGAN uses it; BasicSR's VGGStyleDiscriminator. With group
-      norm instead of batch norm it is DL-Art-School's.
+      norm instead of batch norm it is DL-Art-School's. Here it takes pictures of 32, 64 and 96
+      pixels too, by the same stages.
 unet  one logit for every pixel: Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833, section 3.4),
       BasicSR's UNetDiscriminatorSN, of spectrally normalised convolutions.
 """
@@ -21,8 +22,12 @@ from sr_jax.layers.spectral_norm import SpectralConvolution
 
 FORMS = ('vgg', 'unet')
 NORMS = ('batch', 'group')
-# Of the stages of the VGG form, in multiples of `features`: each halves the size, down to 4 x 4.
-WIDTHS = {128: (1, 2, 4, 8, 8), 256: (1, 2, 4, 8, 8, 8)}
+# Of the stages of the VGG form, in multiples of `features`, by the size of the pictures, which each
+# stage halves: down to 4 x 4 or less.
+WIDTHS = {
+    **dict.fromkeys((32, 64, 96, 128), (1, 2, 4, 8, 8)),
+    256: (1, 2, 4, 8, 8, 8),
+}
 GROUPS = 8
 HIDDEN = 100
 NEGATIVE_SLOPE = 0.2
@@ -70,7 +75,8 @@ class Discriminator(nn.Module):
     Attributes:
       form: 'vgg' or 'unet'.
       features: channels of the first convolution.
-      size: height and width of the pictures of the vgg form, 128 or 256; of no concern to 'unet'.
+      size: height and width of the pictures of the vgg form: 128 or 256, as published, or 32, 64
+        or 96; of no concern to 'unet'.
       norm: of the vgg form: 'batch', or 'group', with 8 groups.
       dtype: name of the type that convolutions compute in; parameters and logits are float32.
       remat: recompute activations in the backward pass, for memory.

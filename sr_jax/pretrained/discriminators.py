@@ -8,6 +8,7 @@ The number of batches that PyTorch's batch norms count (`num_batches_tracked`) t
 anything here: it is not read, and written as 0.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, 
 
 NETWORK = 'a discriminator'
 COUNTER = 'num_batches_tracked'
-SIZES = {5: 128, 6: 256}  # by the number of stages
+STAGES = (5, 6)
 SPECTRAL = range(1, 9)
 TAPS = {1: 4, 2: 4, 3: 4}  # of spectrally normalised convolutions; of the others 3
 
@@ -33,10 +34,12 @@ def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
         return {'form': 'unet', 'features': shape_of(state, 'conv0.weight', NETWORK)[0]}
     features = shape_of(state, 'conv0_0.weight', NETWORK)[0]
     stages = count(state, 'conv{}_0.weight')
-    if stages not in SIZES:
+    if stages not in STAGES:
         raise InputError(f'these are not the weights of {NETWORK}: {stages} stages of convolutions')
+    channels = shape_of(state, f'conv{stages - 1}_1.weight', NETWORK)[0]
+    side = math.isqrt(shape_of(state, 'linear1.weight', NETWORK)[1] // channels)
     norm = 'batch' if 'bn0_1.running_mean' in state else 'group'
-    return {'form': 'vgg', 'features': features, 'size': SIZES[stages], 'norm': norm}
+    return {'form': 'vgg', 'features': features, 'size': side * 2**stages, 'norm': norm}
 
 
 def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,21 +52,25 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     if fields['form'] == 'unet':
         return read(state, _unet_entries(), f'{NETWORK} of the unet form')
     stages = count(state, 'conv{}_0.weight')
-    return read(state, _vgg_entries(stages, fields['norm']), f'{NETWORK} of the vgg form')
+    entries = _vgg_entries(stages, fields['norm'], fields['size'] // 2**stages)
+    return read(state, entries, f'{NETWORK} of the vgg form')
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The state dictionary of the original for the variables of a `Discriminator`."""
-    stages = count(variables['params'], 'stage_{}')
+    params = variables['params']
+    stages = count(params, 'stage_{}')
     if not stages:
         return write(variables, _unet_entries())
     norm = 'batch' if 'batch_stats' in variables else 'group'
-    state = write(variables, _vgg_entries(stages, norm))
+    channels = params[f'stage_{stages - 1}']['conv_1']['kernel'].shape[-1]
+    side = math.isqrt(len(params['linear_0']['kernel']) // channels)
+    state = write(variables, _vgg_entries(stages, norm, side))
     counters = [k.replace('running_mean', COUNTER) for k in state if k.endswith('running_mean')]
     return state | {name: np.zeros((), np.int64) for name in counters}
 
 
-def _vgg_entries(stages: int, norm: str) -> Iterator[Entry]:
+def _vgg_entries(stages: int, norm: str, side: int) -> Iterator[Entry]:
     for i, j in np.ndindex(stages, 2):
         first, path = i == j == 0, (f'stage_{i}', f'norm_{j}')
         yield from layer_entries(f'conv{i}_{j}', (f'stage_{i}', f'conv_{j}'), 'conv', first)
@@ -74,7 +81,7 @@ def _vgg_entries(stages: int, norm: str) -> Iterator[Entry]:
         if norm == 'batch':
             for theirs, ours in (('running_mean', 'mean'), ('running_var', 'var')):
                 yield Entry(f'bn{i}_{j}.{theirs}', ('batch_stats', *path, ours), 'vector')
-    yield from layer_entries('linear1', ('linear_0',), 'flattened')
+    yield from layer_entries('linear1', ('linear_0',), f'flattened{side}')
     yield from layer_entries('linear2', ('linear_1',), 'linear')
 
 

@@ -14,8 +14,6 @@ from sr_jax.errors import InputError
 
 Path = tuple[str, ...]
 
-FLATTENED_SIDE = 4
-
 
 class Entry(NamedTuple):
     """One array: its name there, its collection and path here, and the kind of its layout."""
@@ -93,9 +91,10 @@ def write(variables: Mapping[str, Any], entries: Iterable[Entry]) -> dict[str, n
 def to_ours(value: np.ndarray, kind: str) -> np.ndarray:
     """An array of theirs in our layout.
 
-    Kinds: conv, transposed (convolution), codes, linear, flattened (a linear layer over 4 x 4
-    pixels, whose inputs are [channel, height, width] there and [height, width, channel] here),
-    taps3 and taps4 (a vector over the inputs of a convolution of 3 x 3 or 4 x 4 taps) and vector.
+    Kinds: conv, transposed (convolution), codes, linear, flattened4 (a linear layer over 4 x 4
+    pixels, whose inputs are [channel, height, width] there and [height, width, channel] here; so
+    for 1 to 9 pixels a side), taps3 and taps4 (a vector over the inputs of a convolution of 3 x 3
+    or 4 x 4 taps) and vector.
     """
     if kind == 'conv':
         value = value.transpose(2, 3, 1, 0)
@@ -103,9 +102,9 @@ def to_ours(value: np.ndarray, kind: str) -> np.ndarray:
         value = value[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
     elif kind in ('codes', 'linear'):
         value = value.T
-    elif kind == 'flattened':
-        features = len(value)
-        value = value.reshape(features, -1, FLATTENED_SIDE, FLATTENED_SIDE)
+    elif kind.startswith('flattened'):
+        features, side = len(value), int(kind[-1])
+        value = value.reshape(features, -1, side, side)
         value = value.transpose(2, 3, 1, 0).reshape(-1, features)
     elif kind in ('taps3', 'taps4'):
         value = value.reshape(-1, int(kind[-1]), int(kind[-1])).transpose(1, 2, 0)
@@ -121,8 +120,9 @@ def to_theirs(value: Any, kind: str) -> np.ndarray:
         value = value.transpose(2, 3, 0, 1)[:, :, ::-1, ::-1]
     elif kind in ('codes', 'linear'):
         value = value.T
-    elif kind == 'flattened':
-        value = value.reshape(FLATTENED_SIDE, FLATTENED_SIDE, -1, value.shape[-1])
+    elif kind.startswith('flattened'):
+        side = int(kind[-1])
+        value = value.reshape(side, side, -1, value.shape[-1])
         value = value.transpose(3, 2, 0, 1).reshape(value.shape[-1], -1)
     elif kind in ('taps3', 'taps4'):
         value = value.transpose(2, 0, 1).reshape(-1)

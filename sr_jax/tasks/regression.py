@@ -4,6 +4,9 @@ The small pictures are made from the true ones on the device, in the step itself
 """
 
 import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +24,7 @@ from sr_jax.resize import imresize
 from sr_jax.tasks.switched import mean_load_balancing
 from sr_jax.tasks.task import (
     SECTIONS,
+    Batch,
     Task,
     TrainSettings,
     TrainState,
@@ -97,14 +101,10 @@ def make(config: ml_collections.ConfigDict) -> Task:
     settings = bind(optimizer.OptimizerSettings, config.optimizer, 'config.optimizer')
     schedule = optimizer.make_schedule(settings, train.steps)
     transformation = optimizer.make(settings, schedule)
-    _check_crops(config.data.crop_size, model)
+    check_crops(config.data.crop_size, model)
 
     def init(rng, batch):
-        variables = dict(model.init(rng, degrade(batch['hq'][:1], model.scale, degradation)))
-        params = variables.pop('params')
-        variables.pop('intermediates', None)
-        if _switched(model):
-            switching.check_layers(params, model.switching)
+        params, variables = first_variables(model, degradation, rng, batch)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
@@ -128,7 +128,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
             if weights.load_balancing_weight:
                 terms['load_balancing'] = mean_load_balancing(written['intermediates'])
                 total += weights.load_balancing_weight * terms['load_balancing']
-            return total, (terms, switching.written_statistics(written))
+            return total, (terms, switching.written_statistics(written), None)
 
         params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
             loss,
@@ -155,18 +155,41 @@ def make(config: ml_collections.ConfigDict) -> Task:
         )
         return new, step_metrics(gradients, new, schedule(state.step))
 
-    def predict(variables, batch):
-        lq = batch['lq'] if 'lq' in batch else degrade(batch['hq'], model.scale, degradation)
-        image, written = model.apply(variables, lq, mutable=['intermediates'])
-        if 'hq' in batch:
-            image = image[:, : batch['hq'].shape[1], : batch['hq'].shape[2]]
-        outputs = {'image': jnp.clip(image, 0.0, 1.0), 'lq': lq}
-        if _switched(model):
-            found = switching.choices(written['intermediates'])
-            outputs['choices'] = {layer: choice for layer, choice, _ in found}
-        return outputs
+    return Task(init, train_step, functools.partial(enlarge, model, degradation))
 
-    return Task(init, train_step, predict)
+
+def first_variables(
+    model: nn.Module, degradation: DegradationSettings, rng: Array, batch: Batch
+) -> tuple[Any, dict[str, Any]]:
+    """Returns the parameters and the other collections of a network at the start.
+
+    Raises:
+      InputError: the config would have convolutions switched that the network has not.
+    """
+    variables = dict(model.init(rng, degrade(batch['hq'][:1], model.scale, degradation)))
+    params = variables.pop('params')
+    variables.pop('intermediates', None)
+    if _switched(model):
+        switching.check_layers(params, model.switching)
+    return params, variables
+
+
+def enlarge(
+    model: nn.Module,
+    degradation: DegradationSettings,
+    variables: Mapping[str, Any],
+    batch: Batch,
+) -> dict[str, Any]:
+    """The function `predict` of tasks for super-resolution: see `make`."""
+    lq = batch['lq'] if 'lq' in batch else degrade(batch['hq'], model.scale, degradation)
+    image, written = model.apply(variables, lq, mutable=['intermediates'])
+    if 'hq' in batch:
+        image = image[:, : batch['hq'].shape[1], : batch['hq'].shape[2]]
+    outputs: dict[str, Any] = {'image': jnp.clip(image, 0.0, 1.0), 'lq': lq}
+    if _switched(model):
+        found = switching.choices(written['intermediates'])
+        outputs['choices'] = {layer: choice for layer, choice, _ in found}
+    return outputs
 
 
 def _switched(model: nn.Module) -> bool:
@@ -174,7 +197,8 @@ def _switched(model: nn.Module) -> bool:
     return bool(getattr(getattr(model, 'switching', None), 'layers', ()))
 
 
-def _check_crops(crop_size: int, model: nn.Module) -> None:
+def check_crops(crop_size: int, model: nn.Module) -> None:
+    """Raises InputError unless the network has a scale that divides the side of the crops."""
     scale = getattr(model, 'scale', None)
     if not scale:
         raise InputError(

@@ -1,8 +1,8 @@
 """What every task is: three pure functions, the state that they pass on, and its settings."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import flax.struct
 import jax
@@ -34,6 +34,7 @@ SECTIONS = (
     'checkpoint',
     'log',
 )
+FROZEN = 'frozen'
 DTYPES = ('float32', 'bfloat16', 'float16')
 
 
@@ -83,7 +84,8 @@ class TrainState(flax.struct.PyTreeNode):
     Attributes:
       step: updates done so far, int32 scalar.
       params: the trained parameters.
-      variables: the mutable collections, such as {'codebook': ...}.
+      variables: the mutable collections, such as {'codebook': ...}; in training also FROZEN, what
+        `Task.frozen` gives, if it does.
       opt_state: the optimiser's.
       ema_params: moving average of the parameters, or None.
       loss_scale: for float16, or None.
@@ -101,6 +103,17 @@ class TrainState(flax.struct.PyTreeNode):
         params = self.params if self.ema_params is None else self.ema_params
         return {'params': params, **self.variables}
 
+    def starting_with(self, variables: Mapping[str, Any]) -> Self:
+        """Returns the state with the `inference_variables` of another run in their places."""
+        collections = dict(variables)
+        params = collections.pop('params')
+        average = None if self.ema_params is None else jax.tree.map(jnp.copy, params)
+        return self.replace(params=params, variables=collections, ema_params=average)
+
+
+def _nothing() -> None:
+    """What most tasks keep frozen."""
+
 
 class Task(NamedTuple):
     """A task, as an optax transformation is: a tuple of pure functions.
@@ -115,11 +128,15 @@ class Task(NamedTuple):
         taken.
       predict: (variables, batch) -> outputs; outputs['image'] is the picture, float32
         [N, H, W, 3] in [0, 1], to be compared with batch['hq'].
+      frozen: () -> what training needs, prediction does not, and no step changes, such as the
+        weights of a feature network; or None. It lies in `TrainState.variables[FROZEN]` while a run
+        trains; checkpoints do not hold it.
     """
 
     init: Callable[[Array, Batch], TrainState]
     train_step: Callable[[TrainState, Batch, Array], tuple[TrainState, Metrics]]
     predict: Callable[[dict[str, Any], Batch], dict[str, Any]]
+    frozen: Callable[[], Any] = _nothing
 
 
 def step_metrics(

@@ -97,7 +97,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
                 terms['load_balancing'] = mean_load_balancing(written['intermediates'])
             total = sum(getattr(weights, f'{name}_weight') * terms[name] for name in terms)
             statistics = switching.written_statistics(written)
-            return total, (terms, {CODEBOOKS: written[CODEBOOKS], **statistics})
+            return total, (terms, {CODEBOOKS: written[CODEBOOKS], **statistics}, None)
 
         params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
             loss,

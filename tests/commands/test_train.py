@@ -9,26 +9,16 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from saved import restored
 from tiny import vqvae
 
-from sr_jax import checkpoint, sharding, tasks, trained
+from sr_jax import checkpoint, sharding, trained
 from sr_jax.commands import train as command
 from sr_jax.commands import train_settings
 from sr_jax.data.pipeline import TrainIterator
 from sr_jax.errors import InputError, TrainingError
 
 pytestmark = pytest.mark.usefixtures('one_device')
-
-
-def arrays(workdir, step):
-    """Returns every array of a checkpoint, the random key and the data position."""
-    found = checkpoint.Checkpoints(workdir)
-    mesh = sharding.make_mesh()
-    restored = found.restore(
-        step, lambda config: trained.abstract_state(config, tasks.make(config), mesh)
-    )
-    found.close()
-    return jax.device_get(restored.tree), restored.data
 
 
 def test_a_run_leaves_everything_that_a_person_looks_for(finished):
@@ -57,9 +47,9 @@ def test_stopping_and_going_on_is_bit_for_bit_the_same(finished, tmp_path, capsy
     result = command.train(vqvae(), tmp_path)
     assert 'going on from' in capsys.readouterr().out
     assert result.metrics == finished[1].metrics
-    resumed, expected = arrays(tmp_path, 4), arrays(finished[0], 4)
-    jax.tree.map(np.testing.assert_array_equal, resumed[0], expected[0])
-    assert resumed[1] == expected[1]
+    resumed, expected = restored(tmp_path, 4), restored(finished[0], 4)
+    jax.tree.map(np.testing.assert_array_equal, resumed.tree, expected.tree)
+    assert resumed.data == expected.data
 
 
 def test_a_finished_run_says_so_and_evaluates(finished, capsys):
@@ -139,7 +129,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
     message = str(error.value)
     assert message.startswith('step 3: commitment is nan')
     assert 'first parameter whose gradient is not finite: decoder/' in message
-    tree, _ = arrays(tmp_path, 2)
+    tree = restored(tmp_path, 2).tree
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(tree))
     assert checkpoint.Checkpoints(tmp_path).steps() == [2]
 

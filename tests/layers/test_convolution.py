@@ -1,5 +1,7 @@
 """Convolutions: values and gradients against NumPy and JAX's own rules, and the start values."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,6 +51,42 @@ def test_convolve_is_its_definition(taps, stride, size):
     x, kernel = normal(0, 2, *size, 3), normal(1, taps, taps, 3, 4)
     expected = correlate(x, kernel, stride)
     np.testing.assert_allclose(convolve(x, kernel, stride), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(('taps', 'stride'), [(1, 1), (3, 1), (5, 1), (3, 2), (4, 2), (5, 2)])
+@pytest.mark.parametrize('size', [(6, 8), (5, 7)])
+def test_convolve_has_the_gradients_of_jax(taps, stride, size):
+    x, kernel = normal(0, 2, *size, 3), normal(1, taps, taps, 3, 4)
+    pad = ((taps - 1) // 2,) * 2
+
+    def plain(x, kernel):
+        layout = ('NHWC', 'HWIO', 'NHWC')
+        return lax.conv_general_dilated(
+            x, kernel, (stride,) * 2, [pad] * 2, dimension_numbers=layout
+        )
+
+    y, pull_back = jax.vjp(plain, x, kernel)
+    cotangent = normal(2, *y.shape)
+    ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1](cotangent)
+    for a, b in zip(ours, pull_back(cotangent), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_gradients_of_convolve():
+    x, kernel = normal(0, 1, 4, 5, 2), normal(1, 4, 4, 2, 3)
+    check_grads(lambda x, k: convolve(x, k, 2), (x, kernel), order=2, modes=['rev'], eps=0.02)
+
+
+def test_in_a_branch_gradients_of_convolve_are_in_the_layout_that_cpus_are_fast_in():
+    x, kernel = normal(0, 2, 8, 8, 4), normal(1, 3, 3, 4, 4)
+    gradient = jax.grad(lambda x, kernel: jnp.sum(convolve(x, kernel) ** 2), (0, 1))
+
+    def branch(condition, x, kernel):
+        return lax.cond(condition, lambda: gradient(x, kernel), lambda: (x, kernel))
+
+    text = jax.jit(branch).lower(True, x, kernel).compile().as_text()
+    layouts = re.findall(r'dim_labels=(\S+?)[,\s]', text)
+    assert len(layouts) >= 3 and set(layouts) == {'b01f_01io->b01f'}
 
 
 sizes = st.integers(1, 5)

@@ -26,6 +26,7 @@ OURS = [
     (srvgg, SRVGGNetCompact, dict(scale=3, features=4, num_convs=2)),
     (discriminators, Discriminator, dict(form='vgg', features=8, size=128, norm='group')),
     (discriminators, Discriminator, dict(form='vgg', features=3, size=256, norm='batch')),
+    (discriminators, Discriminator, dict(form='vgg', features=4, size=96, norm='batch')),
     (discriminators, Discriminator, dict(form='unet', features=3)),
 ]
 

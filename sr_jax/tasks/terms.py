@@ -1,0 +1,69 @@
+"""Terms of a loss whose weights change in the course of a run, and which cost nothing at 0."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from sr_jax.errors import InputError
+
+T = TypeVar('T')
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """When a term of the loss takes part, and how much.
+
+    Attributes:
+      weight: from `start` on.
+      start: updates that are done by then; 0 = from the first on.
+      before: the weight until then.
+    """
+
+    weight: float
+    start: int = 0
+    before: float = 0.0
+
+    def __post_init__(self):
+        for key in ('weight', 'start', 'before'):
+            if getattr(self, key) < 0:
+                raise InputError(f'{key} of a term of config.loss must not be negative')
+
+    def at(self, step: Int[Array, '']) -> Float[Array, '']:
+        """Returns the weight for the update after so many."""
+        return jnp.where(step >= self.start, jnp.float32(self.weight), jnp.float32(self.before))
+
+    @property
+    def ever(self) -> bool:
+        """Whether the weight is above 0 at some time, however long the run."""
+        return self.weight > 0 or (self.start > 0 and self.before > 0)
+
+    @property
+    def always(self) -> bool:
+        """Whether the weight is above 0 all the time."""
+        return self.weight > 0 and (self.start == 0 or self.before > 0)
+
+
+def computed(term: Term, step: Int[Array, ''], compute: Callable[[], T]) -> T:
+    """Returns compute(), or zeros in its structure, without computing it, while the weight is 0.
+
+    The choice is made at run time by `lax.cond`, which compiled code keeps as a branch as long as
+    nobody maps over it; gradients go through it. A term whose weight is never 0 has no branch.
+
+    Args:
+      term: of a weight that is not always 0.
+      step: updates done.
+      compute: a function of what it closes over, to arrays.
+    """
+    if term.always:
+        return compute()
+    shapes = jax.eval_shape(compute)
+
+    def zeros() -> T:
+        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    return lax.cond(term.at(step) > 0, compute, zeros)

@@ -1,0 +1,19 @@
+"""What a run has saved."""
+
+from typing import Any
+
+import jax
+
+from sr_jax import checkpoint, sharding, tasks, trained
+
+
+def restored(workdir, step) -> Any:
+    """The checkpoint of a step: `.tree`, every array and the random key, and `.data`, where the
+    data was."""
+    found = checkpoint.Checkpoints(workdir)
+    mesh = sharding.make_mesh()
+    whole = found.restore(
+        step, lambda config: trained.abstract_state(config, tasks.make(config), mesh)
+    )
+    found.close()
+    return whole._replace(tree=jax.device_get(whole.tree))

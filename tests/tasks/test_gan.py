@@ -1,0 +1,370 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import tiny
+
+from sr_jax import sharding, tasks, trained
+from sr_jax.errors import InputError
+from sr_jax.models import discriminators
+from sr_jax.models.srresnet import SRResNet
+from sr_jax.tasks.terms import Term, computed
+
+MESH = sharding.make_mesh(jax.devices()[:1])
+SIZE = 8
+RATE = 1e-3
+KEPT = ['batch_stats', 'spectral_norm']
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _small_discriminators():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(discriminators, 'Model', tiny.Judge)
+        yield
+
+
+def config_of(batch_norm=True, **changes):
+    config = tiny.gan()
+    config.model = dict(name='srresnet', scale=4, features=4, num_blocks=1)
+    config.discriminator = dict(name='discriminators', batch_norm=batch_norm)
+    config.data.crop_size = SIZE
+    rates = dict(learning_rate=RATE, schedule='constant', milestones=())
+    config.optimizer.update(rates, ema_decay=0.9)
+    config.discriminator_optimizer.update(rates)
+    return tiny.changed(config, **changes)
+
+
+def pictures(count=4, size=SIZE, seed=0):
+    return {'hq': np.random.default_rng(seed).random((count, size, size, 3), np.float32)}
+
+
+def start(config, mesh=MESH):
+    task = tasks.make(config)
+    size = config.data.crop_size
+    key = jax.random.key(config.seed)
+    init = jax.jit(lambda key: trained.initial(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
+    tree = jax.device_put(tiny.compiled(init, key)(key), sharding.replicated(mesh))
+    return task, trained.with_frozen(tree, jax.device_put(task.frozen(), sharding.replicated(mesh)))
+
+
+def run(config, count=1, mesh=MESH, batch=None):
+    """Returns the train states from the start on, each step's metrics, and the compiled step."""
+    task, tree = start(config, mesh)
+    batch = sharding.put_batch(batch or pictures(size=config.data.crop_size), mesh)
+    step = tiny.compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
+    states, history = [jax.device_get(tree['state'])], []
+    for _ in range(count):
+        tree, metrics = step(tree, batch)
+        states.append(jax.device_get(tree['state']))
+        history.append(jax.device_get(metrics))
+    return states, history, step
+
+
+def same(tree, other, **tolerances):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerances), tree, other)
+
+
+def relativistic_losses(real, fake):
+    """ESRGAN's, equations 1 and 2 of arXiv:1809.00219, halved as in BasicSR; the second one, the
+    discriminator's, has no gradient through the averages."""
+    mean_real, mean_fake = jax.lax.stop_gradient((real.mean(), fake.mean()))
+    high, low = jax.nn.softplus(-(real - mean_fake)), jax.nn.softplus(fake - mean_real)
+    judging = (high.mean() + low.mean()) / 2
+    high, low = jax.nn.softplus(real - fake.mean()), jax.nn.softplus(-(fake - real.mean()))
+    return (high.mean() + low.mean()) / 2, judging
+
+
+def plain_losses(real, fake):
+    return jax.nn.softplus(-fake).mean(), (
+        jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean()
+    )
+
+
+def independent_step(config, state, lq, hq):
+    """One step of both networks, written down without the task, as BasicSR has it."""
+    settings = config.loss.adversarial
+    judge, first = tiny.Judge(config.discriminator.batch_norm), state.params['discriminator']
+    detach = jax.lax.stop_gradient
+
+    def judged(params, variables, x):
+        logits, new = judge.apply({'params': params, **variables}, x, train=True, mutable=KEPT)
+        return logits, {**variables, **new}
+
+    def generator_loss(params):
+        fake = SRResNet(scale=4, features=4, num_blocks=1).apply({'params': params}, lq)
+        variables = state.variables['discriminator']
+        if settings.relativistic:
+            real, variables = judged(first, variables, hq)
+            found, variables = judged(first, variables, fake)
+            value, _ = relativistic_losses(detach(real), found)
+        else:
+            found, variables = judged(first, variables, fake)
+            value, _ = plain_losses(0.0, found)
+        total = config.loss.pixel.weight * jnp.abs(fake - hq).mean() + settings.weight * value
+        return total, (fake, variables)
+
+    def judging_loss(params, variables, fake):
+        real, variables = judged(params, variables, hq)
+        found, variables = judged(params, variables, fake)
+        if settings.relativistic:
+            _, total = relativistic_losses(real, found)
+            return total, (variables, total, 0.0, 0.0)
+        _, plain = plain_losses(real, found)
+
+        def score(x):
+            return judge.apply({'params': params, **variables}, x[None], train=True).sum()
+
+        squares = (jax.vmap(jax.grad(score))(hq) ** 2).sum(axis=(1, 2, 3))
+        r1, penalty = squares.mean(), ((jnp.sqrt(squares) - 1) ** 2).mean()
+        total = plain + settings.r1 * settings.r1_every * r1 + settings.gradient_penalty * penalty
+        return total, (variables, plain, r1, penalty)
+
+    (loss, (fake, variables)), gradients = jax.value_and_grad(generator_loss, has_aux=True)(
+        state.params['generator']
+    )
+    judging, (variables, *values) = jax.grad(judging_loss, has_aux=True)(first, variables, fake)
+    return {'generator': gradients, 'discriminator': judging}, variables, loss, values
+
+
+RELATIVISTIC = dict(loss__adversarial__weight=0.05)
+PENALISED = dict(
+    batch_norm=False,
+    loss__adversarial__weight=0.5,
+    loss__adversarial__relativistic=False,
+    loss__adversarial__r1=0.3,
+    loss__adversarial__r1_every=2,
+    loss__adversarial__gradient_penalty=0.7,
+)
+
+
+@pytest.fixture(scope='module', params=[RELATIVISTIC, PENALISED], ids=['esrgan', 'penalties'])
+def stepped(request):
+    """A config, its states and metrics over two steps."""
+    config = config_of(**request.param)
+    states, history, _ = run(config, 2)
+    return config, states, history
+
+
+def test_a_step_is_that_of_basicsr(stepped):
+    config, (before, after, _), (metrics, _) = stepped
+    task = tasks.make(config)
+    lq = task.predict(before.inference_variables(), pictures())['lq']
+    independent = jax.jit(lambda state, lq, hq: independent_step(config, state, lq, hq))
+    arguments = (before, lq, pictures()['hq'])
+    gradients, variables, loss, values = tiny.compiled(independent, *arguments)(*arguments)
+    assert metrics['loss'] == pytest.approx(float(loss), rel=1e-5)
+    for name, value in zip(('discriminator', 'r1', 'gradient_penalty'), values, strict=True):
+        assert metrics.get(name, 0.0) == pytest.approx(float(value), rel=1e-4), name
+    same(after.variables['discriminator'], variables, rtol=1e-4, atol=1e-6)
+    for network, gradient in gradients.items():
+        moment = optax.tree.get(after.opt_state[network], 'mu')  # after one step (1 - b1) gradient
+        largest = max(np.abs(g).max() for g in jax.tree.leaves(gradient))
+        expected = jax.tree.map(lambda g: 0.1 * g, gradient)
+        same(moment, expected, rtol=1e-3, atol=1e-5 * largest)
+
+
+def test_the_average_of_the_generator_is_what_predicts(stepped):
+    _, (before, after, _), _ = stepped
+    expected = jax.tree.map(
+        lambda a, b: 0.9 * a + 0.1 * b, before.params['generator'], after.params['generator']
+    )
+    same(after.ema_params, expected, rtol=1e-5, atol=1e-7)
+    assert after.inference_variables() == {'params': after.ema_params}
+
+
+def test_r1_is_taken_in_some_updates_only(stepped):
+    config, _, history = stepped
+    if config.loss.adversarial.r1:
+        assert history[0]['r1'] > 0
+        assert history[1]['r1'] == 0
+        assert history[1]['gradient_penalty'] > 0
+
+
+def test_every_parameter_has_its_flag(stepped):
+    _, (before, *_), history = stepped
+    assert history[0]['finite_gradients'].shape == (len(jax.tree.leaves(before.params)),)
+    assert history[0]['finite_gradients'].all()
+
+
+@pytest.fixture(scope='module')
+def phases():
+    """Pixels, from step 1 on features too, from step 2 on a discriminator too."""
+    config = config_of(
+        optimizer__schedule='multistep',
+        optimizer__milestones=(2,),
+        loss__pixel=dict(weight=0.1, start=1, before=1.0),
+        loss__adversarial__start=2,
+        loss__perceptual__weight=0.1,
+        loss__perceptual__start=1,
+        loss__perceptual__weights='random',
+        loss__perceptual__layers=dict(conv1_1=1.0),
+    )
+    config.discriminator_optimizer.update(schedule='multistep', milestones=(2,))
+    states, history, step = run(config, 3)
+    return config, states, history, step
+
+
+def test_terms_begin_one_after_the_other(phases):
+    _, states, history, _ = phases
+    for name, start_step in (('perceptual', 1), ('adversarial', 2), ('discriminator', 2)):
+        for step, metrics in enumerate(history):
+            assert (metrics[name] > 0) == (step >= start_step), (name, step)
+    for step, metrics in enumerate(history):
+        weights = {'pixel': 0.1 if step else 1.0, 'perceptual': 0.1, 'adversarial': 3e-3}
+        total = sum(weight * metrics[name] for name, weight in weights.items())
+        assert metrics['loss'] == pytest.approx(total, rel=1e-5)
+    for name in ('params', 'variables', 'opt_state'):
+        first, second, third, last = (getattr(s, name)['discriminator'] for s in states)
+        jax.tree.map(np.testing.assert_array_equal, (first, first), (second, third))
+        moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), third, last)
+        assert all(jax.tree.leaves(moved)), name
+
+
+def test_the_rates_of_both_follow_the_steps_of_the_run(phases):
+    _, states, history, _ = phases
+    assert history[1]['discriminator_learning_rate'] == pytest.approx(RATE)
+    assert history[2]['discriminator_learning_rate'] == pytest.approx(0.5 * RATE)
+    old, new = (s.params['discriminator']['conv']['kernel'] for s in states[2:])
+    assert np.abs(new - old).max() == pytest.approx(0.5 * RATE, rel=1e-3)  # Adam's first step
+
+
+def test_what_has_no_weight_is_not_computed(phases):
+    *_, step = phases
+    assert step.as_text().count(' conditional(') >= 3  # perceptual, adversarial, discriminator
+    shape = jax.ShapeDtypeStruct((), jnp.int32)
+
+    def never(_):
+        raise AssertionError
+
+    term = Term(1.0)
+    assert computed(term, shape, lambda: 3) == 3  # no branch where the weight is never 0
+    with pytest.raises(AssertionError):
+        jax.eval_shape(lambda s: computed(Term(1.0, start=2), s, lambda: never(s)), shape)
+
+
+def test_the_feature_network_is_not_in_the_checkpoint(phases):
+    config, states, _, _ = phases
+    task = tasks.make(config)
+    held = trained.abstract_state(config, task, MESH)['state']
+    assert set(held.variables) == {'generator', 'discriminator'}
+    first, last = (state.variables['frozen'] for state in (states[0], states[3]))
+    assert set(first) == {'conv1_1'}
+    jax.tree.map(np.testing.assert_array_equal, first, last)
+    without = trained.without_frozen({'state': states[3]})['state']
+    assert jax.tree.structure(without) == jax.tree.structure(held)
+
+
+def test_microbatches_give_the_update_of_one_batch():
+    config = config_of(batch_norm=False, loss__adversarial__relativistic=False)
+    (_, whole), (expected,), _ = run(config)
+    config.train.update(batch_size=2, accumulation=2)
+    (_, parts), (metrics,), _ = run(config)
+    assert metrics.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-4, err_msg=name)
+    same(parts.variables, whole.variables, rtol=1e-5, atol=1e-6)
+    same(parts.opt_state, whole.opt_state, rtol=1e-3, atol=1e-6)
+
+
+def test_eight_devices_give_the_step_of_one():
+    config = config_of(loss__adversarial__start=1)
+    batch = pictures(8)
+    (*_, one), history, _ = run(config, 2, batch=batch)
+    (*_, eight), others, _ = run(config, 2, sharding.make_mesh(jax.devices()[:8]), batch)
+    for expected, metrics in zip(history, others, strict=True):
+        for name, value in expected.items():
+            np.testing.assert_allclose(metrics[name], value, rtol=1e-3, atol=1e-6, err_msg=name)
+    same(eight.variables, one.variables, rtol=1e-3, atol=1e-5)
+
+
+def test_without_a_discriminator_pixels_alone_are_the_task_regression():
+    config = config_of(loss__pixel__weight=1.0, loss__adversarial__weight=0.0)
+    config.discriminator.name = ''
+    (_, ours), (metrics,), _ = run(config)
+    assert set(ours.params) == {'generator'}
+    assert not {'discriminator', 'adversarial'} & set(metrics)
+    with config.unlocked():
+        del config.discriminator, config.discriminator_optimizer
+        config.task, config.loss = 'regression', dict(criterion='l1')
+    (_, theirs), (expected,), _ = run(config)
+    assert metrics['loss'] == pytest.approx(float(expected['loss']), rel=1e-6)
+    same(ours.ema_params, theirs.ema_params, rtol=1e-5, atol=1e-7)
+    started = ours.starting_with(theirs.inference_variables())
+    same(started.params['generator'], theirs.ema_params)
+
+
+def test_the_translational_loss_compares_the_first_crop_with_one_of_three():
+    config = config_of(
+        data__crop_size=16,
+        loss__adversarial__weight=0.0,
+        loss__translational=dict(weight=2.0, crop_size=12),
+        discriminator__name='',
+    )
+    (before, _), (metrics,), _ = run(config)
+    hq = pictures(size=16)
+    task = tasks.make(config)
+    given = task.predict(before.inference_variables(), hq)['lq']
+    model = SRResNet(scale=4, features=4, num_blocks=1)
+
+    def enlarged(lq):
+        return np.asarray(model.apply({'params': before.params['generator']}, lq))
+
+    first = enlarged(given[:, :3, :3])
+    pixels = np.abs(first - hq['hq'][:, :12, :12]).mean()
+    assert metrics['pixel'] == pytest.approx(pixels, rel=1e-5)
+    regions = [  # pixels 4 to 12 of both sides, where the crops of 12 in four corners of 16 meet
+        enlarged(given[:, :3, 1:])[:, 4:, :8],
+        enlarged(given[:, 1:, :3])[:, :8, 4:],
+        enlarged(given[:, 1:, 1:])[:, :8, :8],
+    ]
+    values = [np.abs(first[:, 4:, 4:] - region).mean() for region in regions]
+    assert min(abs(metrics['translational'] / values - 1)) < 1e-4
+    assert metrics['loss'] == pytest.approx(metrics['pixel'] + 2 * metrics['translational'])
+
+
+def test_switched_convolutions_learn_beside_a_discriminator():
+    switching = dict(layers=('layer_0/conv',), breadth=2, network='standard', norm_size=3)
+    model = dict(name='switched_sr', scale=4, features=4, num_layers=1, switching=switching)
+    weights = dict(weight=0.01, start=0, before=0.0)
+    config = config_of(model=model, loss__load_balancing=weights, dtype='float16')
+    (before, after), (metrics,), _ = run(config)
+    norm = after.variables['generator']['switch_norm']['layer_0']['conv']['norm']
+    assert norm['index'] == 1
+    assert 1 <= metrics['load_balancing'] <= 2
+    assert 0 <= metrics['least_share/layer_0/conv'] <= 0.5
+    assert metrics['loss_scale'] == 2.0**16
+    assert after.loss_scale.fin_steps == before.loss_scale.fin_steps + 2  # both networks' steps
+    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before.params, after.params)
+    assert moved['discriminator']['conv']['kernel'] and moved['generator']['conv_first']['kernel']
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(loss__adversarial__kind='vanila'), "did you mean 'vanilla'"),
+        (dict(loss__adversarial__weight=-1.0), 'must not be negative'),
+        (dict(loss__adversarial__r1_every=0), 'r1_every must be at least 1'),
+        (dict(loss__adversarial=dict(weigth=1.0)), "no key 'weigth': did you mean 'weight'"),
+        (dict(discriminator__name=''), 'needs a config.discriminator'),
+        (dict(discriminator__norms='batch'), "no key 'norms': did you mean"),
+        (dict(loss__perceptual__weight=1.0), 'as `weights` the file'),
+        (dict(loss__perceptual__network='vgg18'), "did you mean 'vgg1"),
+        (dict(loss__perceptual__layers=dict(conv9_1=1.0)), "layers has 'conv9_1'"),
+        (dict(loss__translational__weight=1.0), 'needs a crop_size'),
+        (dict(loss__translational=dict(weight=1.0, crop_size=6)), 'no multiple of the scale 4'),
+        (dict(loss__translational=dict(weight=1.0, crop_size=4)), 'share nothing'),
+        (dict(data__crop_size=18), 'crop_size=18 is no multiple'),
+    ],
+)
+def test_wrong_settings_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        tasks.make(config_of(**changes))
+
+
+def test_a_discriminator_needs_its_optimizer():
+    config = config_of()
+    with config.unlocked():
+        del config.discriminator_optimizer
+    with pytest.raises(InputError, match="lacks the key 'discriminator_optimizer'"):
+        tasks.make(config)
