@@ -6,8 +6,6 @@ from tiny import changed, regression
 
 from sr_jax import sharding, tasks, trained
 from sr_jax.errors import InputError
-from sr_jax.resize import imresize
-from sr_jax.tasks.regression import DegradationSettings, degrade
 
 MESH = sharding.make_mesh(jax.devices()[:1])
 
@@ -69,15 +67,6 @@ def test_the_loss_is_the_criterion_of_true_and_enlarged_pictures(criterion):
     assert loss == pytest.approx(expected[criterion], rel=1e-4)
 
 
-def test_small_pictures_are_bicubic_and_rounded():
-    hq = jnp.asarray(pictures(1, 24))
-    exact = degrade(hq, 4, DegradationSettings('bicubic', rounded=False))
-    np.testing.assert_allclose(exact, jnp.clip(imresize(hq, 0.25), 0, 1), atol=1e-6)
-    rounded = np.asarray(degrade(hq, 4, DegradationSettings('bicubic', rounded=True)))
-    np.testing.assert_allclose(255 * rounded, np.round(255 * rounded), atol=1e-4)
-    np.testing.assert_allclose(rounded, exact, atol=0.5 / 255 + 1e-6)
-
-
 def test_predict_enlarges_small_pictures_as_they_are():
     task, tree = start(regression())
     variables = tree['state'].inference_variables()
@@ -97,6 +86,7 @@ def test_predict_enlarges_small_pictures_as_they_are():
         (dict(data__crop_size=18), 'crop_size=18 is no multiple of config.model.scale=4: take 20'),
         (dict(loss__criterion='l3'), "no such criterion: 'l3'"),
         (dict(degradation__name='bicubik'), "did you mean 'bicubic'"),
+        (dict(data__source='paired:a:b'), "source='paired:a:b' does not go with"),
         (dict(model__name='vqvae'), 'config.model'),
         (dict(model__scales=4), "no key 'scales': did you mean 'scale'"),
     ],
