@@ -1,6 +1,7 @@
 """Who may import whom, held by reading the imports of every file.
 
-    main -> commands -> tasks -> {models, losses, optimizer}        models -> layers -> kernels
+    main -> commands -> tasks -> {models, losses, optimizer, degradations}
+    models -> layers -> kernels
 
 Imports only point down these arrows, so that a loss can be read without a network and a kernel
 without Flax. CONTRIBUTING.md says what each room is for.

@@ -2,6 +2,7 @@
 
 import ml_collections
 
+from configs import rrdb as rrdb_config
 from configs import srresnet as srresnet_config
 from configs import vqvae as vqvae_config
 
@@ -14,6 +15,11 @@ def vqvae(**changes) -> ml_collections.ConfigDict:
 def regression(**changes) -> ml_collections.ConfigDict:
     """An SRResNet run of 4 steps on the embedded photographs."""
     return changed(shrink(srresnet_config.get_config('photos')), **changes)
+
+
+def real(**changes) -> ml_collections.ConfigDict:
+    """A run of 4 steps of a tiny RRDBNet on pictures degraded in the second order."""
+    return changed(shrink(rrdb_config.get_config('real')), **changes)
 
 
 NETWORKS = {

@@ -81,7 +81,7 @@ def poisson_quantiles(
     The expansion of Cornish and Fisher, Moments and cumulants in the specification of
     distributions, 1938, is less than five counts too high and three too low, so that three
     halvings of a table of 256 x 512 probabilities find the number. `jax.random.poisson`, whose
-    rejection loops go on until the last pixel is accepted, takes over ten times as long on CPUs.
+    rejection loops go on until the last pixel is accepted, takes 8 times as long on CPUs.
     """
     k = jnp.arange(float(_COUNTS))[None]
     mean = (v / 255 * jnp.arange(256.0))[:, None]

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import changed, regression
+from tiny import changed, real, regression
 
 from sr_jax import sharding, tasks, trained
 from sr_jax.errors import InputError
@@ -65,6 +65,33 @@ def test_the_loss_is_the_criterion_of_true_and_enlarged_pictures(criterion):
         'charbonnier': np.sqrt(difference**2 + 1e-12).mean(),
     }
     assert loss == pytest.approx(expected[criterion], rel=1e-4)
+
+
+def test_each_step_degrades_anew_and_a_run_repeats():
+    config = real(optimizer__learning_rate=0.0)
+    step = sharding.jit_step(tasks.make(config).train_step, MESH)
+    losses = []
+    for _ in range(2):
+        tree = jax.device_put(start(config)[1], sharding.replicated(MESH))
+        for _ in range(3):
+            tree, metrics = step(tree, {'hq': pictures()})
+            losses.append(float(metrics['loss']))
+    assert losses[:3] == losses[3:]
+    assert len(set(losses)) == 3
+    assert step._cache_size() == 1
+
+
+def test_pairs_are_trained_on_as_they_are():
+    config = regression(data__source='paired:a:b')
+    config.degradation = dict(name='paired')
+    hq, lq = pictures(), pictures(size=4, seed=1)
+    task, tree, (loss,) = steps(config, batch={'hq': hq, 'lq': lq})
+    _, tree = start(config)
+    image = task.predict(tree['state'].inference_variables(), {'hq': hq, 'lq': lq})['image']
+    assert 0 < image.min() < image.max() < 1
+    assert loss == pytest.approx(np.abs(image - hq).mean(), rel=1e-4)
+    with pytest.raises(InputError, match='scale=4, but .* 2 times'):
+        steps(config, batch={'hq': hq, 'lq': pictures(size=8)})
 
 
 def test_predict_enlarges_small_pictures_as_they_are():
