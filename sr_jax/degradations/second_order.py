@@ -1,5 +1,7 @@
 """Real-ESRGAN's degradation of the second order: blur, resizing, noise and JPEG, twice over."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
@@ -14,6 +16,7 @@ from sr_jax.degradations.settings import SecondOrderSettings, StageSettings
 from sr_jax.degradations.sharpening import sharpen
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def degrade(
     hq: Float[Array, 'n h w 3'], scale: int, settings: SecondOrderSettings, keys: Key[Array, ' n']
 ) -> tuple[Float[Array, 'n h2 w2 3'], Float[Array, 'n h w 3']]:
