@@ -1,7 +1,8 @@
 """Who may import whom, held by reading the imports of every file.
 
-    main -> commands -> tasks -> {models, losses, optimizer}        models -> layers -> kernels
+    main -> commands -> tasks -> {models, losses, optimizer, degradations}
                          tasks -> pretrained, for the frozen network behind a loss
+    models -> layers -> kernels
 
 Imports only point down these arrows, so that a loss can be read without a network and a kernel
 without Flax. CONTRIBUTING.md says what each room is for.
@@ -33,7 +34,8 @@ ROOMS = {
     'networks': {'models', 'pretrained', 'sharding', 'trained'},
     'trained': {'checkpoint', 'layers', 'sharding', 'tasks'},
     'tasks': {
-        *('layers', 'losses', 'metrics', 'models', 'optimizer', 'pretrained', 'resize'),
+        *('degradations', 'layers', 'losses', 'metrics', 'models', 'optimizer', 'pretrained'),
+        'resize',
         'sharding',
     },
     'models': {'layers', 'resize'},
@@ -48,6 +50,7 @@ ROOMS = {
     'memory': set(),
     'pretrained': set(),
     'data': {'image_io', 'resize'},
+    'degradations': {'resize'},
     'resize': set(),
     'progress': {'image_io', 'tensorboard'},
     'stopping': set(),
@@ -205,6 +208,7 @@ def test_every_room_is_in_the_table():
         ('sr_jax/commands/train.py', 'from sr_jax.commands.evaluate import run'),
         ('sr_jax/tasks/vqvae.py', "find_module('sr_jax.models', name)"),
         ('sr_jax/tasks/vqvae.py', "importlib.import_module(f'sr_jax.models.{name}')"),
+        ('sr_jax/tasks/regression.py', 'from sr_jax import degradations'),
         ('sr_jax/models/__init__.py', "find_module('sr_jax.models', name)"),
         ('sr_jax/models/srflow.py', 'from sr_jax.models import rrdb'),
         ('sr_jax/models/vqvae.py', "import importlib\nimportlib.import_module('optax')"),
@@ -240,6 +244,8 @@ def test_what_is_allowed_passes(path: str, source: str):
         ('sr_jax/tasks/vqvae.py', "import_module(name='.vqvae', package=room)", UNREADABLE),
         ('sr_jax/tasks/vqvae.py', 'import sr_jax', 'sr_jax'),
         ('sr_jax/tasks/vqvae.py', 'from sr_jax.data import pipeline', 'sr_jax.data.pipeline'),
+        ('sr_jax/degradations/jpeg.py', 'from sr_jax import image_io', 'sr_jax.image_io'),
+        ('sr_jax/data/crops.py', 'from sr_jax import degradations', 'sr_jax.degradations'),
         ('sr_jax/models/rrdb.py', 'from sr_jax.models import vqvae', 'sr_jax.models.vqvae'),
         ('sr_jax/models/rrdb.py', 'from sr_jax import models', 'sr_jax.models'),
         ('sr_jax/models/rrdb.py', 'from . import vqvae', 'sr_jax.models.vqvae'),

@@ -5,6 +5,7 @@ import ml_collections
 from flax import linen as nn
 
 from configs import esrgan as esrgan_config
+from configs import rrdb as rrdb_config
 from configs import srresnet as srresnet_config
 from configs import vqvae as vqvae_config
 from sr_jax.layers.batch_norm import BatchNorm
@@ -24,6 +25,11 @@ def regression(**changes) -> ml_collections.ConfigDict:
 def gan(**changes) -> ml_collections.ConfigDict:
     """An ESRGAN run of 4 steps on the embedded photographs."""
     return changed(shrink(esrgan_config.get_config('photos')), **changes)
+
+
+def real(**changes) -> ml_collections.ConfigDict:
+    """A run of 4 steps of a tiny RRDBNet on pictures degraded in the second order."""
+    return changed(shrink(rrdb_config.get_config('real')), **changes)
 
 
 NETWORKS = {

@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data',
         metavar='SOURCE',
-        help="pictures: 'photos', 'folder:<path>' or 'tfds:<name>' (default: the run's own "
-        'validation pictures)',
+        help="pictures: 'photos', 'folder:<path>', 'tfds:<name>' or 'paired:<folder of hq>:<folder "
+        "of lq>' (default: the run's own validation pictures)",
     )
     parser.add_argument(
         '--crops', type=int, metavar='N', help="at most N crops (default: the run's number)"

@@ -94,5 +94,8 @@ def _step_bytes(config, mesh, batch_size: int, accumulation: int, remat: bool) -
     size = config.data.crop_size
     pictures = (batch_size * accumulation, size, size, 3)
     batch = {'hq': jax.ShapeDtypeStruct(pictures, jnp.float32)}
+    if config.data.source.startswith('paired:'):
+        side = size // config.model.scale
+        batch['lq'] = jax.ShapeDtypeStruct((pictures[0], side, side, 3), jnp.float32)
     step = sharding.jit_step(task.train_step, mesh)
     return memory.compiled_bytes(step.lower(tree, batch).compile())

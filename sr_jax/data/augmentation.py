@@ -1,17 +1,16 @@
 """Random crops, mirror images and quarter turns of numpy pictures, in any precision."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Num
 
 
-def random_crop(
-    pixels: Num[np.ndarray, 'h w c'], size: int, rng: np.random.Generator
-) -> Num[np.ndarray, 'size size c']:
-    """Cuts a square out of a picture, every position alike; a view, `pixels` must be that large."""
-    height, width = pixels.shape[:2]
-    top = int(rng.integers(height - size + 1))
-    left = int(rng.integers(width - size + 1))
-    return pixels[top : top + size, left : left + size]
+def random_corner(shape: Sequence[int], size: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Returns the upper left corner of a square in a picture of a shape, every position alike."""
+    top = int(rng.integers(shape[0] - size + 1))
+    left = int(rng.integers(shape[1] - size + 1))
+    return top, left
 
 
 def random_flip(

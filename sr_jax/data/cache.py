@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from sr_jax import image_io
-from sr_jax.data.sources import Source
+from sr_jax.data.protocol import Source
 
 
 class PictureCache:

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 
 from sr_jax import image_io
-from sr_jax.data.augmentation import augment, random_crop
+from sr_jax.data.augmentation import augment, random_corner
 from sr_jax.data.cache import PictureCache
-from sr_jax.data.rejection import none_left, too_many, usable_pixels
+from sr_jax.data.pairs import PicturePairs
+from sr_jax.data.protocol import Source
+from sr_jax.data.rejection import none_left, too_many, usable_pictures
 from sr_jax.data.settings import DataSettings
-from sr_jax.data.sources import Source
+
+KINDS = ('hq', 'lq')  # of pictures, in an element and in a batch
 
 
 class RandomCrop:
@@ -18,32 +21,39 @@ class RandomCrop:
 
     A crop is a function of the picture number and the generator alone, so that it does not matter
     which process makes it. It comes in the picture's own precision, with the names of the
-    pictures passed over and the reasons: `{'hq': ..., 'rejected': ...}`.
+    pictures passed over and the reasons: `{'hq': ..., 'rejected': ...}`. Of a pair the same part
+    of the small picture comes with it as 'lq', turned in the same way.
 
     Raises:
       InputError: more than `settings.max_rejected` pictures were passed over, or all of them.
     """
 
     def __init__(self, source: Source, settings: DataSettings):
-        self._source = PictureCache(source, settings.cache_bytes)
+        self._source = _cached(source, settings.cache_bytes)
         self._settings = settings
         self._reasons: dict[int, str] = {}  # known in this process
 
     def __call__(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """Makes one element of the pipeline."""
         rejected: list[int] = []
-        while (pixels := self._pixels(index)) is None:
+        while (pictures := self._pictures(index)) is None:
             rejected.append(index)
             index = self._another(rejected, rng)
-        crop = random_crop(pixels, self._settings.crop_size, rng)
-        crop = augment(crop, rng, self._settings.flips, self._settings.rotations)
-        return {'hq': crop, 'rejected': self._named(rejected)}
+        unit, size = unit_of(pictures), self._settings.crop_size
+        height, width = pictures['hq'].shape[:2]
+        top, left = random_corner((height // unit, width // unit), size // unit, rng)
+        crops = cut(pictures, top, left, size)
+        draws = rng.bit_generator.state
+        for name, crop in crops.items():
+            rng.bit_generator.state = draws  # the same ones for both of a pair
+            crops[name] = augment(crop, rng, self._settings.flips, self._settings.rotations)
+        return {**crops, 'rejected': self._named(rejected)}
 
-    def _pixels(self, index: int) -> np.ndarray | None:
+    def _pictures(self, index: int) -> dict[str, np.ndarray] | None:
         if index in self._reasons:
             return None
         try:
-            return usable_pixels(self._source, index, self._settings.crop_size)
+            return usable_pictures(self._source, index, self._settings.crop_size)
         except image_io.PictureError as error:
             self._reasons[index] = error.reason
             return None
@@ -61,14 +71,58 @@ class RandomCrop:
 
 def collate(elements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Stacks crops in their own precision, which is small to send between processes."""
-    crops, rejected = [element['hq'] for element in elements], {}
-    if len({crop.dtype for crop in crops}) > 1:
-        crops = [image_io.to_float(crop) for crop in crops]
+    rejected: dict[str, str] = {}
     for element in elements:
         rejected.update(element['rejected'])
-    return {'hq': np.stack(crops), 'rejected': rejected}
+    batch: dict[str, Any] = {'rejected': rejected}
+    for name in _kinds_in(elements[0]):
+        crops = [element[name] for element in elements]
+        if len({crop.dtype for crop in crops}) > 1:
+            crops = [image_io.to_float(crop) for crop in crops]
+        batch[name] = np.stack(crops)
+    return batch
 
 
 def as_float(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Turns a batch of `collate` into float32 in [0, 1]."""
-    return {**batch, 'hq': image_io.to_float(np.asarray(batch['hq']))}
+    floats = {name: image_io.to_float(np.asarray(batch[name])) for name in _kinds_in(batch)}
+    return {**batch, **floats}
+
+
+def _kinds_in(pictures: Mapping[str, Any]) -> list[str]:
+    return [name for name in KINDS if name in pictures]
+
+
+def unit_of(pictures: Mapping[str, np.ndarray]) -> int:
+    """Returns how many pixels of the true picture make one of the small one; 1 without it."""
+    return pictures['hq'].shape[0] // pictures['lq'].shape[0] if 'lq' in pictures else 1
+
+
+def cut(
+    pictures: Mapping[str, np.ndarray], top: int, left: int, size: int
+) -> dict[str, np.ndarray]:
+    """Cuts the same square out of the true picture and, if there is one, the small one; views.
+
+    Args:
+      pictures: 'hq', and 'lq' of a pair.
+      top: where it begins, in the pixels of the small picture if there is one.
+      left: likewise.
+      size: in pixels of the true picture.
+    """
+    unit = unit_of(pictures)
+    crops = {}
+    for name, pixels in pictures.items():
+        factor = unit if name == 'hq' else 1
+        rows = slice(factor * top, factor * (top + size // unit))
+        columns = slice(factor * left, factor * (left + size // unit))
+        crops[name] = pixels[rows, columns]
+    return crops
+
+
+def _cached(source: Source, limit: int) -> Source:
+    """Returns the source with its pictures kept up to a number of bytes; pairs share it."""
+    if not isinstance(source, PicturePairs):
+        return PictureCache(source, limit)
+    small = limit // (source.scale**2 + 1)
+    hq, lq = PictureCache(source.hq, limit - small), PictureCache(source.lq, small)
+    return PicturePairs(hq, lq, source.scale)

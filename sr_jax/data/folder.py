@@ -51,21 +51,42 @@ def open_folder(path: str, part: str, validation_fraction: float) -> PictureFile
       InputError: the folder is missing or has no picture, or has a single one to be split.
     """
     folder = pathlib.Path(path).expanduser()
+    names = split_part(folder, picture_names(folder), part, validation_fraction)
+    return PictureFiles([str(folder / name) for name in names])
+
+
+def picture_names(folder: pathlib.Path) -> list[str]:
+    """Lists the pictures in a folder and below it, sorted, by their paths from there.
+
+    Raises:
+      InputError: the folder is missing or has no picture.
+    """
     names = [found.relative_to(folder).as_posix() for found in image_io.list_pictures(folder)]
     if not names:
         raise InputError(
             f'{folder}: no pictures in this folder or below it '
             f'(looked for {", ".join(image_io.SUFFIXES)})'
         )
-    if part != 'all':
-        if len(names) < 2:
-            raise InputError(
-                f'{folder}: one picture cannot be split into training and validation; '
-                'add pictures, or set config.data.validation_source'
-            )
-        train, validation = split_names(names, validation_fraction)
-        names = train if part == 'train' else validation
-    return PictureFiles([str(folder / name) for name in names])
+    return names
+
+
+def split_part(
+    folder: pathlib.Path, names: list[str], part: str, validation_fraction: float
+) -> list[str]:
+    """Returns the names of one part of a folder: 'all', or a side of `split_names`.
+
+    Raises:
+      InputError: a single name is to be split.
+    """
+    if part == 'all':
+        return names
+    if len(names) < 2:
+        raise InputError(
+            f'{folder}: one picture cannot be split into training and validation; '
+            'add pictures, or set config.data.validation_source'
+        )
+    train, validation = split_names(names, validation_fraction)
+    return train if part == 'train' else validation
 
 
 def split_names(names: list[str], fraction: float) -> tuple[list[str], list[str]]:

@@ -1,5 +1,6 @@
 """Endless training batches and finite validation batches, by Grain."""
 
+import itertools
 import logging
 import os
 import signal
@@ -13,8 +14,8 @@ from absl import flags
 from jaxtyping import Float
 
 from sr_jax import image_io
-from sr_jax.data.crops import RandomCrop, as_float, collate
-from sr_jax.data.rejection import Rejections, none_left, usable_pixels
+from sr_jax.data.crops import RandomCrop, as_float, collate, cut, unit_of
+from sr_jax.data.rejection import Rejections, none_left, usable_pictures
 from sr_jax.data.settings import DataSettings
 from sr_jax.data.sources import training_source, validation_source
 from sr_jax.errors import InputError
@@ -51,6 +52,7 @@ def train_iterator(
 class TrainIterator:
     """Batches `{'hq': float32 [batch_size, crop_size, crop_size, 3] in [0, 1]}`, without end.
 
+    Of a paired source they hold 'lq' too, the same parts of the small pictures.
     Every picture comes equally often in each pass over the source (once, or as often as makes the
     pass 4096 crops long), in a new order each time. Crop n is a function of the settings, the
     seed and n alone: neither the number of workers nor the batch size changes it. A broken or too
@@ -181,28 +183,39 @@ def validation_crops(
     one each). A broken or too small picture is handled as in training.
 
     Yields:
-      float32 tiles in [0, 1].
+      float32 tiles in [0, 1], of pairs those of the true pictures.
 
     Raises:
       InputError: the source cannot be opened, too many pictures are rejected, or no tile is left.
     """
+    for tiles in _validation_tiles(settings, report):
+        yield tiles['hq']
+
+
+def _validation_tiles(
+    settings: DataSettings, report: Callable[[str], None]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields 'hq', the tiles of `validation_crops`, and of pairs 'lq', the same parts."""
     source = validation_source(settings)
-    size, total, pictures = settings.crop_size, settings.validation_crops, len(source)
+    size, total, count = settings.crop_size, settings.validation_crops, len(source)
     rejections = Rejections(settings.max_rejected, report)
-    count = 0
-    for index in range(pictures):
-        share = (index + 1) * total // pictures - index * total // pictures
+    tiles = 0
+    for index in range(count):
+        share = (index + 1) * total // count - index * total // count
         if not share:
             continue
         try:
-            pixels = usable_pixels(source, index, size)
+            pictures = usable_pictures(source, index, size)
         except image_io.PictureError as error:
             rejections.add({error.name: error.reason})
             continue
-        for top, left in _spaced_tiles(pixels.shape, size, share):
-            count += 1
-            yield image_io.to_float(pixels[top : top + size, left : left + size])
-    if not count:
+        unit = unit_of(pictures)
+        height, width = pictures['hq'].shape[:2]
+        for top, left in _spaced_tiles((height // unit, width // unit), size // unit, share):
+            tiles += 1
+            parts = cut(pictures, top, left, size)
+            yield {name: image_io.to_float(part) for name, part in parts.items()}
+    if not tiles:
         raise none_left(rejections.reasons)
 
 
@@ -225,15 +238,13 @@ def validation_batches(
 
     Yields:
       `{'hq': float32 [batch_size, crop_size, crop_size, 3], 'mask': float32 [batch_size]}`; what
-      is missing in the last batch is black with mask 0, all else has mask 1.
+      is missing in the last batch is black with mask 0, all else has mask 1. Of pairs there is 'lq'
+      too.
     """
-    shape = (batch_size, settings.crop_size, settings.crop_size, 3)
-    hq, filled = np.zeros(shape, np.float32), 0
-    for crop in validation_crops(settings, report):
-        hq[filled] = crop
-        filled += 1
-        if filled == batch_size:
-            yield {'hq': hq, 'mask': np.ones(batch_size, np.float32)}
-            hq, filled = np.zeros(shape, np.float32), 0
-    if filled:
-        yield {'hq': hq, 'mask': (np.arange(batch_size) < filled).astype(np.float32)}
+    crops = _validation_tiles(settings, report)
+    while chosen := list(itertools.islice(crops, batch_size)):
+        batch = {'mask': (np.arange(batch_size) < len(chosen)).astype(np.float32)}
+        for name, first in chosen[0].items():
+            batch[name] = np.zeros((batch_size, *first.shape), np.float32)
+            batch[name][: len(chosen)] = [crop[name] for crop in chosen]
+        yield batch

@@ -3,23 +3,29 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Num
 
-from sr_jax.data.sources import Source
+from sr_jax.data.pairs import PicturePairs
+from sr_jax.data.protocol import Source
 from sr_jax.errors import InputError
 from sr_jax.image_io import PictureError
 
 
-def usable_pixels(source: Source, index: int, crop_size: int) -> Num[np.ndarray, 'h w 3']:
-    """The picture, if a crop can be cut from it; raises `PictureError` if not."""
-    pixels = source.pixels(index)
-    height, width = pixels.shape[:2]
+def usable_pictures(source: Source, index: int, crop_size: int) -> dict[str, np.ndarray]:
+    """The picture 'hq', and of pairs the small one 'lq', if a crop can be cut from it.
+
+    Raises `PictureError` if not.
+    """
+    if isinstance(source, PicturePairs):
+        pictures = source.pair(index)
+    else:
+        pictures = {'hq': source.pixels(index)}
+    height, width = pictures['hq'].shape[:2]
     if min(height, width) < crop_size:
         raise PictureError(
             source.name(index),
             f'{width}x{height} pixels, smaller than the crop of {crop_size}x{crop_size}',
         )
-    return pixels
+    return pictures
 
 
 class Rejections:

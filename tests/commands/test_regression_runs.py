@@ -1,12 +1,15 @@
 """A network for super-resolution from its config to pictures."""
 
+import jax
 import numpy as np
+import pytest
 import tiny
 from PIL import Image
 
 from sr_jax import __main__ as verbs
-from sr_jax import image_io
+from sr_jax import image_io, trained
 from sr_jax.commands.train import train
+from sr_jax.errors import InputError
 
 
 def test_train_evaluate_and_reconstruct(tmp_path, capsys):
@@ -29,3 +32,48 @@ def test_train_evaluate_and_reconstruct(tmp_path, capsys):
         assert sheet.width >= 2 * 41
     again = train(tiny.regression(train__batch_size=8, train__steps=6), run)
     assert again.step == 6
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Six pairs of noise, the true pictures 4 times the side of the small ones."""
+    for folder in ('hq', 'lq'):
+        (tmp_path / folder).mkdir()
+    for number in range(6):
+        lq = np.random.default_rng(number).random((12, 8, 3)).astype(np.float32)
+        image_io.save(tmp_path / 'lq' / f'{number}x4.png', lq)
+        image_io.save(tmp_path / 'hq' / f'{number}.png', lq.repeat(4, 0).repeat(4, 1))
+    return f'paired:{tmp_path / "hq"}:{tmp_path / "lq"}'
+
+
+def paired(source, **changes):
+    config = tiny.regression(
+        data__source=source,
+        data__validation_fraction=0.3,
+        train__effective_batch_size=8,
+        optimizer__schedule='constant',
+        **changes,
+    )
+    config.degradation = dict(name='paired')
+    return config
+
+
+def test_pairs_from_training_to_evaluation(tmp_path, capsys, pairs):
+    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+    result = train(paired(pairs), whole)
+    assert {'mse', 'psnr_y_matlab_crop0'} <= set(result.metrics)
+    train(paired(pairs, train__steps=2), parts)
+    train(paired(pairs), parts)
+    leaves = [jax.tree.leaves(trained.load(run).variables) for run in (whole, parts)]
+    for one, other in zip(*leaves, strict=True):
+        np.testing.assert_array_equal(one, other)
+    capsys.readouterr()
+    assert verbs.main(['evaluate', str(whole)]) == 0
+    assert 'psnr_y_matlab_crop0' in capsys.readouterr().out
+    assert verbs.main(['evaluate', str(whole), '--data', 'photos']) == 1
+    assert 'paired:<folder of hq>:<folder of lq>' in capsys.readouterr().err
+
+
+def test_pairs_of_another_scale_are_refused(tmp_path, pairs):
+    with pytest.raises(InputError, match=r'config\.model\.scale=2, but .* 4 times'):
+        train(paired(pairs, model__scale=2), tmp_path / 'run')

@@ -42,3 +42,31 @@ def make_folder(tmp_path) -> Callable[..., pathlib.Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def make_pairs(tmp_path) -> Callable[..., str]:
+    """Returns a function that fills two folders, and gives their source.
+
+    The small pictures are noise; a true one repeats each of their pixels `scale` times a side.
+    """
+
+    def make(
+        count: int,
+        size: tuple[int, int] = (9, 7),
+        scale: int = 2,
+        suffix: str = 'x2',
+        name: str = '',
+    ) -> str:
+        folders = [tmp_path / f'{name}{kind}' for kind in ('hq', 'lq')]
+        for folder in folders:
+            (folder / 'more').mkdir(parents=True)
+        for number in range(count):
+            lq = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
+            hq = lq.repeat(scale, 0).repeat(scale, 1)
+            inside = 'more/' if number % 2 else ''
+            Image.fromarray(hq).save(folders[0] / f'{inside}{number:03d}.png')
+            Image.fromarray(lq).save(folders[1] / f'{inside}{number:03d}{suffix}.bmp')
+        return f'paired:{folders[0]}:{folders[1]}'
+
+    return make

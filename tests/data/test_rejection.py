@@ -1,17 +1,18 @@
 import pytest
 
 from sr_jax.data.folder import open_folder
-from sr_jax.data.rejection import Rejections, usable_pixels
+from sr_jax.data.rejection import Rejections, usable_pictures
 from sr_jax.errors import InputError
 from sr_jax.image_io import PictureError
 
 
 def test_a_picture_smaller_than_the_crop_is_named(make_folder):
     source = open_folder(str(make_folder(1, size=(16, 12))), 'all', 0.5)
-    assert usable_pixels(source, 0, 12).shape == (16, 12, 3)
+    pictures = usable_pictures(source, 0, 12)
+    assert {name: pixels.shape for name, pixels in pictures.items()} == {'hq': (16, 12, 3)}
     message = r'000\.png: 12x16 pixels, smaller than the crop of 13x13'
     with pytest.raises(PictureError, match=message):
-        usable_pixels(source, 0, 13)
+        usable_pictures(source, 0, 13)
 
 
 def test_each_picture_is_reported_and_counted_once():

@@ -1,7 +1,8 @@
 import pytest
 
 from sr_jax.data import open_source
-from sr_jax.data.sources import Source, training_source, validation_source
+from sr_jax.data.protocol import Source
+from sr_jax.data.sources import training_source, validation_source
 from sr_jax.errors import InputError
 
 

@@ -2,12 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import changed, regression
+from tiny import changed, real, regression
 
 from sr_jax import sharding, tasks, trained
 from sr_jax.errors import InputError
-from sr_jax.resize import imresize
-from sr_jax.tasks.regression import DegradationSettings, degrade
 
 MESH = sharding.make_mesh(jax.devices()[:1])
 
@@ -69,13 +67,31 @@ def test_the_loss_is_the_criterion_of_true_and_enlarged_pictures(criterion):
     assert loss == pytest.approx(expected[criterion], rel=1e-4)
 
 
-def test_small_pictures_are_bicubic_and_rounded():
-    hq = jnp.asarray(pictures(1, 24))
-    exact = degrade(hq, 4, DegradationSettings('bicubic', rounded=False))
-    np.testing.assert_allclose(exact, jnp.clip(imresize(hq, 0.25), 0, 1), atol=1e-6)
-    rounded = np.asarray(degrade(hq, 4, DegradationSettings('bicubic', rounded=True)))
-    np.testing.assert_allclose(255 * rounded, np.round(255 * rounded), atol=1e-4)
-    np.testing.assert_allclose(rounded, exact, atol=0.5 / 255 + 1e-6)
+def test_each_step_degrades_anew_and_a_run_repeats():
+    config = real(optimizer__learning_rate=0.0)
+    step = sharding.jit_step(tasks.make(config).train_step, MESH)
+    losses = []
+    for _ in range(2):
+        tree = jax.device_put(start(config)[1], sharding.replicated(MESH))
+        for _ in range(3):
+            tree, metrics = step(tree, {'hq': pictures()})
+            losses.append(float(metrics['loss']))
+    assert losses[:3] == losses[3:]
+    assert len(set(losses)) == 3
+    assert step._cache_size() == 1
+
+
+def test_pairs_are_trained_on_as_they_are():
+    config = regression(data__source='paired:a:b')
+    config.degradation = dict(name='paired')
+    hq, lq = pictures(), pictures(size=4, seed=1)
+    task, tree, (loss,) = steps(config, batch={'hq': hq, 'lq': lq})
+    _, tree = start(config)
+    image = task.predict(tree['state'].inference_variables(), {'hq': hq, 'lq': lq})['image']
+    assert 0 < image.min() < image.max() < 1
+    assert loss == pytest.approx(np.abs(image - hq).mean(), rel=1e-4)
+    with pytest.raises(InputError, match='scale=4, but .* 2 times'):
+        steps(config, batch={'hq': hq, 'lq': pictures(size=8)})
 
 
 def test_predict_enlarges_small_pictures_as_they_are():
@@ -97,6 +113,7 @@ def test_predict_enlarges_small_pictures_as_they_are():
         (dict(data__crop_size=18), 'crop_size=18 is no multiple of config.model.scale=4: take 20'),
         (dict(loss__criterion='l3'), "no such criterion: 'l3'"),
         (dict(degradation__name='bicubik'), "did you mean 'bicubic'"),
+        (dict(data__source='paired:a:b'), "source='paired:a:b' does not go with"),
         (dict(model__name='vqvae'), 'config.model'),
         (dict(model__scales=4), "no key 'scales': did you mean 'scale'"),
     ],

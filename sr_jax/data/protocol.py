@@ -1,0 +1,22 @@
+"""What every source of pictures is."""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Num
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A random-access sequence of pictures."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """What messages call the picture."""
+
+    def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
+        """The picture in its own precision; raises `image_io.PictureError` when it is broken."""
+
+    def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
+        """The picture as float32 in [0, 1]."""

@@ -1,0 +1,135 @@
+"""Small, worse pictures made from good ones, on the device, to train and to measure with.
+
+No function here has parameters or reads files. Tasks call `degrade` in their jitted step. Random
+degradations draw for every picture by itself from a key.
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from sr_jax.config import Section, bind, check_keys, nearest
+from sr_jax.degradations import bicubic, second_order
+from sr_jax.degradations.settings import BicubicSettings, PairedSettings, SecondOrderSettings
+from sr_jax.errors import InputError
+
+Settings: TypeAlias = BicubicSettings | PairedSettings | SecondOrderSettings
+
+PAIRS = "'paired:<folder of hq>:<folder of lq>'"
+_KINDS = {
+    'bicubic': BicubicSettings,
+    'second_order': SecondOrderSettings,
+    'paired': PairedSettings,
+}
+
+
+def read_settings(section: Section, where: str = 'config.degradation') -> Settings:
+    """Returns the settings that a section of a config holds; its `name` says of which kind.
+
+    Raises:
+      InputError: no such kind, or a key that is missing, unknown, of the wrong type or out of its
+        range.
+    """
+    check_keys(section, ('name',), section, where)
+    name = section['name']
+    if name not in _KINDS:
+        raise InputError(f'{where}.name={name!r}: {nearest(str(name), _KINDS)}')
+    settings: Settings = bind(_KINDS[name], section, where)
+    return settings
+
+
+def degrade(
+    hq: Float[Array, 'n h w 3'], scale: int, settings: Settings, key: Key[Array, '']
+) -> tuple[Float[Array, 'n h2 w2 3'], Float[Array, 'n h w 3']]:
+    """Returns small pictures, ceil(side / scale) pixels a side, and what to make of them again.
+
+    Args:
+      hq: pictures in [0, 1].
+      scale: of the network.
+      settings: from `read_settings`.
+      key: picture i draws from it and i alone, whatever the other pictures are; the same key gives
+        the same result. Bicubic pictures do not depend on it.
+
+    Returns:
+      (lq, target), both in [0, 1]. The target is `hq` itself but where the settings sharpen it,
+      as `second_order` does for losses of pixels and features: a discriminator is shown `hq`.
+
+    Raises:
+      InputError: the pictures should have come in pairs.
+    """
+    if isinstance(settings, PairedSettings):
+        raise InputError(
+            "config.degradation.name='paired' makes no small pictures: they must come with the "
+            f'true ones, from a source of the form {PAIRS}'
+        )
+    if isinstance(settings, BicubicSettings):
+        return bicubic.degrade(hq, scale, settings.rounded), hq
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(hq)))
+    return second_order.degrade(hq, scale, settings, keys)
+
+
+def training_pair(
+    batch: Mapping[str, Array], scale: int, settings: Settings, key: Key[Array, '']
+) -> tuple[Float[Array, 'n h2 w2 3'], Float[Array, 'n h w 3']]:
+    """Returns (lq, target) of a batch: those of `degrade`, or the pairs that it holds.
+
+    Raises:
+      InputError: the pairs are not of this scale.
+    """
+    if isinstance(settings, PairedSettings):
+        return _given(batch, scale), batch['hq']
+    return degrade(batch['hq'], scale, settings, key)
+
+
+def small_pictures(
+    batch: Mapping[str, Array], scale: int, settings: Settings
+) -> Float[Array, 'n h2 w2 3']:
+    """Returns what to enlarge: the batch's 'lq', or its 'hq' degraded, each always alike.
+
+    A picture's draws come from its own pixels, so that it is degraded in the same way in every
+    evaluation, whatever its place in a batch and the size of the batches.
+
+    Raises:
+      InputError: the pairs are not of this scale, or are missing.
+    """
+    if 'lq' in batch:
+        return _given(batch, scale)
+    hq = batch['hq']
+    if not isinstance(settings, SecondOrderSettings):
+        return degrade(hq, scale, settings, jax.random.key(0))[0]
+    bits = jax.lax.bitcast_convert_type(hq.astype(jnp.float32), jnp.uint32)
+    seeds = bits.sum((1, 2, 3), dtype=jnp.uint32)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), seeds)
+    return second_order.degrade(hq, scale, settings, keys)[0]
+
+
+def _given(batch: Mapping[str, Array], scale: int) -> Float[Array, 'n h w 3']:
+    lq = batch['lq']
+    if 'hq' in batch and batch['hq'].shape[1:3] != (scale * lq.shape[1], scale * lq.shape[2]):
+        raise InputError(
+            f'config.model.scale={scale}, but of the pairs of pictures the true one has '
+            f'{batch["hq"].shape[1] / lq.shape[1]:g} times the side of the small one'
+        )
+    return lq
+
+
+def check_source(settings: Settings, data: Section) -> None:
+    """Raises InputError unless `config.data` has pairs of pictures just where they are wanted.
+
+    Pairs to validate on go with every degradation, and are then not degraded.
+    """
+    paired = isinstance(settings, PairedSettings)
+    if paired != data['source'].startswith('paired:'):
+        raise InputError(
+            f'config.data.source={data["source"]!r} does not go with config.degradation.name='
+            f"{settings.name!r}: the name 'paired' and sources of the form {PAIRS} go together"
+        )
+    validation = data['validation_source']
+    if paired and validation and not validation.startswith('paired:'):
+        raise InputError(
+            f"config.data.validation_source={validation!r} has no small pictures, and "
+            f"config.degradation.name='paired' makes none: give {PAIRS}, or '' to hold out some"
+        )

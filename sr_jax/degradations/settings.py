@@ -1,0 +1,129 @@
+"""The section `config.degradation`: which degradation, and the ranges of what it draws."""
+
+import dataclasses
+
+KERNELS = ('iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso')
+
+
+@dataclasses.dataclass(frozen=True)
+class BicubicSettings:
+    """MATLAB's antialiased bicubic `imresize`, as benchmarks have it.
+
+    Attributes:
+      name: 'bicubic'.
+      rounded: whether the small pictures are rounded to 8 bits, as if they had been saved.
+    """
+
+    name: str
+    rounded: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedSettings:
+    """None is made: the data holds small pictures beside the true ones.
+
+    Attributes:
+      name: 'paired'.
+    """
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StageSettings:
+    """One of the two rounds of blur, resizing, noise and JPEG.
+
+    Attributes:
+      blur_prob: of any blur at all.
+      sinc_prob: that a blur is a circular low-pass, else one of KERNELS.
+      kernel_probs: of each of KERNELS.
+      blur_sigma: range of standard deviations, in pixels.
+      generalized_beta, plateau_beta: ranges of the exponents; half of the draws are under 1, if
+        that is in the range.
+      resize_probs: of enlarging, shrinking and keeping the size.
+      resize_range: lowest and highest factor.
+      gaussian_prob: that the noise is Gaussian, else it is Poisson noise.
+      gaussian_sigma: range of standard deviations, in steps of 1/255.
+      poisson_scale: range of the factor of Poisson noise.
+      grey_prob: that the three channels share their noise.
+      jpeg_quality: range of libjpeg's quality, both ends included.
+    """
+
+    blur_prob: float
+    sinc_prob: float
+    kernel_probs: tuple[float, ...]
+    blur_sigma: tuple[float, ...]
+    generalized_beta: tuple[float, ...]
+    plateau_beta: tuple[float, ...]
+    resize_probs: tuple[float, ...]
+    resize_range: tuple[float, ...]
+    gaussian_prob: float
+    gaussian_sigma: tuple[float, ...]
+    poisson_scale: tuple[float, ...]
+    grey_prob: float
+    jpeg_quality: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for key in ('blur_prob', 'sinc_prob', 'gaussian_prob', 'grey_prob'):
+            _check_probability(key, getattr(self, key))
+        _check_distribution('kernel_probs', self.kernel_probs, KERNELS)
+        _check_distribution('resize_probs', self.resize_probs, ('up', 'down', 'keep'))
+        for key, least in (
+            ('blur_sigma', 0.05),
+            ('generalized_beta', 0.05),
+            ('plateau_beta', 0.05),
+            ('resize_range', 0.05),
+            ('gaussian_sigma', 0.0),
+            ('poisson_scale', 0.0),
+            ('jpeg_quality', 1),
+        ):
+            _check_range(key, getattr(self, key), least)
+        if self.jpeg_quality[1] > 100:
+            raise ValueError(f'jpeg_quality={self.jpeg_quality} goes beyond 100')
+        low, high = self.resize_range
+        if not low <= 1 <= high:
+            raise ValueError(f'resize_range={self.resize_range} must hold 1, the size kept')
+
+
+@dataclasses.dataclass(frozen=True)
+class SecondOrderSettings:
+    """Real-ESRGAN's degradation of the second order; see `second_order`.
+
+    Attributes:
+      name: 'second_order'.
+      first, second: its two rounds.
+      kernel_sizes: smallest and largest side of the blur kernels, odd; every odd side between them
+        is equally likely.
+      final_sinc_prob: of the low-pass near the end.
+      sharpened: whether the targets, and what is degraded, are the sharpened pictures.
+    """
+
+    name: str
+    first: StageSettings
+    second: StageSettings
+    kernel_sizes: tuple[int, ...]
+    final_sinc_prob: float
+    sharpened: bool
+
+    def __post_init__(self) -> None:
+        _check_range('kernel_sizes', self.kernel_sizes, 3)
+        if not all(side % 2 for side in self.kernel_sizes):
+            raise ValueError(f'kernel_sizes={self.kernel_sizes} must be odd')
+        _check_probability('final_sinc_prob', self.final_sinc_prob)
+
+
+def _check_probability(key: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f'{key}={value} is a probability and must lie in [0, 1]')
+
+
+def _check_distribution(key: str, values: tuple[float, ...], names: tuple[str, ...]) -> None:
+    if len(values) != len(names) or min(values) < 0 or abs(sum(values) - 1) > 1e-6:
+        raise ValueError(
+            f'{key}={values} must be the probabilities of {", ".join(names)}, which sum to 1'
+        )
+
+
+def _check_range(key: str, values: tuple[float, ...], least: float) -> None:
+    if len(values) != 2 or not least <= values[0] <= values[1] < float('inf'):
+        raise ValueError(f'{key}={values} must be (lowest, highest), and at least {least}')
