@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Num
 from PIL import Image
 
+from sr_jax import file_writing
 from sr_jax.errors import InputError
 from sr_jax.image_decoding import (
     Layers,
@@ -90,14 +91,7 @@ def save_layers(path: str | os.PathLike, layers: Layers) -> None:
     """
     path = pathlib.Path(path)
     check_suffix(path)
-    encoded = encode(layers, _SAVE_OPTIONS[path.suffix.lower()], str(path))
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
-        partial.write_bytes(encoded)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
+    file_writing.write(path, encode(layers, _SAVE_OPTIONS[path.suffix.lower()], str(path)))
 
 
 def check_suffix(path: pathlib.Path) -> None:
@@ -105,6 +99,24 @@ def check_suffix(path: pathlib.Path) -> None:
     if path.suffix.lower() not in _SAVE_OPTIONS:
         known = ', '.join(_SAVE_OPTIONS)
         raise InputError(f'{path}: pictures are written as {known}, not {path.suffix!r}')
+
+
+def resized(
+    pixels: Num[np.ndarray, 'h w c'], size: tuple[int, int]
+) -> Num[np.ndarray, 'h2 w2 c']:
+    """A picture resized to (height, width) by Lanczos' filter of three lobes, in its own precision.
+
+    The filter is widened when shrinking (Pillow's LANCZOS); values are clipped to their range.
+    """
+    if pixels.shape[:2] == size:
+        return pixels
+    result = np.empty((*size, pixels.shape[-1]), pixels.dtype)
+    most = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
+    for channel in range(pixels.shape[-1]):
+        image = Image.fromarray(pixels[..., channel].astype(np.float32))
+        plane = np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS))
+        result[..., channel] = np.clip(plane if most == 1 else np.rint(plane), 0, most)
+    return result
 
 
 def grid(

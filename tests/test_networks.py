@@ -6,11 +6,12 @@ import jax
 import numpy as np
 import pytest
 from ncnn_files import state_of, write_rrdb
+from parity import part
 from tiny_networks import SMALL, network
 
 from sr_jax import networks
 from sr_jax.errors import InputError
-from sr_jax.pretrained import files, named, recognition, rrdb
+from sr_jax.pretrained import files, named, recognition, rrdb, vgg
 
 
 def assert_same(found, expected):
@@ -97,3 +98,24 @@ def test_names_bring_the_network(monkeypatch, tmp_path):
     param = write_rrdb(tmp_path, state_of(rrdb, net.variables), 1)
     monkeypatch.setattr(named, 'find', lambda name, report: [param, param.with_suffix('.bin')])
     assert networks.load('realesrgan-x4plus').model == net.model
+
+
+@pytest.mark.parametrize(
+    ('name', 'fixture', 'array'),
+    [('discriminators', 'rrdb_vggdisc128_eval', 'linear1.weight'), ('vgg', '', 'features.0.bias')],
+)
+def test_shapes_of_networks_of_other_uses_are_checked_too(tmp_path, golden, name, fixture, array):
+    if fixture:
+        state = part(golden(fixture), 'param/', 'buffer/')
+    else:
+        module = networks.models.make({'name': 'vgg', 'depth': 16, 'outputs': ('pool5',)})
+        shapes = jax.eval_shape(module.init, jax.random.key(0), np.zeros((1, 32, 32, 3)))
+        zeros = jax.tree.map(lambda s: np.broadcast_to(np.float32(0), s.shape), shapes)
+        state = vgg.to_torch(zeros)
+    path = tmp_path / 'w.safetensors'
+    files.write_state(path, state, {})
+    assert networks.load(path).model['name'] == name
+    state[array] = state[array][:-1]
+    files.write_state(path, state, {})
+    with pytest.raises(InputError, match=f'{name} does not fit: params'):
+        networks.load(path)

@@ -65,6 +65,11 @@ def test_the_best_window_is_the_best_of_all(sizes, halo, at_once):
     assert work(found) <= best * (1.0 if len(sizes) == 1 else 1.2)
 
 
+def test_a_side_can_be_limited():
+    assert tiles.best_window([(20, 400)], 50**2, 5) == (20, 108)
+    assert max(tiles.best_window([(20, 400)], 50**2, 5, most_side=50)) <= 50
+
+
 def test_a_picture_that_fits_is_not_cut():
     assert tiles.best_window([(30, 50)], 1500, 100) == (30, 50)
     assert list(tiles.tiles((30, 50), (30, 50), 100)) == [

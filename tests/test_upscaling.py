@@ -10,7 +10,8 @@ from tiny_networks import network, whole
 import sr_jax
 from sr_jax import upscaling
 from sr_jax.errors import InputError
-from sr_jax.upscaling import Upscaler, outscaled, resized
+from sr_jax.image_io import resized
+from sr_jax.upscaling import Upscaler, outscaled
 
 DIVISIBLE = ('rrdb', 'rrdb_x2', 'srresnet', 'srvgg')
 
@@ -46,6 +47,8 @@ def test_a_picture_split_over_devices_by_rows_is_the_whole(key):
 def test_a_network_that_looks_at_everything_is_given_everything():
     net = network('switched_sr')
     upscaler = Upscaler(net)
+    upscaler.prepare([(3000, 4), (4, 3000)])  # compiles nothing: they cannot share a window
+    assert upscaler._compile.cache_info().misses == 0
     for size in ((20, 24), (9, 12)):
         pixels = picture(*size)
         np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
@@ -181,6 +184,8 @@ def test_as_a_function_of_the_package():
     net, pixels = network('srvgg'), picture(8, 12)
     np.testing.assert_allclose(sr_jax.upscale(pixels, net), whole(net, pixels), atol=1e-5)
     assert sr_jax.upscale(pixels, net, outscale=1.5).shape == (12, 18, 3)
+    with pytest.raises(InputError, match='--outscale'):
+        sr_jax.upscale(pixels, net, outscale=0)
     with pytest.raises(AttributeError, match='downscale'):
         sr_jax.downscale  # noqa: B018
 

@@ -22,11 +22,11 @@ from sr_jax import image_io, networks
 from sr_jax.commands import pictures
 from sr_jax.errors import InputError
 from sr_jax.pretrained.named import WEIGHTS
-from sr_jax.upscaling import Upscaler, outscaled, resized
+from sr_jax.tasks.task import DTYPES
+from sr_jax.upscaling import Upscaler, outscaled
 
 HELP = 'enlarge pictures with a trained network or published weights'
 FORMATS = ('png', 'jpg', 'webp')
-DTYPES = ('float32', 'bfloat16', 'float16')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -151,12 +151,12 @@ def enlarge(
             bar.total = count
             bar.update(done - bar.n)
 
-        colour = resized(upscaler(layers.colour, progress), size)
+        colour = image_io.resized(upscaler(layers.colour, progress), size)
         alpha = layers.alpha
         if alpha is not None:
             bar.reset()
-            alpha = resized(upscaler(np.repeat(alpha, 3, axis=-1), progress), size)
-            alpha = _grey(alpha)
+            grey = upscaler(np.repeat(alpha, 3, axis=-1), progress)
+            alpha = _grey(image_io.resized(grey, size))
     if layers.is_grey:
         colour = np.repeat(_grey(colour), 3, axis=-1)
     return layers._replace(colour=colour, alpha=alpha)

@@ -99,7 +99,6 @@ def poisson_quantiles(
     return found.astype(jnp.float32)
 
 
-
 def _normal(uniform: Float[Array, '*shape']) -> Float[Array, '*shape']:
     """Returns the quantiles of the normal distribution."""
     return math.sqrt(2) * jax.lax.erf_inv(2 * uniform - 1)

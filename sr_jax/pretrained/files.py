@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
+from sr_jax import file_writing
 from sr_jax.errors import InputError
 from sr_jax.pretrained import ncnn
 
@@ -84,14 +85,7 @@ def write_state(
     if path.suffix.lower() != SAFETENSORS:
         raise InputError(f'{path}: weights are written as {SAFETENSORS}, not {path.suffix!r}')
     arrays = {name: np.asarray(value, order='C') for name, value in state.items()}
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
-        partial.write_bytes(safetensors.numpy.save(arrays, dict(metadata)))
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
-    finally:
-        partial.unlink(missing_ok=True)
+    file_writing.write(path, safetensors.numpy.save(arrays, dict(metadata)))
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:

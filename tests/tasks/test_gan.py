@@ -9,6 +9,8 @@ from sr_jax import sharding, tasks, trained
 from sr_jax.errors import InputError
 from sr_jax.models import discriminators
 from sr_jax.models.srresnet import SRResNet
+from sr_jax.tasks import gan, generator
+from sr_jax.tasks.task import FROZEN
 from sr_jax.tasks.terms import Term, computed
 
 MESH = sharding.make_mesh(jax.devices()[:1])
@@ -368,3 +370,26 @@ def test_a_discriminator_needs_its_optimizer():
         del config.discriminator_optimizer
     with pytest.raises(InputError, match="lacks the key 'discriminator_optimizer'"):
         tasks.make(config)
+
+
+def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_picture(monkeypatch):
+    parts = gan._parts(config_of(loss__perceptual__weight=1.0, loss__perceptual__weights='random'))
+    state = gan._init(parts, jax.random.key(0), pictures())
+    state = state.replace(variables={**state.variables, FROZEN: None})
+    batch = pictures()
+
+    def sharpened(batch, scale, settings, key):
+        return batch['hq'][:, ::scale, ::scale], 1 - batch['hq']
+
+    monkeypatch.setattr(generator.degradations, 'training_pair', sharpened)
+    seen = []
+    monkeypatch.setattr(
+        generator, '_perceptual', lambda parts, frozen, *pair: seen.append(pair) or jnp.zeros(())
+    )
+    params = state.params['generator']
+    _, (terms, _, judged) = generator._loss(parts, state, params, batch, jax.random.key(1))
+    target = 1 - batch['hq']
+    np.testing.assert_array_equal(judged['real'], batch['hq'])
+    np.testing.assert_allclose(terms['pixel'], np.abs(judged['fake'] - target).mean(), rtol=1e-5)
+    ((_, compared),) = seen
+    np.testing.assert_array_equal(compared, target)

@@ -1,0 +1,20 @@
+"""Files that appear at once and whole, or not at all."""
+
+import os
+from pathlib import Path
+
+from sr_jax.errors import InputError
+
+
+def write(path: Path, data: bytes) -> None:
+    """Writes a file beside its place and then moves it there, over one that was there before.
+
+    Raises InputError when it cannot be written; nothing is left behind then.
+    """
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f'{path} cannot be written: {error.strerror or error}') from error

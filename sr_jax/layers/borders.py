@@ -1,0 +1,44 @@
+"""A network on an array of which only the upper left part is picture, as if it were the picture."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Int
+
+from sr_jax.layers.convolution import Convolution
+
+
+def apply_within(
+    module: nn.Module,
+    variables: dict[str, Any],
+    x: Float[Array, 'n h w c'],
+    valid: Int[Array, 'n 2'],
+) -> Float[Array, 'n h2 w2 c2']:
+    """Applies a network whose convolutions see zeros where the picture has ended.
+
+    Their own padding is of zeros too, so that inside of the picture the result is that of the
+    picture alone, whatever its size: one compiled function serves all that fit into x. It holds for
+    networks that look over a pixel's edge by `Convolution` only, or by what continues the edge.
+
+    Args:
+      module: the network.
+      variables: its collections.
+      x: the pictures; beyond each its edge is repeated.
+      valid: rows and columns of each that are picture.
+    """
+
+    def hold_at_zero(call, args, kwargs, context):
+        if not isinstance(context.module, Convolution) or context.method_name != '__call__':
+            return call(*args, **kwargs)
+        features, *others = args
+        inside = [
+            jnp.arange(features.shape[axis])[None, :] * x.shape[axis]
+            < valid[:, axis - 1, None] * features.shape[axis]
+            for axis in (1, 2)
+        ]
+        inside = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        return call(jnp.where(inside, features, 0), *others, **kwargs)
+
+    with nn.intercept_methods(hold_at_zero):
+        return module.apply(variables, x)  # type: ignore[return-value]
