@@ -254,5 +254,7 @@ def _summary(run: Run, result: Result) -> dict[str, object]:
         lines['stopped'] = f'by {name}; the same command goes on from here'
     else:
         lines['samples'] = run.workdir / 'samples'
-        lines['try'] = f'python -m sr_jax reconstruct {run.workdir} PICTURE --output FOLDER'
+        enlarges = 'scale' in run.config.model
+        verb = f'upscale --weights {run.workdir}' if enlarges else f'reconstruct {run.workdir}'
+        lines['try'] = f'python -m sr_jax {verb} PICTURE --output FOLDER'
     return lines

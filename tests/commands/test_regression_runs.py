@@ -12,11 +12,12 @@ from sr_jax.commands.train import train
 from sr_jax.errors import InputError
 
 
-def test_train_evaluate_and_reconstruct(tmp_path, capsys):
+def test_train_evaluate_and_enlarge(tmp_path, capsys):
     run = tmp_path / 'run'
     result = train(tiny.regression(train__batch_size=8, evaluation__batch_size=8), run)
     assert result.step == 4
     assert {'mse', 'psnr_y_matlab_crop0', 'ssim_y_matlab_crop0'} <= set(result.metrics)
+    assert f'sr_jax upscale --weights {run} PICTURE' in capsys.readouterr().out
     (samples,) = (run / 'samples').iterdir()
     with Image.open(samples) as sheet:  # given | made of it | true
         assert sheet.width >= 3 * 16
@@ -30,6 +31,9 @@ def test_train_evaluate_and_reconstruct(tmp_path, capsys):
     with Image.open(output / 'odd.png') as sheet:
         assert sheet.height >= 30
         assert sheet.width >= 2 * 41
+    enlarged = tmp_path / 'large.png'
+    assert verbs.main(['upscale', picture, '--weights', str(run), '--output', str(enlarged)]) == 0
+    assert image_io.size(enlarged) == (120, 164)
     again = train(tiny.regression(train__batch_size=8, train__steps=6), run)
     assert again.step == 6
 
