@@ -151,6 +151,7 @@ class Convolution(nn.Module):
       use_bias: whether there is a bias.
       kaiming_scale: 0 starts kernel and bias by `uniform_start`; any other number the kernel by
         `kaiming_start` with that scale, and the bias with zeros.
+      kernel_start: initialiser of the kernel instead of these; the bias then starts with zeros.
     """
 
     features: int
@@ -159,6 +160,7 @@ class Convolution(nn.Module):
     dtype: str = 'float32'
     use_bias: bool = True
     kaiming_scale: float = 0.0
+    kernel_start: nn.initializers.Initializer | None = None
 
     @nn.compact
     def __call__(
@@ -167,8 +169,8 @@ class Convolution(nn.Module):
         """The convolution of x; `train` changes nothing, it lets a `SwitchedConv` stand here."""
         fan_in = x.shape[-1] * self.kernel_size**2
         kernel_start = bias_start = uniform_start(fan_in)
-        if self.kaiming_scale:
-            kernel_start = kaiming_start(fan_in, self.kaiming_scale)
+        if self.kernel_start or self.kaiming_scale:
+            kernel_start = self.kernel_start or kaiming_start(fan_in, self.kaiming_scale)
             bias_start = nn.initializers.zeros
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = jnp.asarray(self.param('kernel', kernel_start, shape), self.dtype)

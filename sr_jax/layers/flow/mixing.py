@@ -1,0 +1,134 @@
+"""The invertible 1 x 1 convolution: every pixel's channels times one square matrix.
+
+Kingma and Dhariwal 2018, "Glow" (arXiv:1807.03039), section 3.2. The log-determinant is
+height * width * log|det W|.
+
+`matrix` and `inverse_matrix` also take stacks of matrices, [..., C, C], so that all steps of a flow
+share one batched factorisation.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import lax
+from jaxtyping import Array, Float
+
+from sr_jax.config import nearest
+from sr_jax.errors import InputError
+
+PARAMETRIZATIONS = ('plain', 'plu')
+EXACT = lax.Precision.HIGHEST
+START_DEVIATION = 0.05  # of the triangles' entries
+
+
+class Matrix(NamedTuple):
+    """A matrix of output by input channels, and log|det| of it, both perhaps of a stack."""
+
+    weight: Float[Array, '*stack c c']
+    log_determinant: Float[Array, '*stack']
+
+
+def matrix(params: Mapping[str, Array]) -> Matrix:
+    """The matrix of the parameters of an `InvertibleConvolution`, or a stack of them."""
+    if 'weight' in params:
+        return Matrix(params['weight'], jnp.linalg.slogdet(params['weight'])[1])
+    lower, upper, order = _factors(params)
+    weight = jnp.matmul(lower, upper, precision=EXACT)[..., order, :]
+    return Matrix(weight, params['log_diagonal'].sum(-1))
+
+
+def inverse_matrix(params: Mapping[str, Array]) -> Float[Array, '*stack c c']:
+    """The inverse of `matrix(params).weight`.
+
+    A float32 inverse leaves an error that grows with the matrix's condition; one step of Newton's
+    iteration, X (2 - W X), squares its relative size.
+    """
+    weight = matrix(params).weight
+    identity = jnp.broadcast_to(jnp.eye(weight.shape[-1]), weight.shape)
+    first = jnp.linalg.inv(weight)
+    residual = 2 * identity - jnp.matmul(weight, first, precision=EXACT)
+    return jnp.matmul(first, residual, precision=EXACT)
+
+
+def _factors(params: Mapping[str, Array]) -> tuple[Array, Array, np.ndarray]:
+    """L, U with its diagonal, and the order that the rows of L U are put into."""
+    channels = params['log_diagonal'].shape[-1]
+    identity = jnp.broadcast_to(jnp.eye(channels), params['lower'].shape)
+    diagonal = jnp.exp(params['log_diagonal'])[..., None] * identity
+    lower = jnp.tril(params['lower'], -1) + identity
+    upper = jnp.triu(params['upper'], 1) + diagonal
+    return lower, upper, np.random.default_rng(channels).permutation(channels)
+
+
+class InvertibleConvolution(nn.Module):
+    """y = W x for the channels x of every pixel, in float32.
+
+    Attributes:
+      channels: of x.
+      parametrization: 'plain' keeps W itself, begun as a random rotation, as SRFlow does. 'plu'
+        keeps W = P L U, whose log-determinant is a sum and which can never become singular: L with
+        a diagonal of ones, U with a diagonal exp(log_diagonal), both begun near the identity, and a
+        fixed permutation P that depends on the number of channels only (Glow takes all three from
+        the factors of a rotation).
+    """
+
+    channels: int
+    parametrization: str = 'plain'
+
+    def setup(self):
+        shape = (self.channels, self.channels)
+        if self.parametrization == 'plain':
+            self.weights = {'weight': self.param('weight', nn.initializers.orthogonal(), shape)}
+        elif self.parametrization == 'plu':
+            start = nn.initializers.normal(START_DEVIATION)
+            self.weights = {
+                'lower': self.param('lower', start, shape),
+                'upper': self.param('upper', start, shape),
+                'log_diagonal': self.param('log_diagonal', nn.initializers.zeros, shape[:1]),
+            }
+        else:
+            raise InputError(
+                f'mixing={self.parametrization!r}: '
+                + nearest(self.parametrization, PARAMETRIZATIONS)
+            )
+
+    def __call__(
+        self, x: Float[Array, 'n h w c'], known: Matrix | None = None
+    ) -> tuple[Float[Array, 'n h w c'], Float[Array, ' n']]:
+        """The mixed x and the log-determinant; `known` spares computing `matrix` here."""
+        weight, log_determinant = matrix(self.weights) if known is None else known
+        return mixed(x, weight), jnp.full(len(x), x.shape[1] * x.shape[2] * log_determinant)
+
+    def inverse(
+        self, y: Float[Array, 'n h w c'], known: Float[Array, 'c c'] | None = None
+    ) -> Float[Array, 'n h w c']:
+        """The x that y came from; `known` spares computing `inverse_matrix` here."""
+        return mixed(y, inverse_matrix(self.weights) if known is None else known)
+
+
+def mixed(x: Float[Array, 'n h w c'], weight: Float[Array, 'c c']) -> Float[Array, 'n h w c']:
+    """weight times the channels of each pixel, in full float32."""
+    return jnp.einsum('nhwi,oi->nhwo', x.astype(jnp.float32), weight, precision=EXACT)
+
+
+def check_invertible(params: Mapping[str, Any], source: str) -> None:
+    """Raises InputError naming the first matrix in a tree of parameters that has no inverse.
+
+    Args:
+      params: of a network; its matrices are found by their names.
+      source: what the message calls it.
+    """
+    for path, weight in jax.tree_util.tree_leaves_with_path(params):
+        name = jax.tree_util.keystr(path, simple=True, separator='/')
+        if not name.endswith('mixing/weight'):
+            continue
+        for i, one in enumerate(np.asarray(weight, np.float64).reshape(-1, *weight.shape[-2:])):
+            if not np.isfinite(one).all() or np.linalg.cond(one) > 1 / np.finfo(np.float32).eps:
+                raise InputError(
+                    f'{source}: matrix {i} of {name} is singular, so the flow has no inverse there:'
+                    ' take another checkpoint, or train with config.model.mixing = "plu"'
+                )
