@@ -23,15 +23,22 @@ class UpsamplingHead(nn.Module):
     num_ups: int
     dtype: str = 'float32'
 
-    @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 3']:
         """The picture of features, float32, with 2^num_ups times their height and width."""
-        channels = x.shape[-1]
+        return self.stages(x)[0]
+
+    @nn.compact
+    def stages(
+        self, x: Float[Array, 'n h w c']
+    ) -> tuple[Float[Array, 'n h2 w2 3'], list[Float[Array, 'n _h _w c']]]:
+        """The picture, and the features after each doubling."""
+        channels, doubled = x.shape[-1], []
         for i in range(self.num_ups):
             x = self._activated(f'conv_up_{i}', channels, upsample_nearest(x))
+            doubled.append(x)
         x = self._activated('conv_hr', channels, x)
         image = Convolution(3, 3, dtype=self.dtype, name='conv_last')(x)
-        return image.astype(jnp.float32)
+        return image.astype(jnp.float32), doubled
 
     def _activated(self, name: str, features: int, x: Array) -> Array:
         x = Convolution(features, 3, dtype=self.dtype, name=name)(x)

@@ -6,6 +6,9 @@ Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative Adversarial Netw
 switched ones, which the published network has not.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -16,8 +19,8 @@ from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
 
-UNSHUFFLING = {1: 4, 2: 2, 4: 1}
-NUM_UPS = 2
+UNSHUFFLING = {1: 4, 2: 2, 4: 1, 8: 1}
+NUM_UPS = {1: 2, 2: 2, 4: 2, 8: 3}
 BLOCK_RADIUS = 15  # 3 x 3 convolutions in a block
 OTHER_RADIUS = 1 + 1 + 2  # the first one, the body's last one, those of the head at larger sizes
 RESIDUAL_SCALE = 0.2
@@ -79,15 +82,29 @@ class RRDB(nn.Module):
         return x + RESIDUAL_SCALE * h
 
 
+class Features(NamedTuple):
+    """What an RRDBNet has computed on the way to its picture.
+
+    Attributes:
+      blocks: outputs of the blocks that were asked for.
+      trunk: features at the input's size, of which the picture is made.
+      doubled: features after each doubling of the size and its leaky ReLU.
+    """
+
+    blocks: list[Float[Array, 'n h w c']]
+    trunk: Float[Array, 'n h w c']
+    doubled: list[Float[Array, 'n h2 w2 c']]
+
+
 class RRDBNet(nn.Module):
     """BasicSR's RRDBNet; the defaults are ESRGAN's network.
 
-    The trunk enlarges by 4. For scales 2 and 1 the input is first laid out in channels (2 x 2 or
-    4 x 4 pixels each), as in Real-ESRGAN. Start values: in the blocks Kaiming's normal times 0.1
+    The trunk enlarges by 4 or 8. For scales 2 and 1 the input is first laid out in channels (2 x 2
+    or 4 x 4 pixels each), as in Real-ESRGAN. Start values: in the blocks Kaiming's normal times 0.1
     and biases of zero, elsewhere PyTorch's default (`Convolution`), as in BasicSR.
 
     Attributes:
-      scale: output pixels per input pixel along a side: 1, 2 or 4.
+      scale: output pixels per input pixel along a side: 1, 2, 4 or 8.
       features: channels between the blocks.
       num_blocks: blocks of three residual dense blocks, of 15 convolutions in all.
       growth: channels that a convolution adds inside a residual dense block.
@@ -95,6 +112,8 @@ class RRDBNet(nn.Module):
       remat: recompute the blocks' activations in the backward pass, for memory.
       switching: which convolutions are switched, and how; none by default. The paths are those of
         the parameters, such as 'block_0/rdb_0/conv_0' and 'conv_body'.
+      skip_from_blocks: the last convolution of the trunk is added to the output of the blocks, as
+        in SRFlow's encoder, not to that of the first convolution.
     """
 
     scale: int = 4
@@ -104,24 +123,36 @@ class RRDBNet(nn.Module):
     dtype: str = 'float32'
     remat: bool = False
     switching: Switching = Switching()
+    skip_from_blocks: bool = False
 
-    @nn.compact
     def __call__(
         self, x: Float[Array, 'n h w 3'], train: bool = False
     ) -> Float[Array, 'n h2 w2 3']:
         """Pictures in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
-        `train` concerns switched convolutions only. Raises InputError for another scale than 1, 2
-        and 4, and where the sides do not divide by 2 (scale 2) or 4 (scale 1).
+        `train` concerns switched convolutions only. Raises InputError for another scale than 1, 2,
+        4 and 8, and where the sides do not divide by 2 (scale 2) or 4 (scale 1).
         """
+        return self.with_features(x, train=train)[0]
+
+    @nn.compact
+    def with_features(
+        self, x: Float[Array, 'n h w 3'], blocks: Sequence[int] = (), train: bool = False
+    ) -> tuple[Float[Array, 'n h2 w2 3'], Features]:
+        """What `__call__` returns, and features; `blocks` are those whose outputs are wanted."""
         x = self._unshuffled(x)
         first = Convolution(self.features, 3, dtype=self.dtype, name='conv_first')(x)
         block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
-        h = first
+        outputs = [first]
         for i in range(self.num_blocks):
-            h = block(self.growth, self.dtype, self.switching, name=f'block_{i}')(h, train)
+            module = block(self.growth, self.dtype, self.switching, name=f'block_{i}')
+            outputs.append(module(outputs[-1], train))
         body = convolution(self, self.switching, 'conv_body', self.features, 3, dtype=self.dtype)
-        return UpsamplingHead(NUM_UPS, self.dtype, name='head')(first + body(h, train))
+        skipped = outputs[-1] if self.skip_from_blocks else first
+        trunk = skipped + body(outputs[-1], train)
+        head = UpsamplingHead(NUM_UPS[self.scale], self.dtype, name='head')
+        picture, doubled = head.stages(trunk)
+        return picture, Features([outputs[1 + i] for i in blocks], trunk, doubled)
 
     @property
     def multiple(self) -> int:
@@ -137,7 +168,9 @@ class RRDBNet(nn.Module):
 
     def _unshuffled(self, x: Array) -> Array:
         if self.scale not in UNSHUFFLING:
-            raise InputError(f'RRDBNet enlarges by 1, 2 or 4, not by {self.scale!r}: change scale')
+            raise InputError(
+                f'RRDBNet enlarges by 1, 2, 4 or 8, not by {self.scale!r}: change scale'
+            )
         factor = UNSHUFFLING[self.scale]
         height, width = x.shape[1:3]
         if height % factor or width % factor:

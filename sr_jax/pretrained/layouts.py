@@ -94,7 +94,8 @@ def to_ours(value: np.ndarray, kind: str) -> np.ndarray:
     Kinds: conv, transposed (convolution), codes, linear, flattened4 (a linear layer over 4 x 4
     pixels, whose inputs are [channel, height, width] there and [height, width, channel] here; so
     for 1 to 9 pixels a side), taps3 and taps4 (a vector over the inputs of a convolution of 3 x 3
-    or 4 x 4 taps) and vector.
+    or 4 x 4 taps), channels3 and channels4 (a vector over channels, shaped to be added to one
+    picture or several) and vector.
     """
     if kind == 'conv':
         value = value.transpose(2, 3, 1, 0)
@@ -108,6 +109,8 @@ def to_ours(value: np.ndarray, kind: str) -> np.ndarray:
         value = value.transpose(2, 3, 1, 0).reshape(-1, features)
     elif kind in ('taps3', 'taps4'):
         value = value.reshape(-1, int(kind[-1]), int(kind[-1])).transpose(1, 2, 0)
+    elif kind in ('channels3', 'channels4'):
+        value = value.reshape(-1)
     return np.ascontiguousarray(value, np.float32)
 
 
@@ -126,4 +129,6 @@ def to_theirs(value: Any, kind: str) -> np.ndarray:
         value = value.transpose(3, 2, 0, 1).reshape(value.shape[-1], -1)
     elif kind in ('taps3', 'taps4'):
         value = value.transpose(2, 0, 1).reshape(-1)
+    elif kind in ('channels3', 'channels4'):
+        value = value.reshape(*(1,) * (int(kind[-1]) - 3), -1, 1, 1)
     return np.ascontiguousarray(value)

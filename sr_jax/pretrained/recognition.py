@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sr_jax.errors import InputError
-from sr_jax.pretrained import discriminators, layouts, rrdb, srresnet, srvgg, vgg, vqvae
+from sr_jax.pretrained import discriminators, layouts, rrdb, srflow, srresnet, srvgg, vgg, vqvae
 
 # A name that only weights of that network have; the first that is found tells.
 SIGNS = (
+    (srflow, r'flowUpsamplerNet\.layers\.\d+\.invconv\.weight'),
     (rrdb, r'(body|RRDB_trunk|model\.1\.sub)\.0\.(rdb|RDB)1\.conv1(\.0)?\.weight'),
     (srresnet, r'body\.0\.conv1\.weight'),
     (discriminators, r'conv0_0\.weight|conv1\.weight_orig'),

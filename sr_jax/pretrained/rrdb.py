@@ -65,7 +65,7 @@ def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
             f'pictures of three takes {", ".join(map(str, SCALES))}'
         )
     return {
-        'scale': SCALES[channels],
+        'scale': SCALES[channels] if 'conv_up3.weight' not in state else 8,
         'features': features,
         'num_blocks': count(state, 'body.{}.rdb1.conv1.weight'),
         'growth': growth,
@@ -78,7 +78,8 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming the arrays that are missing or unknown.
     """
     state = modern_names(plain(state))
-    return read(state, _entries(model_fields(state)['num_blocks']), NETWORK)
+    fields = model_fields(state)
+    return read(state, entries(fields['num_blocks'], 3 if fields['scale'] == 8 else 2), NETWORK)
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -86,15 +87,17 @@ def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
     Raises InputError where convolutions are switched.
     """
-    return write(variables, _entries(count(variables['params'], 'block_{}')))
+    num_ups = count(variables['params']['head'], 'conv_up_{}')
+    return write(variables, entries(count(variables['params'], 'block_{}'), num_ups))
 
 
-def _entries(num_blocks: int) -> Iterator[Entry]:
+def entries(num_blocks: int, num_ups: int) -> Iterator[Entry]:
+    """The arrays of a network of so many blocks and doublings."""
     for name in ('conv_first', 'conv_body'):
         yield from layer_entries(name, (name,), 'conv')
     for name in ('conv_hr', 'conv_last'):
         yield from layer_entries(name, ('head', name), 'conv')
-    for i in range(2):
+    for i in range(num_ups):
         yield from layer_entries(f'conv_up{i + 1}', ('head', f'conv_up_{i}'), 'conv')
     for i, j, k in np.ndindex(num_blocks, 3, 5):
         foreign = f'body.{i}.rdb{j + 1}.conv{k + 1}'

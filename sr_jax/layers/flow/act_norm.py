@@ -27,7 +27,8 @@ class ActNorm(nn.Module):
 
     channels: int
 
-    def setup(self):
+    def setup(self) -> None:
+        """Makes the parameters."""
         self.bias = self.param('bias', nn.initializers.zeros, (self.channels,))
         self.log_scale = self.param('log_scale', nn.initializers.zeros, (self.channels,))
 

@@ -108,7 +108,8 @@ class ConditionalCoupling(nn.Module):
     dtype: str = 'float32'
     middle: int = 1
 
-    def setup(self):
+    def setup(self) -> None:
+        """Makes the parts."""
         self.kept = self.channels // 2
         fields = (self.hidden, self.dtype, self.middle)
         self.injector = CouplingNet(self.channels, *fields)

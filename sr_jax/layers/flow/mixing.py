@@ -8,9 +8,8 @@ share one batched factorisation.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -79,7 +78,8 @@ class InvertibleConvolution(nn.Module):
     channels: int
     parametrization: str = 'plain'
 
-    def setup(self):
+    def setup(self) -> None:
+        """Makes the parameters."""
         shape = (self.channels, self.channels)
         if self.parametrization == 'plain':
             self.weights = {'weight': self.param('weight', nn.initializers.orthogonal(), shape)}
@@ -113,22 +113,3 @@ class InvertibleConvolution(nn.Module):
 def mixed(x: Float[Array, 'n h w c'], weight: Float[Array, 'c c']) -> Float[Array, 'n h w c']:
     """weight times the channels of each pixel, in full float32."""
     return jnp.einsum('nhwi,oi->nhwo', x.astype(jnp.float32), weight, precision=EXACT)
-
-
-def check_invertible(params: Mapping[str, Any], source: str) -> None:
-    """Raises InputError naming the first matrix in a tree of parameters that has no inverse.
-
-    Args:
-      params: of a network; its matrices are found by their names.
-      source: what the message calls it.
-    """
-    for path, weight in jax.tree_util.tree_leaves_with_path(params):
-        name = jax.tree_util.keystr(path, simple=True, separator='/')
-        if not name.endswith('mixing/weight'):
-            continue
-        for i, one in enumerate(np.asarray(weight, np.float64).reshape(-1, *weight.shape[-2:])):
-            if not np.isfinite(one).all() or np.linalg.cond(one) > 1 / np.finfo(np.float32).eps:
-                raise InputError(
-                    f'{source}: matrix {i} of {name} is singular, so the flow has no inverse there:'
-                    ' take another checkpoint, or train with config.model.mixing = "plu"'
-                )

@@ -24,7 +24,8 @@ class Split(nn.Module):
     channels: int
     dtype: str = 'float32'
 
-    def setup(self):
+    def setup(self) -> None:
+        """Makes the parts."""
         self.half = self.channels // 2
         self.prior = ZeroConvolution(2 * self.half, self.dtype)
 

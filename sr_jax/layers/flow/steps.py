@@ -41,13 +41,12 @@ class FlowStep(nn.Module):
     dtype: str = 'float32'
     middle: int = 1
 
-    def setup(self):
+    def setup(self) -> None:
+        """Makes the parts."""
         self.act_norm = ActNorm(self.channels)
         self.mixing = InvertibleConvolution(self.channels, self.parametrization)
         if self.coupled:
-            self.coupling = ConditionalCoupling(
-                self.channels, self.hidden, self.dtype, self.middle
-            )
+            self.coupling = ConditionalCoupling(self.channels, self.hidden, self.dtype, self.middle)
 
     def __call__(
         self, z: Float[Array, 'n h w c'], maps: Maps, known: Matrix | None = None
@@ -169,7 +168,8 @@ def _run(
 
     def one(carry: tuple[Array, Array], xs: Any) -> tuple[tuple[Array, Array], Array]:
         z, log_determinant = carry
-        z, gained = _do(step, *xs, z, maps)
+        own, known = xs
+        z, gained = _do(step, own, known, z, maps)
         return (z, log_determinant + gained), _finite(z, gained)
 
     body = jax.checkpoint(one, prevent_cse=False) if remat else one
@@ -183,9 +183,7 @@ def _do(
     return step.apply({'params': params}, z, maps, known)  # type: ignore[return-value]
 
 
-def _undo(
-    step: FlowStep, params: Any, known: Array, z: Array, maps: tuple[Array, ...]
-) -> Array:
+def _undo(step: FlowStep, params: Any, known: Array, z: Array, maps: tuple[Array, ...]) -> Array:
     return step.apply({'params': params}, z, maps, known, method='inverse')  # type: ignore
 
 

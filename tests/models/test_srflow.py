@@ -1,0 +1,89 @@
+"""SRFlow against the authors' code: feature maps, latents, likelihoods, pictures, gradients."""
+
+import json
+import math
+
+import jax
+import numpy as np
+import pytest
+from parity import assert_parity, error, nhwc, part
+
+from sr_jax.models.srflow import SRFlow
+from sr_jax.pretrained import srflow as weights
+
+SMALL = dict(features=4, num_blocks=1, growth=2, stacked=1, steps=2, hidden=4)
+LATENTS = {4: 2, 8: 3}
+
+
+def model_of(arrays):
+    fields = weights.model_fields(part(arrays, 'param/'))
+    described = json.loads(str(arrays['meta/json']))['hp']
+    assert fields['stacked'] == len(described['stackRRDB_blocks'])
+    return SRFlow(**fields)
+
+
+def latents(arrays, prefix, scale):
+    return tuple(nhwc(arrays[f'{prefix}{i}']) for i in range(LATENTS[scale]))
+
+
+@pytest.fixture(params=[4, 8])
+def case(request, golden):
+    arrays = golden(f'srflow_net_x{request.param}')
+    model = model_of(arrays)
+    assert model.scale == request.param
+    return arrays, model, weights.from_torch(part(arrays, 'param/'))
+
+
+def test_latents_and_likelihood_against_the_original(case):
+    arrays, model, variables = case
+    lq, hq = nhwc(arrays['in/lr']), nhwc(arrays['in/gt'])
+    expected = part(arrays, 'enc/grad/param/')
+    pixels = hq.shape[1] * hq.shape[2]
+
+    @jax.jit
+    def run(variables, lq, hq):
+        def nll(variables, lq, hq):
+            condition = model.apply(variables, lq, method='condition')
+            encoding = model.apply(variables, hq, condition, method='encode')
+            bits = -encoding.log_likelihood / (math.log(2) * pixels)
+            return bits.sum(), (encoding, bits)
+
+        return jax.grad(nll, argnums=(0, 1, 2), has_aux=True)(variables, lq, hq)
+
+    (gradients, of_lq, of_hq), (encoding, bits) = run(variables, lq, hq)
+    found = {'nll': error(bits, arrays['enc/out/nll'])}
+    for i, value in enumerate(encoding.latents):
+        found[f'latents {i}'] = error(value, nhwc(arrays[f'enc/out/eps{i}']))
+    found['grad/lq'] = error(of_lq, nhwc(arrays['enc/grad/in/lr']))
+    found['grad/hq'] = error(of_hq, nhwc(arrays['enc/grad/in/gt']))
+    actual = weights.to_torch(gradients)
+    # Of the encoder's last layers they have no gradients, since nothing depends on them.
+    assert expected.keys() <= actual.keys()
+    largest = max(np.abs(value).max() for value in expected.values())
+    for name, value in actual.items():
+        reference = expected.get(name, np.zeros_like(value))
+        found[f'grad/{name}'] = error(value, reference, 1e-3 * largest)
+    assert_parity(found, rtol=2e-5, gradients_rtol=2e-4)
+    assert all(flags.all() for flags in encoding.finite.values())
+
+
+def test_pictures_against_the_original(case):
+    arrays, model, variables = case
+    lq, given = nhwc(arrays['in/lr']), latents(arrays, 'in/dec_eps', model.scale)
+    cotangent = nhwc(arrays['dec/cotangent'])
+
+    @jax.jit
+    def run(lq, given, cotangent):
+        def decode(lq, given):
+            return model.apply(variables, lq, given, method='sample')
+
+        image, pull_back = jax.vjp(decode, lq, given)
+        return image, model.apply(variables, lq), *pull_back(cotangent)
+
+    image, mean, of_lq, of_latents = run(lq, given, cotangent)
+    found = {'image': error(image, nhwc(arrays['dec/out/sr']))}
+    found['mean'] = error(mean, nhwc(arrays['dec_heat0/out/sr']))
+    found['grad/lq'] = error(of_lq, nhwc(arrays['dec/grad/in/lr']))
+    for i, value in enumerate(of_latents):
+        found[f'grad/{i}'] = error(value, nhwc(arrays[f'dec/grad/in/dec_eps{i}']))
+    assert_parity(found, rtol=2e-5, gradients_rtol=2e-4)
