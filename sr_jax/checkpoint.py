@@ -26,7 +26,7 @@ from sr_jax.errors import InputError
 from sr_jax.fingerprint import fingerprints
 
 FOLDER = 'checkpoints'
-HIGHER_IS_BETTER = {'mse': False, 'psnr': True, 'ssim': True}
+HIGHER_IS_BETTER = {'mse': False, 'psnr': True, 'ssim': True, 'bits_per_dimension': False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,8 @@ class CheckpointSettings:
       every: updates between two checkpoints; there is one at the end in any case.
       keep_last: so many of the newest are kept.
       keep_best: and so many of the best by `best_metric`.
-      best_metric: 'mse', 'psnr' or 'ssim' of the validation pictures.
+      best_metric: 'mse', 'psnr' or 'ssim' of the validation pictures, or 'bits_per_dimension' of
+        flows.
     """
 
     every: int

@@ -101,9 +101,7 @@ def check_suffix(path: pathlib.Path) -> None:
         raise InputError(f'{path}: pictures are written as {known}, not {path.suffix!r}')
 
 
-def resized(
-    pixels: Num[np.ndarray, 'h w c'], size: tuple[int, int]
-) -> Num[np.ndarray, 'h2 w2 c']:
+def resized(pixels: Num[np.ndarray, 'h w c'], size: tuple[int, int]) -> Num[np.ndarray, 'h2 w2 c']:
     """A picture resized to (height, width) by Lanczos' filter of three lobes, in its own precision.
 
     The filter is widened when shrinking (Pillow's LANCZOS); values are clipped to their range.

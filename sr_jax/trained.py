@@ -130,7 +130,12 @@ def _started(
         key = jax.random.fold_in(jax.random.key(config.seed), found.step)
         variables = convert_to_switched(variables, wanted, key)
         how = f'{len(wanted.layers)} convolutions switched, begins with'
-    problem = misfit(variables, state.inference_variables())
+    expected = state.inference_variables()
+    part = found.config.model.name
+    if part != config.model.name and part in expected['params']:
+        variables = {'params': {**expected['params'], part: variables['params']}}
+        how = f'{part} begins with'
+    problem = misfit(variables, expected)
     if problem:
         raise InputError(
             f'config.train.start_from={path} does not fit config.model: {problem}. Take the '

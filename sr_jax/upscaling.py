@@ -273,9 +273,7 @@ def _longest(sizes: list[Size]) -> Size:
     return height, width
 
 
-def _enlarge(
-    module: nn.Module, variables: dict[str, Any], windows: Array, valid: Array
-) -> Array:
+def _enlarge(module: nn.Module, variables: dict[str, Any], windows: Array, valid: Array) -> Array:
     return jnp.clip(apply_within(module, variables, windows, valid), 0.0, 1.0)
 
 

@@ -48,6 +48,10 @@ def test_a_step_and_a_prediction(path, variant):
     after = dict(jax.tree.leaves_with_path(tree['state'].params))
     for path, value in jax.tree.leaves_with_path(before):
         name = jax.tree_util.keystr(path, simple=True, separator='/')
+        # A flow's encoder may rest, and its couplings begin behind layers of zeros.
+        behind = r'rrdb/|/conv_\d/(kernel|log_scale)|/prior/log_scale'
+        if config.task == 'flow' and re.search(behind, name):
+            continue
         # Inside a selector so tiny a ReLU may be dead; its output's bias is behind all of them.
         if '/selector/' not in name or name.endswith('/selector/conv/bias'):
             assert not np.array_equal(after[path], value), name

@@ -33,12 +33,11 @@ def real(**changes) -> ml_collections.ConfigDict:
 
 
 NETWORKS = {
-    'vqvae': dict(
-        channels=8, num_res_blocks=1, res_channels=4, codebook_size=16, codebook_dim=4
-    ),
+    'vqvae': dict(channels=8, num_res_blocks=1, res_channels=4, codebook_size=16, codebook_dim=4),
     'srresnet': dict(features=4, num_blocks=1),
     'rrdb': dict(features=4, num_blocks=1, growth=2),
     'switched_sr': dict(features=4),
+    'srflow': dict(features=4, num_blocks=1, growth=2, stacked=1, steps=2, hidden=4),
 }
 
 

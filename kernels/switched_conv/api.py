@@ -104,9 +104,7 @@ def _precision(precision: lax.Precision | str | None) -> lax.Precision | None:
             return lax.Precision(precision)
         except ValueError:
             known = ', '.join(repr(value.name.lower()) for value in lax.Precision)
-            raise ValueError(
-                f'precision {precision!r} is unknown: take one of {known}'
-            ) from None
+            raise ValueError(f'precision {precision!r} is unknown: take one of {known}') from None
     default = jax.config.jax_default_matmul_precision
     return lax.Precision.HIGHEST if default in ('highest', 'float32') else None
 

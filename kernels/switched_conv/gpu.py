@@ -43,9 +43,7 @@ def forward(
     def convolve(x, kernels, pixels, positions, kernel, *bias):
         arrays = (kernels, pixels, positions)
         g = geometry(x.shape, kernel.shape, arrays, routing.segment, stride)
-        return forward_kernels(
-            x, kernel, bias[0] if bias else None, arrays, g, sizes, interpret
-        )
+        return forward_kernels(x, kernel, bias[0] if bias else None, arrays, g, sizes, interpret)
 
     whole = (kernel,) if bias is None else (kernel, bias)
     return over_devices(convolve, (x, *routing.arrays), whole)
@@ -81,9 +79,7 @@ def backward(
     return grad_x.astype(x.dtype), grad_kernel.astype(kernel.dtype)
 
 
-def sizes_for(
-    x: Array, kernel: Array, stride: int, precision: lax.Precision | None
-) -> BlockSizes:
+def sizes_for(x: Array, kernel: Array, stride: int, precision: lax.Precision | None) -> BlockSizes:
     """The block sizes of a convolution on this process's GPU (an A100's where there is none)."""
     breadth, size, _, channels, features = kernel.shape
     shape = Shape(channels, features, breadth, size, stride, jnp.dtype(x.dtype).name)

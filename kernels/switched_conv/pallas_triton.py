@@ -104,9 +104,7 @@ def _forward_kernel(kernels, pixels, x, weights, bias, y, *, g: Geometry, tile: 
             offset = plgpu.load(bias.at[features], mask=features < g.features, other=0.0)
             total += offset.astype(jnp.float32)[None, :]
         mask = (pixel < g.outputs)[:, None] & (features < g.features)[None, :]
-        plgpu.store(
-            y.at[pixel[:, None], features[None, :]], total.astype(y.dtype), mask=mask
-        )
+        plgpu.store(y.at[pixel[:, None], features[None, :]], total.astype(y.dtype), mask=mask)
 
 
 def _mark_unknown(y, positions, g: Geometry, tile: Tile, interpret: bool):

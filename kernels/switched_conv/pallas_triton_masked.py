@@ -41,12 +41,8 @@ def masked_grad_input(
     )
     high, wide = _squares(g, tile)
     programs = g.pictures * high * wide * -(-g.channels // tile.columns)
-    body = functools.partial(
-        _masked_kernel, g=g, tile=tile, dot=dot(sizes.precision, interpret)
-    )
-    shape = varying_shape(
-        (g.pictures * g.height * g.width, g.channels), cotangent.dtype, arrays
-    )
+    body = functools.partial(_masked_kernel, g=g, tile=tile, dot=dot(sizes.precision, interpret))
+    shape = varying_shape((g.pictures * g.height * g.width, g.channels), cotangent.dtype, arrays)
     masked = call(body, 'switched_conv_masked', programs, shape, tile, interpret)
     return masked(*arrays).reshape(g.pictures, g.height, g.width, g.channels)
 

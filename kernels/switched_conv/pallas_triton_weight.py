@@ -54,9 +54,9 @@ def grad_kernel(
         dot=dot(sizes.precision, interpret),
     )
     shape = varying_shape((len(of_run) * g.patch, g.features), 'float32', arrays)
-    parts = call(
-        body, 'switched_conv_weight', len(of_run) * columns, shape, tile, interpret
-    )(*arrays)
+    parts = call(body, 'switched_conv_weight', len(of_run) * columns, shape, tile, interpret)(
+        *arrays
+    )
     total = _reduce(parts.reshape(len(of_run), -1), of_run, lengths, g, sizes.reduce, interpret)
     return total.reshape(g.breadth, g.size, g.size, g.channels, g.features)
 

@@ -20,9 +20,7 @@ from .geometry import Geometry, like
 FEWEST_CHANNELS = 16  # fewer than these, and a chunk of a patch spans taps
 
 
-def split(
-    program: Array, g: Geometry, tile: Tile, column_tiles: int
-) -> tuple[Array, Array, Array]:
+def split(program: Array, g: Geometry, tile: Tile, column_tiles: int) -> tuple[Array, Array, Array]:
     """The block, the part of the block and the tile of columns of a program. Programs of the same
     pixels follow each other, so that what they gather is in the cache."""
     parts = -(-g.block // tile.rows)

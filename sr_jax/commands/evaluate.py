@@ -20,6 +20,7 @@ from sr_jax.metrics.codebook import perplexity, usage
 from sr_jax.metrics.protocol import Protocol, parse
 
 MAX_BREADTH = 256  # of a switched convolution
+MEASURED = {'commitment', 'bits_per_dimension'}  # of each picture by the task itself
 HELP = 'measure a trained network on validation pictures'
 
 
@@ -118,7 +119,8 @@ def evaluate_batches(
     """Returns metrics, each a mean over the pictures.
 
     'pictures'; 'mse' of pictures in [0, 1]; 'psnr' in dB and 'ssim' with the protocol's name, such
-    as 'psnr_rgb_crop0'; and for networks with codebooks 'commitment', the loss without its weight,
+    as 'psnr_rgb_crop0'; for flows 'bits_per_dimension', see `sr_jax.losses.likelihood`; and for
+    networks with codebooks 'commitment', the loss without its weight,
     and over all the pictures together 'usage_<level>' and 'perplexity_<level>'; for switched
     convolutions 'kernels/<layer>', the perplexity of the choices (how many kernels are in use).
 
@@ -133,7 +135,7 @@ def evaluate_batches(
     rows: list[tuple[float, float, float]] = []
     counts: dict[str, np.ndarray] = {}
     kernels: dict[str, np.ndarray] = {}
-    commitments: list[np.ndarray] = []
+    measured: dict[str, list[np.ndarray]] = {}
     for batch in batches:
         kept = batch.pop('mask') > 0
         outputs = jax.device_get(predict(variables, sharding.put_batch(batch, mesh)))
@@ -142,16 +144,16 @@ def evaluate_batches(
             rows.append((mse, protocol.psnr(image, reference), protocol.ssim(image, reference)))
         for level, used in outputs.get('code_counts', {}).items():
             counts[level] = counts.get(level, 0) + used[kept].sum(axis=0)
-        if 'commitment' in outputs:
-            commitments.append(outputs['commitment'][kept])
+        for name in MEASURED & outputs.keys():
+            measured.setdefault(name, []).append(outputs[name][kept])
         for layer, choice in outputs.get('choices', {}).items():
             used = np.bincount(choice[kept].ravel(), minlength=MAX_BREADTH)
             kernels[layer] = kernels.get(layer, 0) + used
     means = np.mean(rows, axis=0)
     metrics: dict[str, float] = {'pictures': len(rows)}
     metrics |= {name: float(mean) for name, mean in zip(names, means, strict=True)}
-    if commitments:
-        metrics['commitment'] = float(np.concatenate(commitments).mean(dtype=np.float64))
+    for name, values in measured.items():
+        metrics[name] = float(np.concatenate(values).mean(dtype=np.float64))
     for level, used in counts.items():
         metrics[f'usage_{level}'] = np.asarray(usage(used)).item()
         metrics[f'perplexity_{level}'] = np.asarray(perplexity(used)).item()

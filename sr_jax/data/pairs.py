@@ -66,9 +66,7 @@ class PicturePairs:
         return {'hq': hq, 'lq': lq}
 
 
-def open_pairs(
-    folders: str, part: str, validation_fraction: float, crop_size: int
-) -> PicturePairs:
+def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: int) -> PicturePairs:
     """Opens the pictures of two folders, and of the folders in them, as pairs.
 
     Partners have the same path in both folders up to the suffix, such as .png; the small one's name

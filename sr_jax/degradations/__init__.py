@@ -130,6 +130,6 @@ def check_source(settings: Settings, data: Section) -> None:
     validation = data['validation_source']
     if paired and validation and not validation.startswith('paired:'):
         raise InputError(
-            f"config.data.validation_source={validation!r} has no small pictures, and "
+            f'config.data.validation_source={validation!r} has no small pictures, and '
             f"config.degradation.name='paired' makes none: give {PAIRS}, or '' to hold out some"
         )

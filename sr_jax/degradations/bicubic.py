@@ -6,9 +6,7 @@ from jaxtyping import Array, Float
 from sr_jax.resize import imresize
 
 
-def degrade(
-    hq: Float[Array, 'n h w 3'], scale: int, rounded: bool
-) -> Float[Array, 'n h2 w2 3']:
+def degrade(hq: Float[Array, 'n h w 3'], scale: int, rounded: bool) -> Float[Array, 'n h2 w2 3']:
     """The small pictures of true ones, ceil(side / scale) pixels a side, in [0, 1].
 
     Args:

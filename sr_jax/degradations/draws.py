@@ -11,9 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 
-def between(
-    u: Float[Array, '*n'], low: float | Array, high: float | Array
-) -> Float[Array, '*n']:
+def between(u: Float[Array, '*n'], low: float | Array, high: float | Array) -> Float[Array, '*n']:
     """Returns a number between two, each alike."""
     return low + u * (high - low)
 

@@ -34,10 +34,13 @@ def uniform_start(fan_in: int) -> nn.initializers.Initializer:
 def kaiming_start(fan_in: int, scale: float) -> nn.initializers.Initializer:
     """Initialiser N(0, scale^2 * 2 / fan_in): He et al. 2015 (arXiv:1502.01852), times `scale`.
 
-    ESRGAN (arXiv:1809.00219, section 3.1) starts its residual branches with a scale of 0.1. Drawn
-    in one dimension, as `uniform_start` is.
+    ESRGAN (arXiv:1809.00219, section 3.1) starts its residual branches with a scale of 0.1.
     """
-    deviation = scale * math.sqrt(2 / fan_in)
+    return normal_start(scale * math.sqrt(2 / fan_in))
+
+
+def normal_start(deviation: float) -> nn.initializers.Initializer:
+    """Initialiser N(0, deviation^2), drawn in one dimension, as `uniform_start` is."""
 
     def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         return deviation * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)

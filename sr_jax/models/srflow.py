@@ -38,7 +38,7 @@ class Encoding(NamedTuple):
       latents: those that leave at each split, then the last ones: for x4 [N, H/2, W/2, 6] and
         [N, H/8, W/8, 96], for x8 [N, H/2, W/2, 6], [N, H/4, W/4, 12] and [N, H/16, W/16, 192].
       log_likelihood: log p(hq | lq) of each picture, in nats, of the density over [0, 1].
-      finite: {layer: whether the z after each of its steps was finite}.
+      finite: {level: whether z was finite after each of its steps, from its transition steps on}.
     """
 
     latents: Latents
@@ -187,9 +187,12 @@ class SRFlow(nn.Module):
         total, finite = jnp.zeros(len(hq)), {}
         for i, maps in enumerate(condition):
             z = pixel_unshuffle(z, 2)
-            for name in ('transition', 'level'):
-                z, gained, finite[f'{name}_{i}'] = getattr(self, name)[i](z, maps)
+            flags = []
+            for steps in (self.transition[i], self.level[i]):
+                z, gained, found = steps(z, maps)
                 total += gained
+                flags.append(found)
+            finite[f'level_{i}'] = jnp.concatenate(flags)
             if i < len(self.split):
                 z, leaving, gained = self.split[i](z)
                 latents.append(leaving)
@@ -202,8 +205,8 @@ class SRFlow(nn.Module):
         for i in reversed(range(self.levels)):
             if i < len(self.split):
                 z = self.split[i].inverse(z, leaving[i])
-            for name in ('level', 'transition'):
-                z = getattr(self, name)[i].inverse(z, condition[i])
+            for steps in (self.level[i], self.transition[i]):
+                z = steps.inverse(z, condition[i])
             z = pixel_shuffle(z, 2)
         return z
 

@@ -53,7 +53,7 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if suffix in NCNN:
         return ncnn.read_state(*(path.with_suffix(part) for part in NCNN))
     raise InputError(
-        f'{path}: weights are read from {", ".join((SAFETENSORS, *TORCH))} and ncnn\'s '
+        f"{path}: weights are read from {', '.join((SAFETENSORS, *TORCH))} and ncnn's "
         f'{" + ".join(NCNN)}, not from {suffix or "a file without a suffix"}'
     )
 

@@ -90,9 +90,7 @@ def merge(first: Passes, second: Passes) -> Passes:
     return Passes(second.vectors, batch_norm.merge_statistics(first.norms, second.norms))
 
 
-def learn(
-    variables: Mapping[str, Any], passes: Passes, taken: Bool[Array, '']
-) -> dict[str, Any]:
+def learn(variables: Mapping[str, Any], passes: Passes, taken: Bool[Array, '']) -> dict[str, Any]:
     """Returns the collections of a discriminator after the passes, if they were taken."""
     changed = {**variables, **passes.vectors}
     for statistics in passes.norms:

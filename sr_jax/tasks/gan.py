@@ -81,9 +81,7 @@ def _parts(config: ml_collections.ConfigDict) -> Parts:
         jax.eval_shape(judge.init, jax.random.key(0), pictures)
         optimizers['discriminator'] = 'discriminator_optimizer'
     elif loss.adversarial.ever:
-        raise InputError(
-            'config.loss.adversarial has a weight, so it needs a config.discriminator'
-        )
+        raise InputError('config.loss.adversarial has a weight, so it needs a config.discriminator')
     adapted = {}
     for network, section in optimizers.items():
         settings = bind(OptimizerSettings, config[section], f'config.{section}')
@@ -111,9 +109,7 @@ def _judged_size(settings: Translational, crop_size: int, scale: int) -> int:
 
 def _init(parts: Parts, rng: Array, batch: Batch) -> GANState:
     params, variables = {}, {}
-    params['generator'], variables['generator'] = first_variables(
-        parts.generator, rng, batch
-    )
+    params['generator'], variables['generator'] = first_variables(parts.generator, rng, batch)
     if parts.discriminator is not None:
         pictures = batch['hq'][:1, : parts.size, : parts.size]
         found = dict(parts.discriminator.init(jax.random.fold_in(rng, 1), pictures))

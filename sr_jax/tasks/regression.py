@@ -136,9 +136,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
     return Task(init, train_step, functools.partial(enlarge, model, degradation))
 
 
-def first_variables(
-    model: nn.Module, rng: Array, batch: Batch
-) -> tuple[Any, dict[str, Any]]:
+def first_variables(model: nn.Module, rng: Array, batch: Batch) -> tuple[Any, dict[str, Any]]:
     """Returns the parameters and the other collections of a network at the start.
 
     Raises:

@@ -35,6 +35,7 @@ SECTIONS = (
     'log',
 )
 FROZEN = 'frozen'
+NOT_FINITE = 'not_finite/'  # begins a metric that says which layers of a part were not
 DTYPES = ('float32', 'bfloat16', 'float16')
 
 
@@ -123,9 +124,10 @@ class Task(NamedTuple):
       train_step: (state, batch, rng) -> (state, metrics). One update of the parameters from the
         whole effective batch; `rng` is the run's key, the same in every step. `metrics` are
         scalars: 'loss', its terms, 'gradient_norm', 'learning_rate', and others of the task; and
-        'finite_gradients', a flag for each parameter array in the order of `jax.tree.leaves`; and
-        LEAST_SHARE + its path for each switched convolution. An update that is not finite is not
-        taken.
+        'finite_gradients', a flag for each parameter array in the order of `jax.tree.leaves`;
+        LEAST_SHARE + its path for each switched convolution; and there may be NOT_FINITE + the name
+        of a part, an integer for each of its layers that is 0 where its output was finite. An
+        update that is not finite is not taken.
       predict: (variables, batch) -> outputs; outputs['image'] is the picture, float32
         [N, H, W, 3] in [0, 1], to be compared with batch['hq'].
       frozen: () -> what training needs, prediction does not, and no step changes, such as the
@@ -139,9 +141,7 @@ class Task(NamedTuple):
     frozen: Callable[[], Any] = _nothing
 
 
-def step_metrics(
-    gradients: Gradients, state: TrainState, learning_rate: Array | float
-) -> Metrics:
+def step_metrics(gradients: Gradients, state: TrainState, learning_rate: Array | float) -> Metrics:
     """Returns the scalars that every task reports of a step: see `Task.train_step`.
 
     Args:
@@ -179,6 +179,13 @@ def check_finite(step: int, metrics: Metrics, names: Sequence[str]) -> None:
         return
     terms = [k for k, v in values.items() if v.ndim == 0 and k != 'loss' and not np.isfinite(v)]
     what = f'{terms[0]} is {values[terms[0]]}' if terms else 'a gradient is not finite'
+    faults = (
+        f'layer {np.flatnonzero(v)[0]} of {k.removeprefix(NOT_FINITE)}'
+        for k, v in values.items()
+        if k.startswith(NOT_FINITE) and v.any()
+    )
+    if fault := next(faults, None):
+        what += f'; the first output that is not finite is of {fault}'
     bad = [name for name, good in zip(names, finite, strict=True) if not good]
     where = f'; first parameter whose gradient is not finite: {bad[0]}' if bad else ''
     raise TrainingError(

@@ -86,9 +86,7 @@ def test_every_term_is_logged_and_samples_drawn(finished):
         assert sheet.width >= 3 * 32
 
 
-def test_a_checkpoint_serves_without_the_weights_of_the_feature_network(
-    finished, tmp_path, capsys
-):
+def test_a_checkpoint_serves_without_the_weights_of_the_feature_network(finished, tmp_path, capsys):
     assert verbs.main(['evaluate', str(finished / 'run')]) == 0
     assert 'psnr_y_matlab_crop0' in capsys.readouterr().out
     missing = {'loss__perceptual__weights': str(tmp_path / 'missing.safetensors')}

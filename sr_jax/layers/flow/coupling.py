@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.convolution import Convolution, normal_start
 from sr_jax.layers.flow.act_norm import ActNorm
 from sr_jax.layers.joint_convolution import JointConvolution
 
@@ -22,7 +22,7 @@ START_DEVIATION = 0.05  # of the kernels
 LEAST_SCALE = 1e-4
 SCALE_SHIFT = 2.0
 LOG_SCALE_FACTOR = 3.0
-NORMAL = nn.initializers.normal(START_DEVIATION)
+NORMAL = normal_start(START_DEVIATION)
 
 Maps = Sequence[Float[Array, 'n h2 w2 c2']]
 

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.config import nearest
 from sr_jax.errors import InputError
+from sr_jax.layers.convolution import normal_start
 
 PARAMETRIZATIONS = ('plain', 'plu')
 EXACT = lax.Precision.HIGHEST
@@ -82,9 +83,9 @@ class InvertibleConvolution(nn.Module):
         """Makes the parameters."""
         shape = (self.channels, self.channels)
         if self.parametrization == 'plain':
-            self.weights = {'weight': self.param('weight', nn.initializers.orthogonal(), shape)}
+            self.weights = {'weight': self.param('weight', _rotation, shape)}
         elif self.parametrization == 'plu':
-            start = nn.initializers.normal(START_DEVIATION)
+            start = normal_start(START_DEVIATION)
             self.weights = {
                 'lower': self.param('lower', start, shape),
                 'upper': self.param('upper', start, shape),
@@ -108,6 +109,12 @@ class InvertibleConvolution(nn.Module):
     ) -> Float[Array, 'n h w c']:
         """The x that y came from; `known` spares computing `inverse_matrix` here."""
         return mixed(y, inverse_matrix(self.weights) if known is None else known)
+
+
+def _rotation(key: Array, shape: tuple[int, int]) -> Array:
+    """A matrix drawn evenly from all rotations and reflections."""
+    q, r = jnp.linalg.qr(normal_start(1.0)(key, shape))
+    return q * jnp.sign(jnp.diagonal(r))[None]
 
 
 def mixed(x: Float[Array, 'n h w c'], weight: Float[Array, 'c c']) -> Float[Array, 'n h w c']:
