@@ -54,7 +54,7 @@ def _photos() -> ml_collections.ConfigDict:
         growth=8,
         stacked=2,
         steps=4,
-        hidden=24,
+        hidden=16,
         transitions=2,
         mixing='plain',
         middle=1,
@@ -91,7 +91,7 @@ def _photos() -> ml_collections.ConfigDict:
         validation_source='',
         validation_fraction=0.05,
         validation_crops=64,
-        crop_size=48,
+        crop_size=32,
         flips=True,
         rotations=True,
         workers=0,
@@ -109,9 +109,7 @@ def _publish(config: ml_collections.ConfigDict, scale: int) -> None:
     config.model.update(scale=scale, features=64, growth=32, stacked=4, steps=16, hidden=64)
     config.loss.update(quantization=32, encoder_from=100_000)
     config.sampling.heat = 0.9
-    config.optimizer.update(
-        schedule='multistep', milestones=(100_000, 150_000, 180_000, 190_000)
-    )
+    config.optimizer.update(schedule='multistep', milestones=(100_000, 150_000, 180_000, 190_000))
     config.train.update(steps=200_000)
     config.data.update(crop_size=160, rotations=False, workers=8, validation_crops=256)
     config.evaluation.update(every=5000)

@@ -20,11 +20,12 @@ from flax import linen as nn
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Num
 
-from sr_jax import image_io, memory, networks, sharding, tiles
+from sr_jax import image_io, latents, memory, networks, sharding, tiles
 from sr_jax.errors import InputError
 from sr_jax.layers.borders import apply_within
 
 Size = tuple[int, int]  # height, width
+Shape = tuple[int, int, int]  # height, width, channels
 
 FIRST_PIXELS = 2**20  # of a window, before it is known how much memory one takes
 USABLE = 0.9  # of a device's memory
@@ -46,11 +47,14 @@ class Upscaler:
       devices: that share the work; all of them if None.
       spatially: split whole pictures over the devices by rows, XLA exchanging those at the seams,
         instead of giving each device windows of its own.
+      heat: of a flow: the standard deviation of the latents that pictures are drawn with; 0 gives
+        the one picture of latents that are zero.
+      seed: of those latents, at least 0.
       report: is given a line about each window chosen.
 
     Raises:
       InputError: the network does not enlarge pictures, or looks at whole pictures and is given a
-        halo or a tile.
+        halo or a tile; a heat below 0, or for a network that draws nothing.
     """
 
     def __init__(
@@ -63,13 +67,16 @@ class Upscaler:
         memory_limit: int = 0,
         devices: Sequence[jax.Device] | None = None,
         spatially: bool = False,
+        heat: float = 0.0,
+        seed: int = 0,
         report: Callable[[str], None] = lambda line: None,
     ):
         module: Any = network.module(dtype=dtype)
         if not getattr(module, 'scale', 0):
             raise InputError(
                 f'{network.source} holds a network of the kind {network.model["name"]!r}, which '
-                'does not enlarge pictures: take weights of srresnet, rrdb, srvgg or switched_sr'
+                'does not enlarge pictures: take weights of srresnet, rrdb, srvgg, switched_sr '
+                'or srflow'
             )
         undivided = module.halo is None or spatially
         if undivided and (halo is not None or tile):
@@ -78,7 +85,12 @@ class Upscaler:
                 f'({"as asked" if spatially else "this network looks at all of one"}), so there is '
                 'neither a tile nor a halo to set'
             )
+        _check_heat(network.source, module, heat, seed)
         self.scale: int = module.scale
+        self._latent_shapes: Callable[[int, int], list[Shape]] = (
+            module.latent_shapes if heat else lambda height, width: []
+        )
+        self._heat, self._seed = heat, seed
         self._source = network.source
         self._mesh = sharding.make_mesh(list(devices) if devices else None)
         self._variables = jax.device_put(network.variables, sharding.replicated(self._mesh))
@@ -120,12 +132,14 @@ class Upscaler:
         self,
         pixels: Num[np.ndarray, 'h w 3'],
         progress: Callable[[int, int], None] = lambda done, count: None,
+        sample: int = 0,
     ) -> Num[np.ndarray, 'h2 w2 3']:
         """The picture, `scale` times as high and as wide, in its own precision.
 
         Args:
           pixels: RGB, uint8, uint16 or float32 in [0, 1].
           progress: is given the windows done and their number.
+          sample: which of the pictures that a flow draws.
 
         Raises:
           InputError: the picture has no pixels, or the memory does not suffice.
@@ -137,7 +151,7 @@ class Upscaler:
             if not self._serves(size):
                 self.prepare([size])
             try:
-                return self._enlarged(pixels, progress)
+                return self._enlarged(pixels, progress, sample)
             except jax.errors.JaxRuntimeError as error:
                 if 'RESOURCE_EXHAUSTED' not in str(error):
                     raise
@@ -220,7 +234,7 @@ class Upscaler:
         )
 
     def _compiled_for(self, module: nn.Module, window: Size) -> Any:
-        """The compiled (variables, windows, valid) -> enlarged windows."""
+        """The compiled (variables, windows, valid, latents) -> enlarged windows."""
         rows = PartitionSpec(None, sharding.DATA_AXIS)
         everywhere, batch = sharding.replicated(self._mesh), sharding.over_batch(self._mesh)
         if self._undivided:
@@ -230,15 +244,21 @@ class Upscaler:
             jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype), self._variables),
             jax.ShapeDtypeStruct((self._at_once, *window, 3), jnp.float32),
             jax.ShapeDtypeStruct((self._at_once, 2), jnp.int32),
+            [
+                jax.ShapeDtypeStruct((self._at_once, *shape), jnp.float32)
+                for shape in self._latent_shapes(*window)
+            ],
         )
         apply = jax.jit(
             functools.partial(_enlarge, module),
-            in_shardings=(everywhere, pictures, batch),
+            in_shardings=(everywhere, pictures, batch, pictures),
             out_shardings=pictures,
         )
         return apply.lower(*shapes).compile()
 
-    def _enlarged(self, pixels: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
+    def _enlarged(
+        self, pixels: np.ndarray, progress: Callable[[int, int], None], sample: int
+    ) -> np.ndarray:
         size = self._rounded_up(pixels.shape[:2])
         parts = list(tiles.tiles(size, self._window, self._halo, self._multiple))
         compiled = self._compile(self._window)
@@ -260,12 +280,37 @@ class Upscaler:
             for i, part in enumerate(those):
                 windows[i] = tiles.cut(pixels, part, self._window)
                 valid[i] = size[0] - part.rows.start, size[1] - part.columns.start
-            pending.append((first, those, compiled(self._variables, windows, valid)))
+            made = compiled(self._variables, windows, valid, self._latents(those, sample))
+            pending.append((first, those, made))
             if len(pending) == IN_FLIGHT:
                 collect()
         while pending:
             collect()
         return result
+
+    def _latents(self, parts: list[tiles.Tile], sample: int) -> list[np.ndarray]:
+        """What a flow draws the enlarged windows with: parts of one field for the whole picture."""
+        drawn = []
+        height, width = self._window
+        for i, shape in enumerate(self._latent_shapes(height, width)):
+            level = np.zeros((self._at_once, *shape), np.float32)
+            for j, part in enumerate(parts):
+                row = part.rows.start * shape[0] // height
+                column = part.columns.start * shape[1] // width
+                field = (self._seed, sample, i)
+                level[j] = self._heat * latents.noise(field, (row, column), shape)
+            drawn.append(level)
+        return drawn
+
+
+def _check_heat(source: str, module: Any, heat: float, seed: int) -> None:
+    if not 0 <= heat < math.inf or seed < 0:
+        raise InputError(f'heat {heat}, seed {seed}: neither may be negative')
+    if heat and not hasattr(module, 'latent_shapes'):
+        raise InputError(
+            f'{source}: this network gives one picture only, so there is no heat to set; a flow '
+            '(srflow) draws many'
+        )
 
 
 def _longest(sizes: list[Size]) -> Size:
@@ -273,8 +318,12 @@ def _longest(sizes: list[Size]) -> Size:
     return height, width
 
 
-def _enlarge(module: nn.Module, variables: dict[str, Any], windows: Array, valid: Array) -> Array:
-    return jnp.clip(apply_within(module, variables, windows, valid), 0.0, 1.0)
+def _enlarge(
+    module: nn.Module, variables: dict[str, Any], windows: Array, valid: Array, drawn: list[Array]
+) -> Array:
+    inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
+    image = apply_within(module, variables, windows, valid, *inputs, method=method)
+    return jnp.clip(image, 0.0, 1.0)
 
 
 def upscale(

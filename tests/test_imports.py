@@ -30,7 +30,8 @@ ROOMS = {
         *('checkpoint', 'data', 'image_io', 'memory', 'metrics', 'networks', 'pretrained'),
         *('progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained', 'upscaling'),
     },
-    'upscaling': {'image_io', 'layers', 'memory', 'networks', 'sharding', 'tiles'},
+    'upscaling': {'image_io', 'latents', 'layers', 'memory', 'networks', 'sharding', 'tiles'},
+    'latents': set(),
     'networks': {'models', 'pretrained', 'sharding', 'trained'},
     'trained': {'checkpoint', 'layers', 'sharding', 'tasks'},
     'tasks': {

@@ -1,5 +1,7 @@
 """Pictures in parts are the whole picture's result, whatever the parts, devices and memory."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ import sr_jax
 from sr_jax import upscaling
 from sr_jax.errors import InputError
 from sr_jax.image_io import resized
+from sr_jax.latents import noise
 from sr_jax.upscaling import Upscaler, outscaled
 
-DIVISIBLE = ('rrdb', 'rrdb_x2', 'srresnet', 'srvgg')
+DIVISIBLE = ('rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow')
 
 
 def picture(height, width, dtype=np.float32):
@@ -33,6 +36,42 @@ def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices):
         np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
         compilations.append(upscaler._compile.cache_info().misses)
     assert len(set(compilations)) == 1
+
+
+@pytest.fixture(scope='module')
+def flow():
+    return network('srflow')
+
+
+def test_a_flow_draws_the_same_pictures_in_parts_and_whole(flow):
+    module, pixels = flow.module(), picture(2 * flow.module().halo + 40, 23)
+    parts = Upscaler(flow, tile=2 * module.halo + 12, heat=0.7, seed=3)
+    drawn = parts(pixels, sample=1)
+    padded = np.pad(pixels, ((0, 0), (0, 1), (0, 0)), mode='edge')
+    latents = tuple(
+        0.7 * noise((3, 1, i), (0, 0), shape)[None]
+        for i, shape in enumerate(module.latent_shapes(*padded.shape[:2]))
+    )
+    sample = jax.jit(functools.partial(module.apply, method='sample'))
+    whole = np.asarray(sample(flow.variables, padded[None], latents)[0])
+    np.testing.assert_allclose(drawn, np.clip(whole, 0, 1)[:, : 4 * 23], atol=1e-5)
+    other = parts(pixels, sample=2)
+    assert np.abs(other - drawn).mean() > 0.01
+    split = Upscaler(flow, spatially=True, heat=0.7, seed=3)
+    np.testing.assert_allclose(split(pixels, sample=1), drawn, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('key', 'options', 'message'),
+    [
+        ('srvgg', {'heat': 0.5}, 'one picture only'),
+        ('srflow', {'heat': -0.1}, 'neither may be negative'),
+        ('srflow', {'heat': 0.5, 'seed': -1}, 'neither may be negative'),
+    ],
+)
+def test_heats_that_cannot_be_meant(key, options, message):
+    with pytest.raises(InputError, match=message):
+        Upscaler(network(key), **options)
 
 
 @pytest.mark.parametrize('key', ['rrdb_x2', 'srresnet'])

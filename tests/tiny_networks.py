@@ -18,6 +18,17 @@ SMALL = {
         num_layers=1,
         switching=dict(layers=('layer_0/conv',), breadth=2),
     ),
+    'srflow': dict(
+        name='srflow',
+        scale=4,
+        features=4,
+        num_blocks=1,
+        growth=2,
+        stacked=1,
+        steps=1,
+        hidden=4,
+        transitions=1,
+    ),
     'vqvae': dict(
         name='vqvae',
         channels=8,

@@ -4,25 +4,27 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from sr_jax import image_io
 from sr_jax.errors import InputError
 
+Files = TypeVar('Files')  # one, or several
+
 
 def each_picture(
     loads: Sequence[tuple[str, Callable[[], Any]]],
-    files: Iterable[Path],
-    show: Callable[[Any, Path], None],
+    files: Iterable[Files],
+    show: Callable[[Any, Files], None],
 ) -> int:
     """Does something with each picture; one that fails is named, and the others are done.
 
     Args:
       loads: the name of each picture, and what loads it or raises InputError.
-      files: one for each picture.
-      show: takes a picture and its file.
+      files: what is written for each picture.
+      show: takes a picture and its files.
 
     Returns:
       The exit status: 0, or 1 when a picture could not be read or written.

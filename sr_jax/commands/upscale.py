@@ -2,6 +2,7 @@
 
   python -m sr_jax upscale photo.jpg --weights realesrgan-x4plus --output enlarged.png
   python -m sr_jax upscale photos/ --weights runs/mine --output enlarged/
+  python -m sr_jax upscale photo.jpg --weights runs/srflow --heat 0.8 --samples 5 --seed 1
 
 Grey pictures stay grey; transparency, 16 bits, the colour profile and EXIF are kept, and the
 orientation is applied. A picture that fails is named, the others are done, and the exit status is
@@ -58,6 +59,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pixels along a side for each of the picture's (default: the network's scale); any "
         "number: what the network makes is resized by Lanczos' filter",
     )
+    parser.add_argument(
+        '--heat',
+        type=float,
+        default=0.0,
+        help='of a flow: how far the pictures that it draws are from the most likely one, 0 (the '
+        'default) to 1',
+    )
+    parser.add_argument(
+        '--samples',
+        type=int,
+        default=1,
+        metavar='N',
+        help='of a flow: how many are drawn of each picture; the names of the files end in their '
+        'numbers',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of a flow: the same seed draws the same pictures'
+    )
     parser.add_argument('--dtype', choices=DTYPES, default='float32', help='computed in')
     parser.add_argument(
         '--tile',
@@ -99,7 +118,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     _check_numbers(arguments)
     paths = list(pictures.expand(arguments.pictures))
-    files = _files(paths, arguments.output, arguments.format)
+    count = arguments.samples
+    stems = [f'{path.stem}_{i}' if count > 1 else path.stem for path in paths for i in range(count)]
+    files = _files(stems, paths, arguments.output, arguments.format)
     network = networks.load(arguments.weights, best=arguments.best)
     upscaler = Upscaler(
         network,
@@ -108,6 +129,8 @@ def run(arguments: argparse.Namespace) -> int:
         dtype=arguments.dtype,
         memory_limit=int(arguments.memory * 2**30),
         spatially=arguments.shard_spatially,
+        heat=arguments.heat,
+        seed=arguments.seed,
         report=print,
     )
     outscale = arguments.outscale or upscaler.scale
@@ -119,19 +142,21 @@ def run(arguments: argparse.Namespace) -> int:
     if sizes := _readable_sizes(paths):
         upscaler.prepare(sizes)
 
-    def show(layers: image_io.Layers, file: Path) -> None:
-        begin = time.perf_counter()
-        image_io.save_layers(file, enlarge(layers, upscaler, outscale, file.name))
-        seconds = time.perf_counter() - begin
+    def show(layers: image_io.Layers, own: list[Path]) -> None:
         height, width = layers.colour.shape[:2]
-        print(f'{file}  {width}x{height} -> x{outscale:g} in {seconds:.1f} s')
+        for sample, file in enumerate(own):
+            begin = time.perf_counter()
+            image_io.save_layers(file, enlarge(layers, upscaler, outscale, file.name, sample))
+            seconds = time.perf_counter() - begin
+            print(f'{file}  {width}x{height} -> x{outscale:g} in {seconds:.1f} s')
 
     loads = [(path.stem, functools.partial(image_io.read_layers, path)) for path in paths]
-    return pictures.each_picture(loads, files, show)
+    each = [files[i : i + count] for i in range(0, len(files), count)]
+    return pictures.each_picture(loads, each, show)
 
 
 def enlarge(
-    layers: image_io.Layers, upscaler: Upscaler, outscale: float, name: str
+    layers: image_io.Layers, upscaler: Upscaler, outscale: float, name: str, sample: int = 0
 ) -> image_io.Layers:
     """A picture with all that belongs to it, enlarged.
 
@@ -143,6 +168,7 @@ def enlarge(
       upscaler: the network.
       outscale: output pixels per pixel along a side.
       name: what the bar of progress calls the picture.
+      sample: which of those that a flow draws.
     """
     size = outscaled(layers.colour.shape[:2], outscale)
     with tqdm(desc=name, unit='tile', leave=False, disable=None) as bar:
@@ -151,11 +177,11 @@ def enlarge(
             bar.total = count
             bar.update(done - bar.n)
 
-        colour = image_io.resized(upscaler(layers.colour, progress), size)
+        colour = image_io.resized(upscaler(layers.colour, progress, sample), size)
         alpha = layers.alpha
         if alpha is not None:
             bar.reset()
-            grey = upscaler(np.repeat(alpha, 3, axis=-1), progress)
+            grey = upscaler(np.repeat(alpha, 3, axis=-1), progress, sample)
             alpha = _grey(image_io.resized(grey, size))
     if layers.is_grey:
         colour = np.repeat(_grey(colour), 3, axis=-1)
@@ -171,25 +197,36 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
     """Raises InputError for numbers that cannot be meant."""
     if arguments.outscale is not None:
         outscaled((1, 1), arguments.outscale)
-    for name in ('tile', 'halo', 'memory'):
+    for name in ('tile', 'halo', 'memory', 'heat', 'seed'):
         value = getattr(arguments, name)
         if value is not None and not value >= 0:
             raise InputError(f'--{name} {value}: it must not be negative')
+    if arguments.samples < 1 or (arguments.samples > 1 and not arguments.heat):
+        raise InputError(
+            f'--samples {arguments.samples}: there must be at least 1, and with more there must be '
+            'a --heat, or they would all be the same'
+        )
 
 
-def _files(paths: list[Path], output: Path, kind: str) -> list[Path]:
+def _files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list[Path]:
     """The file of each result, after a look at whether it can be written there.
+
+    Args:
+      stems: of the results' names, where they go into a folder.
+      paths: of the pictures.
+      output: a folder, or a file for a single result.
+      kind: of files in a folder.
 
     Raises InputError: a single file for several pictures, a result in the place of a picture, or a
     folder that cannot be made or written.
     """
     if output.suffix and not output.is_dir():
-        if len(paths) != 1:
-            raise InputError(f'--output {output} is one file, but there are {len(paths)} pictures')
+        if len(stems) != 1:
+            raise InputError(f'--output {output} is one file, but there are {len(stems)} pictures')
         image_io.check_suffix(output)
         files, folder = [output], output.parent
     else:
-        files = list(pictures.targets([path.stem for path in paths], output, f'.{kind}'))
+        files = list(pictures.targets(stems, output, f'.{kind}'))
         folder = output
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):

@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.joint_convolution import JointConvolution
+
+LOOKING_AROUND = (Convolution, JointConvolution)
 
 
 def apply_within(
@@ -14,31 +18,39 @@ def apply_within(
     variables: dict[str, Any],
     x: Float[Array, 'n h w c'],
     valid: Int[Array, 'n 2'],
+    *inputs: Any,
+    method: str = '__call__',
 ) -> Float[Array, 'n h2 w2 c2']:
     """Applies a network whose convolutions see zeros where the picture has ended.
 
     Their own padding is of zeros too, so that inside of the picture the result is that of the
     picture alone, whatever its size: one compiled function serves all that fit into x. It holds for
-    networks that look over a pixel's edge by `Convolution` only, or by what continues the edge.
+    networks that look over a pixel's edge by `Convolution` and `JointConvolution` only, or by what
+    continues the edge.
 
     Args:
       module: the network.
       variables: its collections.
       x: the pictures; beyond each its edge is repeated.
       valid: rows and columns of each that are picture.
+      inputs: further ones of the network.
+      method: of the network that is called.
     """
 
-    def hold_at_zero(call, args, kwargs, context):
-        if not isinstance(context.module, Convolution) or context.method_name != '__call__':
-            return call(*args, **kwargs)
-        features, *others = args
-        inside = [
+    def held(features: Array) -> Array:
+        rows, columns = (
             jnp.arange(features.shape[axis])[None, :] * x.shape[axis]
             < valid[:, axis - 1, None] * features.shape[axis]
             for axis in (1, 2)
-        ]
-        inside = inside[0][:, :, None, None] & inside[1][:, None, :, None]
-        return call(jnp.where(inside, features, 0), *others, **kwargs)
+        )
+        inside = rows[:, :, None, None] & columns[:, None, :, None]
+        return jnp.where(inside, features, 0)
+
+    def hold_at_zero(call, args, kwargs, context):
+        if not isinstance(context.module, LOOKING_AROUND) or context.method_name != '__call__':
+            return call(*args, **kwargs)
+        features, *others = args
+        return call(jax.tree.map(held, features), *others, **kwargs)
 
     with nn.intercept_methods(hold_at_zero):
-        return module.apply(variables, x)  # type: ignore[return-value]
+        return module.apply(variables, x, *inputs, method=method)  # type: ignore[return-value]

@@ -4,10 +4,12 @@ import json
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from parity import assert_parity, error, nhwc, part
 
+from sr_jax.errors import InputError
 from sr_jax.models.srflow import SRFlow
 from sr_jax.pretrained import srflow as weights
 
@@ -87,3 +89,59 @@ def test_pictures_against_the_original(case):
     for i, value in enumerate(of_latents):
         found[f'grad/{i}'] = error(value, nhwc(arrays[f'dec/grad/in/dec_eps{i}']))
     assert_parity(found, rtol=2e-5, gradients_rtol=2e-4)
+
+
+def test_decoding_gives_the_encoded_picture_again(case):
+    arrays, model, variables = case
+
+    @jax.jit
+    def run(lq, hq):
+        condition = model.apply(variables, lq, method='condition')
+        encoding = model.apply(variables, hq, condition, method='encode')
+        return model.apply(variables, condition, encoding.latents, method='decode')
+
+    hq = nhwc(arrays['in/gt'])
+    np.testing.assert_allclose(run(nhwc(arrays['in/lr']), hq), hq, atol=1e-4)
+
+
+def test_weights_come_back_under_the_original_names(case):
+    arrays, _, variables = case
+    written = weights.to_torch(variables)
+    given = part(arrays, 'param/')
+    assert written.keys() == given.keys()
+    for name, value in given.items():
+        np.testing.assert_array_equal(written[name], value)
+
+
+def test_the_published_networks_have_so_many_parameters():
+    for fields, expected in (({}, 39_265_235), (dict(scale=8, num_blocks=8), 39_753_955)):
+        shapes = jax.eval_shape(SRFlow(**fields).init, jax.random.key(0), jnp.zeros((1, 2, 2, 3)))
+        assert sum(x.size for x in jax.tree.leaves(shapes)) == expected
+
+
+@pytest.mark.parametrize('scale', LATENTS)
+def test_odd_sides_and_other_scales_are_refused(scale):
+    model = SRFlow(scale=scale, **SMALL)
+    with pytest.raises(InputError, match='multiples of 2, not 4 x 3'):
+        model.init(jax.random.key(0), jnp.zeros((1, 4, 3, 3)))
+    with pytest.raises(InputError, match='by 4 or 8, not by 2'):
+        SRFlow(scale=2).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    with pytest.raises(InputError, match='stacked=3 of num_blocks=1'):
+        SRFlow(**SMALL | {'stacked': 3}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+
+
+def test_half_precision_keeps_likelihoods_in_float32(golden):
+    arrays = golden('srflow_net_x4')
+    variables = weights.from_torch(part(arrays, 'param/'))
+    fields = weights.model_fields(part(arrays, 'param/'))
+
+    def bits(dtype):
+        model = SRFlow(**fields, dtype=dtype)
+        condition = model.apply(variables, nhwc(arrays['in/lr']), method='condition')
+        encoding = model.apply(variables, nhwc(arrays['in/gt']), condition, method='encode')
+        assert {x.dtype for x in encoding.latents} == {jnp.dtype('float32')}
+        return encoding.log_likelihood / arrays['in/gt'][0].size
+
+    np.testing.assert_allclose(
+        jax.jit(bits, static_argnums=0)('bfloat16'), bits('float32'), atol=0.1
+    )

@@ -1,0 +1,185 @@
+"""Steps and stacks of them: inverses, determinants, and the three ways to a gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sr_jax.errors import InputError
+from sr_jax.layers.flow import mixing
+from sr_jax.layers.flow.mixing import InvertibleConvolution
+from sr_jax.layers.flow.split import Split
+from sr_jax.layers.flow.steps import MEMORY, FlowStep, FlowSteps
+
+CHANNELS = 4
+
+
+def shaken(variables, seed=0, by=0.1):
+    """Parameters away from where they begin, so that nothing is zero by design."""
+    leaves, tree = jax.tree.flatten(variables)
+    rng = np.random.default_rng(seed)
+    return tree.unflatten([p + by * rng.standard_normal(p.shape, np.float32) for p in leaves])
+
+
+def noise(*shape, seed=1):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
+
+
+def maps_for(n, h, w):
+    return [noise(n, h, w, 3, seed=2), noise(n, h // 2, w // 2, 2, seed=3)]
+
+
+@pytest.fixture(scope='module')
+def stack():
+    module = FlowSteps(3, FlowStep(CHANNELS, hidden=5))
+    z, maps = noise(2, 4, 6, CHANNELS), maps_for(2, 4, 6)
+    return module, shaken(jax.jit(module.init)(jax.random.key(0), z, maps)), z, maps
+
+
+def test_a_stack_is_its_steps_one_after_the_other(stack):
+    module, variables, z, maps = stack
+    out, gained, finite = jax.jit(module.apply)(variables, z, maps)
+    total = jnp.zeros(len(z))
+    for i in range(module.count):
+        own = jax.tree.map(lambda p, i=i: p[i], variables['params']['steps'])
+        z, of_step = module.step.apply({'params': own}, z, maps)
+        total += of_step
+    np.testing.assert_allclose(out, z, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gained, total, rtol=1e-5)
+    assert finite.shape == (3,) and finite.all()
+
+
+def test_the_inverse_goes_back(stack):
+    module, variables, z, maps = stack
+    out, _, _ = module.apply(variables, z, maps)
+    back = module.apply(variables, out, maps, method='inverse')
+    np.testing.assert_allclose(back, z, atol=1e-5)
+
+
+def test_a_stack_begins_with_the_data_as_its_steps_do(stack):
+    module, _, z, maps = stack
+    fresh = module.init(jax.random.key(5), z, maps)
+    z = 3 * z + 2
+    (out, _, _), begun = jax.jit(lambda v: module.apply(v, z, maps, mutable=['params']))(fresh)
+    for i in range(module.count):
+        own = {'params': jax.tree.map(lambda p, i=i: p[i], fresh['params']['steps'])}
+        (z, _), written = module.step.apply(own, z, maps, mutable=['params'])
+        ours = jax.tree.map(lambda p, i=i: p[i], begun['params']['steps'])
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+            ours,
+            written['params'],
+        )
+    np.testing.assert_allclose(out, z, rtol=1e-4, atol=1e-5)
+    # The network's last layers are zero, so both scales are sigmoid(2) in what is left of a
+    # normalised z, of which the second half is scaled twice.
+    scale = 1 / (1 + np.exp(-2)) + 1e-4
+    np.testing.assert_allclose(out[..., :2].std(), scale, rtol=0.1)
+
+
+def gradients(module, variables, z, maps):
+    def loss(variables, z, maps):
+        out, gained, _ = module.apply(variables, z, maps)
+        return jnp.sum(jnp.sin(out)) + gained.sum()
+
+    return jax.jit(jax.grad(loss, argnums=(0, 1, 2)))(variables, z, maps)
+
+
+@pytest.mark.parametrize('memory', ['remat', 'reversible'])
+@pytest.mark.parametrize('parametrization', mixing.PARAMETRIZATIONS)
+def test_all_memories_give_the_same_gradients(stack, memory, parametrization):
+    module, _, z, maps = stack
+    module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
+    variables = shaken(module.init(jax.random.key(0), z, maps))
+    expected = gradients(module, variables, z, maps)
+    found = gradients(module.clone(memory=memory), variables, z, maps)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
+def test_reversible_activations_do_not_grow_with_depth():
+    z, maps = noise(1, 32, 32, CHANNELS), maps_for(1, 32, 32)
+
+    def temporary(memory, count):
+        module = FlowSteps(count, FlowStep(CHANNELS, hidden=8), memory)
+        shapes = jax.eval_shape(module.init, jax.random.key(0), z, maps)
+
+        def loss(variables):
+            out, gained, _ = module.apply(variables, z, maps)
+            return out.sum() + gained.sum()
+
+        compiled = jax.jit(jax.grad(loss)).lower(shapes).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    grown = {m: temporary(m, 12) - temporary(m, 4) for m in MEMORY}
+    of_z = 8 * z.size * 4  # eight more z are kept by 'remat'
+    assert grown['keep'] > 4 * of_z
+    assert of_z <= grown['remat'] < 1.5 * of_z
+    assert grown['reversible'] < 0.3 * of_z  # the parameters' own gradients grow
+
+
+def test_an_unknown_memory_is_named(stack):
+    module, variables, z, maps = stack
+    with pytest.raises(InputError, match="memory='reversibel'.*'reversible'"):
+        module.clone(memory='reversibel').apply(variables, z, maps)
+
+
+def jacobian(function, x):
+    """log|det| of the Jacobian of a function of one picture, in float64."""
+    matrix = jax.jit(jax.jacrev(function))(x).reshape(x.size, x.size)
+    return np.linalg.slogdet(np.asarray(matrix, np.float64))[1]
+
+
+@pytest.mark.parametrize('parametrization', mixing.PARAMETRIZATIONS)
+@pytest.mark.parametrize('middle', [1, 3])
+def test_the_log_determinant_is_that_of_the_jacobian(parametrization, middle):
+    step = FlowStep(CHANNELS, hidden=3, parametrization=parametrization, middle=middle)
+    z, maps = noise(1, 2, 4, CHANNELS), maps_for(1, 2, 4)
+    variables = shaken(step.init(jax.random.key(0), z, maps), by=0.3)
+    _, gained = step.apply(variables, z, maps)
+    expected = jacobian(lambda z: step.apply(variables, z, maps)[0], z)
+    np.testing.assert_allclose(gained[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_log_determinant_of_a_split_is_that_of_the_jacobian():
+    module, z = Split(CHANNELS), noise(1, 2, 3, CHANNELS)
+    variables = shaken(module.init(jax.random.key(0), z))
+    first, latents, gained = module.apply(variables, z)
+    of_latents = -0.5 * (np.square(latents).sum() + latents.size * np.log(2 * np.pi))
+
+    def function(z):
+        first, latents, _ = module.apply(variables, z)
+        return jnp.concatenate([first, latents], axis=-1)
+
+    np.testing.assert_allclose(gained[0] - of_latents, jacobian(function, z), rtol=1e-4, atol=1e-4)
+    back = module.apply(variables, first, latents, method='inverse')
+    np.testing.assert_allclose(back, z, atol=1e-6)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 24), st.sampled_from(mixing.PARAMETRIZATIONS), st.integers(0, 99))
+def test_matrices_their_determinants_and_inverses(channels, parametrization, seed):
+    module = InvertibleConvolution(channels, parametrization)
+    x = noise(1, 2, 2, channels)
+    params = shaken(module.init(jax.random.key(seed), x)['params'], seed, by=0.05)
+    several = jax.tree.map(lambda p: jnp.stack([p, 0.5 * p]), params)
+    weight, log_determinant = mixing.matrix(several)
+    expected = np.linalg.slogdet(np.asarray(weight, np.float64))[1]
+    np.testing.assert_allclose(log_determinant, expected, rtol=1e-4, atol=1e-4)
+    exact = np.linalg.inv(np.asarray(weight, np.float64))
+    inverse = mixing.inverse_matrix(several)
+    condition = np.linalg.cond(np.asarray(weight, np.float64)).max()
+    np.testing.assert_allclose(inverse, exact, atol=1e-6 * condition * np.abs(exact).max())
+
+
+def test_rotations_begin_with_a_determinant_of_one():
+    module = InvertibleConvolution(24)
+    weight = module.init(jax.random.key(3), noise(1, 1, 1, 24))['params']['weight']
+    np.testing.assert_allclose(weight @ weight.T, np.eye(24), atol=1e-5)
+
+
+def test_an_unknown_mixing_is_named():
+    with pytest.raises(InputError, match="mixing='lu'.*'plu'"):
+        InvertibleConvolution(4, 'lu').init(jax.random.key(0), noise(1, 1, 1, 4))

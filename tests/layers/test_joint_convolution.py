@@ -1,0 +1,51 @@
+"""Maps of several sizes in one convolution, against enlarging them first."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sr_jax.errors import InputError
+from sr_jax.layers.convolution import convolve, normal_start, upsample_nearest
+from sr_jax.layers.joint_convolution import JointConvolution, convolve_enlarged
+
+SIDE = st.integers(1, 5)
+
+
+def noise(*shape, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
+
+
+@settings(max_examples=20)
+@given(SIDE, SIDE, st.integers(2, 5))
+def test_it_is_the_convolution_of_the_enlarged_map(height, width, factor):
+    x, kernel = noise(2, height, width, 3), noise(3, 3, 3, 2, seed=1)
+
+    def run(function):
+        y, pull_back = jax.vjp(function, x, kernel)
+        return y, *pull_back(jnp.cos(y))
+
+    found = run(lambda x, kernel: convolve_enlarged(x, kernel, factor))
+    expected = run(lambda x, kernel: convolve(upsample_nearest(x, factor), kernel))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_maps_of_three_sizes():
+    maps = [noise(1, 8, 4, 2), noise(1, 2, 1, 3, seed=1), noise(1, 8, 4, 1, seed=2)]
+    maps.append(noise(1, 4, 2, 2, seed=3))
+    module = JointConvolution(5, normal_start(1.0))
+    variables = module.init(jax.random.key(0), maps)
+    assert variables['params']['kernel'].shape == (3, 3, 8, 5)
+    whole = [upsample_nearest(x, 8 // x.shape[1]) for x in maps]
+    expected = convolve(jnp.concatenate(whole, axis=-1), variables['params']['kernel'])
+    np.testing.assert_allclose(module.apply(variables, maps), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('size', [(3, 2), (2, 4), (16, 8)])
+def test_other_sizes_are_refused(size):
+    maps = [noise(1, 8, 4, 2), noise(1, *size, 3)]
+    with pytest.raises(InputError, match=f'{size[0]} x {size[1]} pixels cannot be enlarged'):
+        JointConvolution(5, normal_start(1.0)).init(jax.random.key(0), maps)

@@ -1,0 +1,80 @@
+"""What is said of weights that are almost an SRFlow's."""
+
+import numpy as np
+import pytest
+from parity import part
+
+from sr_jax.errors import InputError
+from sr_jax.pretrained import recognition
+from sr_jax.pretrained import srflow as weights
+
+MATRIX = 'flowUpsamplerNet.layers.5.invconv.weight'
+
+
+@pytest.fixture
+def state(golden):
+    return part(golden('srflow_net_x4'), 'param/')
+
+
+def test_they_are_recognised(state):
+    found = recognition.recognise(state, 'a.pth')
+    assert found.model['name'] == 'srflow'
+    assert found.model['scale'] == 4
+    unused = {'flowUpsamplerNet.f.0.weight': np.zeros((1, 1, 3, 3), np.float32)}
+    assert recognition.recognise(state | unused, 'a.pth').model == found.model
+
+
+def test_modern_names_of_the_encoder_are_read_too(state):
+    # DL-Art-School renames the encoder's layers alone.
+    renamed = {
+        name.replace('RRDB_trunk', 'body')
+        .replace('.RDB', '.rdb')
+        .replace('trunk_conv', 'conv_body')
+        .replace('upconv', 'conv_up')
+        .replace('HRconv', 'conv_hr'): value
+        for name, value in state.items()
+    }
+    assert renamed.keys() != state.keys()
+    assert weights.model_fields(renamed) == weights.model_fields(state)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({MATRIX: np.ones((24, 24), np.float32)}, f'a.pth: {MATRIX} is singular'),
+        ({MATRIX: np.full((24, 24), np.nan, np.float32)}, 'is singular'),
+        ({'another.weight': np.zeros(3)}, 'unknown another.weight'),
+        ({'flowUpsamplerNet.layers.x.weight': np.zeros(3)}, 'unknown flowUpsamplerNet.layers.x'),
+        ({'RRDB.upconv3.weight': np.zeros((6, 6, 3, 3))}, 'encoder enlarges by 8'),
+    ],
+)
+def test_what_does_not_fit_is_named(state, change, message):
+    with pytest.raises(InputError, match=message):
+        recognition.recognise(state | change, 'a.pth')
+
+
+def test_a_missing_array_is_named(state):
+    name = 'flowUpsamplerNet.layers.6.affine.fAffine.4.logs'
+    del state[name]
+    with pytest.raises(InputError, match=f"missing .*'{name.partition('layers.')[2]}'"):
+        recognition.recognise(state, 'a.pth')
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [(lambda m: {'lower': m['weight']}, 'factors of its matrices')],
+)
+def test_what_the_original_has_not_cannot_be_written(state, change, message):
+    variables = weights.from_torch(state)
+    steps = variables['params']['level_0']['steps']
+    steps['mixing'] = change(steps['mixing'])
+    with pytest.raises(InputError, match=message):
+        weights.to_torch(variables)
+
+
+def test_wider_couplings_cannot_be_written(state):
+    variables = weights.from_torch(state)
+    injector = variables['params']['level_1']['steps']['coupling']['injector']
+    injector['conv_1']['kernel'] = injector['conv_1']['kernel'].repeat(3, 1).repeat(3, 2)
+    with pytest.raises(InputError, match='1 x 1 taps'):
+        weights.to_torch(variables)
