@@ -42,7 +42,7 @@ ROOMS = {
     'layers': {'kernels'},
     'kernels': set(),
     'losses': set(),
-    'metrics': {'image_decoding'},
+    'metrics': {'image_decoding', 'models', 'pretrained'},
     'optimizer': set(),
     'checkpoint': {'fingerprint'},
     'fingerprint': set(),
