@@ -27,8 +27,9 @@ ROOMS = {
     '__main__': {'commands', 'main'},
     'main': {'commands', 'progress'},
     'commands': {
-        *('checkpoint', 'data', 'image_io', 'memory', 'metrics', 'networks', 'pretrained'),
-        *('progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained', 'upscaling'),
+        *('checkpoint', 'data', 'degradations', 'image_io', 'memory', 'metrics', 'networks'),
+        *('pretrained', 'progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained'),
+        'upscaling',
     },
     'upscaling': {'image_io', 'layers', 'memory', 'networks', 'sharding', 'tiles'},
     'networks': {'models', 'pretrained', 'sharding', 'trained'},

@@ -5,7 +5,7 @@ Heusel et al., GANs trained by a two time-scale update rule converge to a local 
 `sr_jax.models.inception`, of pictures resized to 299 x 299.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -132,24 +132,41 @@ class Fid:
         return self._resize(to_uint8(image).astype(np.float32) / 255)
 
     def features(
-        self, prepared: Iterable[Float[np.ndarray, '299 299 3']]
+        self, prepared: Sequence[Float[np.ndarray, '299 299 3']]
     ) -> Float[np.ndarray, 'n features']:
-        """What the network finds in pictures from `prepared`."""
-        found: list[np.ndarray] = []
-        batch: list[np.ndarray] = []
-        for image in prepared:
-            batch.append(image)
-            if len(batch) == BATCH:
-                found.append(self._found(batch))
-                batch = []
-        if batch:
-            found.append(self._found(batch))
-        return np.concatenate(found) if found else np.zeros((0, inception.FEATURES), np.float32)
-
-    def _found(self, batch: list[np.ndarray]) -> np.ndarray:
+        """What the network finds in up to `BATCH` pictures from `prepared`."""
         filled = np.zeros((BATCH, SIDE, SIDE, 3), np.float32)
-        filled[: len(batch)] = batch
-        return np.asarray(self._apply(self._variables, filled))[: len(batch)]
+        filled[: len(prepared)] = prepared
+        return np.asarray(self._apply(self._variables, filled))[: len(prepared)]
+
+
+class PictureSet:
+    """Pictures that come one by one, of which only the features are kept.
+
+    Args:
+      fid: the metric.
+    """
+
+    def __init__(self, fid: Fid):
+        self._fid = fid
+        self._waiting: list[np.ndarray] = []
+        self._found: list[np.ndarray] = []
+
+    def add(self, image: Float[np.ndarray, 'h w 3']) -> None:
+        """Takes in a picture in [0, 1], of any size."""
+        self._waiting.append(self._fid.prepared(image))
+        if len(self._waiting) == BATCH:
+            self._flush()
+
+    def statistics(self) -> Statistics:
+        """The Gaussian through their features. Raises InputError for fewer than two pictures."""
+        self._flush()
+        return statistics(np.concatenate([np.zeros((0, inception.FEATURES)), *self._found]))
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._found.append(self._fid.features(self._waiting))
+            self._waiting = []
 
 
 def few_pictures(number: int, width: int) -> str:

@@ -4,6 +4,7 @@ import hypothesis
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import seeded
@@ -28,7 +29,7 @@ def metric():
 def test_the_features_agree_with_pytorch_fid(metric, golden, monkeypatch):
     monkeypatch.setattr(fid, 'BATCH', 2)
     pictures = seeded.pictures(4, 2, 40, 52) / np.float32(255)
-    found = metric.features(metric.prepared(picture) for picture in pictures)
+    found = metric.features([metric.prepared(picture) for picture in pictures])
     expected = golden('metric_fid')['out/features']
     np.testing.assert_allclose(found, expected, atol=2e-4 * expected.max())
     assert np.abs(expected[0] - expected[1]).max() > 50 * np.abs(found - expected).max()
@@ -60,14 +61,18 @@ def test_batches_are_filled_and_no_picture_is_lost(monkeypatch):
     class Means(nn.Module):
         def __call__(self, x):
             assert x.shape == (3, fid.SIDE, fid.SIDE, 3)
-            return x.mean(axis=(1, 2))
+            return jnp.broadcast_to(x.mean(axis=(1, 2, 3))[:, None], (3, inception.FEATURES))
 
-    metric = fid.Fid(Means(), {}, 'bicubic')
+    pictures = fid.PictureSet(fid.Fid(Means(), {}, 'bicubic'))
+    with pytest.raises(InputError, match='there is none'):
+        pictures.statistics()
     levels = np.arange(7, dtype=np.float32) / 255
-    pictures = [metric.prepared(np.full((5, 4, 3), level, np.float32)) for level in levels]
-    found = metric.features(pictures)
-    np.testing.assert_allclose(found, np.repeat(levels[:, None], 3, axis=1), atol=1e-6)
-    assert metric.features([]).shape[0] == 0
+    for level in levels:
+        pictures.add(np.full((5, 4, 3), level, np.float32))
+    found = pictures.statistics()
+    assert found.number == 7
+    np.testing.assert_allclose(found.mean, levels.mean(), atol=1e-6)
+    np.testing.assert_allclose(np.square(found.factor).sum(axis=0), levels.var(ddof=1), rtol=1e-4)
 
 
 def test_the_distance_agrees_with_pytorch_fid(golden):
