@@ -1,6 +1,7 @@
 """What `evaluate` is told on the command line."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -99,19 +100,30 @@ def check(arguments: argparse.Namespace) -> None:
     """Raises InputError for arguments that do not go together."""
     if (arguments.checkpoint is None) == (arguments.results is None):
         raise InputError('name either a network or a folder of --results')
-    if arguments.benchmark:
-        wrong = [f'--{name}' for name in ('data', 'crops') if getattr(arguments, name)]
-        where = 'is about crops: leave it out with --benchmark, which measures whole pictures'
-    else:
-        names = ('results', 'scale', 'lpips', 'fid')
-        wrong = [f'--{name}' for name in names if getattr(arguments, name)]
-        if not wrong and (arguments.checkpoint in WEIGHTS or Path(arguments.checkpoint).is_file()):
-            wrong = [arguments.checkpoint]
+    if not arguments.benchmark:
         where = 'goes with whole pictures: say which with --benchmark SOURCE'
-    if not wrong and arguments.scale is not None:
-        if arguments.scale < 1:
-            raise InputError(f'--scale {arguments.scale}: it must be at least 1')
-        if arguments.results is None:
-            wrong, where = ['--scale'], 'is for --results: a network has its own scale'
+        _refuse(arguments, ('results', 'scale', 'lpips', 'fid'), where, for_network=True)
+        if arguments.checkpoint in WEIGHTS or Path(arguments.checkpoint).is_file():
+            raise InputError(f'{arguments.checkpoint} {where}')
+        return
+    where = 'is about crops: leave it out with --benchmark, which measures whole pictures'
+    _refuse(arguments, ('data', 'crops'), where)
+    if arguments.results is None:
+        _refuse(arguments, ('scale',), 'is for --results: a network has its own scale')
+    else:
+        _refuse(arguments, ('best',), 'is for a network, not for --results', for_network=True)
+    if arguments.scale is not None and arguments.scale < 1:
+        raise InputError(f'--scale {arguments.scale}: it must be at least 1')
+
+
+def _refuse(
+    arguments: argparse.Namespace, names: Iterable[str], reason: str, for_network: bool = False
+) -> None:
+    """Raises InputError for the first of the arguments that was given.
+
+    With `for_network`, also for those that say how a network enlarges.
+    """
+    wrong = [f'--{name}' for name in names if getattr(arguments, name) not in (None, False)]
+    wrong += upscaler_arguments.given(arguments) if for_network else []
     if wrong:
-        raise InputError(f'{wrong[0]} {where}')
+        raise InputError(f'{wrong[0]} {reason}')

@@ -36,6 +36,13 @@ def add(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def given(arguments: argparse.Namespace) -> list[str]:
+    """Which of the arguments that `make` reads differ from what they are when left out."""
+    left_out = dict(dtype='float32', tile=0, halo=None, memory=0.0, shard_spatially=False)
+    changed = [name for name, value in left_out.items() if getattr(arguments, name) != value]
+    return [f'--{name.replace("_", "-")}' for name in changed]
+
+
 def check(arguments: argparse.Namespace) -> None:
     """Raises InputError for numbers that cannot be meant."""
     for name in ('tile', 'halo', 'memory'):

@@ -91,7 +91,8 @@ def resize_bilinear(image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, '299
 def resize_bicubic(image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, '299 299 3']:
     """Resizes as clean-fid (Parmar et al. 2022, arXiv:2104.11222): Pillow's antialiased bicubic.
 
-    Each channel by itself as float32, clipped to [0, 1] and not rounded.
+    Each channel by itself as float32, clipped to [0, 1] and not rounded. clean-fid's network takes
+    the 256 levels as (x - 128) / 128, where pytorch-fid's, and ours, takes (x - 127.5) / 127.5.
     """
     channels = [
         np.asarray(Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
@@ -112,8 +113,8 @@ class Fid:
     Args:
       module: `sr_jax.models.inception`'s.
       variables: its weights.
-      resize: 'bilinear', as pytorch-fid and the authors' TensorFlow resize by and large, or
-        'bicubic', as clean-fid; numbers by one do not compare with the other's.
+      resize: 'bilinear', as pytorch-fid, or 'bicubic', as clean-fid; numbers by one do not compare
+        with the other's.
 
     Raises:
       InputError: there is no such way to resize.

@@ -278,6 +278,10 @@ def test_results_of_another_size_are_named(true, tmp_path, capsys):
         (['--results', '{one}', '--benchmark', 'folder:{hq}'], 'has no partner in'),
         (['--results', '{hq}', '--benchmark', 'photos'], 'the true ones must be folder:<path> or'),
         (['--results', '{hq}', '--benchmark', 'folder:{hq}', '--scale', '0'], '--scale 0: it must'),
+        (['{weights}', '--tile', '9'], '--tile goes with whole pictures: say which with --bench'),
+        (['{weights}', '--shard-spatially'], '--shard-spatially goes with whole pictures'),
+        (['--results', '{hq}', '--benchmark', 'folder:{hq}', '--halo', '0'], '--halo is for a net'),
+        (['--results', '{hq}', '--benchmark', 'folder:{hq}', '--best'], '--best is for a network'),
         (['{vqvae}', '--benchmark', 'folder:{hq}'], 'does not enlarge pictures'),
     ],
 )

@@ -35,7 +35,7 @@ def test_the_features_agree_with_pytorch_fid(metric, golden, monkeypatch):
     assert np.abs(expected[0] - expected[1]).max() > 50 * np.abs(found - expected).max()
 
 
-def test_pictures_are_resized_as_by_pytorch(golden):
+def test_pictures_are_resized_as_by_the_originals(golden):
     arrays = golden('metric_fid')
     for name, picture in (
         ('enlarged', seeded.pictures(4, 2, 40, 52)[0]),
@@ -44,6 +44,8 @@ def test_pictures_are_resized_as_by_pytorch(golden):
         found = fid.resize_bilinear(picture / np.float32(255))
         # PyTorch tells the places in float32.
         np.testing.assert_allclose(found[::37, ::41], arrays[f'out/{name}'], atol=1e-5)
+        found = fid.resize_bicubic(picture / np.float32(255))
+        np.testing.assert_allclose(found[::37, ::41], arrays[f'out/bicubic_{name}'], atol=1e-6)
 
 
 def test_bicubic_is_antialiased_and_bilinear_is_not():
