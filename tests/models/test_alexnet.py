@@ -48,10 +48,11 @@ def test_an_unknown_layer_is_told_the_nearest(outputs):
 
 
 def test_the_first_layer_against_loops():
-    model = alexnet.Model(('relu1_1',))
-    x = np.random.default_rng(0).random((1, 15, 19, 3), np.float32)
-    y, variables = model.init_with_output(jax.random.key(1), jnp.asarray(x))
-    layer = jax.tree.map(np.float64, variables['params']['conv1_1'])
+    model, random = alexnet.Model(('relu1_1',)), np.random.default_rng(0)
+    x = random.random((1, 15, 19, 3), np.float32)
+    layer = {'kernel': random.normal(0, 0.05, (11, 11, 3, 64)), 'bias': random.random(64)}
+    params = {'conv1_1': {name: jnp.asarray(v, jnp.float32) for name, v in layer.items()}}
+    y = jax.jit(model.apply)({'params': params}, x)
     x = (np.float64(x) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     x = np.pad(x, [(0, 0), (2, 2), (2, 2), (0, 0)])
     for i in range(3):
