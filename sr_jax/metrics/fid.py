@@ -5,8 +5,9 @@ Heusel et al., GANs trained by a two time-scale update rule converge to a local 
 `sr_jax.models.inception`, of pictures resized to 299 x 299.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -126,7 +127,7 @@ class Fid:
         self.name = f'fid_{resize}'
         self._resize = RESIZES[resize]
         self._variables = variables
-        self._apply = jax.jit(module.apply)
+        self._apply = jax.jit(functools.partial(_exactly, module))
 
     def prepared(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, '299 299 3']:
         """A picture in [0, 1], of any size, rounded to 8 bits and then resized."""
@@ -139,6 +140,12 @@ class Fid:
         filled = np.zeros((BATCH, SIDE, SIDE, 3), np.float32)
         filled[: len(prepared)] = prepared
         return np.asarray(self._apply(self._variables, filled))[: len(prepared)]
+
+
+def _exactly(module: nn.Module, variables: Mapping, pictures: jax.Array) -> Any:
+    """What the network makes of pictures; GPUs would round the factors of products to 10 bits."""
+    with jax.default_matmul_precision('highest'):
+        return module.apply(variables, pictures)
 
 
 class PictureSet:

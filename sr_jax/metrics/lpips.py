@@ -122,7 +122,9 @@ class Lpips:
         return np.asarray(self._measure(self._variables, pair), np.float64)
 
     def _of_pair(self, variables: Mapping, pair: jax.Array) -> jax.Array:
-        found = self._kind.model.apply({'params': variables['params']}, pair)
+        # GPUs would round the factors of float32 convolutions to 10 bits.
+        with jax.default_matmul_precision('highest'):
+            found = self._kind.model.apply({'params': variables['params']}, pair)
         layers = [found[name] for name in self._kind.layers]
         return distances([x[:1] for x in layers], [x[1:] for x in layers], variables['heads'])[:, 0]
 

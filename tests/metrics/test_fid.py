@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import seeded
 from flax import linen as nn
+from parity import assert_exact
 
 from sr_jax.errors import InputError
 from sr_jax.metrics import fid
@@ -33,6 +34,11 @@ def test_the_features_agree_with_pytorch_fid(metric, golden, monkeypatch):
     expected = golden('metric_fid')['out/features']
     np.testing.assert_allclose(found, expected, atol=2e-4 * expected.max())
     assert np.abs(expected[0] - expected[1]).max() > 50 * np.abs(found - expected).max()
+
+
+def test_products_are_not_rounded_on_gpus(metric):
+    pictures = jax.ShapeDtypeStruct((2, fid.SIDE, fid.SIDE, 3), np.float32)
+    assert_exact(metric._apply.lower(metric._variables, pictures).as_text())
 
 
 def test_pictures_are_resized_as_by_the_originals(golden):

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 import seeded
+from parity import assert_exact
 
 from sr_jax.errors import InputError
 from sr_jax.metrics import lpips
@@ -88,6 +89,11 @@ def test_the_least_side_is_the_least(metric):
         jax.ShapeDtypeStruct((1, least, least, 3), np.float32),
     )
     assert features[metric._kind.layers[-1]].shape[1:3] == (1, 1)
+
+
+def test_convolutions_are_not_rounded_on_gpus(metric):
+    pair = jax.ShapeDtypeStruct((2, 32, 32, 3), np.float32)
+    assert_exact(metric._measure.lower(metric._variables, pair).as_text())
 
 
 def test_an_unknown_kind_is_told_the_nearest():
