@@ -113,7 +113,7 @@ class Fid:
 
     Args:
       module: `sr_jax.models.inception`'s.
-      variables: its weights.
+      variables: its weights, as `sr_jax.networks.load` reads them from a file.
       resize: 'bilinear', as pytorch-fid, or 'bicubic', as clean-fid; numbers by one do not compare
         with the other's.
 
