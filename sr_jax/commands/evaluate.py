@@ -1,10 +1,18 @@
-"""Measures a trained network on validation pictures: MSE, PSNR, SSIM, and the use of codebooks."""
+"""Measures a network: on the crops that a run validates on, or on whole pictures.
+
+  python -m sr_jax evaluate runs/mine
+  python -m sr_jax evaluate realesrgan-x4plus --benchmark folder:Set14 --lpips alex
+  python -m sr_jax evaluate --results enlarged/ --benchmark folder:Set14 --scale 4
+
+Of crops: MSE, PSNR, SSIM, and the use of codebooks. Of whole pictures, enlarged by a network or
+lying in a folder, a table: PSNR and SSIM by one or more protocols, LPIPS, FID, and how well the
+result, shrunk again, agrees with the small picture; the same for bicubic enlargement.
+"""
 
 import argparse
 import dataclasses
-import json
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -12,16 +20,18 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sr_jax import sharding, trained
+from sr_jax.commands import evaluate_arguments, evaluate_pictures
+from sr_jax.commands.measures_table import write_json
 from sr_jax.config import bind
 from sr_jax.data.pipeline import validation_batches
 from sr_jax.data.settings import DataSettings
 from sr_jax.errors import InputError
 from sr_jax.metrics.codebook import perplexity, usage
-from sr_jax.metrics.protocol import Protocol, parse
+from sr_jax.metrics.protocol import Protocol, parse, parse_all
 
 MAX_BREADTH = 256  # of a switched convolution
 MEASURED = {'commitment', 'bits_per_dimension'}  # of each picture by the task itself
-HELP = 'measure a trained network on validation pictures'
+HELP = 'measure a network on validation crops, or on the whole pictures of a benchmark'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,37 +58,23 @@ class EvaluationSettings:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `python -m sr_jax evaluate`."""
-    parser.add_argument(
-        'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
-    )
-    parser.add_argument(
-        '--data',
-        metavar='SOURCE',
-        help="pictures: 'photos', 'folder:<path>', 'tfds:<name>' or 'paired:<folder of hq>:<folder "
-        "of lq>' (default: the run's own validation pictures)",
-    )
-    parser.add_argument(
-        '--crops', type=int, metavar='N', help="at most N crops (default: the run's number)"
-    )
-    parser.add_argument(
-        '--protocol',
-        help='how PSNR and SSIM are measured, such as rgb_crop0 or y_matlab_crop4 (default: the '
-        "run's)",
-    )
-    parser.add_argument(
-        '--best', action='store_true', help='take the best checkpoint instead of the newest'
-    )
-    parser.add_argument(
-        '--json', type=Path, metavar='FILE', help='write the numbers to a file as well'
-    )
+    evaluate_arguments.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints one number a line.
+    """Prints a row of numbers for each whole picture; or, of crops, one number a line.
+
+    Returns:
+      0, or 1 when a picture could not be measured.
 
     Raises:
-      InputError: no checkpoint, no such data, an unknown protocol.
+      InputError: no such network or data, an unknown protocol, arguments that exclude each other.
     """
+    evaluate_arguments.check(arguments)
+    return evaluate_pictures.run(arguments) if arguments.benchmark else _run_on_crops(arguments)
+
+
+def _run_on_crops(arguments: argparse.Namespace) -> int:
     mesh = sharding.make_mesh()
     model = trained.load(arguments.checkpoint, best=arguments.best, mesh=mesh)
     data = bind(DataSettings, model.config.data, 'config.data')
@@ -87,13 +83,13 @@ def run(arguments: argparse.Namespace) -> int:
         data = dataclasses.replace(data, validation_source=arguments.data)
     if arguments.crops:
         data = dataclasses.replace(data, validation_crops=arguments.crops)
-    protocol = parse(arguments.protocol or settings.protocol)
+    protocols = parse_all(arguments.protocol or settings.protocol)
     batch_size = -(-settings.batch_size // mesh.size) * mesh.size
     metrics = evaluate_batches(
         sharding.jit_predict(model.task.predict, mesh),
         model.variables,
         validation_batches(data, batch_size, print),
-        protocol,
+        protocols,
         mesh,
     )
     source = data.validation_source or data.source
@@ -104,8 +100,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name, value in metrics.items():
         print(f'  {name:<18} {value:.5g}')
     if arguments.json:
-        record = {'step': model.step, 'source': source, 'protocol': protocol.name, **metrics}
-        arguments.json.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+        named = ','.join(protocol.name for protocol in protocols)
+        record = {'step': model.step, 'source': source, 'protocol': named, **metrics}
+        write_json(arguments.json, record)
     return 0
 
 
@@ -113,12 +110,12 @@ def evaluate_batches(
     predict: Callable[..., dict[str, Any]],
     variables: dict[str, Any],
     batches: Iterable[dict[str, np.ndarray]],
-    protocol: Protocol,
+    protocols: Sequence[Protocol],
     mesh: Mesh,
 ) -> dict[str, float]:
     """Returns metrics, each a mean over the pictures.
 
-    'pictures'; 'mse' of pictures in [0, 1]; 'psnr' in dB and 'ssim' with the protocol's name, such
+    'pictures'; 'mse' of pictures in [0, 1]; 'psnr' in dB and 'ssim' with each protocol's name, such
     as 'psnr_rgb_crop0'; for flows 'bits_per_dimension', see `sr_jax.losses.likelihood`; and for
     networks with codebooks 'commitment', the loss without its weight,
     and over all the pictures together 'usage_<level>' and 'perplexity_<level>'; for switched
@@ -128,11 +125,11 @@ def evaluate_batches(
       predict: the jitted function of the task.
       variables: of the network.
       batches: {'hq': [B, H, W, 3], 'mask': [B]}; pictures with mask 0 do not count.
-      protocol: of PSNR and SSIM.
+      protocols: of PSNR and SSIM.
       mesh: over which a batch is split.
     """
-    names = ('mse', f'psnr_{protocol.name}', f'ssim_{protocol.name}')
-    rows: list[tuple[float, float, float]] = []
+    names = ['mse', *(f'{kind}_{p.name}' for p in protocols for kind in ('psnr', 'ssim'))]
+    rows: list[tuple[float, ...]] = []
     counts: dict[str, np.ndarray] = {}
     kernels: dict[str, np.ndarray] = {}
     measured: dict[str, list[np.ndarray]] = {}
@@ -141,7 +138,8 @@ def evaluate_batches(
         outputs = jax.device_get(predict(variables, sharding.put_batch(batch, mesh)))
         for image, reference in zip(outputs['image'][kept], batch['hq'][kept], strict=True):
             mse = float(np.mean(np.square(image - reference), dtype=np.float64))
-            rows.append((mse, protocol.psnr(image, reference), protocol.ssim(image, reference)))
+            pairs = ((p.psnr(image, reference), p.ssim(image, reference)) for p in protocols)
+            rows.append((mse, *itertools.chain(*pairs)))
         for level, used in outputs.get('code_counts', {}).items():
             counts[level] = counts.get(level, 0) + used[kept].sum(axis=0)
         for name in MEASURED & outputs.keys():

@@ -189,7 +189,7 @@ def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
     )
     variables = tree['state'].inference_variables()
     protocol = parse(settings.evaluation.protocol)
-    metrics = evaluate_batches(run.predict, variables, batches, protocol, run.mesh)
+    metrics = evaluate_batches(run.predict, variables, batches, [protocol], run.mesh)
     run.progress.evaluated(step, metrics)
     return metrics
 

@@ -20,10 +20,9 @@ import numpy as np
 from tqdm import tqdm
 
 from sr_jax import image_io, networks
-from sr_jax.commands import pictures
+from sr_jax.commands import pictures, upscaler_arguments
 from sr_jax.errors import InputError
 from sr_jax.pretrained.named import WEIGHTS
-from sr_jax.tasks.task import DTYPES
 from sr_jax.upscaling import Upscaler, outscaled
 
 HELP = 'enlarge pictures with a trained network or published weights'
@@ -59,48 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pixels along a side for each of the picture's (default: the network's scale); any "
         "number: what the network makes is resized by Lanczos' filter",
     )
-    parser.add_argument(
-        '--heat',
-        type=float,
-        default=0.0,
-        help='of a flow: how far the pictures that it draws are from the most likely one, 0 (the '
-        'default) to 1',
-    )
-    parser.add_argument(
-        '--samples',
-        type=int,
-        default=1,
-        metavar='N',
-        help='of a flow: how many are drawn of each picture; the names of the files end in their '
-        'numbers',
-    )
-    parser.add_argument(
-        '--seed', type=int, default=0, help='of a flow: the same seed draws the same pictures'
-    )
-    parser.add_argument('--dtype', choices=DTYPES, default='float32', help='computed in')
-    parser.add_argument(
-        '--tile',
-        type=int,
-        default=0,
-        metavar='PIXELS',
-        help='longest side of a part enlarged at a time, halo included (default: as memory allows)',
-    )
-    parser.add_argument(
-        '--halo',
-        type=int,
-        metavar='PIXELS',
-        help='overlap of the parts (default: as far as the network looks, so that the parts are '
-        'exactly the whole; with realesrgan-x4plus 64 is much faster, and off by less than one '
-        'of 256 levels)',
-    )
-    parser.add_argument(
-        '--memory', type=float, default=0.0, metavar='GIB', help='that may be taken of a device'
-    )
-    parser.add_argument(
-        '--shard-spatially',
-        action='store_true',
-        help='split each picture over all devices by rows instead of cutting it into parts',
-    )
+    upscaler_arguments.add(parser)
     parser.add_argument(
         '--best', action='store_true', help="take a run's best checkpoint instead of its newest"
     )
@@ -116,23 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
       InputError: no such weights or pictures, a network that does not enlarge, an output that
         cannot be written, or too little memory.
     """
-    _check_numbers(arguments)
+    upscaler_arguments.check(arguments)
+    if arguments.outscale is not None:
+        outscaled((1, 1), arguments.outscale)
     paths = list(pictures.expand(arguments.pictures))
     count = arguments.samples
     stems = [f'{path.stem}_{i}' if count > 1 else path.stem for path in paths for i in range(count)]
     files = _files(stems, paths, arguments.output, arguments.format)
     network = networks.load(arguments.weights, best=arguments.best)
-    upscaler = Upscaler(
-        network,
-        halo=arguments.halo,
-        tile=arguments.tile,
-        dtype=arguments.dtype,
-        memory_limit=int(arguments.memory * 2**30),
-        spatially=arguments.shard_spatially,
-        heat=arguments.heat,
-        seed=arguments.seed,
-        report=print,
-    )
+    upscaler = upscaler_arguments.make(arguments, network)
     outscale = arguments.outscale or upscaler.scale
     print(
         f'{arguments.weights}: {network.model["name"]} of scale {upscaler.scale}, '
@@ -191,21 +141,6 @@ def enlarge(
 def _grey(pixels: np.ndarray) -> np.ndarray:
     """The mean of the channels, rounded."""
     return np.rint(pixels.mean(axis=-1, keepdims=True, dtype=np.float32)).astype(pixels.dtype)
-
-
-def _check_numbers(arguments: argparse.Namespace) -> None:
-    """Raises InputError for numbers that cannot be meant."""
-    if arguments.outscale is not None:
-        outscaled((1, 1), arguments.outscale)
-    for name in ('tile', 'halo', 'memory', 'heat', 'seed'):
-        value = getattr(arguments, name)
-        if value is not None and not value >= 0:
-            raise InputError(f'--{name} {value}: it must not be negative')
-    if arguments.samples < 1 or (arguments.samples > 1 and not arguments.heat):
-        raise InputError(
-            f'--samples {arguments.samples}: there must be at least 1, and with more there must be '
-            'a --heat, or they would all be the same'
-        )
 
 
 def _files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list[Path]:

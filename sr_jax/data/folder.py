@@ -34,6 +34,10 @@ class PictureFiles:
         """The picture in its own precision (`image_io.read`); raises `PictureError`."""
         return image_io.read(self._paths[index])
 
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of the picture, from its header alone; raises `PictureError`."""
+        return image_io.size(self._paths[index])
+
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
         """The picture as float32 in [0, 1]."""
         return image_io.to_float(self.pixels(index))

@@ -83,11 +83,11 @@ def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: i
         scale of the pairs does not divide the crops.
     """
     hq_folder, lq_folder = split_folders(folders)
-    partners = _matched(hq_folder, lq_folder)
+    partners = matched(hq_folder, lq_folder)
     names = split_part(hq_folder, list(partners), part, validation_fraction)
     hq = PictureFiles([str(hq_folder / name) for name in names])
     lq = PictureFiles([str(lq_folder / partners[name]) for name in names])
-    scale = _scale(hq, lq)
+    scale = scale_of(hq, lq)
     if crop_size % scale:
         raise InputError(
             f'config.data.crop_size={crop_size} is no multiple of the {scale} times that the '
@@ -113,8 +113,14 @@ def split_folders(folders: str) -> tuple[pathlib.Path, pathlib.Path]:
     return hq, lq
 
 
-def _matched(hq_folder: pathlib.Path, lq_folder: pathlib.Path) -> dict[str, str]:
-    """Returns which small picture belongs to each true one, by their paths in the folders."""
+def matched(hq_folder: pathlib.Path, lq_folder: pathlib.Path) -> dict[str, str]:
+    """Returns which small picture belongs to each true one, by their paths in the folders.
+
+    The pictures of the second folder may be others that belong to true ones, such as enlarged ones.
+
+    Raises:
+      InputError: a folder is missing or empty, a picture lacks its partner or has several.
+    """
     exact: dict[str, list[str]] = {}
     scaled: dict[str, list[str]] = {}
     for name in picture_names(lq_folder):
@@ -147,13 +153,17 @@ def _unmatched(problems: Sequence[str]) -> InputError:
     if len(problems) > _NAMED:
         lines.append(f'  and {len(problems) - _NAMED} more')
     return InputError(
-        'pictures of a paired source that do not match (partners have the same name, but the small '
+        'pictures of two folders that do not match (partners have the same name, but the second '
         "one's may end in its scale, as in 0001.png and 0001x4.png):\n" + '\n'.join(lines)
     )
 
 
-def _scale(hq: PictureFiles, lq: PictureFiles) -> int:
-    """Returns how many times as large the true picture of the first sound pair is."""
+def scale_of(hq: Source, lq: Source) -> int:
+    """Returns how many times as large the true picture of the first sound pair is.
+
+    Raises:
+      InputError: no pair is sound.
+    """
     reasons: Mapping[str, str] = {}
     for index in range(len(hq)):
         try:

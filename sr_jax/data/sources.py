@@ -39,7 +39,7 @@ def open_source(spec: str, part: str, settings: DataSettings) -> Source:
         from sr_jax.data.tfds import TfdsPictures  # a slow import that only this source needs
 
         return TfdsPictures(rest, part)
-    raise InputError(f'no such data source: {spec!r}; {_nearest(kind)}')
+    raise no_such_source(spec)
 
 
 def training_source(settings: DataSettings) -> Source:
@@ -54,11 +54,12 @@ def validation_source(settings: DataSettings) -> Source:
     return open_source(settings.validation_source or settings.source, 'validation', settings)
 
 
-def _nearest(kind: str) -> str:
+def no_such_source(spec: str) -> InputError:
+    """The error for a source that is of no kind, with the nearest kind."""
     forms = {form.partition(':')[0]: form for form in _FORMS}
-    nearest = difflib.get_close_matches(kind, forms, n=1)
+    nearest = difflib.get_close_matches(spec.partition(':')[0], forms, n=1)
     guess = f'did you mean {forms[nearest[0]]!r}? ' if nearest else ''
-    return f'{guess}There are {", ".join(_FORMS)}'
+    return InputError(f'no such data source: {spec!r}; {guess}There are {", ".join(_FORMS)}')
 
 
 def _refuse_overlap(settings: DataSettings) -> None:

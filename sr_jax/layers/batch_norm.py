@@ -67,7 +67,12 @@ class BatchNorm(nn.Module):
 
     A training call updates the averages if `'batch_stats'` is mutable, and writes `statistics` to
     `'batch_norm_statistics'` if that is. Sums run over the whole batch, also where it is sharded.
+
+    Attributes:
+      epsilon: added to the variance.
     """
+
+    epsilon: float = EPSILON
 
     @nn.compact
     def __call__(
@@ -91,7 +96,7 @@ class BatchNorm(nn.Module):
         else:
             used_var = jnp.asarray(var.value)
             centred = x - _along(jnp.asarray(mean.value), x)
-        factor = jnp.asarray(scale) * lax.rsqrt(used_var + EPSILON)
+        factor = jnp.asarray(scale) * lax.rsqrt(used_var + self.epsilon)
         return centred * _along(factor, x) + _along(jnp.asarray(bias), x)
 
     def _learn(self, statistics: BatchStatistics) -> None:

@@ -75,3 +75,12 @@ def parse(name: str) -> Protocol:
             "'y_matlab_crop<pixels>'"
         )
     return Protocol(name, luma=match[1] == 'y_matlab', crop=int(match[2]))
+
+
+def parse_all(names: str) -> list[Protocol]:
+    """Returns the protocols of names with commas between them, such as 'y_matlab_crop4,rgb_crop4'.
+
+    Raises:
+      InputError: no such protocol.
+    """
+    return [parse(name) for name in dict.fromkeys(name.strip() for name in names.split(','))]

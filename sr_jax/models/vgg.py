@@ -7,21 +7,16 @@ here. Parameters come from `sr_jax.pretrained.vgg`.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.config import nearest
 from sr_jax.errors import InputError
+from sr_jax.layers import imagenet
 from sr_jax.layers.convolution import Convolution
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each of the five blocks
-
-# Of ImageNet, for RGB in [0, 1], as its published networks take them.
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Layer(NamedTuple):
@@ -70,8 +65,7 @@ class Model(nn.Module):
           InputError: no such layer or depth, or none asked for.
         """
         wanted = _until_last(list(plan(self.depth)), self.outputs, self.depth)
-        x = (pictures.astype(jnp.float32) - MEAN[None, None, None]) / DEVIATION[None, None, None]
-        x, found = x.astype(self.dtype), {}
+        x, found = imagenet.normalised(pictures).astype(self.dtype), {}
         for name, features in wanted:
             if name.startswith('conv'):
                 x = Convolution(features, 3, dtype=self.dtype, name=name)(x)

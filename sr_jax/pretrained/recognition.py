@@ -8,7 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sr_jax.errors import InputError
-from sr_jax.pretrained import discriminators, layouts, rrdb, srflow, srresnet, srvgg, vgg, vqvae
+from sr_jax.pretrained import (
+    alexnet,
+    discriminators,
+    inception,
+    layouts,
+    rrdb,
+    srflow,
+    srresnet,
+    srvgg,
+    vgg,
+    vqvae,
+)
 
 # A name that only weights of that network have; the first that is found tells.
 SIGNS = (
@@ -17,6 +28,8 @@ SIGNS = (
     (srresnet, r'body\.0\.conv1\.weight'),
     (discriminators, r'conv0_0\.weight|conv1\.weight_orig'),
     (vqvae, r'quantize_t\.embed'),
+    (inception, r'Mixed_5b\.branch1x1\.conv\.weight'),
+    (alexnet, r'features\.6\.weight'),  # in a VGG, that is a pooling or an activation
     (vgg, r'features\.0\.weight'),
     (srvgg, r'body\.0\.weight'),
 )

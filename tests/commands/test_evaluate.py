@@ -27,11 +27,13 @@ def test_other_pictures_protocol_and_step(finished, tmp_path, capsys):
     for name in 'ab':
         image_io.save(tmp_path / f'{name}.png', rng.random((16, 32, 3), np.float32))
     checkpoint = finished[0] / 'checkpoints' / '2'
-    arguments = ['--data', f'folder:{tmp_path}', '--protocol', 'y_matlab_crop2', '--crops', '4']
+    protocols = 'y_matlab_crop2,rgb_crop1'
+    arguments = ['--data', f'folder:{tmp_path}', '--protocol', protocols, '--crops', '4']
     assert verbs.main(['evaluate', str(checkpoint), *arguments]) == 0
     shown = capsys.readouterr().out
     assert 'step 2' in shown
     assert 'ssim_y_matlab_crop2' in shown
+    assert 'psnr_rgb_crop1' in shown
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_masked_pictures_do_not_count():
             'choices': {'decoder/conv': np.array([[[0, 0]], [[0, 1]], [[1, 1]], [[2, 2]]])},
         }
 
-    metrics = evaluate.evaluate_batches(predict, {}, [batch], parse('rgb_crop0'), mesh)
+    metrics = evaluate.evaluate_batches(predict, {}, [batch], [parse('rgb_crop0')], mesh)
     assert metrics['pictures'] == 3
     np.testing.assert_allclose(metrics['mse'], 0.03, rtol=1e-5)
     assert metrics['psnr_rgb_crop0'] == np.inf

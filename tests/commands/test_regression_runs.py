@@ -34,6 +34,10 @@ def test_train_evaluate_and_enlarge(tmp_path, capsys):
     enlarged = tmp_path / 'large.png'
     assert verbs.main(['upscale', picture, '--weights', str(run), '--output', str(enlarged)]) == 0
     assert image_io.size(enlarged) == (120, 164)
+    (tmp_path / 'true').mkdir()
+    image_io.save(tmp_path / 'true' / 'x.png', np.full((43, 50, 3), 0.5, np.float32))
+    assert verbs.main(['evaluate', str(run), '--benchmark', f'folder:{tmp_path / "true"}']) == 0
+    assert 'psnr_y_matlab_crop4' in capsys.readouterr().out
     again = train(tiny.regression(train__batch_size=8, train__steps=6), run)
     assert again.step == 6
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sr_jax.data.folder import open_folder, split_names
 from sr_jax.errors import InputError
+from sr_jax.image_io import PictureError
 
 NAMES = st.lists(st.text(min_size=1), min_size=2, max_size=40, unique=True)
 
@@ -78,3 +79,12 @@ def test_one_picture_cannot_be_split_but_can_be_used(make_folder):
     assert len(open_folder(folder, 'all', 0.5)) == 1
     with pytest.raises(InputError, match=r'one picture.*config\.data\.validation_source'):
         open_folder(folder, 'train', 0.5)
+
+
+def test_sizes_are_told_without_decoding(make_folder):
+    folder = make_folder(2, size=(5, 9))
+    (folder / '001.png').write_bytes(b'not a picture')
+    found = open_folder(str(folder), 'all', 0.5)
+    assert found.size(0) == (5, 9)
+    with pytest.raises(PictureError, match=r'001\.png'):
+        found.size(1)

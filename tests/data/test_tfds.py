@@ -10,6 +10,7 @@ from array_record.python import array_record_module
 from PIL import Image
 
 from sr_jax.data import train_iterator
+from sr_jax.data.benchmark import open_benchmark
 from sr_jax.data.sources import open_source
 from sr_jax.data.tfds import TfdsPictures
 from sr_jax.errors import InputError
@@ -96,6 +97,14 @@ def test_the_validation_part_is_validation_or_else_test(prepare, make_settings, 
     source = open_source('tfds:tiny_pictures', 'validation', make_settings())
     assert len(source) == 3
     assert source.name(0) == f'tiny_pictures/{split}[0]'
+
+
+def test_whole_pictures_of_the_validation_part_to_measure_with(prepare):
+    prepare({'train': [encoded(GREY)], 'test': [encoded(COLOUR), encoded(COLOUR[:9])]})
+    found = open_benchmark('tfds:tiny_pictures')
+    assert found.names == ['tiny_pictures/test[0]', 'tiny_pictures/test[1]']
+    np.testing.assert_array_equal(found.hq.pixels(1), COLOUR[:9])
+    assert found.lq is None
 
 
 def test_batches_come_and_a_broken_record_is_named(prepare, make_settings):

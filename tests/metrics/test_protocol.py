@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sr_jax.errors import InputError
-from sr_jax.metrics.protocol import parse
+from sr_jax.metrics.protocol import parse, parse_all
 
 
 @pytest.mark.parametrize('pair', [0, 1, 2])
@@ -82,3 +82,11 @@ def test_an_unknown_name_is_told_the_nearest(name, nearest):
 def test_a_name_like_no_other_is_told_them_all():
     with pytest.raises(InputError, match=r"'zzzz'; There are 'rgb_crop<pixels>'"):
         parse('zzzz')
+
+
+def test_several_are_named_with_commas():
+    found = parse_all('y_matlab_crop4, rgb_crop0,y_matlab_crop4')
+    assert [protocol.name for protocol in found] == ['y_matlab_crop4', 'rgb_crop0']
+    for names in ('rgb_crop0,', 'rgb_crop0 rgb_crop4'):
+        with pytest.raises(InputError, match='no such protocol'):
+            parse_all(names)

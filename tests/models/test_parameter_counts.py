@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from sr_jax.layers.switching import Switching
-from sr_jax.models import vgg
+from sr_jax.models import alexnet, inception, vgg
 from sr_jax.models.discriminators import Discriminator
 from sr_jax.models.rrdb import RRDBNet
 from sr_jax.models.srresnet import SRResNet
@@ -20,6 +20,8 @@ CASES = [
     (vgg.Model(('relu5_3',), depth=16), 14_714_688),
     (vgg.Model(('conv5_4',), depth=19), 20_024_384),
     (vgg.Model(('relu1_1',)), 1_792),
+    (alexnet.Model(('relu5_1',)), 2_469_696),
+    (inception.Model(), 21_785_568),
     (SRResNet(), 1_517_571),
     (RRDBNet(), 16_697_987),
     (SRVGGNetCompact(), 1_213_296),
@@ -33,6 +35,8 @@ CASES = [
 
 
 def size_of(model):
+    if isinstance(model, (alexnet.Model, inception.Model)):
+        return 96
     return model.size if getattr(model, 'form', '') == 'vgg' else 8
 
 
