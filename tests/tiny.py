@@ -6,6 +6,7 @@ from flax import linen as nn
 
 from configs import esrgan as esrgan_config
 from configs import rrdb as rrdb_config
+from configs import srflow as srflow_config
 from configs import srresnet as srresnet_config
 from configs import vqvae as vqvae_config
 from sr_jax.layers.batch_norm import BatchNorm
@@ -25,6 +26,13 @@ def regression(**changes) -> ml_collections.ConfigDict:
 def gan(**changes) -> ml_collections.ConfigDict:
     """An ESRGAN run of 4 steps on the embedded photographs."""
     return changed(shrink(esrgan_config.get_config('photos')), **changes)
+
+
+def flow(**changes) -> ml_collections.ConfigDict:
+    """An SRFlow run of 4 steps on the embedded photographs."""
+    config = shrink(srflow_config.get_config('photos'))
+    with config.unlocked():
+        return changed(config, **changes)
 
 
 def real(**changes) -> ml_collections.ConfigDict:

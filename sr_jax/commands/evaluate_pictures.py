@@ -6,7 +6,7 @@ The pictures go through one by one. One that fails is named, and the others are 
 import argparse
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from sr_jax.data.pairs import scale_of
 from sr_jax.errors import InputError
 from sr_jax.image_io import PictureError
 from sr_jax.metrics import fid
+from sr_jax.metrics.diversity import diversity
 from sr_jax.metrics.fid import Fid, PictureSet
 from sr_jax.upscaling import Upscaler
 
+DIVERSITY = 'diversity'
 BICUBIC = 'bicubic'  # what small pictures are enlarged by for comparison
 
 
@@ -52,20 +54,27 @@ class Evaluation:
         kinds = ('hq', 'result', BICUBIC) if scale else ('hq', 'result')
         self._sets = {kind: PictureSet(distance) for kind in kinds} if distance else {}
 
-    def add(self, picture: Picture, result: np.ndarray) -> None:
+    def add(self, picture: Picture, results: Sequence[np.ndarray]) -> None:
         """Measures what was made of a picture, as if saved with 8 bits.
+
+        Of several results the numbers' means are kept, and their `diversity`; FID sees the first.
 
         Raises InputError, naming the picture, where a measure cannot be taken of it.
         """
-        images = {'result': _rounded(result)}
+        drawn = [_rounded(result) for result in results]
+        images = {'result': drawn[0]}
         if self._scale and picture.lq is not None:
             enlarged = benchmark_pictures.enlarged_bicubically(picture.lq, self._scale)
             images[BICUBIC] = _rounded(enlarged)
         hq = _rounded(picture.hq)
         try:
             row = {kind: self._measure(image, hq, picture.lq) for kind, image in images.items()}
+            others = [self._measure(image, hq, picture.lq) for image in drawn[1:]]
         except InputError as error:
             raise PictureError(picture.name, str(error)) from error
+        if others:
+            row['result'] = measures.means([row['result'], *others])
+            row['result'][DIVERSITY] = diversity(drawn)
         self.rows[picture.name] = row
         self._table.row(picture.name, row['result'])
         if self._sets:
@@ -120,10 +129,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if upscaler and (sizes := benchmark_pictures.small_sizes(benchmark, upscaler.scale)):
         upscaler.prepare(sizes)
-    table = measures_table.Table([*benchmark.names, f'{BICUBIC}, mean'], measure.names)
+    columns = [*measure.names, *([DIVERSITY] if arguments.samples > 1 else [])]
+    table = measures_table.Table([*benchmark.names, f'{BICUBIC}, mean'], columns)
     evaluation = Evaluation(measure, table, scale, distance)
     table.heading()
-    status = each_picture(*_jobs(benchmark, scale), _show(evaluation, upscaler))
+    status = each_picture(*_jobs(benchmark, scale), _show(evaluation, upscaler, arguments.samples))
     found = evaluation.finish()
     if arguments.json:
         record = {
@@ -161,13 +171,16 @@ def _jobs(
     return loads, [Path(name) for name in benchmark.names]
 
 
-def _show(evaluation: Evaluation, upscaler: Upscaler | None) -> Callable[[Any, Path], None]:
+def _show(
+    evaluation: Evaluation, upscaler: Upscaler | None, samples: int
+) -> Callable[[Any, Path], None]:
     def show(picture: Picture, _: Path) -> None:
         if picture.result is not None:
-            evaluation.add(picture, picture.result)
+            evaluation.add(picture, [picture.result])
         else:
             assert upscaler is not None and picture.lq is not None  # there is a scale
-            evaluation.add(picture, upscaler(picture.lq))
+            enlarge = functools.partial(upscaler, picture.lq)
+            evaluation.add(picture, [enlarge(sample=i) for i in range(samples)])
 
     return show
 

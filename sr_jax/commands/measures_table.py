@@ -29,11 +29,13 @@ class Table:
         print('  '.join(['picture'.ljust(self._name_width), *self._columns]))
 
     def row(self, name: str, numbers: Mapping[str, float]) -> None:
-        """Prints a row; of a long name the end."""
+        """Prints a row; of a long name the end, and where there is no number, nothing."""
         if len(name) > self._name_width:
             name = '...' + name[len(name) - self._name_width + 3 :]
         cells = (
             f'{numbers[column]:{len(column)}.{DIGITS.get(column.partition("_")[0], 4)}f}'
+            if column in numbers
+            else ' ' * len(column)
             for column in self._columns
         )
         print('  '.join([name.ljust(self._name_width), *cells]), flush=True)
