@@ -10,6 +10,7 @@ from sr_jax.commands import (
     convert,
     convert_to_switched,
     evaluate,
+    flow_report,
     reconstruct,
     selector_maps,
     upscale,
@@ -23,6 +24,7 @@ VERBS = {
     'convert': convert,
     'convert-to-switched': convert_to_switched,
     'selector-maps': selector_maps,
+    'flow-report': flow_report,
 }
 
 

@@ -9,18 +9,19 @@ from pathlib import Path
 import jax
 import numpy as np
 from jaxtyping import Float, Int
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from sr_jax import image_io, sharding, trained
 from sr_jax.commands.pictures import each_picture, expand, loaders, targets
 from sr_jax.commands.reconstruct import mirrored
+from sr_jax.commands.sheets import repeated, sheet
 from sr_jax.errors import InputError
 from sr_jax.metrics.codebook import perplexity
 
 HELP = 'colour maps of what the selectors of switched convolutions chose'
 COLUMNS = 5
 LEAST_WIDTH = 200  # pixels of a map, so that its title can be read
-BAR, TEXT, GAP = 28, 16, 8  # pixels
+BAR = 28  # pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,26 +97,14 @@ def draw(
     """
     colors = palette(breadth)
     size = picture.shape[:2]
-    tiles: list[tuple[str, np.ndarray, np.ndarray | None]] = [('picture', picture, None)]
+    zoom = max(1, math.ceil(LEAST_WIDTH / size[1]))
+    tiles = [('picture', repeated(picture, zoom))]
     for layer, choice in choices.items():
         used = np.bincount(choice.ravel(), minlength=breadth)
-        tiles.append((layer, _enlarged(colors[choice], mirrored(picture).shape, size), used))
-    columns = min(COLUMNS, len(tiles))
-    zoom = max(1, math.ceil(LEAST_WIDTH / size[1]))
-    height, width = zoom * size[0], zoom * size[1]
-    cell = (height + TEXT + BAR + GAP, width + GAP)
-    rows = -(-len(tiles) // columns)
-    sheet = Image.new('RGB', (columns * cell[1] + GAP, rows * cell[0] + GAP), 'white')
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT - 5)
-    for number, (title, pixels, counts) in enumerate(tiles):
-        left = GAP + number % columns * cell[1]
-        top = GAP + number // columns * cell[0]
-        tile = Image.fromarray(image_io.to_uint8(pixels))
-        pen.text((left, top), title, 'black', font)
-        sheet.paste(tile.resize((width, height), Image.Resampling.NEAREST), (left, top + TEXT))
-        if counts is not None:
-            _bars(pen, counts, colors, (left, top + TEXT + height + BAR), width)
-    return image_io.to_float(np.asarray(sheet))
+        colored = _enlarged(colors[choice], mirrored(picture).shape, size)
+        bars = _bars(used, colors, zoom * size[1])
+        tiles.append((layer, np.concatenate([repeated(colored, zoom), bars])))
+    return sheet(tiles, COLUMNS)
 
 
 def palette(breadth: int) -> Float[np.ndarray, 'breadth 3']:
@@ -132,17 +121,12 @@ def _enlarged(pixels: np.ndarray, padded: tuple[int, ...], size: tuple[int, int]
     return pixels.repeat(down, axis=0).repeat(across, axis=1)[: size[0], : size[1]]
 
 
-def _bars(
-    pen: ImageDraw.ImageDraw,
-    used: np.ndarray,
-    colors: np.ndarray,
-    corner: tuple[int, int],
-    width: int,
-) -> None:
-    """Draws a bar for each kernel upwards from the lower left corner."""
-    left, bottom = corner
-    step = width / len(used)
+def _bars(used: np.ndarray, colors: np.ndarray, width: int) -> Float[np.ndarray, '_ width 3']:
+    """A strip with a bar for each kernel."""
+    strip = Image.new('RGB', (width, BAR), 'white')
+    pen, step, bottom = ImageDraw.Draw(strip), width / len(used), BAR - 1
     for k, (count, color) in enumerate(zip(used, image_io.to_uint8(colors), strict=True)):
         top = bottom - (BAR - 4) * count / max(used.max(), 1)
-        edges = (left + k * step, top, left + max((k + 1) * step - 1, k * step), bottom)
+        edges = (k * step, top, max((k + 1) * step - 1, k * step), bottom)
         pen.rectangle(edges, fill=tuple(map(int, color)))
+    return image_io.to_float(np.asarray(strip))

@@ -12,7 +12,7 @@ from tiny import vqvae
 
 from sr_jax import __main__ as verbs
 from sr_jax import checkpoint, image_io, sharding
-from sr_jax.commands import selector_maps
+from sr_jax.commands import selector_maps, sheets
 from sr_jax.commands import train as command
 from sr_jax.errors import InputError
 
@@ -131,7 +131,7 @@ def test_a_drawn_map_shows_each_pixel_in_the_colour_of_its_kernel():
     choice[8:, 4:] = 2
     sheet = selector_maps.draw(picture, {'layer': choice}, 3)
     colors = np.asarray(jax.device_get(selector_maps.palette(3)))
-    zoom, gap, text = 4, selector_maps.GAP, selector_maps.TEXT
+    zoom, gap, text = 4, sheets.GAP, sheets.TEXT
     left = gap + zoom * 64 + gap
     corner = sheet[gap + text : gap + text + zoom * 64, left : left + zoom * 64]
     np.testing.assert_allclose(corner[10, 10], colors[0], atol=1 / 255)
