@@ -112,9 +112,14 @@ def test_layers_begin_with_the_first_batch(run):
 def test_eight_devices_begin_and_learn_as_one_does(run):
     states, history = Trainer(config_of(), sharding.make_mesh()).run(2)
     np.testing.assert_allclose(losses(history), losses(run[1])[:2], rtol=1e-3)
-    first, second = run[0][1].params['level_0'], states[1].params['level_0']
-    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
-        assert np.mean(np.abs(a - b) > 1e-4) < 0.02  # Adam's first step has the gradient's sign
+    assert history[0]['loss'] == pytest.approx(run[1][0]['loss'], rel=1e-5)
+    pairs = zip(
+        jax.tree.leaves_with_path(run[0][1].params), jax.tree.leaves(states[1].params), strict=True
+    )
+    for (path, one), eight in pairs:
+        # What was just centred has no gradient of its biases but rounding, which Adam enlarges.
+        if jax.tree_util.keystr(path[-1:], simple=True) != 'bias':
+            np.testing.assert_allclose(eight, one, atol=1e-3, err_msg=str(path))
 
 
 def test_the_loss_is_the_negative_log_likelihood(trainer, run):
