@@ -28,7 +28,7 @@ from benchmarks.switching_experiment import complete  # noqa: E402
 CONFIG = 'configs/sr_experiment.py'
 UPDATES = 500  # of each batch size in the comparison at equal updates
 LARGEST = 64
-STEPS = 1500
+STEPS = 3000
 FURTHER = 300
 
 
@@ -73,17 +73,17 @@ def further(title: str, start: str = 'gan', **loss: float) -> Row:
 
 
 DENSE = {'model__switching__layers': ()}
-LOWER = {'optimizer__learning_rate': 5e-4}
+SECOND = {'optimizer__learning_rate': 1e-3}
 ROWS = {
-    'rrdb': network('RRDBNet, 2 blocks', 'rrdb'),
+    'rrdb': network('RRDBNet of 2 blocks, 34 layers', 'rrdb'),
     'dense_half': network(
-        'the same, dense, its first half', 'switched', **DENSE, train__steps=STEPS // 2
+        '5 layers, dense: the first half', 'switched', **DENSE, train__steps=STEPS // 2
     ),
-    'dense': network('5 dense layers, in two halves', 'switched', 'dense_half', **DENSE, **LOWER),
-    'switched': network(
-        '5 layers, dense for the first half, then switched', 'switched', 'dense_half', **LOWER
+    'dense': network('then dense for the second half', 'switched', 'dense_half', **DENSE, **SECOND),
+    'switched': network('or switched for the second half', 'switched', 'dense_half', **SECOND),
+    'switched_low': network(
+        'the same at half that rate', 'switched', 'dense_half', optimizer__learning_rate=5e-4
     ),
-    'switched_scratch': network('5 switched layers from scratch', 'switched'),
     'gan': further('a discriminator for 300 updates', 'rrdb'),
     'gan_on': further('300 more without the loss (control)'),
     'translational': further('300 more with it, weight 1', translational=1.0),

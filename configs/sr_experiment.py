@@ -74,7 +74,7 @@ def get_config(variant: str = 'batch') -> ml_collections.ConfigDict:
         ema_decay=0.0,
     )
     config.train = dict(
-        steps=1500,
+        steps=500,
         batch_size=16,
         accumulation=1,
         effective_batch_size=0,
@@ -94,9 +94,12 @@ def get_config(variant: str = 'batch') -> ml_collections.ConfigDict:
         cache_bytes=512 * 2**20,
         max_rejected=0,
     )
-    config.evaluation = dict(every=500, batch_size=32, protocol='y_matlab_crop4')
+    config.evaluation = dict(every=1000, batch_size=32, protocol='y_matlab_crop4')
     config.checkpoint = dict(every=100_000, keep_last=9, keep_best=0, best_metric='mse')
     config.log = dict(every=20, samples_every=100_000, samples=0)
+    if variant != 'batch':
+        config.optimizer.learning_rate = 2e-3
+        config.train.update(steps=3000, batch_size=8)
     if variant == 'gan':
         _against_a_discriminator(config)
     return config
@@ -139,5 +142,5 @@ def _against_a_discriminator(config: ml_collections.ConfigDict) -> None:
     )
     config.optimizer.update(learning_rate=1e-4, schedule='constant', ema_decay=0.99)
     config.discriminator_optimizer = dict(config.optimizer, ema_decay=0.0)
-    config.train.update(steps=300, batch_size=8)
+    config.train.steps = 300
     config.data.crop_size = 96
