@@ -176,7 +176,8 @@ def report(rounds: list[dict[str, float]], flops: float) -> None:
     for name in rounds[0]:
         times = [times[name] for times in rounds]
         median = statistics.median(times)
-        print(f'{name}: {median:.2f} s (least {min(times):.2f}), {flops / median / 1e9:.0f} GFLOP/s')
+        speed = flops / median / 1e9
+        print(f'{name}: {median:.2f} s (least {min(times):.2f}), {speed:.0f} GFLOP/s')
         if name != ours:
             ratios = [times[ours] / times[name] for times in rounds]
             low, ratio, high = statistics.quantiles(ratios, n=4)

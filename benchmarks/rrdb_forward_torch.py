@@ -109,7 +109,8 @@ def main() -> None:
             made = model(x)
         elapsed = time.perf_counter() - start
         if not (folder / 'made').exists():
-            (folder / 'made').write_bytes(bytes(made.contiguous().view(torch.uint8).flatten().tolist()))
+            numbers = made.contiguous().flatten().view(torch.uint8).tolist()
+            (folder / 'made').write_bytes(bytes(numbers))
         print(elapsed, flush=True)
 
 

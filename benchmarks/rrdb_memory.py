@@ -1,11 +1,13 @@
 """The memory and the time of RRDBNet's training step with a large batch, on paper.
 
-  python benchmarks/rrdb_memory.py [--batch 128] [--blocks 23] [--crop 128]
+  python benchmarks/rrdb_memory.py [--through 3 6] [--batch 128] [--blocks 23] [--crop 128]
 
 Compiles the step of `configs/rrdb.py:published` for this machine, and runs nothing: plain, with
 rematerialisation, in 8 microbatches, and with both, in float32 and bfloat16. Memory is what XLA's
 analysis of the compiled step says; on a CPU it stands in for a GPU's, where convolutions take
-workspaces of their own. Time is multiply-adds over the peak that the makers state for a GPU, so the
+workspaces of their own. Every block takes as much as any other one, and 23 of them compile for many
+minutes, so that --through compiles networks of two smaller numbers of blocks and puts a straight
+line through them. Time is multiply-adds over the peak that the makers state for a GPU, so the
 least that it can be: nothing is lost to memory, to small kernels or to anything else.
 """
 
@@ -71,6 +73,12 @@ def compiled_sizes(case: Case, batch: int, blocks: int, crop: int) -> Sizes:
     return Sizes(memory.compiled_bytes(step), step.memory_analysis().temp_size_in_bytes)
 
 
+def extended(few: Sizes, more: Sizes, through: tuple[int, int], blocks: int) -> Sizes:
+    """The sizes with so many blocks, on the line through those with two other numbers of them."""
+    part = (blocks - through[0]) / (through[1] - through[0])
+    return Sizes(*(round(a + part * (b - a)) for a, b in zip(few, more, strict=True)))
+
+
 def step_flops(remat: bool, batch: int, blocks: int, crop: int) -> float:
     """Of an update: forward, backward of twice its cost, and the blocks' forward pass once more."""
     pixels = batch * (crop // 4) ** 2
@@ -101,6 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('--batch', type=int, default=128, help='pictures of an update')
     parser.add_argument('--blocks', type=int, default=23)
+    parser.add_argument('--through', type=int, nargs=2, metavar='BLOCKS')
     parser.add_argument('--crop', type=int, default=128, help='side of the true pictures')
     args = parser.parse_args()
     peaks = ' | '.join(f'{name}, s' for name in PEAKS)
@@ -109,7 +118,9 @@ def main() -> None:
         f'{peaks} |\n|---|---|---|---|---|---|{"---|" * len(PEAKS)}'
     )
     for case in CASES:
-        sizes = compiled_sizes(case, args.batch, args.blocks, args.crop)
+        numbers = args.through or [args.blocks]
+        found = [compiled_sizes(case, args.batch, count, args.crop) for count in numbers]
+        sizes = extended(*found, args.through, args.blocks) if args.through else found[0]
         print(line(case, sizes, args.batch, args.blocks, args.crop), flush=True)
 
 

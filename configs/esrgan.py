@@ -11,10 +11,10 @@ that name, whose run is then runs/rrdb_published or runs/rrdb_real), then this:
 Wang et al. 2018 (arXiv:1809.00219), as trained in BasicSR; `phases` (neonbjb, 2021) starts from
 nothing: pixels, from step 80,000 on features and translational consistency, from 100,000 on the
 discriminator, with group norm, noise and a gradient penalty. `real` is the second phase of
-Real-ESRGAN, Wang et al. 2021 (arXiv:2107.10833), with the numbers of its published options: pictures
-degraded in the second order, sharpened targets for pixels and features, five layers of VGG19, and a
-U-Net discriminator with spectral norm that judges every pixel, beside unsharpened pictures. All
-three want pictures in a folder (config.data.source) and torchvision's VGG19
+Real-ESRGAN, Wang et al. 2021 (arXiv:2107.10833), with the numbers of its published options:
+pictures degraded in the second order, sharpened targets for pixels and features, five layers of
+VGG19, and a U-Net discriminator with spectral norm that judges every pixel and sees the unsharpened
+pictures. All three want pictures in a folder (config.data.source) and torchvision's VGG19
 (config.loss.perceptual.weights). Large batches are one flag:
 --config.train.effective_batch_size=128; a relativistic loss compares within a microbatch.
 

@@ -47,16 +47,22 @@ def test_recomputed_activations_cost_the_blocks_once_more():
     assert rrdb_memory.step_flops(True, 128, 0, 128) == rrdb_memory.step_flops(False, 128, 0, 128)
 
 
-def test_memory_on_paper_falls_with_remat_and_with_microbatches():
+@pytest.mark.slow
+def test_memory_on_paper_falls_with_remat_and_microbatches():
     sizes = {
         (remat, count): rrdb_memory.compiled_sizes(
             rrdb_memory.Case('float32', remat, count), batch=16, blocks=1, crop=64
         )
-        for remat, count in ((False, 1), (True, 1), (False, 8))
+        for remat, count in ((False, 1), (True, 8))
     }
-    assert sizes[True, 1].temporary < 0.9 * sizes[False, 1].temporary
-    assert sizes[False, 8].temporary < 0.5 * sizes[False, 1].temporary
+    assert sizes[True, 8].temporary < 0.5 * sizes[False, 1].temporary
     assert all(found.total > found.temporary for found in sizes.values())
     large = rrdb_memory.Sizes(4_790_000_000, 4_000_000_000)
     row = rrdb_memory.line(rrdb_memory.CASES[0], large, 128, 23, 128)
     assert row == '| float32 | no | 1 x 128 | 4.00 | 4.79 | 14.1 | 0.090 | 0.029 |'
+
+
+def test_a_line_through_two_networks():
+    few, more = rrdb_memory.Sizes(10, 4), rrdb_memory.Sizes(16, 8)
+    assert rrdb_memory.extended(few, more, (3, 6), 6) == more
+    assert rrdb_memory.extended(few, more, (3, 6), 23) == rrdb_memory.Sizes(50, 31)
