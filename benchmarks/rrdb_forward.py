@@ -35,6 +35,8 @@ WEIGHTS = 'realesrgan-x4plus'
 TOLERANCE = 1e-3  # between what two programs make of a picture in [0, 1]
 MODEL = {'features': 64, 'growth': 32, 'num_blocks': 23}
 
+CLOCKS = ('perf_counter', 'process_time')  # of the module time
+
 Forward = Callable[[], np.ndarray]  # waits for the picture
 
 
@@ -46,6 +48,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--side', type=int, default=128, help='of the square input in pixels')
     parser.add_argument('--threads', type=int, default=2, help="PyTorch's and ncnn's")
     parser.add_argument('--rounds', type=int, default=8)
+    parser.add_argument(
+        '--clock',
+        choices=CLOCKS,
+        default='perf_counter',
+        help='process_time on a busy machine, with --threads 1 and on one core (taskset)',
+    )
     parser.add_argument(
         '--peak-memory', nargs=argparse.REMAINDER, metavar='ARGUMENT', help='a picture, and options'
     )
@@ -94,7 +102,7 @@ def ncnn_forward(picture: np.ndarray, threads: int) -> Forward:
 class Torch:
     """PyTorch's, in a process of its own: `seconds` of a forward pass, and its picture."""
 
-    def __init__(self, python: str, network: Network, picture: np.ndarray, threads: int):
+    def __init__(self, network: Network, picture: np.ndarray, args: argparse.Namespace):
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         state = rrdb.to_torch(network.variables)
@@ -102,9 +110,9 @@ class Torch:
         (folder / 'weights').write_bytes(np.concatenate(flat).tobytes())
         (folder / 'picture').write_bytes(picture.transpose(2, 0, 1).tobytes())
         script = Path(__file__).with_name('rrdb_forward_torch.py')
-        numbers = (*MODEL.values(), len(picture), threads)
+        numbers = (*MODEL.values(), len(picture), args.threads)
         self._child = subprocess.Popen(
-            [python, str(script), str(folder), *map(str, numbers)],
+            [args.torch_python, str(script), str(folder), args.clock, *map(str, numbers)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -132,11 +140,12 @@ class Torch:
         self._folder.cleanup()
 
 
-def seconds(forward: Forward) -> float:
+def seconds(forward: Forward, clock: str) -> float:
     """Seconds of a forward pass."""
-    start = time.perf_counter()
+    now = getattr(time, clock)
+    start = now()
     forward()
-    return time.perf_counter() - start
+    return now() - start
 
 
 @contextmanager
@@ -145,17 +154,17 @@ def opened(args: argparse.Namespace) -> Iterator[dict[str, Callable[[], float]]]
     network = networks.load(WEIGHTS)
     picture = np.random.default_rng(0).random((args.side, args.side, 3), np.float32)
     ours = jax_forward(network, picture)
-    expected, timed = ours(), {f'JAX {jax.__version__}': lambda: seconds(ours)}
+    expected, timed = ours(), {f'JAX {jax.__version__}': lambda: seconds(ours, args.clock)}
     torch = None
     try:
         if args.torch_python:
-            torch = Torch(args.torch_python, network, picture, args.threads)
+            torch = Torch(network, picture, args)
             check('PyTorch', torch.image, expected)
             timed['PyTorch'] = torch.seconds
         if args.ncnn:
             theirs = ncnn_forward(picture, args.threads)
             check('ncnn', theirs(), expected)
-            timed['ncnn'] = lambda: seconds(theirs)
+            timed['ncnn'] = lambda: seconds(theirs, args.clock)
         yield timed
     finally:
         if torch is not None:

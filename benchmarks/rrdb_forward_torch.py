@@ -1,8 +1,8 @@
 """The PyTorch side of `rrdb_forward.py`: RRDBNet, eager and channels last, on the CPU.
 
 Run by that script in an interpreter that has torch: a folder with the raw float32 files `weights`
-(all parameters, in the order of their names) and `picture` (channels first), then features, growth,
-blocks, side and threads. It makes the picture once for each line on the standard input, answers
+(all parameters, in the order of their names) and `picture` (channels first), a clock of the module
+time, then features, growth, blocks, side and threads. It makes the picture once for each line on the standard input, answers
 with the seconds that it took, and leaves the first one in `made`.
 """
 
@@ -94,8 +94,8 @@ def load(model: nn.Module, numbers: torch.Tensor) -> None:
 
 def main() -> None:
     """Serve forward passes."""
-    folder = Path(sys.argv[1])
-    features, growth, blocks, side, threads = (int(text) for text in sys.argv[2:])
+    folder, now = Path(sys.argv[1]), getattr(time, sys.argv[2])
+    features, growth, blocks, side, threads = (int(text) for text in sys.argv[3:])
     torch.set_num_threads(threads)
     model = Network(features, growth, blocks)
     load(model, floats(folder / 'weights'))
@@ -104,10 +104,10 @@ def main() -> None:
     x = x.contiguous(memory_format=torch.channels_last)
     print(f'PyTorch {torch.__version__}, {threads} threads', file=sys.stderr)
     for _ in sys.stdin:
-        start = time.perf_counter()
+        start = now()
         with torch.no_grad():
             made = model(x)
-        elapsed = time.perf_counter() - start
+        elapsed = now() - start
         if not (folder / 'made').exists():
             numbers = made.contiguous().flatten().view(torch.uint8).tolist()
             (folder / 'made').write_bytes(bytes(numbers))

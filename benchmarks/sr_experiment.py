@@ -86,6 +86,9 @@ ROWS = {
     ),
     'gan': further('a discriminator for 300 updates', 'rrdb'),
     'gan_on': further('300 more without the loss (control)'),
+    'gan_less': further(
+        '300 more without it, the discriminator at half its weight', adversarial=2.5e-3
+    ),
     'translational': further('300 more with it, weight 1', translational=1.0),
     'translational_5': further('300 more with it, weight 5', translational=5.0),
     'batch_8': batch(8, UPDATES, 'batch_8'),

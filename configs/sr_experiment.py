@@ -13,8 +13,8 @@ three seeds, are
 
   python benchmarks/sr_experiment.py --source folder:/path/to/photos
 
-Expect tables of PSNR, of VGG16's L1 and of artefacts; see RESULTS.md. With seed 0, `rrdb` has a
-validation MSE of 0.0 on 74 photographs.
+Expect, with seed 0 on 74 photographs, a validation MSE of 0.0035 of `rrdb`, and the tables in
+RESULTS.md.
 """
 
 import ml_collections
