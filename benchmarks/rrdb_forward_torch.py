@@ -2,8 +2,8 @@
 
 Run by that script in an interpreter that has torch: a folder with the raw float32 files `weights`
 (all parameters, in the order of their names) and `picture` (channels first), a clock of the module
-time, then features, growth, blocks, side and threads. It makes the picture once for each line on the standard input, answers
-with the seconds that it took, and leaves the first one in `made`.
+time, then features, growth, blocks, side and threads. It makes the picture once for each line on
+the standard input, answers with the seconds that it took, and leaves the first one in `made`.
 """
 
 import sys
