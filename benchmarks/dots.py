@@ -22,11 +22,13 @@ def draw(points: dict[str, list[float]], title: str, path: Path) -> None:
     def across(ratio: float) -> float:
         return LEFT + MARGIN + (ratio - low) / (high - low) * (WIDTH - MARGIN)
 
-    for tenth in range(math.ceil(10 * low), math.floor(10 * high) + 1):
-        x, colour = across(tenth / 10), 'black' if tenth == 10 else 'lightgrey'
+    parts, labelled, digits = (10, 2, 1) if high - low > 0.5 else (20, 1, 2)  # lines in a unit
+    for line in range(math.ceil(parts * low), math.floor(parts * high) + 1):
+        x, colour = across(line / parts), 'black' if line == parts else 'lightgrey'
         pen.line([(x, LINE), (x, height - LINE)], colour)
-        if tenth % 2 == 0:
-            pen.text((x, height - LINE / 2), f'{tenth / 10:.1f}', 'black', font, 'mm')
+        if line % labelled == 0:
+            label = f'{line / parts:.{digits}f}'
+            pen.text((x, height - LINE / 2), label, 'black', font, 'mm')
     for number, (name, found) in enumerate(points.items()):
         y = LINE * (number + 1.5)
         pen.text((LEFT, y), name, 'black', font, 'rm')

@@ -77,20 +77,23 @@ SECOND = {'optimizer__learning_rate': 1e-3}
 ROWS = {
     'rrdb': network('RRDBNet of 2 blocks, 34 layers', 'rrdb'),
     'dense_half': network(
-        '5 layers, dense: the first half', 'switched', **DENSE, train__steps=STEPS // 2
+        '5 dense layers, half of the updates', 'switched', **DENSE, train__steps=STEPS // 2
     ),
-    'dense': network('then dense for the second half', 'switched', 'dense_half', **DENSE, **SECOND),
-    'switched': network('or switched for the second half', 'switched', 'dense_half', **SECOND),
+    'dense': network('5 dense layers', 'switched', 'dense_half', **DENSE, **SECOND),
+    'switched': network('5 layers, switched half-way', 'switched', 'dense_half', **SECOND),
     'switched_low': network(
-        'the same at half that rate', 'switched', 'dense_half', optimizer__learning_rate=5e-4
+        '5 layers, switched half-way, then half the rate',
+        'switched',
+        'dense_half',
+        optimizer__learning_rate=5e-4,
     ),
-    'gan': further('a discriminator for 300 updates', 'rrdb'),
-    'gan_on': further('300 more without the loss (control)'),
+    'gan': further('discriminator, 300 updates', 'rrdb'),
+    'gan_on': further('300 more (control)'),
     'gan_less': further(
-        '300 more without it, the discriminator at half its weight', adversarial=2.5e-3
+        '300 more, the discriminator at half its weight', adversarial=2.5e-3
     ),
-    'translational': further('300 more with it, weight 1', translational=1.0),
-    'translational_5': further('300 more with it, weight 5', translational=5.0),
+    'translational': further('300 more, translational loss of weight 1', translational=1.0),
+    'translational_5': further('300 more, translational loss of weight 5', translational=5.0),
     'batch_8': batch(8, UPDATES, 'batch_8'),
     'batch_16': batch(16, UPDATES, 'batch_8'),
     'batch_64': batch(64, UPDATES, 'batch_8'),
