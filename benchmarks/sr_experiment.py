@@ -26,7 +26,7 @@ from benchmarks import dots, sr_measures, sr_tables  # noqa: E402
 from benchmarks.switching_experiment import complete  # noqa: E402
 
 CONFIG = 'configs/sr_experiment.py'
-UPDATES = 500  # of each batch size in the comparison at equal updates
+UPDATES = 250  # of each batch size in the comparison at equal updates
 LARGEST = 64
 STEPS = 3000
 FURTHER = 300

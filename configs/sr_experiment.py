@@ -74,7 +74,7 @@ def get_config(variant: str = 'batch') -> ml_collections.ConfigDict:
         ema_decay=0.0,
     )
     config.train = dict(
-        steps=500,
+        steps=250,
         batch_size=16,
         accumulation=1,
         effective_batch_size=0,
