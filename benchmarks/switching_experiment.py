@@ -11,7 +11,6 @@ say so. Runs that are complete are not run again, so the same command goes on wh
 
 import argparse
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -20,11 +19,11 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
-
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+
+from benchmarks import dots  # noqa: E402
 
 CONFIG = 'configs/vqvae_experiment.py'
 STAGE_1 = 'stage_1'
@@ -158,7 +157,11 @@ def main() -> int:
     text = markdown(table)
     (arguments.runs / 'table.md').write_text(text)
     print(text)
-    draw(table, arguments.runs / 'figure.png')
+    dots.draw(
+        points(table),
+        'validation loss over that of its dense control',
+        arguments.runs / 'figure.png',
+    )
     return 0
 
 
@@ -318,36 +321,10 @@ def spread(values: list[float], digits: int = 2) -> str:
     return mean if len(values) < 2 else f'{mean} ± {statistics.stdev(values):.{digits}f}'
 
 
-def draw(table: dict[str, Any], path: Path) -> None:
-    """A dot for each run: its loss over that of the row's control with the same seed."""
-    points = {name: ratios(table, name) for name, row in ROWS.items() if row.control != name}
-    points = {name: found for name, found in points.items() if found}
-    if not points:
-        return
-    text, line, left, width, margin = 15, 26, 470, 430, 20
-    low = min(0.95, *(min(found) for found in points.values()))
-    high = max(1.05, *(max(found) for found in points.values()))
-    height = line * (len(points) + 2)
-    sheet = Image.new('RGB', (left + width + margin, height), 'white')
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(text)
-
-    def across(ratio: float) -> float:
-        return left + margin + (ratio - low) / (high - low) * (width - margin)
-
-    for tenth in range(math.ceil(10 * low), math.floor(10 * high) + 1):
-        x, colour = across(tenth / 10), 'black' if tenth == 10 else 'lightgrey'
-        pen.line([(x, line), (x, height - line)], colour)
-        if tenth % 2 == 0:
-            pen.text((x, height - line / 2), f'{tenth / 10:.1f}', 'black', font, 'mm')
-    for number, (name, found) in enumerate(points.items()):
-        y = line * (number + 1.5)
-        pen.text((left, y), ROWS[name].title, 'black', font, 'rm')
-        for ratio in found:
-            x = across(ratio)
-            pen.ellipse((x - 4, y - 4, x + 4, y + 4), outline='black', fill='steelblue')
-    title = 'validation loss over that of its dense control'
-    pen.text((margin, line / 2), title, 'black', font, 'lm')
-    sheet.quantize(32).save(path, optimize=True)
+def points(table: dict[str, Any]) -> dict[str, list[float]]:
+    """Each run's loss over that of its row's control with the same seed, by the row's title."""
+    compared = {name: row for name, row in ROWS.items() if row.control != name}
+    return {row.title: ratios(table, name) for name, row in compared.items()}
 
 
 if __name__ == '__main__':

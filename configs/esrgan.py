@@ -1,17 +1,22 @@
 """ESRGAN: RRDBNet trained against a discriminator, for texture instead of the least error.
 
-First the same network on the pixels (configs/rrdb.py, or for `published` its variant of that name
-with --workdir runs/rrdb_published), then this:
+First the same network on the pixels (configs/rrdb.py, or for `published` and `real` its variant of
+that name, whose run is then runs/rrdb_published or runs/rrdb_real), then this:
 
   python -m sr_jax.main --config configs/esrgan.py              # small, embedded photographs
   python -m sr_jax.main --config configs/esrgan.py:published    # BasicSR's ESRGAN on DIV2K
   python -m sr_jax.main --config configs/esrgan.py:phases       # DL-Art-School's single run
+  python -m sr_jax.main --config configs/esrgan.py:real         # Real-ESRGAN on DF2K and OST
 
 Wang et al. 2018 (arXiv:1809.00219), as trained in BasicSR; `phases` (neonbjb, 2021) starts from
 nothing: pixels, from step 80,000 on features and translational consistency, from 100,000 on the
-discriminator, with group norm, noise and a gradient penalty. Both want DIV2K's pictures in a folder
-(config.data.source) and torchvision's VGG19 (config.loss.perceptual.weights). Large batches are one
-flag: --config.train.effective_batch_size=128; a relativistic loss compares within a microbatch.
+discriminator, with group norm, noise and a gradient penalty. `real` is the second phase of
+Real-ESRGAN, Wang et al. 2021 (arXiv:2107.10833), with the numbers of its published options:
+pictures degraded in the second order, sharpened targets for pixels and features, five layers of
+VGG19, and a U-Net discriminator with spectral norm that judges every pixel and sees the unsharpened
+pictures. All three want pictures in a folder (config.data.source) and torchvision's VGG19
+(config.loss.perceptual.weights). Large batches are one flag:
+--config.train.effective_batch_size=128; a relativistic loss compares within a microbatch.
 
 The variant `photos` has no perceptual loss, whose weights nobody can be asked to fetch for a first
 try: the pixels hold the colours, and a small discriminator sharpens edges. On eight photographs it
@@ -24,7 +29,40 @@ the least error is not the aim here. See RESULTS.md. The other variants have not
 
 import ml_collections
 
-VARIANTS = ('photos', 'published', 'phases')
+VARIANTS = ('photos', 'published', 'phases', 'real')
+
+# Real-ESRGAN's second-order degradation, as in configs/rrdb.py; see `sr_jax.degradations.settings`.
+FIRST = dict(
+    blur_prob=1.0,
+    sinc_prob=0.1,
+    kernel_probs=(0.45, 0.25, 0.12, 0.03, 0.12, 0.03),
+    blur_sigma=(0.2, 3.0),
+    generalized_beta=(0.5, 4.0),
+    plateau_beta=(1.0, 2.0),
+    resize_probs=(0.2, 0.7, 0.1),
+    resize_range=(0.15, 1.5),
+    gaussian_prob=0.5,
+    gaussian_sigma=(1.0, 30.0),
+    poisson_scale=(0.05, 3.0),
+    grey_prob=0.4,
+    jpeg_quality=(30, 95),
+)
+SECOND = FIRST | dict(
+    blur_prob=0.8,
+    blur_sigma=(0.2, 1.5),
+    resize_probs=(0.3, 0.4, 0.3),
+    resize_range=(0.3, 1.2),
+    gaussian_sigma=(1.0, 25.0),
+    poisson_scale=(0.05, 2.5),
+)
+SECOND_ORDER = dict(
+    name='second_order',
+    first=FIRST,
+    second=SECOND,
+    kernel_sizes=(7, 21),
+    final_sinc_prob=0.8,
+    sharpened=True,
+)
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
@@ -115,6 +153,8 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
         _published(config)
     if variant == 'phases':
         _phases(config)
+    if variant == 'real':
+        _real(config)
     return config
 
 
@@ -152,3 +192,18 @@ def _phases(config: ml_collections.ConfigDict) -> None:
     config.optimizer.update(rates)
     config.discriminator_optimizer.update(rates)
     config.train.update(steps=500_000, start_from='')
+
+
+def _real(config: ml_collections.ConfigDict) -> None:
+    config.discriminator.update(form='unet')
+    config.degradation = SECOND_ORDER
+    config.loss.pixel.weight = 1.0
+    config.loss.perceptual.layers = dict(
+        conv1_2=0.1, conv2_2=0.1, conv3_4=1.0, conv4_4=1.0, conv5_4=1.0
+    )
+    config.loss.adversarial.update(weight=0.1, relativistic=False)
+    rates = dict(schedule='constant', milestones=())
+    config.optimizer.update(rates)
+    config.discriminator_optimizer.update(rates)
+    config.train.update(effective_batch_size=48, start_from='runs/rrdb_real')
+    config.data.update(source='folder:data/DF2K_OST', crop_size=256, rotations=False)

@@ -107,3 +107,25 @@ def test_the_published_esrgan_is_basicsrs():
         assert section.decay_factor == 0.5
     assert config.optimizer.ema_decay == 0.999
     assert (config.train.steps, config.train.batch_size) == (400_000, 16)
+
+
+def test_the_real_esrgan_is_the_published_second_phase():
+    config = load(FOLDER / 'esrgan.py').get_config('real')
+    first_phase = load(FOLDER / 'rrdb.py').get_config('real')
+    assert config.degradation == first_phase.degradation
+    assert config.degradation.sharpened
+    assert config.model == first_phase.model
+    assert (config.discriminator.form, config.discriminator.features) == ('unet', 64)
+    loss = config.loss
+    weights = [getattr(loss, name).weight for name in ('pixel', 'perceptual', 'adversarial')]
+    assert (loss.criterion, weights) == ('l1', [1, 1, 0.1])
+    assert (loss.perceptual.network, loss.perceptual.criterion) == ('vgg19', 'l1')
+    layers = {'conv1_2': 0.1, 'conv2_2': 0.1, 'conv3_4': 1, 'conv4_4': 1, 'conv5_4': 1}
+    assert dict(loss.perceptual.layers) == layers
+    assert (loss.adversarial.kind, loss.adversarial.relativistic) == ('vanilla', False)
+    for section in (config.optimizer, config.discriminator_optimizer):
+        rates = (section.learning_rate, section.schedule, section.b1, section.b2)
+        assert rates == (1e-4, 'constant', 0.9, 0.99)
+    assert config.optimizer.ema_decay == 0.999
+    assert (config.train.steps, config.train.effective_batch_size) == (400_000, 48)
+    assert (config.data.crop_size, config.data.flips, config.data.rotations) == (256, True, False)

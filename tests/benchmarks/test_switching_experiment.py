@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import dots
 from benchmarks import switching_experiment as experiment
 from configs import vqvae_experiment
 from sr_jax import models
@@ -62,6 +63,8 @@ def test_the_table_of_runs_as_they_stand(tmp_path):
     expected = '| 2 | 32.00 ± 0.00 | 1.500 ± 0.707 | 6.00 ± 2.83 | 32.00 ± 45.25 | 2.0 to 3.5 |'
     assert f'| (b) switched {expected}' in lines
     assert any('(c) dense' in line and 'not run' in line for line in lines)
-    experiment.draw(table, tmp_path / 'figure.png')
+    points = experiment.points(table)
+    np.testing.assert_allclose(points['(b) switched'], [2, 1])
+    dots.draw(points, 'ratios', tmp_path / 'figure.png')
     with Image.open(tmp_path / 'figure.png') as figure:
         assert figure.width > 500
