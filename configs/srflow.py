@@ -58,6 +58,7 @@ def _photos() -> ml_collections.ConfigDict:
         transitions=2,
         mixing='plain',
         middle=1,
+        least_scale=1e-4,
         memory='keep',
     )
     config.degradation = dict(name='bicubic', rounded=True)

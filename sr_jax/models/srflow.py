@@ -16,6 +16,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from sr_jax.errors import InputError
+from sr_jax.layers.flow.coupling import LEAST_SCALE
 from sr_jax.layers.flow.gaussian import log_density
 from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import FlowStep, FlowSteps
@@ -66,6 +67,8 @@ class SRFlow(nn.Module):
       mixing: of channels, 'plain' or 'plu': see `sr_jax.layers.flow.mixing`.
       middle: taps along a side of the couplings' second convolution: 1 as published; 3 lets every
         step see further.
+      least_scale: that a coupling can multiply by, over 0 and under 1: 1e-4 as published; a larger
+        one keeps the inverse from exploding: see `sr_jax.layers.flow.coupling`.
       memory: of the backward pass through the conditional steps: 'keep', 'remat' or 'reversible':
         see `sr_jax.layers.flow.steps`.
       dtype: name of the type that convolutions compute in; latents, scales, log-determinants,
@@ -83,6 +86,7 @@ class SRFlow(nn.Module):
     transitions: int = TRANSITIONS
     mixing: str = 'plain'
     middle: int = 1
+    least_scale: float = LEAST_SCALE
     memory: str = 'keep'
     dtype: str = 'float32'
     remat: bool = False
@@ -91,6 +95,8 @@ class SRFlow(nn.Module):
         """Makes the parts."""
         if self.scale not in LEVELS:
             raise InputError(f'SRFlow enlarges by 4 or 8, not by {self.scale!r}: change scale')
+        if not 0 < self.least_scale < 1:
+            raise InputError(f'least_scale={self.least_scale}: take one between 0 and 1')
         self.rrdb = RRDBNet(
             scale=self.scale,
             features=self.features,
@@ -225,6 +231,7 @@ class SRFlow(nn.Module):
             self.mixing,
             self.dtype,
             self.middle,
+            self.least_scale,
             parent=None,
         )
         memory = 'remat' if self.remat and self.memory == 'keep' else self.memory

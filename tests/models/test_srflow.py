@@ -126,6 +126,8 @@ def test_odd_sides_and_other_scales_are_refused(scale):
         model.init(jax.random.key(0), jnp.zeros((1, 4, 3, 3)))
     with pytest.raises(InputError, match='by 4 or 8, not by 2'):
         SRFlow(scale=2).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    with pytest.raises(InputError, match='least_scale=1.5: take one between'):
+        SRFlow(least_scale=1.5).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
     with pytest.raises(InputError, match='stacked=3 of num_blocks=1'):
         SRFlow(**SMALL | {'stacked': 3}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
 

@@ -4,7 +4,9 @@ Lugmayr et al. 2020, "SRFlow: Learning the Super-Resolution Space with Normalizi
 (arXiv:2006.14200), section 3.3: the affine injector, equation 8, then the conditional affine
 coupling, equation 7. As in the authors' code (andreas128/SRFlow, `CondAffineSeparatedAndCond`),
 with scales sigmoid(s + 2) + 1e-4, which neither vanish nor grow: channels are made larger by
-`ActNorm` alone.
+`ActNorm` alone. The inverse divides by them, though, and where latents lead it to what no picture
+has shown it may find 1e-4 step after step: Behrmann et al. 2021 (arXiv:2006.09347) on inverses that
+explode. A larger `least_scale` bounds that.
 """
 
 from collections.abc import Sequence
@@ -59,18 +61,20 @@ class CouplingNet(nn.Module):
       hidden: channels inside.
       dtype: name of the type that convolutions compute in.
       middle: taps along a side of the second convolution; 1 in the published networks.
+      least_scale: that there can be; 1e-4 in the published networks.
     """
 
     features: int
     hidden: int
     dtype: str = 'float32'
     middle: int = 1
+    least_scale: float = LEAST_SCALE
 
     @nn.compact
     def __call__(
         self, maps: Maps
     ) -> tuple[Float[Array, 'n h w features'], Float[Array, 'n h w features']]:
-        """The shift and the scale, float32; the scale is within (1e-4, 1 + 1e-4)."""
+        """The shift and the scale, float32; the scale is within least_scale and 1 + 1e-4."""
         x = JointConvolution(self.hidden, NORMAL, self.dtype, name='conv_0')(maps)
         x = nn.relu(ActNorm(self.hidden, name='norm_0')(x)[0])
         x = Convolution(
@@ -83,7 +87,8 @@ class CouplingNet(nn.Module):
         )(x)
         x = nn.relu(ActNorm(self.hidden, name='norm_1')(x)[0])
         y = ZeroConvolution(2 * self.features, self.dtype, name='conv_2')(x)
-        return y[..., 0::2], jax.nn.sigmoid(y[..., 1::2] + SCALE_SHIFT) + LEAST_SCALE
+        share = 1 + LEAST_SCALE - self.least_scale
+        return y[..., 0::2], share * jax.nn.sigmoid(y[..., 1::2] + SCALE_SHIFT) + self.least_scale
 
 
 class ConditionalCoupling(nn.Module):
@@ -100,18 +105,19 @@ class ConditionalCoupling(nn.Module):
       channels: of z; z1 are the first channels // 2 of them.
       hidden: channels inside the two networks.
       dtype: name of the type that their convolutions compute in; z is float32.
-      middle: see `CouplingNet`.
+      middle, least_scale: see `CouplingNet`.
     """
 
     channels: int
     hidden: int = 64
     dtype: str = 'float32'
     middle: int = 1
+    least_scale: float = LEAST_SCALE
 
     def setup(self) -> None:
         """Makes the parts."""
         self.kept = self.channels // 2
-        fields = (self.hidden, self.dtype, self.middle)
+        fields = (self.hidden, self.dtype, self.middle, self.least_scale)
         self.injector = CouplingNet(self.channels, *fields)
         self.coupling = CouplingNet(self.channels - self.kept, *fields)
 

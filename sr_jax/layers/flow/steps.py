@@ -13,7 +13,7 @@ from sr_jax.config import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers.flow import mixing
 from sr_jax.layers.flow.act_norm import ActNorm
-from sr_jax.layers.flow.coupling import ConditionalCoupling, Maps
+from sr_jax.layers.flow.coupling import LEAST_SCALE, ConditionalCoupling, Maps
 from sr_jax.layers.flow.mixing import InvertibleConvolution, Matrix
 
 MEMORY = ('keep', 'remat', 'reversible')
@@ -31,7 +31,7 @@ class FlowStep(nn.Module):
       hidden: channels inside the coupling's networks.
       parametrization: see `InvertibleConvolution`.
       dtype: name of the type that convolutions compute in; z is float32.
-      middle: see `CouplingNet`.
+      middle, least_scale: see `CouplingNet`.
     """
 
     channels: int
@@ -40,13 +40,16 @@ class FlowStep(nn.Module):
     parametrization: str = 'plain'
     dtype: str = 'float32'
     middle: int = 1
+    least_scale: float = LEAST_SCALE
 
     def setup(self) -> None:
         """Makes the parts."""
         self.act_norm = ActNorm(self.channels)
         self.mixing = InvertibleConvolution(self.channels, self.parametrization)
         if self.coupled:
-            self.coupling = ConditionalCoupling(self.channels, self.hidden, self.dtype, self.middle)
+            self.coupling = ConditionalCoupling(
+                self.channels, self.hidden, self.dtype, self.middle, self.least_scale
+            )
 
     def __call__(
         self, z: Float[Array, 'n h w c'], maps: Maps, known: Matrix | None = None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sr_jax.errors import InputError
 from sr_jax.layers.flow import mixing
+from sr_jax.layers.flow.coupling import ConditionalCoupling
 from sr_jax.layers.flow.mixing import InvertibleConvolution
 from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import MEMORY, FlowStep, FlowSteps
@@ -183,3 +184,20 @@ def test_rotations_begin_with_a_determinant_of_one():
 def test_an_unknown_mixing_is_named():
     with pytest.raises(InputError, match="mixing='lu'.*'plu'"):
         InvertibleConvolution(4, 'lu').init(jax.random.key(0), noise(1, 1, 1, 4))
+
+
+def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
+    maps, z = maps_for(1, 4, 4), noise(1, 4, 4, CHANNELS)
+
+    def magnified(least_scale):
+        module = ConditionalCoupling(CHANNELS, hidden=5, least_scale=least_scale)
+        variables = shaken(module.init(jax.random.key(0), z, maps), by=1.0)
+        one, other = (module.apply(variables, x, maps, method='inverse') for x in (z, 1.001 * z))
+        back, _ = module.apply(variables, one, maps)
+        np.testing.assert_allclose(back, z, atol=1e-3)
+        # The first half of the channels is divided by one scale only, and shifts cancel.
+        half = CHANNELS // 2
+        return np.abs((other - one)[..., :half] / (0.001 * z[..., :half])).max()
+
+    assert magnified(0.5) <= 1 / 0.5 * 1.01
+    assert magnified(1e-4) > 10
