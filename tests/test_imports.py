@@ -28,9 +28,9 @@ ROOMS = {
     '__main__': {'commands', 'main'},
     'main': {'commands', 'progress'},
     'commands': {
-        *('checkpoint', 'data', 'degradations', 'image_io', 'memory', 'metrics', 'networks'),
-        *('pretrained', 'progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained'),
-        'upscaling',
+        *('checkpoint', 'data', 'degradations', 'image_io', 'latents', 'losses', 'memory'),
+        *('metrics', 'networks', 'pretrained', 'progress', 'resize', 'sharding', 'stopping'),
+        *('tasks', 'trained', 'upscaling'),
     },
     'upscaling': {'image_io', 'latents', 'layers', 'memory', 'networks', 'sharding', 'tiles'},
     'latents': set(),
