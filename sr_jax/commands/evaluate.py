@@ -3,10 +3,12 @@
   python -m sr_jax evaluate runs/mine
   python -m sr_jax evaluate realesrgan-x4plus --benchmark folder:Set14 --lpips alex
   python -m sr_jax evaluate --results enlarged/ --benchmark folder:Set14 --scale 4
+  python -m sr_jax evaluate runs/srflow --benchmark folder:Set14 --heat 0.8 --samples 5
 
 Of crops: MSE, PSNR, SSIM, and the use of codebooks. Of whole pictures, enlarged by a network or
 lying in a folder, a table: PSNR and SSIM by one or more protocols, LPIPS, FID, and how well the
-result, shrunk again, agrees with the small picture; the same for bicubic enlargement.
+result, shrunk again, agrees with the small picture; the same for bicubic enlargement. Of several
+samples that a flow draws: the means, and how far apart they are (diversity, in levels of 255).
 """
 
 import argparse
