@@ -16,8 +16,8 @@ the encoder rests for the first half, as paper and options say (the released cod
 start), and true pictures are given the options' noise of 32 levels (which the released code leaves
 out). They have not been run by us; they want pictures in folders (config.data.source).
 
-Expect, for the small variant with seed 0, 3.78 bits per dimension on the validation photographs, and
-27.9 dB by rgb_crop4 of samples of heat 0.8, which from heat 1 explode here and there: see RESULTS.md.
+Expect, for the small variant with seed 0, 3.78 bits per dimension on the validation photographs,
+and 27.9 dB by rgb_crop4 of samples of heat 0.8; with heat 1 some explode: see RESULTS.md.
 """
 
 import ml_collections
