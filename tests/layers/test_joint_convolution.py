@@ -18,7 +18,7 @@ def noise(*shape, seed=0):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(SIDE, SIDE, st.integers(2, 5))
 def test_it_is_the_convolution_of_the_enlarged_map(height, width, factor):
     x, kernel = noise(2, height, width, 3), noise(3, 3, 3, 2, seed=1)
