@@ -31,7 +31,10 @@ CONFIGS = [
 
 
 # Shrunk, these are what another variant is, but for some numbers.
-ALIKE = ('srflow:x4', 'srflow:x4_encoder', 'rrdb:published', 'sr_experiment:rrdb')
+ALIKE = (
+    *('srflow:x4', 'srflow:x4_encoder', 'srflow:x8', 'srflow:x8_encoder'),
+    *('rrdb:published', 'sr_experiment:rrdb'),
+)
 STEPS = [
     pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id in ALIKE))
     for config in CONFIGS

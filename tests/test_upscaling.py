@@ -43,6 +43,7 @@ def flow():
     return network('srflow')
 
 
+@pytest.mark.slow
 def test_a_flow_draws_the_same_pictures_in_parts_and_whole(flow):
     module, pixels = flow.module(), picture(2 * flow.module().halo + 40, 23)
     parts = Upscaler(flow, tile=2 * module.halo + 12, heat=0.7, seed=3)

@@ -36,6 +36,7 @@ def config_of(steps=STEPS):
     return config
 
 
+@pytest.mark.slow
 def test_the_recipe_runs_goes_on_exactly_and_makes_a_picture(tmp_path):
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     result = train(config_of(), whole)

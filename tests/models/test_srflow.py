@@ -91,6 +91,7 @@ def test_pictures_against_the_original(case):
     assert_parity(found, rtol=2e-5, gradients_rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_decoding_gives_the_encoded_picture_again(case):
     arrays, model, variables = case
 
@@ -132,6 +133,7 @@ def test_odd_sides_and_other_scales_are_refused(scale):
         SRFlow(**SMALL | {'stacked': 3}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
 
 
+@pytest.mark.slow
 def test_half_precision_keeps_likelihoods_in_float32(golden):
     arrays = golden('srflow_net_x4')
     variables = weights.from_torch(part(arrays, 'param/'))

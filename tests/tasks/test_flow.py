@@ -148,6 +148,7 @@ def test_it_learns(trainer):
     assert history[-1]['loss'] < history[0]['loss'] - 0.4
 
 
+@pytest.mark.slow
 def test_accumulation_averages_microbatches(run):
     halves = Trainer(config_of(train__batch_size=4, train__accumulation=2))
     # Layers begin with the first half here, so they begin a little differently.
