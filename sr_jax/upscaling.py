@@ -23,13 +23,11 @@ from jaxtyping import Array, Num
 from sr_jax import image_io, latents, memory, networks, sharding, tiles
 from sr_jax.errors import InputError
 from sr_jax.layers.borders import apply_within
+from sr_jax.windows import Demands, Size, Windows
 
-Size = tuple[int, int]  # height, width
 Shape = tuple[int, int, int]  # height, width, channels
 
-FIRST_PIXELS = 2**20  # of a window, before it is known how much memory one takes
 USABLE = 0.9  # of a device's memory
-WORTHWHILE = 1.5  # a window so many times as large is worth another compilation
 IN_FLIGHT = 2  # rounds of windows on their way, so that the device need not wait for the host
 KEPT = 4  # upscalers that the function `upscale` keeps
 
@@ -91,23 +89,24 @@ class Upscaler:
             module.latent_shapes if heat else lambda height, width: []
         )
         self._heat, self._seed = heat, seed
-        self._source = network.source
         self._mesh = sharding.make_mesh(list(devices) if devices else None)
         self._variables = jax.device_put(network.variables, sharding.replicated(self._mesh))
         self._multiple: int = getattr(module, 'multiple', 1)
         self._halo: int = module.halo or 0 if halo is None else halo
-        self._padded_freely = module.halo is not None
-        self._undivided = undivided
-        self._spatially = spatially
+        self._undivided, self._spatially = undivided, spatially
         self._at_once = 1 if undivided else self._mesh.size
-        self._most_side = tile
-        self._most_pixels = tile**2 or FIRST_PIXELS
-        self._may_grow = not tile
-        self._limit = memory_limit or int(USABLE * memory.device_memory())
         self._report = report
-        self._window: Size = (0, 0)
-        self._longest: Size = (0, 0)  # sides of the pictures that the window was chosen for
         self._compile = functools.cache(functools.partial(self._compiled_for, module))
+        rows = self._multiple * self._mesh.size if spatially else 1
+        self._windows = Windows(
+            Demands(
+                self._halo, self._multiple, self._at_once, undivided, rows, module.halo is not None
+            ),
+            needed=lambda window: memory.compiled_bytes(self._compile(window)),
+            limit=memory_limit or int(USABLE * memory.device_memory()),
+            most_side=tile,
+            source=network.source,
+        )
 
     def prepare(self, sizes: Iterable[Size]) -> None:
         """Chooses and compiles the window for pictures of these sizes.
@@ -118,15 +117,11 @@ class Upscaler:
         Raises:
           InputError: even the smallest window takes too much memory.
         """
-        sizes = [self._rounded_up(size) for size in sizes]
-        if not self._padded_freely and len(set(sizes)) > 1:
-            return
-        self._window = self._whole(sizes) if self._undivided else self._best(sizes)
-        self._longest = _longest(sizes)
-        width, height = self._window[::-1]
-        self._report(
-            f'windows of {width}x{height} pixels, halo {self._halo}, {self._at_once} at a time'
-        )
+        if self._windows.choose(sizes):
+            height, width = self._windows.chosen
+            self._report(
+                f'windows of {width}x{height} pixels, halo {self._halo}, {self._at_once} at a time'
+            )
 
     def __call__(
         self,
@@ -148,90 +143,16 @@ class Upscaler:
             raise InputError(f'a picture of {pixels.shape[1]}x{pixels.shape[0]} pixels is empty')
         size = pixels.shape[:2]
         while True:
-            if not self._serves(size):
+            if not self._windows.serves(size):
                 self.prepare([size])
             try:
                 return self._enlarged(pixels, progress, sample)
             except jax.errors.JaxRuntimeError as error:
                 if 'RESOURCE_EXHAUSTED' not in str(error):
                     raise
-                self._halve()
-
-    def _serves(self, size: Size) -> bool:
-        """Whether the window at hand can be used for a picture."""
-        if not self._padded_freely:
-            return self._longest == self._rounded_up(size)
-        return all(have >= need for have, need in zip(self._longest, size, strict=True))
-
-    def _rounded_up(self, size: Size) -> Size:
-        """Sides as the network takes them."""
-        height, width = (-(-side // self._multiple) * self._multiple for side in size)
-        return height, width
-
-    def _whole(self, sizes: list[Size]) -> Size:
-        """The window that holds each picture whole, its rows divided over the devices if asked."""
-        height, width = _longest(sizes)
-        rows = self._multiple * self._mesh.size if self._spatially else 1
-        window = (-(-height // rows) * rows, width)
-        if not self._padded_freely and window[0] != height:
-            raise InputError(
-                f'{self._source}: this network looks at the whole picture, so no rows can be added '
-                f'to {height} of them, which do not divide over {self._mesh.size} devices: take '
-                'one device, or leave out --shard-spatially'
-            )
-        needed = memory.compiled_bytes(self._compile(window))
-        if needed > self._limit:
-            raise self._too_little(window, needed)
-        return window
-
-    def _best(self, sizes: list[Size]) -> Size:
-        """The window of least work that fits into the memory."""
-        window, needed = self._attempt(sizes)
-        while needed > self._limit:
-            self._most_pixels = int(0.9 * self._limit / needed * math.prod(window))
-            window, needed = self._attempt(sizes)
-        possible = int(0.8 * self._limit / needed * math.prod(window))
-        wanted = math.prod(_longest(sizes))
-        if self._may_grow and min(possible, wanted) > WORTHWHILE * self._most_pixels:
-            before, self._most_pixels = self._most_pixels, possible
-            larger, needed = self._attempt(sizes)
-            if needed <= self._limit:
-                return larger
-            self._most_pixels = before
-        return window
-
-    def _attempt(self, sizes: list[Size]) -> tuple[Size, int]:
-        """The best window of at most so many pixels, and the bytes that it takes."""
-        try:
-            window = tiles.best_window(
-                sizes,
-                self._most_pixels,
-                self._halo,
-                self._multiple,
-                self._at_once,
-                self._most_side,
-            )
-        except ValueError:
-            raise self._too_little(None, self._limit) from None
-        return window, memory.compiled_bytes(self._compile(window))
-
-    def _halve(self) -> None:
-        """After the device ran out of memory: smaller windows from now on."""
-        if self._undivided:
-            raise self._too_little(self._window, self._limit)
-        self._most_pixels, self._may_grow = math.prod(self._window) // 2, False
-        self._report('the device ran out of memory: windows of half as many pixels')
-        self._longest = (0, 0)
-        self._compile.cache_clear()
-
-    def _too_little(self, window: Size | None, needed: int) -> InputError:
-        what = f'a window of {window[1]}x{window[0]} pixels' if window else 'the smallest window'
-        return InputError(
-            f'{self._source}: {what} does not fit into {self._limit / 2**20:.0f} MiB of memory '
-            f'(wanted: {needed / 2**20:.0f}). Raise the memory limit, compute in bfloat16, split '
-            'pictures over several devices (--shard-spatially), or set a smaller halo (now '
-            f'{self._halo})'
-        )
+                self._windows.halve()
+                self._report('the device ran out of memory: windows of half as many pixels')
+                self._compile.cache_clear()
 
     def _compiled_for(self, module: nn.Module, window: Size) -> Any:
         """The compiled (variables, windows, valid, latents) -> enlarged windows."""
@@ -259,9 +180,9 @@ class Upscaler:
     def _enlarged(
         self, pixels: np.ndarray, progress: Callable[[int, int], None], sample: int
     ) -> np.ndarray:
-        size = self._rounded_up(pixels.shape[:2])
-        parts = list(tiles.tiles(size, self._window, self._halo, self._multiple))
-        compiled = self._compile(self._window)
+        size, window = self._windows.rounded_up(pixels.shape[:2]), self._windows.chosen
+        parts = list(tiles.tiles(size, window, self._halo, self._multiple))
+        compiled = self._compile(window)
         result = np.empty(
             (pixels.shape[0] * self.scale, pixels.shape[1] * self.scale, 3), pixels.dtype
         )
@@ -275,10 +196,10 @@ class Upscaler:
 
         for first in range(0, len(parts), self._at_once):
             those = parts[first : first + self._at_once]
-            windows = np.zeros((self._at_once, *self._window, 3), np.float32)
+            windows = np.zeros((self._at_once, *window, 3), np.float32)
             valid = np.ones((self._at_once, 2), np.int32)
             for i, part in enumerate(those):
-                windows[i] = tiles.cut(pixels, part, self._window)
+                windows[i] = tiles.cut(pixels, part, window)
                 valid[i] = size[0] - part.rows.start, size[1] - part.columns.start
             made = compiled(self._variables, windows, valid, self._latents(those, sample))
             pending.append((first, those, made))
@@ -291,7 +212,7 @@ class Upscaler:
     def _latents(self, parts: list[tiles.Tile], sample: int) -> list[np.ndarray]:
         """What a flow draws the enlarged windows with: parts of one field for the whole picture."""
         drawn = []
-        height, width = self._window
+        height, width = self._windows.chosen
         for i, shape in enumerate(self._latent_shapes(height, width)):
             level = np.zeros((self._at_once, *shape), np.float32)
             for j, part in enumerate(parts):
@@ -311,11 +232,6 @@ def _check_heat(source: str, module: Any, heat: float, seed: int) -> None:
             f'{source}: this network gives one picture only, so there is no heat to set; a flow '
             '(srflow) draws many'
         )
-
-
-def _longest(sizes: list[Size]) -> Size:
-    height, width = (max(side) for side in zip(*sizes, strict=True))
-    return height, width
 
 
 def _enlarge(

@@ -32,7 +32,10 @@ ROOMS = {
         *('metrics', 'networks', 'pretrained', 'progress', 'resize', 'sharding', 'stopping'),
         *('tasks', 'trained', 'upscaling'),
     },
-    'upscaling': {'image_io', 'latents', 'layers', 'memory', 'networks', 'sharding', 'tiles'},
+    'upscaling': {
+        *('image_io', 'latents', 'layers', 'memory', 'networks', 'sharding', 'tiles', 'windows'),
+    },
+    'windows': {'tiles'},
     'latents': set(),
     'networks': {'models', 'pretrained', 'sharding', 'trained'},
     'trained': {'checkpoint', 'layers', 'sharding', 'tasks'},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_networks import network, whole
 
 import sr_jax
-from sr_jax import upscaling
+from sr_jax import upscaling, windows
 from sr_jax.errors import InputError
 from sr_jax.image_io import resized
 from sr_jax.latents import noise
@@ -160,18 +160,18 @@ def test_the_window_follows_the_memory():
     full = upscaling.memory.compiled_bytes(needed._compile((200, 200)))
     tight = Upscaler(net, devices=one, memory_limit=full // 3, report=lines.append)
     tight.prepare([(200, 200)])
-    assert upscaling.memory.compiled_bytes(tight._compile(tight._window)) <= full // 3
-    assert tight._window[0] * tight._window[1] > 200 * 200 / 5
+    assert upscaling.memory.compiled_bytes(tight._compile(tight._windows.chosen)) <= full // 3
+    assert tight._windows.chosen[0] * tight._windows.chosen[1] > 200 * 200 / 5
     np.testing.assert_allclose(tight(picture(200, 200)), needed(picture(200, 200)), atol=1e-5)
     with pytest.raises(InputError, match='srvgg: the smallest window does not fit'):
         Upscaler(net, devices=one, memory_limit=2_000).prepare([(200, 200)])
 
 
 def test_a_window_grows_beyond_the_first_guess(monkeypatch):
-    monkeypatch.setattr(upscaling, 'FIRST_PIXELS', 400)
+    monkeypatch.setattr(windows, 'FIRST_PIXELS', 400)
     upscaler = Upscaler(network('srvgg'), devices=jax.devices()[:1])
     upscaler.prepare([(60, 50)])
-    assert upscaler._window == (60, 50)
+    assert upscaler._windows.chosen == (60, 50)
 
 
 def test_running_out_of_memory_halves_the_window_and_starts_the_picture_again(monkeypatch):
@@ -189,7 +189,7 @@ def test_running_out_of_memory_halves_the_window_and_starts_the_picture_again(mo
     pixels = picture(40, 40)
     np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
     assert sum('ran out of memory' in line for line in lines) == 2
-    assert upscaler._window[0] * upscaler._window[1] <= 400
+    assert upscaler._windows.chosen[0] * upscaler._windows.chosen[1] <= 400
 
 
 def test_other_errors_of_the_device_are_not_hidden(monkeypatch):

@@ -31,12 +31,19 @@ def uniform_start(fan_in: int) -> nn.initializers.Initializer:
     return draw
 
 
-def kaiming_start(fan_in: int, scale: float) -> nn.initializers.Initializer:
+def kaiming_start(scale: float) -> nn.initializers.Initializer:
     """Initialiser N(0, scale^2 * 2 / fan_in): He et al. 2015 (arXiv:1502.01852), times `scale`.
+
+    Of kernels [..., height, width, in, out], each with a fan in of height * width * in.
 
     ESRGAN (arXiv:1809.00219, section 3.1) starts its residual branches with a scale of 0.1.
     """
-    return normal_start(scale * math.sqrt(2 / fan_in))
+
+    def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        deviation = scale * math.sqrt(2 / math.prod(shape[-4:-1]))
+        return normal_start(deviation)(key, shape, dtype)
+
+    return draw
 
 
 def normal_start(deviation: float) -> nn.initializers.Initializer:
@@ -152,9 +159,8 @@ class Convolution(nn.Module):
       stride: step along each side.
       dtype: name of the type computed in and returned; parameters stay float32.
       use_bias: whether there is a bias.
-      kaiming_scale: 0 starts kernel and bias by `uniform_start`; any other number the kernel by
-        `kaiming_start` with that scale, and the bias with zeros.
-      kernel_start: initialiser of the kernel instead of these; the bias then starts with zeros.
+      kernel_start: initialiser of the kernel, such as `kaiming_start(0.1)`; the bias then starts
+        with zeros. None starts both by `uniform_start`.
     """
 
     features: int
@@ -162,7 +168,6 @@ class Convolution(nn.Module):
     stride: int = 1
     dtype: str = 'float32'
     use_bias: bool = True
-    kaiming_scale: float = 0.0
     kernel_start: nn.initializers.Initializer | None = None
 
     @nn.compact
@@ -170,11 +175,9 @@ class Convolution(nn.Module):
         self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 features']:
         """The convolution of x; `train` changes nothing, it lets a `SwitchedConv` stand here."""
-        fan_in = x.shape[-1] * self.kernel_size**2
-        kernel_start = bias_start = uniform_start(fan_in)
-        if self.kernel_start or self.kaiming_scale:
-            kernel_start = self.kernel_start or kaiming_start(fan_in, self.kaiming_scale)
-            bias_start = nn.initializers.zeros
+        kernel_start = bias_start = uniform_start(x.shape[-1] * self.kernel_size**2)
+        if self.kernel_start is not None:
+            kernel_start, bias_start = self.kernel_start, nn.initializers.zeros
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = jnp.asarray(self.param('kernel', kernel_start, shape), self.dtype)
         y = convolve(x.astype(self.dtype), kernel, self.stride)

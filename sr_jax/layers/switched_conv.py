@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.kernels.switched_conv import switched_conv  # type: ignore[import-not-found]
-from sr_jax.layers.convolution import kaiming_start, uniform_start
+from sr_jax.layers.convolution import uniform_start
 from sr_jax.layers.diff_argmax import credit, log_probability_of, winner
 from sr_jax.layers.selector import Selector
 from sr_jax.layers.soft_routing import blended_convolution
@@ -45,8 +45,8 @@ class SwitchedConv(nn.Module):
       start: 'published' draws kernels from U(-1/sqrt(b in k k), ..), as the original, which
         counts all kernels into the fan in; 'convolution' from U(-1/sqrt(in k k), ..), as each
         kernel's own convolution would.
-      kaiming_scale: a number other than 0 takes the place of `start`: every kernel begins as a
-        `Convolution` with it would, the bias with zeros.
+      kernel_start: an initialiser takes the place of `start`: it is given the shape of all kernels,
+        and the bias begins with zeros.
       implementation: of `sr_jax.kernels.switched_conv`; None takes the device's best.
       dtype: name of the type computed in and returned; the selector, and parameters, stay float32.
     """
@@ -64,7 +64,7 @@ class SwitchedConv(nn.Module):
     start: str = 'published'
     implementation: str | None = None
     dtype: str = 'float32'
-    kaiming_scale: float = 0.0
+    kernel_start: nn.initializers.Initializer | None = None
 
     @nn.compact
     def __call__(
@@ -112,9 +112,8 @@ class SwitchedConv(nn.Module):
         counted = self.breadth * fan_in if self.start == 'published' else fan_in
         shape = (self.breadth, self.kernel_size, self.kernel_size, channels, self.features)
         kernel_start, bias_start = uniform_start(counted), uniform_start(fan_in)
-        if self.kaiming_scale:
-            kernel_start = kaiming_start(fan_in, self.kaiming_scale)
-            bias_start = nn.initializers.zeros
+        if self.kernel_start is not None:
+            kernel_start, bias_start = self.kernel_start, nn.initializers.zeros
         kernel = jnp.asarray(self.param('kernel', kernel_start, shape), self.dtype)
         if not self.use_bias:
             return kernel, None

@@ -64,13 +64,13 @@ def convolution(
     kernel_size: int,
     stride: int = 1,
     dtype: str = 'float32',
-    kaiming_scale: float = 0.0,
+    kernel_start: nn.initializers.Initializer | None = None,
 ) -> nn.Module:
     """The convolution `name` of a module: a `SwitchedConv` where `switching` says so.
 
     Either is called as module(x, train). To be used in a compact method of `parent`.
     """
-    fields: dict[str, Any] = {'dtype': dtype, 'kaiming_scale': kaiming_scale, 'name': name}
+    fields: dict[str, Any] = {'dtype': dtype, 'kernel_start': kernel_start, 'name': name}
     if '/'.join((*parent.path, name)) in switching.layers:
         return switching.make(features, kernel_size, stride, **fields)
     return Convolution(features, kernel_size, stride, **fields)

@@ -14,7 +14,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
-from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.convolution import Convolution, kaiming_start
 from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
@@ -24,7 +24,7 @@ NUM_UPS = {1: 2, 2: 2, 4: 2, 8: 3}
 BLOCK_RADIUS = 15  # 3 x 3 convolutions in a block
 OTHER_RADIUS = 1 + 1 + 2  # the first one, the body's last one, those of the head at larger sizes
 RESIDUAL_SCALE = 0.2
-KAIMING_SCALE = 0.1
+KAIMING = kaiming_start(0.1)
 
 
 class ResidualDenseBlock(nn.Module):
@@ -54,7 +54,7 @@ class ResidualDenseBlock(nn.Module):
                 features,
                 3,
                 dtype=self.dtype,
-                kaiming_scale=KAIMING_SCALE,
+                kernel_start=KAIMING,
             )
             return module(jnp.concatenate(inputs, axis=-1), train)
 

@@ -12,12 +12,12 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
-from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.convolution import Convolution, kaiming_start
 from sr_jax.layers.resampling import pixel_shuffle, upsample_bilinear
 
 UP_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
 NEGATIVE_SLOPE = 0.1
-KAIMING_SCALE = 0.1
+KAIMING = kaiming_start(0.1)
 OTHER_RADIUS = 3  # of the other convolutions, those at larger sizes counting less
 
 
@@ -30,7 +30,7 @@ class ResBlock(nn.Module):
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
         """Features of the same shape as x."""
         conv = functools.partial(
-            Convolution, x.shape[-1], 3, dtype=self.dtype, kaiming_scale=KAIMING_SCALE
+            Convolution, x.shape[-1], 3, dtype=self.dtype, kernel_start=KAIMING
         )
         return x + conv(name='conv_1')(nn.relu(conv(name='conv_0')(x)))
 
@@ -72,7 +72,7 @@ class SRResNet(nn.Module):
         if self.scale not in UP_FACTORS:
             raise InputError(f'SRResNet enlarges by 2, 3 or 4, not by {self.scale!r}: change scale')
         conv = functools.partial(
-            Convolution, kernel_size=3, dtype=self.dtype, kaiming_scale=KAIMING_SCALE
+            Convolution, kernel_size=3, dtype=self.dtype, kernel_start=KAIMING
         )
         activation = functools.partial(nn.leaky_relu, negative_slope=NEGATIVE_SLOPE)
         block = nn.remat(ResBlock) if self.remat else ResBlock
