@@ -67,8 +67,8 @@ class SRFlow(nn.Module):
       mixing: of channels, 'plain' or 'plu': see `sr_jax.layers.flow.mixing`.
       middle: taps along a side of the couplings' second convolution: 1 as published; 3 lets every
         step see further.
-      least_scale: that a coupling can multiply by, over 0 and under 1: 1e-4 as published; a larger
-        one keeps the inverse from exploding: see `sr_jax.layers.flow.coupling`.
+      least_scale: that a coupling can multiply by, over 0 and under 1: 1e-4 as published; with a
+        larger one fewer samples explode: see `sr_jax.layers.flow.coupling`.
       memory: of the backward pass through the conditional steps: 'keep', 'remat' or 'reversible':
         see `sr_jax.layers.flow.steps`.
       dtype: name of the type that convolutions compute in; latents, scales, log-determinants,
