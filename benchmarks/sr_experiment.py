@@ -89,9 +89,7 @@ ROWS = {
     ),
     'gan': further('discriminator, 300 updates', 'rrdb'),
     'gan_on': further('300 more (control)'),
-    'gan_less': further(
-        '300 more, the discriminator at half its weight', adversarial=2.5e-3
-    ),
+    'gan_less': further('300 more, the discriminator at half its weight', adversarial=2.5e-3),
     'translational': further('300 more, translational loss of weight 1', translational=1.0),
     'translational_5': further('300 more, translational loss of weight 5', translational=5.0),
     'batch_8': batch(8, UPDATES, 'batch_8'),

@@ -78,8 +78,11 @@ def cells(runs: list[Mapping[str, float]]) -> list[str]:
 def ratios(table: Mapping[str, Any], rows: Mapping[str, Any], name: str) -> list[float]:
     """VGG16's distances over those of the row's control with the same seeds; [] without one."""
     control = table.get(rows[name].control, {})
-    return [numbers[COMPARED] / control[s][COMPARED] for s, numbers in table[name].items()
-            if s in control]
+    return [
+        numbers[COMPARED] / control[s][COMPARED]
+        for s, numbers in table[name].items()
+        if s in control
+    ]
 
 
 def costs(rows: Mapping[str, Any], runs: Path) -> str:

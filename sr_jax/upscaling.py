@@ -28,6 +28,7 @@ from sr_jax.windows import Demands, Size, Windows
 Shape = tuple[int, int, int]  # height, width, channels
 
 USABLE = 0.9  # of a device's memory
+PATCH = 256  # pixels along a side, of networks that compute a window's layers in patches
 IN_FLIGHT = 2  # rounds of windows on their way, so that the device need not wait for the host
 KEPT = 4  # upscalers that the function `upscale` keeps
 
@@ -84,6 +85,8 @@ class Upscaler:
                 'neither a tile nor a halo to set'
             )
         _check_heat(network.source, module, heat, seed)
+        if hasattr(module, 'patch') and not undivided:
+            module = module.clone(patch=PATCH)
         self.scale: int = module.scale
         self._latent_shapes: Callable[[int, int], list[Shape]] = (
             module.latent_shapes if heat else lambda height, width: []

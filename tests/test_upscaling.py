@@ -26,7 +26,8 @@ def picture(height, width, dtype=np.float32):
 
 @pytest.mark.parametrize('devices', [1, 8])
 @pytest.mark.parametrize('key', DIVISIBLE)
-def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices):
+def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, monkeypatch):
+    monkeypatch.setattr(upscaling, 'PATCH', 16)
     net = network(key)
     tile = 2 * net.module().halo + 12
     upscaler = Upscaler(net, tile=tile, devices=jax.devices()[:devices])

@@ -1,13 +1,15 @@
 """A network on an array of which only the upper left part is picture, as if it were the picture."""
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.in_patches import patch_at_hand
 from sr_jax.layers.joint_convolution import JointConvolution
 
 LOOKING_AROUND = (Convolution, JointConvolution)
@@ -39,9 +41,8 @@ def apply_within(
 
     def held(features: Array) -> Array:
         rows, columns = (
-            jnp.arange(features.shape[axis])[None, :] * x.shape[axis]
-            < valid[:, axis - 1, None] * features.shape[axis]
-            for axis in (1, 2)
+            _inside(axis, features.shape[axis + 1], x.shape[axis + 1], valid[:, axis])
+            for axis in (0, 1)
         )
         inside = rows[:, :, None, None] & columns[:, None, :, None]
         return jnp.where(inside, features, 0)
@@ -54,3 +55,24 @@ def apply_within(
 
     with nn.intercept_methods(hold_at_zero):
         return module.apply(variables, x, *inputs, method=method)  # type: ignore[return-value]
+
+
+def _inside(
+    axis: int, length: int, pixels: int, valid: Int[Array, ' n']
+) -> Bool[Array, 'n length']:
+    """Which of the rows (axis 0) or columns (1) of features lie in the pictures.
+
+    Args:
+      axis: 0 or 1.
+      length: of the features, which may be those of a patch (`in_patches`), along it.
+      pixels: of the array that holds the pictures.
+      valid: those of each that are picture.
+    """
+    places = jnp.arange(length)
+    if patch := patch_at_hand():
+        factor = length // patch.sides[axis]
+        places += patch.starts[axis] * factor
+        length = patch.whole[axis] * factor
+    # The fraction is reduced, since the products of long sides would not fit into 32 bits.
+    common = math.gcd(length, pixels)
+    return places[None, :] * (pixels // common) < valid[:, None] * (length // common)

@@ -15,9 +15,7 @@ WINDOW = 7  # side of the window of means and deviations, in pixels
 FLAT = 3 / 255  # largest standard deviation of a window that counts as flat
 
 
-def flat_error(
-    images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarray, '...']
-) -> float:
+def flat_error(images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarray, '...']) -> float:
     """Returns the root mean square of the fine part of the error where the truth is flat.
 
     Errors are of Y, in units of [0, 1]; their fine part is what is left when the mean over the 7 x
@@ -40,9 +38,7 @@ def flat_error(
     return _rms(_fine(image - reference)[flat])
 
 
-def detail(
-    images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarray, '...']
-) -> float:
+def detail(images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarray, '...']) -> float:
     """Returns how strong the fine structure is beside the truth's, where that is not flat.
 
     The ratio of the root mean squares of the fine parts of Y (see `flat_error`), of pictures and

@@ -9,20 +9,25 @@ switched ones, which the published network has not.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, kaiming_start
+from sr_jax.layers.in_patches import in_patches
 from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
 
 UNSHUFFLING = {1: 4, 2: 2, 4: 1, 8: 1}
 NUM_UPS = {1: 2, 2: 2, 4: 2, 8: 3}
-BLOCK_RADIUS = 15  # 3 x 3 convolutions in a block
-OTHER_RADIUS = 1 + 1 + 2  # the first one, the body's last one, those of the head at larger sizes
+DENSE_RADIUS = 5  # 3 x 3 convolutions in a residual dense block
+BLOCK_RADIUS = 3 * DENSE_RADIUS
+HEAD_RADIUS = 2  # of the head's convolutions, which are at larger sizes
+HEAD_PATCHES = 4  # along a patch of the blocks: the head's features take so much more memory
+OTHER_RADIUS = 1 + 1 + HEAD_RADIUS  # the first one, the body's last one, the head
 RESIDUAL_SCALE = 0.2
 KAIMING = kaiming_start(0.1)
 
@@ -65,20 +70,27 @@ class ResidualDenseBlock(nn.Module):
 
 
 class RRDB(nn.Module):
-    """Three residual dense blocks; x plus 0.2 times what they make of it. Fields as theirs."""
+    """Three residual dense blocks; x plus 0.2 times what they make of it.
+
+    Fields as theirs; `patch` as RRDBNet's.
+    """
 
     growth: int = 32
     dtype: str = 'float32'
     switching: Switching = Switching()
+    patch: int = 0
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
         """Features of the same shape as x."""
         h = x
         for i in range(3):
-            h = ResidualDenseBlock(self.growth, self.dtype, self.switching, name=f'rdb_{i}')(
-                h, train
-            )
+            dense = ResidualDenseBlock(self.growth, self.dtype, self.switching, name=f'rdb_{i}')
+            if self.patch:
+                made = jax.ShapeDtypeStruct(h.shape, h.dtype)
+                h = in_patches(dense, h, made, self.patch, DENSE_RADIUS)
+            else:
+                h = dense(h, train)
         return x + RESIDUAL_SCALE * h
 
 
@@ -114,6 +126,9 @@ class RRDBNet(nn.Module):
         the parameters, such as 'block_0/rdb_0/conv_0' and 'conv_body'.
       skip_from_blocks: the last convolution of the trunk is added to the output of the blocks, as
         in SRFlow's encoder, not to that of the first convolution.
+      patch: side of the patches, in pixels of the trunk, in which the blocks and the head are
+        computed, for memory; 0: on the whole. For predicting: convolutions in blocks must not be
+        switched ones, whose selectors look at everything.
     """
 
     scale: int = 4
@@ -124,6 +139,7 @@ class RRDBNet(nn.Module):
     remat: bool = False
     switching: Switching = Switching()
     skip_from_blocks: bool = False
+    patch: int = 0
 
     def __call__(
         self, x: Float[Array, 'n h w 3'], train: bool = False
@@ -131,27 +147,46 @@ class RRDBNet(nn.Module):
         """Pictures in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
         `train` concerns switched convolutions only. Raises InputError for another scale than 1, 2,
-        4 and 8, and where the sides do not divide by 2 (scale 2) or 4 (scale 1).
+        4 and 8, where the sides do not divide by 2 (scale 2) or 4 (scale 1), and for patches with
+        switched convolutions.
         """
-        return self.with_features(x, train=train)[0]
+        return self._computed(x, (), train, whole_head=False)[0]
 
-    @nn.compact
     def with_features(
         self, x: Float[Array, 'n h w 3'], blocks: Sequence[int] = (), train: bool = False
     ) -> tuple[Float[Array, 'n h2 w2 3'], Features]:
         """What `__call__` returns, and features; `blocks` are those whose outputs are wanted."""
+        return self._computed(x, blocks, train, whole_head=True)
+
+    @nn.compact
+    def _computed(
+        self, x: Array, blocks: Sequence[int], train: bool, whole_head: bool
+    ) -> tuple[Array, Features]:
+        """As `with_features`; without a whole head, there are no doubled features."""
+        if self.patch and self.switching.layers:
+            raise InputError(
+                f'patch={self.patch}: switched convolutions look at the whole picture, so that '
+                'RRDBNet cannot be computed in patches with them'
+            )
         x = self._unshuffled(x)
         first = Convolution(self.features, 3, dtype=self.dtype, name='conv_first')(x)
         block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
         outputs = [first]
         for i in range(self.num_blocks):
-            module = block(self.growth, self.dtype, self.switching, name=f'block_{i}')
+            module = block(self.growth, self.dtype, self.switching, self.patch, name=f'block_{i}')
             outputs.append(module(outputs[-1], train))
         body = convolution(self, self.switching, 'conv_body', self.features, 3, dtype=self.dtype)
         skipped = outputs[-1] if self.skip_from_blocks else first
         trunk = skipped + body(outputs[-1], train)
         head = UpsamplingHead(NUM_UPS[self.scale], self.dtype, name='head')
-        picture, doubled = head.stages(trunk)
+        doubled: list[Array] = []
+        if whole_head:
+            picture, doubled = head.stages(trunk)
+        else:
+            h, w = (side * 2 ** NUM_UPS[self.scale] for side in trunk.shape[1:3])
+            made = jax.ShapeDtypeStruct((len(trunk), h, w, 3), jnp.float32)
+            side = -(-self.patch // HEAD_PATCHES)
+            picture = in_patches(head, trunk, made, side, HEAD_RADIUS)
         return picture, Features([outputs[1 + i] for i in blocks], trunk, doubled)
 
     @property

@@ -71,9 +71,7 @@ class SRResNet(nn.Module):
         """
         if self.scale not in UP_FACTORS:
             raise InputError(f'SRResNet enlarges by 2, 3 or 4, not by {self.scale!r}: change scale')
-        conv = functools.partial(
-            Convolution, kernel_size=3, dtype=self.dtype, kernel_start=KAIMING
-        )
+        conv = functools.partial(Convolution, kernel_size=3, dtype=self.dtype, kernel_start=KAIMING)
         activation = functools.partial(nn.leaky_relu, negative_slope=NEGATIVE_SLOPE)
         block = nn.remat(ResBlock) if self.remat else ResBlock
         h = activation(conv(self.features, name='conv_first')(x))

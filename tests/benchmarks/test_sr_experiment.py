@@ -78,8 +78,15 @@ def test_the_tables_of_runs_as_they_stand(tmp_path):
 
 def photographs():
     fields = dict.fromkeys(('crop_size', 'workers', 'cache_bytes', 'max_rejected'), 1)
-    data = DataSettings('photos', '', flips=False, rotations=False, validation_fraction=0.1,
-                        validation_crops=1, **fields)
+    data = DataSettings(
+        'photos',
+        '',
+        flips=False,
+        rotations=False,
+        validation_fraction=0.1,
+        validation_crops=1,
+        **fields,
+    )
     return sr_measures.true_crops(data)
 
 
