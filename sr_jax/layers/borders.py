@@ -1,18 +1,66 @@
-"""A network on an array of which only the upper left part is picture, as if it were the picture."""
+"""Where the arrays at hand lie in a picture, so that convolutions see zeros beyond its edges.
 
+Convolutions give what they are about to look at to `held`. Usually that returns it as it is: the
+convolution's own padding is of zeros. Inside of `apply_within`, pictures end before their arrays
+do; inside of `in_patches`, an array is a part of a larger one.
+"""
+
+import contextlib
+import contextvars
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
-from sr_jax.layers.convolution import Convolution
-from sr_jax.layers.in_patches import patch_at_hand
-from sr_jax.layers.joint_convolution import JointConvolution
 
-LOOKING_AROUND = (Convolution, JointConvolution)
+class Patch(NamedTuple):
+    """Where the part of an array lies that is at hand; a number for rows and one for columns each.
+
+    Attributes:
+      starts: its first pixel in the whole array; traced.
+      sides: its own.
+      whole: those of the whole array.
+    """
+
+    starts: tuple[Array, ...]
+    sides: tuple[int, ...]
+    whole: tuple[int, ...]
+
+
+class Pictures(NamedTuple):
+    """How much of an array is picture.
+
+    Attributes:
+      sides: rows and columns of the array.
+      valid: those of each of its pictures, which begin in its upper left corner.
+    """
+
+    sides: tuple[int, ...]
+    valid: Int[Array, 'n 2']
+
+
+# Set while a layer is traced, so each thread has its own.
+_patch: contextvars.ContextVar[Patch | None] = contextvars.ContextVar('patch', default=None)
+_pictures: contextvars.ContextVar[Pictures | None] = contextvars.ContextVar(
+    'pictures', default=None
+)
+
+
+@contextlib.contextmanager
+def _while_set(variable: contextvars.ContextVar, value: Any) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+def at_patch(patch: Patch) -> contextlib.AbstractContextManager[None]:
+    """A context in which arrays are such a part of what they were outside."""
+    return _while_set(_patch, patch)
 
 
 def apply_within(
@@ -23,12 +71,11 @@ def apply_within(
     *inputs: Any,
     method: str = '__call__',
 ) -> Float[Array, 'n h2 w2 c2']:
-    """Applies a network whose convolutions see zeros where the picture has ended.
+    """Applies a network to an array of which only the upper left part is picture.
 
-    Their own padding is of zeros too, so that inside of the picture the result is that of the
-    picture alone, whatever its size: one compiled function serves all that fit into x. It holds for
-    networks that look over a pixel's edge by `Convolution` and `JointConvolution` only, or by what
-    continues the edge.
+    Inside of the picture the result is that of the picture alone, whatever its size: one compiled
+    function serves all that fit into x. It holds for networks that look over a pixel's edge by
+    convolutions that call `held`, or by what continues the edge.
 
     Args:
       module: the network.
@@ -38,41 +85,31 @@ def apply_within(
       inputs: further ones of the network.
       method: of the network that is called.
     """
-
-    def held(features: Array) -> Array:
-        rows, columns = (
-            _inside(axis, features.shape[axis + 1], x.shape[axis + 1], valid[:, axis])
-            for axis in (0, 1)
-        )
-        inside = rows[:, :, None, None] & columns[:, None, :, None]
-        return jnp.where(inside, features, 0)
-
-    def hold_at_zero(call, args, kwargs, context):
-        if not isinstance(context.module, LOOKING_AROUND) or context.method_name != '__call__':
-            return call(*args, **kwargs)
-        features, *others = args
-        return call(jax.tree.map(held, features), *others, **kwargs)
-
-    with nn.intercept_methods(hold_at_zero):
+    with _while_set(_pictures, Pictures(x.shape[1:3], valid)):
         return module.apply(variables, x, *inputs, method=method)  # type: ignore[return-value]
 
 
-def _inside(
-    axis: int, length: int, pixels: int, valid: Int[Array, ' n']
-) -> Bool[Array, 'n length']:
+def held(features: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
+    """The features with zeros where there is no picture."""
+    pictures = _pictures.get()
+    if pictures is None:
+        return features
+    rows, columns = (_inside(axis, features.shape[1 + axis], pictures) for axis in (0, 1))
+    inside = rows[:, :, None, None] & columns[:, None, :, None]
+    return jnp.where(inside, features, 0)
+
+
+def _inside(axis: int, length: int, pictures: Pictures) -> Bool[Array, 'n length']:
     """Which of the rows (axis 0) or columns (1) of features lie in the pictures.
 
-    Args:
-      axis: 0 or 1.
-      length: of the features, which may be those of a patch (`in_patches`), along it.
-      pixels: of the array that holds the pictures.
-      valid: those of each that are picture.
+    The features may be larger or smaller than the array that the pictures lie in, by one factor.
     """
-    places = jnp.arange(length)
-    if patch := patch_at_hand():
+    places, pixels = jnp.arange(length), pictures.sides[axis]
+    if patch := _patch.get():
         factor = length // patch.sides[axis]
         places += patch.starts[axis] * factor
         length = patch.whole[axis] * factor
     # The fraction is reduced, since the products of long sides would not fit into 32 bits.
     common = math.gcd(length, pixels)
-    return places[None, :] * (pixels // common) < valid[:, None] * (length // common)
+    valid = pictures.valid[:, axis, None] * (length // common)
+    return places[None, :] * (pixels // common) < valid

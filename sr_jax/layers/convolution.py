@@ -14,6 +14,8 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from sr_jax.layers.borders import held
+
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
@@ -170,21 +172,27 @@ class Convolution(nn.Module):
     use_bias: bool = True
     kernel_start: nn.initializers.Initializer | None = None
 
-    @nn.compact
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 features']:
         """The convolution of x; `train` changes nothing, it lets a `SwitchedConv` stand here."""
-        kernel_start = bias_start = uniform_start(x.shape[-1] * self.kernel_size**2)
+        kernel, bias = self.weights(x.shape[-1])
+        y = convolve(held(x.astype(self.dtype)), kernel, self.stride)
+        return y if bias is None else y + bias[None, None, None, :]
+
+    @nn.compact
+    def weights(
+        self, channels: int
+    ) -> tuple[Float[Array, 'k k channels features'], Float[Array, ' features'] | None]:
+        """The kernel for so many channels, and the bias if there is one, in `dtype`."""
+        kernel_start = bias_start = uniform_start(channels * self.kernel_size**2)
         if self.kernel_start is not None:
             kernel_start, bias_start = self.kernel_start, nn.initializers.zeros
-        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        shape = (self.kernel_size, self.kernel_size, channels, self.features)
         kernel = jnp.asarray(self.param('kernel', kernel_start, shape), self.dtype)
-        y = convolve(x.astype(self.dtype), kernel, self.stride)
         if not self.use_bias:
-            return y
-        bias = jnp.asarray(self.param('bias', bias_start, (self.features,)), self.dtype)
-        return y + bias[None, None, None, :]
+            return kernel, None
+        return kernel, jnp.asarray(self.param('bias', bias_start, (self.features,)), self.dtype)
 
 
 class TransposedConvolution(nn.Module):

@@ -1,46 +1,12 @@
 """A layer on a large array, patch by patch, so that what it keeps on the way is small."""
 
-import contextlib
-import contextvars
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-
-class Patch(NamedTuple):
-    """Where the patch at hand lies; each field has a number for rows and one for columns.
-
-    Attributes:
-      starts: its first pixel in the whole array; traced.
-      sides: its own.
-      whole: those of the whole array.
-    """
-
-    starts: tuple[Array, ...]
-    sides: tuple[int, ...]
-    whole: tuple[int, ...]
-
-
-_at_hand: contextvars.ContextVar[Patch | None] = contextvars.ContextVar('patch', default=None)
-
-
-def patch_at_hand() -> Patch | None:
-    """Where the patch lies of which a layer is being traced; None outside of `in_patches`."""
-    return _at_hand.get()
-
-
-@contextlib.contextmanager
-def _at(patch: Patch) -> Iterator[None]:
-    token = _at_hand.set(patch)
-    try:
-        yield
-    finally:
-        _at_hand.reset(token)
+from sr_jax.layers.borders import Patch, at_patch
 
 
 def in_patches(
@@ -82,7 +48,7 @@ def in_patches(
             for begin, length, size in zip(begins, whole, sides, strict=True)
         ]
         piece = lax.dynamic_slice(x, (0, *starts, 0), (len(x), *sides, x.shape[3]))
-        with _at(Patch(tuple(starts), sides, whole)):
+        with at_patch(Patch(tuple(starts), sides, whole)):
             y = layer(piece)
         within = [(b - s) * scale for b, s in zip(begins, starts, strict=True)]
         core = lax.dynamic_slice(

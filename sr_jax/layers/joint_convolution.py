@@ -9,6 +9,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
+from sr_jax.layers.borders import held
 from sr_jax.layers.convolution import convolve
 
 TAPS = 3
@@ -85,7 +86,7 @@ class JointConvolution(nn.Module):
         parts: dict[int, list[Any]] = {}
         start = 0
         for x, count in zip(maps, channels, strict=True):
-            part = (x.astype(self.dtype), kernel[:, :, start : start + count])
+            part = (held(x.astype(self.dtype)), kernel[:, :, start : start + count])
             parts.setdefault(_factor(maps[0], x), []).append(part)
             start += count
         return functools.reduce(jnp.add, (_convolved(factor, of) for factor, of in parts.items()))
