@@ -59,6 +59,7 @@ def _photos() -> ml_collections.ConfigDict:
         mixing='plain',
         middle=1,
         least_scale=1e-4,
+        most_noise=0.0,
         memory='keep',
     )
     config.degradation = dict(name='bicubic', rounded=True)

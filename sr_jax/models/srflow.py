@@ -64,11 +64,15 @@ class SRFlow(nn.Module):
       steps: conditional steps of a level, the paper's K.
       hidden: channels inside the couplings.
       transitions: steps without a coupling at the start of each level.
-      mixing: of channels, 'plain' or 'plu': see `sr_jax.layers.flow.mixing`.
+      mixing: of channels, 'plain' or 'plu', or 'emerging', which mixes neighbours as well and whose
+        inverse looks at whole pictures: see `sr_jax.layers.flow.mixing`.
       middle: taps along a side of the couplings' second convolution: 1 as published; 3 lets every
         step see further.
       least_scale: that a coupling can multiply by, over 0 and under 1: 1e-4 as published; with a
         larger one fewer samples explode: see `sr_jax.layers.flow.coupling`.
+      most_noise: largest deviation of the noise that training adds to true pictures, and of which
+        the flow is told, by one more map, how much there is: Kim et al. 2020, "SoftFlow"
+        (arXiv:2006.04604). Pictures are drawn for none. 0 as published: no such map.
       memory: of the backward pass through the conditional steps: 'keep', 'remat' or 'reversible':
         see `sr_jax.layers.flow.steps`.
       dtype: name of the type that convolutions compute in; latents, scales, log-determinants,
@@ -87,6 +91,7 @@ class SRFlow(nn.Module):
     mixing: str = 'plain'
     middle: int = 1
     least_scale: float = LEAST_SCALE
+    most_noise: float = 0.0
     memory: str = 'keep'
     dtype: str = 'float32'
     remat: bool = False
@@ -97,6 +102,8 @@ class SRFlow(nn.Module):
             raise InputError(f'SRFlow enlarges by 4 or 8, not by {self.scale!r}: change scale')
         if not 0 < self.least_scale < 1:
             raise InputError(f'least_scale={self.least_scale}: take one between 0 and 1')
+        if not 0 <= self.most_noise < 1:
+            raise InputError(f'most_noise={self.most_noise}: take 0, or one up to 1')
         self.rrdb = RRDBNet(
             scale=self.scale,
             features=self.features,
@@ -121,12 +128,14 @@ class SRFlow(nn.Module):
         return 2**self.levels // self.scale
 
     @property
-    def halo(self) -> int:
-        """Pixels of the small picture around one on which its enlargement depends.
+    def halo(self) -> int | None:
+        """Pixels of the small picture around one on which its enlargement depends; None: all.
 
         Each level's steps look at its latents and maps, and at what the levels below made of
         theirs; all look at the encoder's features.
         """
+        if self.mixing == 'emerging':
+            return None
         flow = 0.0
         for level in range(self.levels):
             pixels = 2 ** (level + 1) / self.scale  # of the small picture, in one of the level
@@ -166,11 +175,18 @@ class SRFlow(nn.Module):
         """Pictures of small pictures and of latents as `latent_shapes` has them."""
         return self.decode(self.condition(x), latents)
 
-    def condition(self, x: Float[Array, 'n h w 3']) -> tuple[Maps, ...]:
+    def condition(
+        self, x: Float[Array, 'n h w 3'], noise: Float[Array, ' n'] | None = None
+    ) -> tuple[Maps, ...]:
         """What the flow is to depend on, for each level.
 
         Two maps: features at the level's size, and the stacked ones at the small picture's (on the
         last level at half of that, every other pixel).
+
+        Args:
+          x: small pictures.
+          noise: deviation of the noise that was added to each true picture, where the flow is told
+            (`most_noise`); None: no noise.
         """
         every = max((self.num_blocks - 1) // max(self.stacked - 1, 1), 1)
         last = self.num_blocks - 1
@@ -178,6 +194,10 @@ class SRFlow(nn.Module):
         if blocks[0] < 0:
             raise InputError(f'stacked={self.stacked} of num_blocks={self.num_blocks}: too many')
         _, found = self.rrdb.with_features(x, blocks)
+        if self.most_noise:
+            level = jnp.zeros(len(x)) if noise is None else noise / self.most_noise
+            shape = (*x.shape[:3], 1)
+            found.blocks.append(jnp.broadcast_to(level[:, None, None, None], shape))
         stacked = jnp.concatenate(found.blocks, axis=-1)
         n, h, w, _ = found.trunk.shape
         halved = found.trunk.reshape(n, h // 2, 2, w // 2, 2, -1).mean((2, 4))

@@ -90,10 +90,11 @@ def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     kind.
     """
     params = dict(variables['params'])
+    features = params['rrdb']['conv_first']['kernel'].shape[-1]
     encoder = rrdb.to_torch({'params': params.pop('rrdb')})
     for name, value in params.items():
         if 'steps' in value:
-            _check_original(name, value['steps'])
+            _check_original(name, value['steps'], features)
             number = len(value['steps']['act_norm']['bias'])
             steps = {
                 str(i): jax.tree.map(lambda x, i=i: x[i], value['steps']) for i in range(number)
@@ -205,10 +206,17 @@ def _check_invertible(flow: Mapping[str, np.ndarray]) -> None:
             raise InputError(f'{FLOW}{name} is singular, so the flow has no inverse there')
 
 
-def _check_original(name: str, steps: Mapping[str, Any]) -> None:
+def _check_original(name: str, steps: Mapping[str, Any], features: int) -> None:
     if 'weight' not in steps['mixing']:
         raise InputError(f'{name}/mixing keeps factors of its matrices: the original does not')
-    if name.startswith('level') and steps['coupling']['injector']['conv_1']['kernel'].shape[1] > 1:
+    if len(steps['mixing']) > 1:
+        raise InputError(f'{name}/mixing has 3 x 3 convolutions: the original has not')
+    if not name.startswith('level'):
+        return
+    injector = steps['coupling']['injector']
+    if injector['conv_0']['kernel'].shape[-2] % features:
+        raise InputError(f'{name}/coupling is told how noisy a picture is: the original is not')
+    if injector['conv_1']['kernel'].shape[1] > 1:
         raise InputError(f"{name}/coupling: the original's second convolution has 1 x 1 taps")
 
 

@@ -116,8 +116,8 @@ def make(config: ml_collections.ConfigDict) -> Task:
 
     def train_step(state, batch, rng):
         def compute_loss(params, microbatch, key):
-            lq, hq = _pair(microbatch, model.scale, degradation, loss, key)
-            condition = _condition(model, params[ENCODER], lq, state.step, loss.encoder_from)
+            lq, hq, noise = _pair(microbatch, model, degradation, loss, key)
+            condition = _condition(model, params[ENCODER], lq, noise, state.step, loss.encoder_from)
             encoding = _apply(model, {'params': params}, hq, condition, method='encode')
             bits = bits_per_dimension(encoding.log_likelihood, hq[0].size).mean()
             return bits, ({}, _faults(encoding), None)
@@ -127,7 +127,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         first = jax.tree.map(lambda x: x[0], first)
         begun, average = jax.lax.cond(
             state.step == 0,
-            lambda state: _begin(model, state, *_pair(first, model.scale, degradation, loss, key)),
+            lambda state: _begin(model, state, *_pair(first, model, degradation, loss, key)),
             lambda state: (state.params, state.ema_params),
             state,
         )
@@ -179,11 +179,17 @@ def _checked(model: nn.Module, crop_size: int) -> SRFlow:
 
 
 def _pair(
-    batch: Batch, scale: int, degradation: degradations.Settings, loss: LossSettings, key: Array
-) -> tuple[Float[Array, 'n h w 3'], Float[Array, 'n h2 w2 3']]:
-    """The small pictures, and the true ones with the noise of their quantisation."""
-    lq, target = degradations.training_pair(batch, scale, degradation, jax.random.fold_in(key, 1))
-    return lq, _noisy(target, loss.quantization, jax.random.fold_in(key, 2))
+    batch: Batch, model: SRFlow, degradation: degradations.Settings, loss: LossSettings, key: Array
+) -> tuple[Float[Array, 'n h w 3'], Float[Array, 'n h2 w2 3'], Float[Array, ' n'] | None]:
+    """The small pictures, the true ones with the noise of their quantisation, and how much further
+    noise each of these has, if the flow is told: drawn evenly from 0 to the most."""
+    keys = [jax.random.fold_in(key, i) for i in range(1, 5)]
+    lq, target = degradations.training_pair(batch, model.scale, degradation, keys[0])
+    hq = _noisy(target, loss.quantization, keys[1])
+    if not model.most_noise:
+        return lq, hq, None
+    noise = jax.random.uniform(keys[2], (len(hq),), hq.dtype, 0.0, model.most_noise)
+    return lq, hq + noise[:, None, None, None] * jax.random.normal(keys[3], hq.shape), noise
 
 
 def _noisy(hq: Array, levels: int, key: Array) -> Array:
@@ -193,12 +199,17 @@ def _noisy(hq: Array, levels: int, key: Array) -> Array:
 
 
 def _condition(
-    model: SRFlow, params: Any, lq: Array, step: Int[Array, ''], encoder_from: int
+    model: SRFlow,
+    params: Any,
+    lq: Array,
+    noise: Array | None,
+    step: Int[Array, ''],
+    encoder_from: int,
 ) -> Any:
     """What the flow depends on; no gradient is computed for an encoder that rests."""
 
     def condition(params: Any) -> Any:
-        return _apply(model, {'params': {ENCODER: params}}, lq, method='condition')
+        return _apply(model, {'params': {ENCODER: params}}, lq, noise, method='condition')
 
     def resting(params: Any) -> Any:
         return condition(jax.lax.stop_gradient(params))
@@ -208,10 +219,12 @@ def _condition(
     return jax.lax.cond(step >= encoder_from, condition, resting, params)
 
 
-def _begin(model: SRFlow, state: TrainState, lq: Array, hq: Array) -> tuple[Any, Any]:
+def _begin(
+    model: SRFlow, state: TrainState, lq: Array, hq: Array, noise: Array | None
+) -> tuple[Any, Any]:
     """The parameters once layers that have not learnt have begun with the data, and their mean."""
     variables = {'params': state.params}
-    condition = _apply(model, variables, lq, method='condition')
+    condition = _apply(model, variables, lq, noise, method='condition')
     _, written = _apply(model, variables, hq, condition, method='encode', mutable=['params'])
     begun = {**state.params, **written['params']}
     return begun, None if state.ema_params is None else begun

@@ -129,6 +129,8 @@ def test_odd_sides_and_other_scales_are_refused(scale):
         SRFlow(scale=2).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
     with pytest.raises(InputError, match='least_scale=1.5: take one between'):
         SRFlow(least_scale=1.5).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    with pytest.raises(InputError, match='most_noise=-1: take 0'):
+        SRFlow(most_noise=-1).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
     with pytest.raises(InputError, match='stacked=3 of num_blocks=1'):
         SRFlow(**SMALL | {'stacked': 3}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
 
@@ -149,3 +151,22 @@ def test_half_precision_keeps_likelihoods_in_float32(golden):
     np.testing.assert_allclose(
         jax.jit(bits, static_argnums=0)('bfloat16'), bits('float32'), atol=0.1
     )
+
+
+def test_the_flow_is_told_how_much_noise_there_is():
+    model, x = SRFlow(**SMALL, most_noise=0.1), jnp.full((2, 4, 4, 3), 0.5)
+    variables = jax.eval_shape(model.init, jax.random.key(0), x)
+    variables = jax.tree.map(lambda p: jnp.full(p.shape, 0.1), variables)
+    without = model.clone(most_noise=0.0).apply(variables, x, method='condition')
+    told = model.apply(variables, x, jnp.array([0.0, 0.05]), method='condition')
+    untold = model.apply(variables, x, method='condition')
+    for (near, stacked), (own, more), (_, none) in zip(without, told, untold, strict=True):
+        np.testing.assert_array_equal(near, own)
+        np.testing.assert_array_equal(more[..., :-1], stacked)
+        np.testing.assert_allclose(more[..., -1], np.broadcast_to([[[0]], [[0.5]]], more.shape[:3]))
+        assert not none[..., -1].any()
+
+
+def test_a_flow_that_mixes_neighbours_looks_at_whole_pictures():
+    assert SRFlow(**SMALL, mixing='emerging').halo is None
+    assert SRFlow(**SMALL).halo

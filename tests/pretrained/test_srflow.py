@@ -62,13 +62,25 @@ def test_a_missing_array_is_named(state):
 
 @pytest.mark.parametrize(
     ('change', 'message'),
-    [(lambda m: {'lower': m['weight']}, 'factors of its matrices')],
+    [
+        (lambda m: {'lower': m['weight']}, 'factors of its matrices'),
+        (lambda m: m | {'before': np.zeros((3, 3))}, '3 x 3 convolutions'),
+    ],
 )
 def test_what_the_original_has_not_cannot_be_written(state, change, message):
     variables = weights.from_torch(state)
     steps = variables['params']['level_0']['steps']
     steps['mixing'] = change(steps['mixing'])
     with pytest.raises(InputError, match=message):
+        weights.to_torch(variables)
+
+
+def test_a_flow_that_is_told_of_noise_cannot_be_written(state):
+    variables = weights.from_torch(state)
+    injector = variables['params']['level_1']['steps']['coupling']['injector']
+    kernel = injector['conv_0']['kernel']
+    injector['conv_0']['kernel'] = np.concatenate([kernel, kernel[..., :1, :]], axis=-2)
+    with pytest.raises(InputError, match='level_1/coupling is told how noisy'):
         weights.to_torch(variables)
 
 

@@ -135,7 +135,9 @@ def test_the_loss_is_the_negative_log_likelihood(trainer, run):
 
 
 def test_noise_is_as_wide_as_a_level():
-    pair = functools.partial(flow._pair, {'hq': pictures()}, 4, BICUBIC)
+    pair = functools.partial(
+        flow._pair, {'hq': pictures()}, models.make(config_of().model), BICUBIC
+    )
     noise = pair(flow.LossSettings(32, 0), jax.random.key(0))[1] - pictures()
     assert np.abs(noise).max() <= 0.5 / 32
     np.testing.assert_allclose(noise.std(), 12**-0.5 / 32, rtol=0.02)
@@ -204,3 +206,18 @@ def test_predictions_of_any_size(trainer, run):
 def test_what_cannot_be_trained_is_named(changes, message):
     with pytest.raises(InputError, match=message):
         tasks.make(config_of(**changes))
+
+
+def test_added_noise_is_as_much_as_the_flow_is_told():
+    config = config_of(model__most_noise=0.2)
+    model = models.make(config.model)
+    loss = flow.LossSettings(quantization=0, encoder_from=0)
+    batch = {'hq': jnp.asarray(pictures(64))}
+    lq, noisy, noise = flow._pair(batch, model, BICUBIC, loss, jax.random.key(0))
+    clean_lq, clean, none = flow._pair(
+        batch, model.clone(most_noise=0.0), BICUBIC, loss, jax.random.key(0)
+    )
+    assert none is None
+    np.testing.assert_array_equal(lq, clean_lq)
+    assert 0 <= noise.min() < 0.02 and 0.18 < noise.max() <= 0.2
+    np.testing.assert_allclose((noisy - clean).std((1, 2, 3)), noise, rtol=0.15, atol=1e-6)

@@ -1,7 +1,14 @@
-"""The invertible 1 x 1 convolution: every pixel's channels times one square matrix.
+"""Invertible convolutions: every pixel's channels times one square matrix, and what can follow.
 
 Kingma and Dhariwal 2018, "Glow" (arXiv:1807.03039), section 3.2. The log-determinant is
 height * width * log|det W|.
+
+A 1 x 1 convolution looks at no neighbours. An emerging one (Hoogeboom et al. 2019, "Emerging
+Convolutions for Generative Normalizing Flows", arXiv:1901.11137, section 3.1) does, by two 3 x 3
+convolutions of which one sees the pixels before each, in the order of reading, and the other those
+after it. Each is y = x + A x with A strictly triangular in that order, so
+that its determinant is 1 and (1 + A) x = y has one solution. Where the paper keeps a triangular
+matrix at the centre, here W stands before both.
 
 `matrix` and `inverse_matrix` also take stacks of matrices, [..., C, C], so that all steps of a flow
 share one batched factorisation.
@@ -18,11 +25,14 @@ from jaxtyping import Array, Float
 
 from sr_jax.config import nearest
 from sr_jax.errors import InputError
-from sr_jax.layers.convolution import normal_start
+from sr_jax.layers.borders import held
+from sr_jax.layers.convolution import convolve, normal_start
 
-PARAMETRIZATIONS = ('plain', 'plu')
+PARAMETRIZATIONS = ('plain', 'plu', 'emerging')
 EXACT = lax.Precision.HIGHEST
 START_DEVIATION = 0.05  # of the triangles' entries
+TOLERANCE = 1e-6  # of the last step of a solution, for values of 1
+SEEN_BEFORE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], bool)  # taps of the first convolution
 
 
 class Matrix(NamedTuple):
@@ -65,7 +75,7 @@ def _factors(params: Mapping[str, Array]) -> tuple[Array, Array, np.ndarray]:
 
 
 class InvertibleConvolution(nn.Module):
-    """y = W x for the channels x of every pixel, in float32.
+    """y = W x for the channels x of every pixel, in float32; 'emerging' then mixes neighbours too.
 
     Attributes:
       channels: of x.
@@ -73,7 +83,9 @@ class InvertibleConvolution(nn.Module):
         keeps W = P L U, whose log-determinant is a sum and which can never become singular: L with
         a diagonal of ones, U with a diagonal exp(log_diagonal), both begun near the identity, and a
         fixed permutation P that depends on the number of channels only (Glow takes all three from
-        the factors of a rotation).
+        the factors of a rotation). 'emerging' is 'plain' followed by the two convolutions, begun
+        with zeros; its inverse is found by iteration, looks at the whole of y (each iteration at
+        one pixel more), and has no gradient.
     """
 
     channels: int
@@ -82,7 +94,7 @@ class InvertibleConvolution(nn.Module):
     def setup(self) -> None:
         """Makes the parameters."""
         shape = (self.channels, self.channels)
-        if self.parametrization == 'plain':
+        if self.parametrization in ('plain', 'emerging'):
             self.weights = {'weight': self.param('weight', _rotation, shape)}
         elif self.parametrization == 'plu':
             start = normal_start(START_DEVIATION)
@@ -96,18 +108,33 @@ class InvertibleConvolution(nn.Module):
                 f'mixing={self.parametrization!r}: '
                 + nearest(self.parametrization, PARAMETRIZATIONS)
             )
+        self.triangular = self._triangular() if self.parametrization == 'emerging' else []
+
+    def _triangular(self) -> list[Array]:
+        """The kernels of the two convolutions, without the taps that are not theirs."""
+        kernels = []
+        for name, taps in (('before', SEEN_BEFORE), ('after', SEEN_BEFORE[::-1, ::-1])):
+            shape = (*taps.shape, self.channels, self.channels)
+            kernel = self.param(name, nn.initializers.zeros, shape)
+            kernels.append(kernel * taps[:, :, None, None])
+        return kernels
 
     def __call__(
         self, x: Float[Array, 'n h w c'], known: Matrix | None = None
     ) -> tuple[Float[Array, 'n h w c'], Float[Array, ' n']]:
         """The mixed x and the log-determinant; `known` spares computing `matrix` here."""
         weight, log_determinant = matrix(self.weights) if known is None else known
-        return mixed(x, weight), jnp.full(len(x), x.shape[1] * x.shape[2] * log_determinant)
+        y = mixed(x, weight)
+        for kernel in self.triangular:
+            y += convolve(held(y), kernel)
+        return y, jnp.full(len(x), x.shape[1] * x.shape[2] * log_determinant)
 
     def inverse(
         self, y: Float[Array, 'n h w c'], known: Float[Array, 'c c'] | None = None
     ) -> Float[Array, 'n h w c']:
         """The x that y came from; `known` spares computing `inverse_matrix` here."""
+        for kernel in reversed(self.triangular):
+            y = solved(y, kernel)
         return mixed(y, inverse_matrix(self.weights) if known is None else known)
 
 
@@ -120,3 +147,24 @@ def _rotation(key: Array, shape: tuple[int, int]) -> Array:
 def mixed(x: Float[Array, 'n h w c'], weight: Float[Array, 'c c']) -> Float[Array, 'n h w c']:
     """weight times the channels of each pixel, in full float32."""
     return jnp.einsum('nhwi,oi->nhwo', x.astype(jnp.float32), weight, precision=EXACT)
+
+
+def solved(y: Float[Array, 'n h w c'], kernel: Float[Array, '3 3 c c']) -> Float[Array, 'n h w c']:
+    """The x with x + convolve(x, kernel) = y, for a kernel that is strictly triangular.
+
+    By x <- y - convolve(x, kernel), which ends: 2 h + w iterations reach every pixel that another
+    one depends on, whatever the kernel. Small kernels take far fewer until x stays as it is.
+    """
+    most = 2 * y.shape[1] + y.shape[2]
+
+    def unsettled(carry: tuple[Array, Array, Array]) -> Array:
+        count, x, change = carry
+        return (count < most) & (change > TOLERANCE * jnp.maximum(jnp.abs(x).max(), 1.0))
+
+    def step(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        count, x, _ = carry
+        new = y - convolve(held(x), kernel)
+        return count + 1, new, jnp.abs(new - x).max()
+
+    start = (jnp.zeros((), jnp.int32), y, jnp.full((), jnp.inf, y.dtype))
+    return lax.while_loop(unsettled, step, start)[1]

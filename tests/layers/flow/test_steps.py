@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sr_jax.errors import InputError
+from sr_jax.layers.borders import apply_within
+from sr_jax.layers.convolution import convolve
 from sr_jax.layers.flow import mixing
 from sr_jax.layers.flow.coupling import ConditionalCoupling
 from sr_jax.layers.flow.mixing import InvertibleConvolution
@@ -52,8 +54,11 @@ def test_a_stack_is_its_steps_one_after_the_other(stack):
     assert finite.shape == (3,) and finite.all()
 
 
-def test_the_inverse_goes_back(stack):
-    module, variables, z, maps = stack
+@pytest.mark.parametrize('parametrization', ['plain', 'emerging'])
+def test_the_inverse_goes_back(stack, parametrization):
+    module, _, z, maps = stack
+    module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
+    variables = shaken(module.init(jax.random.key(0), z, maps))
     out, _, _ = module.apply(variables, z, maps)
     back = module.apply(variables, out, maps, method='inverse')
     np.testing.assert_allclose(back, z, atol=1e-5)
@@ -179,6 +184,29 @@ def test_rotations_begin_with_a_determinant_of_one():
     module = InvertibleConvolution(24)
     weight = module.init(jax.random.key(3), noise(1, 1, 1, 24))['params']['weight']
     np.testing.assert_allclose(weight @ weight.T, np.eye(24), atol=1e-5)
+
+
+@settings(max_examples=6)
+@given(st.integers(1, 5), st.integers(1, 5), st.floats(0.01, 1.0))
+def test_triangular_convolutions_are_solved_exactly(height, width, size):
+    kernel = size * noise(3, 3, 2, 2) * mixing.SEEN_BEFORE[:, :, None, None]
+    x = noise(1, height, width, 2)
+    matrix = jax.jacobian(lambda x: convolve(x, kernel))(x).reshape(x.size, x.size)
+    assert not np.triu(matrix).any()
+    y = x + convolve(x, kernel)
+    exact = np.linalg.solve(np.eye(x.size) + np.asarray(matrix, np.float64), np.ravel(y))
+    error = 2e-6 * max(np.abs(exact).max(), 1) * np.linalg.cond(np.eye(x.size) + matrix)
+    np.testing.assert_allclose(np.ravel(mixing.solved(y, kernel)), exact, atol=error)
+
+
+def test_an_emerging_convolution_ends_where_the_picture_does():
+    module, x = InvertibleConvolution(2, 'emerging'), noise(1, 6, 7, 2)
+    variables = shaken(module.init(jax.random.key(0), x))
+    alone = module.apply(variables, x[:, :4, :3], method='inverse')
+    valid = jnp.array([[4, 3]])
+    within = apply_within(module, variables, x, valid, method='inverse')
+    np.testing.assert_allclose(within[:, :4, :3], alone, atol=1e-5)
+    assert np.abs(module.apply(variables, x, method='inverse')[:, :4, :3] - alone).max() > 1e-3
 
 
 def test_an_unknown_mixing_is_named():
