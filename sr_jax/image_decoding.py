@@ -104,6 +104,13 @@ def to_float(pixels: Num[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
     return np.divide(pixels, np.iinfo(pixels.dtype).max, dtype=np.float32)
 
 
+def from_float(image: Float[np.ndarray, '*shape'], dtype: np.dtype) -> Num[np.ndarray, '*shape']:
+    """The inverse of `to_float`: [0, 1], rounded, as uint8 or uint16; or float32 as it is."""
+    if dtype == np.float32:
+        return image
+    return np.rint(image * np.iinfo(dtype).max).astype(dtype)
+
+
 def to_uint8(image: Float[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
     """Rounds [0, 1] to the nearest of 256 levels; values outside are clipped.
 

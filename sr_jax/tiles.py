@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from sr_jax.image_decoding import to_float
+from sr_jax.image_decoding import from_float, to_float
 
 # Of sizes of windows that are tried.
 MOST_SPLITS = 64
@@ -166,7 +166,4 @@ def place(
         end = min(span.end * scale, side)
         there.append(slice(span.core * scale, end))
         here.append(slice((span.core - span.start) * scale, end - span.start * scale))
-    core = enlarged[tuple(here)]
-    if result.dtype != np.float32:
-        core = np.rint(core * np.iinfo(result.dtype).max)
-    result[tuple(there)] = core
+    result[tuple(there)] = from_float(enlarged[tuple(here)], result.dtype)

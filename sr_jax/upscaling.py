@@ -21,7 +21,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Num
 
 from sr_jax import image_io, latents, memory, networks, sharding, tiles
+from sr_jax.consistency import consistent
 from sr_jax.errors import InputError
+from sr_jax.image_decoding import from_float, to_float
 from sr_jax.layers.borders import apply_within
 from sr_jax.windows import Demands, Size, Windows
 
@@ -49,6 +51,8 @@ class Upscaler:
       heat: of a flow: the standard deviation of the latents that pictures are drawn with; 0 gives
         the one picture of latents that are zero.
       seed: of those latents, at least 0.
+      consistent: move each result to the nearest one that, shrunk again, is the given picture:
+        `sr_jax.consistency`.
       report: is given a line about each window chosen.
 
     Raises:
@@ -68,6 +72,7 @@ class Upscaler:
         spatially: bool = False,
         heat: float = 0.0,
         seed: int = 0,
+        consistent: bool = False,
         report: Callable[[str], None] = lambda line: None,
     ):
         module: Any = network.module(dtype=dtype)
@@ -91,7 +96,7 @@ class Upscaler:
         self._latent_shapes: Callable[[int, int], list[Shape]] = (
             module.latent_shapes if heat else lambda height, width: []
         )
-        self._heat, self._seed = heat, seed
+        self._heat, self._seed, self._consistent = heat, seed, consistent
         self._mesh = sharding.make_mesh(list(devices) if devices else None)
         self._variables = jax.device_put(network.variables, sharding.replicated(self._mesh))
         self._multiple: int = getattr(module, 'multiple', 1)
@@ -186,9 +191,9 @@ class Upscaler:
         size, window = self._windows.rounded_up(pixels.shape[:2]), self._windows.chosen
         parts = list(tiles.tiles(size, window, self._halo, self._multiple))
         compiled = self._compile(window)
-        result = np.empty(
-            (pixels.shape[0] * self.scale, pixels.shape[1] * self.scale, 3), pixels.dtype
-        )
+        kept = np.float32 if self._consistent else pixels.dtype  # not rounded before its time
+        sides = (pixels.shape[0] * self.scale, pixels.shape[1] * self.scale)
+        result = np.empty((*sides, 3), kept)
         pending: deque[tuple[int, list[tiles.Tile], Array]] = deque()
 
         def collect() -> None:
@@ -210,7 +215,9 @@ class Upscaler:
                 collect()
         while pending:
             collect()
-        return result
+        if not self._consistent:
+            return result
+        return from_float(consistent(result, to_float(pixels)), pixels.dtype)
 
     def _latents(self, parts: list[tiles.Tile], sample: int) -> list[np.ndarray]:
         """What a flow draws the enlarged windows with: parts of one field for the whole picture."""

@@ -33,9 +33,11 @@ ROOMS = {
         *('tasks', 'trained', 'upscaling'),
     },
     'upscaling': {
-        *('image_io', 'latents', 'layers', 'memory', 'networks', 'sharding', 'tiles', 'windows'),
+        *('consistency', 'image_decoding', 'image_io', 'latents', 'layers', 'memory', 'networks'),
+        *('sharding', 'tiles', 'windows'),
     },
     'windows': {'tiles'},
+    'consistency': {'resize'},
     'latents': set(),
     'networks': {'models', 'pretrained', 'sharding', 'trained'},
     'trained': {'checkpoint', 'layers', 'sharding', 'tasks'},

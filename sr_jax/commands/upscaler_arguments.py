@@ -51,12 +51,18 @@ def add(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         '--seed', type=int, default=0, help='of a flow: the same seed draws the same pictures'
     )
+    parser.add_argument(
+        '--consistent',
+        action='store_true',
+        help='change each result by the least with which, shrunk bicubically, it is the given '
+        'picture; for pictures that were shrunk so',
+    )
 
 
 def given(arguments: argparse.Namespace) -> list[str]:
     """Which of the arguments that `make` reads differ from what they are when left out."""
     left_out = dict(dtype='float32', tile=0, halo=None, memory=0.0, shard_spatially=False)
-    left_out |= dict(heat=0.0, samples=1, seed=0)
+    left_out |= dict(heat=0.0, samples=1, seed=0, consistent=False)
     changed = [name for name, value in left_out.items() if getattr(arguments, name) != value]
     return [f'--{name.replace("_", "-")}' for name in changed]
 
@@ -89,5 +95,6 @@ def make(arguments: argparse.Namespace, network: Network) -> Upscaler:
         spatially=arguments.shard_spatially,
         heat=arguments.heat,
         seed=arguments.seed,
+        consistent=arguments.consistent,
         report=print,
     )
