@@ -7,13 +7,14 @@ PIP := $(PYTHON) -m pip -qq --disable-pip-version-check
 REQUIREMENTS := requirements.txt setup.py setup.cfg pyproject.toml
 BASE_PYTHON ?= $(shell tools/find_python.sh)
 
-.PHONY: help demo test test-slow lint clean
+.PHONY: help demo test test-slow fuzz lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo       train a small VQ-VAE on photographs and draw its reconstructions'
 	@echo 'make test       run the tests'
 	@echo 'make test-slow  run the slow tests too'
+	@echo 'make fuzz       read damaged and hostile files for MINUTES (10)'
 	@echo 'make lint       check style and types'
 	@echo 'make clean      remove the environment and all caches, but not runs/'
 	@echo 'BASE_PYTHON=/path/to/python3 before any of them chooses the Python.'
@@ -28,6 +29,10 @@ test: $(VENV)/installed-test
 
 test-slow: $(VENV)/installed-test
 	$(PYTHON) -m pytest -n 2 --dist loadfile -m ''
+
+MINUTES ?= 10
+fuzz: $(VENV)/installed-test
+	JAX_PLATFORMS=cpu PYTHONPATH=.:tests $(PYTHON) -m fuzz --minutes $(MINUTES)
 
 lint: $(VENV)/installed-test
 	$(PYTHON) -m ruff check
