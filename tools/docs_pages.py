@@ -20,8 +20,8 @@ What the docstrings say, a page a room:
 
 {rooms}
 
-Pictures are NHWC, float32 in [0, 1], at every public door. What a user gave and cannot be used raises
-`sr_jax.errors.InputError`, whose message names the thing and the remedy.
+Pictures are NHWC, float32 in [0, 1], at every public door. What a user gave and cannot be used
+raises `sr_jax.errors.InputError`, whose message names the thing and the remedy.
 """
 KERNELS = '`kernels` here is imported as `sr_jax.kernels`.\n\n'
 
@@ -59,16 +59,14 @@ def texts() -> dict[str, str]:
     names['README.md'] = 'index.md'
     texts = {names[path.name]: path for path in sources}
     texts['kernels.md'] = ROOT / 'kernels' / 'switched_conv' / 'README.md'
-    return {
-        page: relinked(path.read_text(encoding='utf-8'), names) for page, path in texts.items()
-    }
+    return {page: relinked(path.read_text(encoding='utf-8'), names) for page, path in texts.items()}
 
 
 def relinked(text: str, names: dict[str, str]) -> str:
     """A text of the root with links that hold among the pages.
 
-    Links to other texts lead to their pages, those into docs/ lose that folder, links to the web and
-    within the page stay, and of those to files that are no page only their words are kept.
+    Links to other texts lead to their pages, those into docs/ lose that folder, those to the web
+    and within the page stay, and of those to files that are no page only the words are kept.
     """
 
     def link(match: re.Match) -> str:
