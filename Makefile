@@ -7,13 +7,15 @@ PIP := $(PYTHON) -m pip -qq --disable-pip-version-check
 REQUIREMENTS := requirements.txt setup.py setup.cfg pyproject.toml
 BASE_PYTHON ?= $(shell tools/find_python.sh)
 
-.PHONY: help demo test test-slow lint clean
+.PHONY: help demo test test-slow fuzz docs lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo       train a small VQ-VAE on photographs and draw its reconstructions'
 	@echo 'make test       run the tests'
 	@echo 'make test-slow  run the slow tests too'
+	@echo 'make fuzz       read damaged and hostile files for MINUTES (10)'
+	@echo 'make docs       build the pages of docs/ into site/'
 	@echo 'make lint       check style and types'
 	@echo 'make clean      remove the environment and all caches, but not runs/'
 	@echo 'BASE_PYTHON=/path/to/python3 before any of them chooses the Python.'
@@ -29,12 +31,19 @@ test: $(VENV)/installed-test
 test-slow: $(VENV)/installed-test
 	$(PYTHON) -m pytest -n 2 --dist loadfile -m ''
 
+MINUTES ?= 10
+fuzz: $(VENV)/installed-test
+	JAX_PLATFORMS=cpu PYTHONPATH=.:tests $(PYTHON) -m fuzz --minutes $(MINUTES)
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
 lint: $(VENV)/installed-test
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are touched last, so that an interrupted installation is taken up again.
@@ -52,4 +61,9 @@ $(VENV)/installed: $(VENV)/made $(REQUIREMENTS)
 $(VENV)/installed-test: $(VENV)/installed
 	@echo 'installing what the tests need into $(VENV)'
 	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	@echo 'installing what the documentation needs into $(VENV)'
+	@$(PIP) install --editable '.[docs]'
 	@touch $@

@@ -1,5 +1,6 @@
 """Files that appear at once and whole, or not at all."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -13,8 +14,11 @@ def write(path: Path, data: bytes) -> None:
     """
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
+        partial.unlink(missing_ok=True)
+        partial.touch(exist_ok=False)  # never through a link that somebody laid there
         partial.write_bytes(data)
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise InputError(f'{path} cannot be written: {error.strerror or error}') from error

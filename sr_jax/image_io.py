@@ -1,7 +1,9 @@
 """Picture files to arrays in [0, 1], arrays to picture files, grids to look at."""
 
+import math
 import os
 import pathlib
+import stat
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +25,7 @@ from sr_jax.image_decoding import (
 from sr_jax.image_encoding import encode
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
+_BYTES_PER_PIXEL = 16  # of a file: twice what 16 bits of four channels take, for metadata
 _JPEG = {'format': 'JPEG', 'quality': 95, 'subsampling': 0}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     '.png': {'format': 'PNG'},
@@ -164,6 +167,18 @@ def is_picture(name: str) -> bool:
 
 def _encoded(path: str | os.PathLike) -> bytes:
     try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):
+            raise PictureError(os.fspath(path), 'not a file')
+        # more than any picture of the most pixels takes; whole files are read into the memory
+        most = _BYTES_PER_PIXEL * (Image.MAX_IMAGE_PIXELS or math.inf)
+        if about.st_size > most:
+            raise PictureError(
+                os.fspath(path),
+                f'{about.st_size / 2**30:.1f} GiB are more than a picture of the '
+                f'{Image.MAX_IMAGE_PIXELS} pixels that are allowed can take; cut it into parts, or '
+                'raise PIL.Image.MAX_IMAGE_PIXELS',
+            )
         return pathlib.Path(path).read_bytes()
     except OSError as error:
         raise PictureError(os.fspath(path), error.strerror or str(error)) from error

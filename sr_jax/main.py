@@ -61,7 +61,7 @@ def _train(argv: list[str]) -> int:
     values = _parse(argv)
     if values.config is None:
         raise InputError('say what to train, such as --config configs/vqvae.py; see --help')
-    workdir = values.workdir or default_workdir(_config_argument(argv))
+    workdir = values.workdir or default_workdir(_config_arguments(argv)[0])
     result = train.train(values.config, workdir, str(values['log-format'].value))
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
@@ -72,13 +72,14 @@ def default_workdir(config: str) -> str:
     return f'runs/{Path(path).stem}' + (f'_{variant}' if variant else '')
 
 
-def _config_argument(argv: Sequence[str]) -> str:
-    """Returns the value of --config as it was written, '' if it was not."""
+def _config_arguments(argv: Sequence[str]) -> list[str]:
+    """Returns each value of --config as it was written."""
+    found = []
     for i, word in enumerate(argv):
         name, equals, value = word.partition('=')
         if name in ('--config', '-config'):
-            return value if equals else ''.join(argv[i + 1 : i + 2])
-    return ''
+            found.append(value if equals else ''.join(argv[i + 1 : i + 2]))
+    return found
 
 
 def _parse(argv: list[str]) -> flags.FlagValues:
@@ -87,9 +88,12 @@ def _parse(argv: list[str]) -> flags.FlagValues:
     Raises:
       InputError: no such config, flag or key, or a value of the wrong type.
     """
-    argument = _config_argument(argv)
+    given = _config_arguments(argv)
+    if len(given) > 1:
+        raise InputError(f'--config is given {len(given)} times: {", ".join(given)}')
+    argument = ''.join(given)
     path = argument.partition(':')[0]
-    if path and not Path(path).is_file():
+    if given and not Path(path).is_file():
         raise InputError(f'no config {path}: {_nearest_config(path)}')
     values = make_flags(argv)
     try:
@@ -112,7 +116,9 @@ def _plain(error: Exception, config: str) -> str:
     guess = re.search('Did you mean "(.*)" instead of "(.*)"', str(error))
     if guess:
         return f'--config {config} has no key {guess[2]!r}: did you mean {guess[1]!r}?'
-    return f'--config {config} has no key {" ".join(lines)}'
+    if isinstance(error, (AttributeError, KeyError)):
+        return f'--config {config} has no key {" ".join(lines)}'
+    return f'--config {config}: {" ".join(lines)}'
 
 
 def _nearest_config(path: str) -> str:

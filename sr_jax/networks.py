@@ -1,6 +1,7 @@
 """A trained network from whatever holds it: a run, a file of weights, a name of published ones."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,13 @@ from sr_jax.pretrained import files, lpips, named, recognition
 
 METADATA = 'sr_jax'  # the key in a file's header under which ours say what network they hold
 SIDE = 96  # of the picture that shapes are told with, where a network has no size of its own
+MOST_PARTS = 32  # of the name of an array: deeper trees are nobody's network
+# Fields that say how often something is repeated. Each repetition has arrays of its own, so that a
+# file cannot rightly ask for more of them than it has arrays.
+REPEATS = (
+    *('num_blocks', 'num_convs', 'num_layers', 'num_res_blocks'),
+    *('stacked', 'steps', 'transitions'),
+)
 LAST = {'vgg': ('pool5',), 'alexnet': ('relu5_1',)}  # layers of networks that can end earlier
 
 
@@ -85,13 +93,21 @@ def _from_run(path: Path, best: bool, report: Callable[[str], None]) -> Network:
 
 def _from_file(path: Path) -> Network:
     metadata, state = files.read_metadata(path), files.read_state(path)
+    if any(len(re.split('[./]', name)) > MOST_PARTS for name in state):
+        raise InputError(f'{path}: damaged: the name of an array has more than {MOST_PARTS} parts')
     if METADATA not in metadata:
         return _checked(Network(*recognition.recognise(state, str(path)), source=str(path)))
     try:
         model = config.from_json(metadata[METADATA]).to_dict()
-    except ValueError as error:
+        variables = traverse_util.unflatten_dict(state, sep='/')
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f'{path}: damaged header ({error})') from error
-    return _checked(Network(model, traverse_util.unflatten_dict(state, sep='/'), str(path)))
+    for field in REPEATS:
+        if isinstance(model.get(field), int) and model[field] > len(state):
+            raise InputError(
+                f'{path}: damaged header: {field} is {model[field]}, of {len(state)} arrays'
+            )
+    return _checked(Network(model, variables, str(path)))
 
 
 def _from_name(name: str, report: Callable[[str], None]) -> Network:
@@ -105,12 +121,24 @@ def _from_name(name: str, report: Callable[[str], None]) -> Network:
 
 def _checked(network: Network) -> Network:
     """The network, once every array was found to have the shape that its module gives it."""
-    name, side = network.model.get('name'), network.model.get('size', SIDE)
-    pictures = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    module = network.module(**({'outputs': LAST[name]} if name in LAST else {}))
-    expected = jax.eval_shape(lambda x: module.init(jax.random.key(0), x), pictures)
-    expected = {key: value for key, value in expected.items() if key != 'intermediates'}
+    name = network.model.get('name')
+    try:
+        expected = _shapes(network)
+    except InputError as error:
+        raise InputError(f'{network.source}: {error}') from error
+    except Exception as error:  # fields of any type and number: flax and JAX raise nearly anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(f'{network.source}: no {name} is like this: {reason}') from error
     problem = trained.misfit(network.variables, expected)
     if problem:
         raise InputError(f'{network.source}: {name} does not fit: {problem}')
     return network
+
+
+def _shapes(network: Network) -> dict[str, Any]:
+    """The shapes of a network's variables by its module, which is not run."""
+    name, side = network.model.get('name'), network.model.get('size', SIDE)
+    pictures = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    module = network.module(**({'outputs': LAST[name]} if name in LAST else {}))
+    expected = jax.eval_shape(lambda x: module.init(jax.random.key(0), x), pictures)
+    return {key: value for key, value in expected.items() if key != 'intermediates'}

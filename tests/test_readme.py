@@ -1,31 +1,47 @@
-"""What README.md shows is there and runs."""
+"""What README.md points to is there, and CITATION.cff says what it must.
+
+Its commands and examples are run by test_documentation.py.
+"""
 
 import pathlib
 import re
 
+import pytest
+import yaml
+
+import sr_jax
+
 ROOT = pathlib.Path(__file__).parents[1]
-README = (ROOT / 'README.md').read_text(encoding='utf-8')
 
 
-def test_the_library_example_runs():
-    (example,) = re.findall(r'```python\n(.*?)```', README, re.DOTALL)
-    names = {}
-    exec(compile(example, 'README.md', 'exec'), names)
-    assert names['output'].image.shape == (1, 64, 64, 3)
-    assert 'codebook' in names['updated']
+def anchors(path: pathlib.Path) -> set[str]:
+    """The anchors of a Markdown file's headings, as GitHub makes them."""
+    headings = re.findall(r'^#+ (.*)$', path.read_text(encoding='utf-8'), re.MULTILINE)
+    words = (re.sub(r'[^\w\- ]', '', heading.lower()) for heading in headings)
+    return {heading.replace(' ', '-') for heading in words}
 
 
-def test_every_linked_file_is_there():
-    links = re.findall(r'\]\(([^)#]+)\)', README)
-    assert len(links) >= 4
-    missing = [x for x in links if not x.startswith('http') and not (ROOT / x).exists()]
-    assert not missing
+@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md', 'RESULTS.md', 'BENCHMARKS.md'])
+def test_every_link_leads_somewhere(name):
+    text = (ROOT / name).read_text(encoding='utf-8')
+    links = [x for x in re.findall(r'\]\(([^)\s]+)\)', text) if not x.startswith('http')]
+    assert name != 'README.md' or len(links) >= 15
+    for link in links:
+        path, _, anchor = link.partition('#')
+        target = ROOT / (path or name)
+        assert target.exists(), f'{name}: {link}'
+        assert not anchor or anchor in anchors(target), f'{name}: {link}'
 
 
-def test_every_command_names_a_config_and_a_target_that_exist():
-    configs = re.findall(r'configs/\w+\.py', README)
-    assert configs
-    assert all((ROOT / config).exists() for config in configs)
-    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
-    for target in re.findall(r'^make (\w+)', README, re.MULTILINE):
-        assert f'\n{target}:' in makefile
+def test_the_citation_is_of_this_version():
+    found = yaml.safe_load((ROOT / 'CITATION.cff').read_text(encoding='utf-8'))
+    assert {'cff-version', 'message', 'title', 'authors'} <= found.keys()
+    assert (found['cff-version'], found['type']) == ('1.2.0', 'software')
+    assert str(found['version']) == sr_jax.__version__
+    assert found['license'] == 'Apache-2.0'
+    for work in (found, *found['references']):
+        assert work['title'] and work['authors']
+        names = [set(author) & {'name', 'alias', 'family-names'} for author in work['authors']]
+        assert all(names)
+    articles = [work for work in found['references'] if work['type'] == 'article']
+    assert all(work['url'].startswith('https://arxiv.org/abs/') for work in articles)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prints the path of the newest Python that sr_jax supports and that really runs.
+# Prints the path of the newest Python that sr_jax supports and that really runs; with an argument, of
+# a Python of one of these versions, the first preferred: find_python.sh '3.12 3.11'.
 #
 # A name on the PATH proves little: pyenv leaves shims for versions that are not active (they exit
 # 127), Debian ships a python3 without venv, and a Python built by hand may lack ssl. So every
@@ -16,9 +17,11 @@ runs() {
 # The PATH comes first, then the versions that pyenv has installed, active or not.
 # The newest version is preferred, but 3.14 is the last choice: every dependency has wheels for it,
 # and yet the tests have not run there.
+versions=${1:-3.13 3.12 3.11 3.14}
+
 find_python() {
-    IFS=:
-    for version in 3.13 3.12 3.11 3.14; do
+    for version in $versions; do
+        IFS=:  # of the PATH; the versions are split already
         for folder in $PATH "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/*/bin; do
             for name in "python$version" python3 python; do
                 if runs "$folder/$name" "$version"; then
@@ -34,7 +37,7 @@ find_python() {
 find_python && exit 0
 
 printf '%s\n' >&2 \
-    'error: found no Python 3.11 to 3.14 that runs and has ssl, ctypes, venv and ensurepip.' \
+    "error: found no Python ${1:-3.11 to 3.14} that runs and has ssl, ctypes, venv and ensurepip." \
     'Install one (Debian, Ubuntu: apt-get install python3 python3-venv; pyenv: pyenv install 3.13)' \
     'or name one: make BASE_PYTHON=/path/to/python3 ...'
 exit 1

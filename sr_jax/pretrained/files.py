@@ -70,7 +70,10 @@ def read_metadata(path: str | os.PathLike) -> dict[str, str]:
         (size,) = struct.unpack('<Q', file.read(8))
         if size > MOST_HEADER:
             raise ValueError('its header is too long')
-        header = json.loads(file.read(size))
+        text = file.read(size)
+        if len(text) < size:
+            raise ValueError('it ends within its header')
+        header = json.loads(text)
         return {str(key): str(value) for key, value in header.get('__metadata__', {}).items()}
 
 

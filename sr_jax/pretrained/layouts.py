@@ -13,6 +13,8 @@ from flax import traverse_util
 from sr_jax.errors import InputError
 
 Path = tuple[str, ...]
+SHOWN = 4  # names of arrays in a message
+LONGEST = 60  # letters of one of them
 
 
 class Entry(NamedTuple):
@@ -36,7 +38,8 @@ def plain(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
     Takes the averaged parameters ('params_ema') of a checkpoint that holds both, else 'params',
     else the mapping itself; takes off the prefix `module.` of data-parallel training.
     """
-    state = state.get('params_ema', state.get('params', state))
+    nested = (state.get(key) for key in ('params_ema', 'params'))
+    state = next((found for found in nested if isinstance(found, Mapping)), state)
     return {name.removeprefix('module.'): np.asarray(value) for name, value in state.items()}
 
 
@@ -63,13 +66,29 @@ def read(state: Mapping[str, np.ndarray], entries: Iterable[Entry], network: str
     entries = list(entries)
     names = {entry.foreign for entry in entries}
     if names != state.keys():
-        missing, unknown = sorted(names - state.keys()), sorted(state.keys() - names)
         raise InputError(
             f'these are not the weights of {network} that is known here: '
-            f'missing {missing or "none"}, unknown {unknown or "none"}'
+            f'missing {shown(names - state.keys())}, unknown {shown(state.keys() - names)}'
         )
-    flat = {entry.path: to_ours(state[entry.foreign], entry.kind) for entry in entries}
-    return traverse_util.unflatten_dict(flat)
+    return traverse_util.unflatten_dict({e.path: _read(state, e, network) for e in entries})
+
+
+def _read(state: Mapping[str, np.ndarray], entry: Entry, network: str) -> np.ndarray:
+    value = state[entry.foreign]
+    try:
+        return to_ours(value, entry.kind)
+    except ValueError as error:
+        raise InputError(
+            f"these are not the weights of {network}: '{entry.foreign}' has the shape {value.shape}"
+        ) from error
+
+
+def shown(names: Iterable[str]) -> str:
+    """The first of some names, for a message: ['a', 'b', and 3 more]; or none."""
+    names = sorted(names)
+    first = [repr(name if len(name) <= LONGEST else f'{name[:LONGEST]}...') for name in names]
+    more = [f'and {len(names) - SHOWN} more'] if len(names) > SHOWN else []
+    return f'[{", ".join(first[:SHOWN] + more)}]' if names else 'none'
 
 
 def write(variables: Mapping[str, Any], entries: Iterable[Entry]) -> dict[str, np.ndarray]:

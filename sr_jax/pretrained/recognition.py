@@ -33,7 +33,6 @@ SIGNS = (
     (vgg, r'features\.0\.weight'),
     (srvgg, r'body\.0\.weight'),
 )
-SHOWN = 4  # names of unknown weights in the message
 
 
 class Recognised(NamedTuple):
@@ -62,11 +61,10 @@ def recognise(state: Mapping[str, Any], source: str) -> Recognised:
     for module, sign in SIGNS:
         if any(re.fullmatch(sign, name) for name in state):
             return _read(module, state, source)
-    names = ', '.join(sorted(state)[:SHOWN]) or 'nothing'
     known = ', '.join(sorted(model_name(module) for module, _ in SIGNS))
     raise InputError(
-        f'{source}: the weights of no network that is known here ({known}); it holds {names}'
-        + (', ...' if len(state) > SHOWN else '')
+        f'{source}: the weights of no network that is known here ({known}); its arrays are '
+        f'{layouts.shown(state)}'
     )
 
 
@@ -104,3 +102,9 @@ def _read(module: ModuleType, state: Mapping[str, np.ndarray], source: str) -> R
         return Recognised(model, module.from_torch(state))
     except InputError as error:
         raise InputError(f'{source}: {error}') from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # what arithmetic with the shapes of damaged arrays comes to
+        raise InputError(
+            f'{source}: not the weights of {model_name(module)}: an array has another shape than '
+            f'it should ({error})'
+        ) from error

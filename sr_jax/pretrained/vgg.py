@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sr_jax.errors import InputError
+from sr_jax.pretrained.layouts import shown
 
 # Convolutions in each block, by depth; after each comes an activation, after each block a pooling.
 CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -30,7 +31,7 @@ def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
             return {'depth': depth}
     raise InputError(
         "these are not the weights of torchvision's vgg16 or vgg19 (without batch normalisation); "
-        f'feature layers found: {", ".join(sorted(found)) or "none"}'
+        f'feature layers found: {shown(found)}'
     )
 
 

