@@ -59,6 +59,14 @@ class CheckpointSettings:
                 raise InputError(f'config.checkpoint.{key} must be at least {least}')
 
 
+# The metrics are not read when it is opened, since a single damaged file would prevent that.
+READ_ONLY: dict[str, Any] = {
+    'read_only': True,
+    'save_interval_steps': 0,
+    'lightweight_initialize': True,
+}
+
+
 class DamagedCheckpoint(InputError):
     """A checkpoint that cannot be read, or whose arrays are not those that were saved."""
 
@@ -91,9 +99,11 @@ class Checkpoints:
 
     def __init__(self, workdir: Path, settings: CheckpointSettings | None = None):
         self.folder = Path(workdir).absolute() / FOLDER
-        options: dict[str, Any] = {'read_only': True, 'save_interval_steps': 0}
+        self._found_damaged: list[str] = []
+        options: dict[str, Any] = dict(READ_ONLY)
         if settings is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._set_aside_unreadable_metrics()
             options = {
                 'preservation_policy': _preservation(settings),
                 # without it Orbax does not write the metrics that the policy needs later on
@@ -191,10 +201,33 @@ class Checkpoints:
 
     def best_step(self, metric: str) -> int | None:
         """Returns the step with the best value of a metric among those kept with metrics."""
-        values = {step: self._manager.metrics(step) for step in self.steps()}
+        values = {step: self._metrics(step) for step in self.steps()}
         measured = {step: _metric(value, metric) for step, value in values.items() if value}
         choose = max if HIGHER_IS_BETTER[metric] else min
         return choose(measured, key=lambda step: measured[step]) if measured else None
+
+    def _metrics(self, step: int) -> dict[str, float]:
+        """Returns the metrics of a checkpoint, none when they are damaged."""
+        try:
+            return dict(self._manager.metrics(step) or {})
+        except (ValueError, OSError):
+            return {}
+
+    def _set_aside_unreadable_metrics(self) -> None:
+        """Sets aside checkpoints of whose metrics Orbax could not even be told."""
+        damaged = []
+        for path in sorted(self.folder.glob('[0-9]*/metrics/metrics')):
+            try:
+                json.loads(path.read_text(encoding='utf-8'))
+            except (ValueError, OSError) as error:
+                folder = path.parents[1]
+                damaged.append(int(folder.name))
+                text = f'checkpoint {folder} is damaged: its metrics: {_first_line(error)}'
+                self._found_damaged.append(text)
+        distributed.agree('')  # all have looked
+        for step in damaged:
+            self._rename(step)
+        distributed.agree('')  # nobody goes on before that is done
 
     def unfinished(self) -> list[Path]:
         """Returns the folders of checkpoints whose writing was interrupted."""
@@ -275,6 +308,8 @@ class Checkpoints:
         Raises:
           InputError: there are checkpoints, but all are damaged.
         """
+        for line in self._found_damaged:
+            report(f'{line}; it is set aside')
         for path in self.unfinished():
             report(f'checkpoint {path} was never finished and is not used')
             if set_aside and distributed.is_first():
@@ -296,13 +331,16 @@ class Checkpoints:
         return None
 
     def _set_aside(self, step: int) -> None:
-        """Renames a damaged checkpoint to one of the free names 'damaged-<step>', '...-1', ..."""
+        self._rename(step)
+        distributed.agree('')  # nobody looks before that is done
+        self._manager.reload()
+
+    def _rename(self, step: int) -> None:
+        """Gives a damaged checkpoint the first free name of 'damaged-<step>', '...-1', ..."""
         if distributed.is_first():
             names = (f'damaged-{step}' + (f'-{n}' if n else '') for n in itertools.count())
             free = next(name for name in names if not (self.folder / name).exists())
             (self.folder / str(step)).rename(self.folder / free)
-        distributed.agree('')  # nobody looks before that is done
-        self._manager.reload()
 
 
 def _reader(folder: Path) -> ocp.CheckpointManager:
@@ -315,7 +353,7 @@ def _reader(folder: Path) -> ocp.CheckpointManager:
         folder,
         item_names=('state', 'run'),
         options=ocp.CheckpointManagerOptions(
-            read_only=True, save_interval_steps=0, create=False, multiprocessing_options=alone
+            **READ_ONLY, create=False, multiprocessing_options=alone
         ),
     )
 
