@@ -1,5 +1,6 @@
 """Many processes on JAX's own runtime: how they meet, what they tell each other, how they part."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -8,15 +9,16 @@ import time
 import traceback
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
+from jax._src import distributed as runtime  # says who we are before there are devices
 from jax.experimental import multihost_utils
 
+from sr_jax import watch
 from sr_jax.errors import InputError, message_of
-from sr_jax.watch import Watch
 
 FLAGS = '--coordinator, --processes and --process'
 SMALLEST_MESSAGE = 1024  # bytes; sizes are its doubles, so that few gathers are compiled
@@ -82,19 +84,19 @@ def run_together(processes: Processes, run: Callable[[], int]) -> int:
     if not processes.together:
         return run()
     _meet(processes)
-    watch = Watch(processes.silence)
+    others = watch.Watch(processes.silence)
     try:
         status = run()
-        watch.part()
+        others.part()
     except BaseException as error:
-        watch.blame(error)  # does not come back when another process is to blame
+        others.blame(error)  # does not come back when another process is to blame
         text = message_of(error)
         if text is None:
             traceback.print_exc()
             text = ''.join(traceback.format_exception_only(error)).strip()
         else:
             print(f'error: {text}', file=sys.stderr)
-        watch.fail(text)
+        others.fail(text)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)  # an orderly exit would wait for the others, who wait for this one
@@ -108,7 +110,7 @@ def _meet(processes: Processes) -> None:
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     jax.config.update('jax_enable_preemption_service', False)  # SIGTERM is noted by `stopping`
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _aborts_told(processes):
             warnings.simplefilter('ignore')  # such as of proxies: what matters is raised
             jax.distributed.initialize(
                 processes.coordinator or None,
@@ -126,11 +128,32 @@ def _meet(processes: Processes) -> None:
                 f'--distributed: nothing here tells how many processes there are ({reason}). Start '
                 f'by srun, mpirun or in a cluster that JAX knows, or give {FLAGS}'
             ) from error
-        raise InputError(
-            f'process {processes.index} of {processes.count} did not meet the others at '
-            f'{processes.coordinator} in {processes.connect_timeout} s: {reason}. Is process 0 '
-            'running, is its port open, and were all of them started?'
-        ) from error
+        raise InputError(f'{_did_not_meet(processes)} ({reason})') from error
+
+
+def _did_not_meet(processes: Processes) -> str:
+    state = runtime.global_state
+    return (
+        f'process {state.process_id} of {state.num_processes} did not meet all the others at '
+        f'{state.coordinator_address} within {processes.connect_timeout} s: is process 0 running, '
+        'can its port be reached, and were all of them started?'
+    )
+
+
+@contextlib.contextmanager
+def _aborts_told(processes: Processes) -> Iterator[None]:
+    """Within it, the runtime, which aborts when the processes do not meet, ends in our words."""
+    sys.stderr.flush()
+    error_output = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    watch.on_abort(lambda: _did_not_meet(processes), error_output)
+    try:
+        yield
+    finally:
+        watch.on_abort(str, error_output)  # says nothing: aborts take their way again
+        os.dup2(error_output, 2)
+        os.close(silence)
 
 
 def _keep_the_output_ours() -> None:

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
 import jax
@@ -23,6 +24,32 @@ LOST_PEER = re.compile(
     'gloo|nccl|coordination|barrier|deadline|unavailable|connection|peer|socket', re.IGNORECASE
 )
 ADVICE = 'Start all the processes again with the same command: the run goes on where it was saved'
+
+
+_handlers: list[Any] = []  # C must find them for as long as the process lives
+
+
+def on_abort(explain: Callable[[], str], stream: int = 2) -> None:
+    """Lets a process that JAX's runtime aborts end with a message and status 1.
+
+    The runtime aborts from a thread of its own within milliseconds and asks nobody in Python first,
+    so that the signal is all there is to hold on to.
+
+    Args:
+      explain: returns what to say, or '' where the abort has another cause and takes its way.
+      stream: file descriptor to write to.
+    """
+
+    def handler(number: int) -> None:
+        text = explain()
+        if text:
+            os.write(stream, f'error: {text}\n'.encode())
+            os._exit(1)
+
+    _handlers.append(ctypes.CFUNCTYPE(None, ctypes.c_int)(handler))
+    install = ctypes.CDLL(None).signal
+    install.argtypes, install.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+    install(int(signal.SIGABRT), ctypes.cast(_handlers[-1], ctypes.c_void_p))
 
 
 class Watch:
@@ -46,7 +73,7 @@ class Watch:
         self._client.wait_at_barrier(f'{ROOT}/begin', int(1000 * max(silence, 60)))
         if self._index:
             self._names = dict(self._read('alive'))
-            self._on_abort()
+            on_abort(self._why_aborted)
         for work in (self._look_again, self._look_at_the_clock):
             threading.Thread(target=work, daemon=True, name=f'watch{work.__name__}').start()
 
@@ -136,24 +163,14 @@ class Watch:
             'not answer'
         )
 
-    def _on_abort(self) -> None:
-        """Says whose loss it was when JAX's runtime aborts because process 0 is gone.
-
-        It aborts from a thread of its own within milliseconds, and asks nobody in Python first.
-        """
-
-        def handler(number: int) -> None:
-            host, _, port = self._coordinator.rpartition(':')
-            try:
-                socket.create_connection((host.strip('[]'), int(port)), timeout=1).close()
-            except OSError:
-                if not self._parting.is_set():
-                    self._end(self._coordinator_lost())
-
-        self._handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(handler)  # lives as long as it may run
-        install = ctypes.CDLL(None).signal
-        install.argtypes, install.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
-        install(int(signal.SIGABRT), ctypes.cast(self._handler, ctypes.c_void_p))
+    def _why_aborted(self) -> str:
+        """Whose loss it was when the runtime aborts because process 0 is gone; '' otherwise."""
+        host, _, port = self._coordinator.rpartition(':')
+        try:
+            socket.create_connection((host.strip('[]'), int(port)), timeout=1).close()
+        except OSError:
+            return '' if self._parting.is_set() else f'{self._coordinator_lost()}. {ADVICE}'
+        return ''
 
     def _end(self, text: str) -> NoReturn:
         print(f'error: {text}. {ADVICE}', file=sys.stderr, flush=True)
