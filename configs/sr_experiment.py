@@ -81,6 +81,7 @@ def get_config(variant: str = 'batch') -> ml_collections.ConfigDict:
         memory_limit=0,
         remat=False,
         start_from='',
+        fsdp=1,
     )
     config.data = dict(
         source='photos',

@@ -87,6 +87,7 @@ def _photos() -> ml_collections.ConfigDict:
         memory_limit=0,
         remat=False,
         start_from='',
+        fsdp=1,
     )
     config.data = dict(
         source='photos',

@@ -94,6 +94,7 @@ def get_config(variant: str = 'dense') -> ml_collections.ConfigDict:
         memory_limit=0,
         remat=False,
         start_from='',
+        fsdp=1,
     )
     config.data = dict(
         source='photos',

@@ -6,6 +6,9 @@ resolved config and a fingerprint of every array, so that damage is noticed when
 
 import contextlib
 import dataclasses
+import hashlib
+import itertools
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +25,7 @@ from orbax.checkpoint.checkpoint_managers import (
 )
 
 from sr_jax import config as config_lib
+from sr_jax import distributed
 from sr_jax.errors import InputError
 from sr_jax.fingerprint import fingerprints
 
@@ -53,6 +57,14 @@ class CheckpointSettings:
         for key, least in (('every', 1), ('keep_last', 1), ('keep_best', 0)):
             if getattr(self, key) < least:
                 raise InputError(f'config.checkpoint.{key} must be at least {least}')
+
+
+# The metrics are not read when it is opened, since a single damaged file would prevent that.
+READ_ONLY: dict[str, Any] = {
+    'read_only': True,
+    'save_interval_steps': 0,
+    'lightweight_initialize': True,
+}
 
 
 class DamagedCheckpoint(InputError):
@@ -87,9 +99,11 @@ class Checkpoints:
 
     def __init__(self, workdir: Path, settings: CheckpointSettings | None = None):
         self.folder = Path(workdir).absolute() / FOLDER
-        options: dict[str, Any] = {'read_only': True, 'save_interval_steps': 0}
+        self._found_damaged: list[str] = []
+        options: dict[str, Any] = dict(READ_ONLY)
         if settings is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._set_aside_unreadable_metrics()
             options = {
                 'preservation_policy': _preservation(settings),
                 # without it Orbax does not write the metrics that the policy needs later on
@@ -101,6 +115,7 @@ class Checkpoints:
             item_names=('state', 'run'),
             options=ocp.CheckpointManagerOptions(**options),
         )
+        self._reader = self._manager if jax.process_count() == 1 else _reader(self.folder)
 
     def save(
         self,
@@ -121,6 +136,7 @@ class Checkpoints:
             'data': data,
             'fingerprint': fingerprints(tree),
         }
+        run['checksum'] = _checksum(run)
         args = ocp.args.Composite(state=ocp.args.StandardSave(tree), run=ocp.args.JsonSave(run))
         self.wait()
         self._check_space(tree)
@@ -130,16 +146,25 @@ class Checkpoints:
     def _check_space(self, tree: PyTree) -> None:
         """Raises InputError before a checkpoint is begun that would fill the disk.
 
-        Half-way through, each of Orbax's threads would end in a traceback of its own.
+        Half-way through, each of Orbax's threads would end in a traceback of its own, and the
+        other processes would wait for this one.
         """
         needed = 1.1 * sum(x.nbytes for x in jax.tree.leaves(tree)) + 2**20
-        free = shutil.disk_usage(self.folder).free
-        if free < needed:
-            raise InputError(
-                f'a checkpoint of {needed / 2**20:.1f} MiB does not fit into the '
-                f'{free / 2**20:.1f} MiB that are free in {self.folder}: the disk is full; free '
-                'some space or take another --workdir. The checkpoints before it are kept'
-            )
+        problem = ''
+        try:
+            free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            problem = f'{self.folder} has gone while the run went on: {error.strerror}'
+        else:
+            if free < needed:
+                problem = (
+                    f'a checkpoint of {needed / 2**20:.1f} MiB does not fit into the '
+                    f'{free / 2**20:.1f} MiB that are free in {self.folder}: the disk is full; '
+                    'free some space or take another --workdir. The checkpoints before it are kept'
+                )
+        problem = distributed.agree(problem)
+        if problem:
+            raise InputError(problem)
 
     def wait(self) -> None:
         """Waits until everything is on disk.
@@ -176,10 +201,33 @@ class Checkpoints:
 
     def best_step(self, metric: str) -> int | None:
         """Returns the step with the best value of a metric among those kept with metrics."""
-        values = {step: self._manager.metrics(step) for step in self.steps()}
+        values = {step: self._metrics(step) for step in self.steps()}
         measured = {step: _metric(value, metric) for step, value in values.items() if value}
         choose = max if HIGHER_IS_BETTER[metric] else min
         return choose(measured, key=lambda step: measured[step]) if measured else None
+
+    def _metrics(self, step: int) -> dict[str, float]:
+        """Returns the metrics of a checkpoint, none when they are damaged."""
+        try:
+            return dict(self._manager.metrics(step) or {})
+        except (ValueError, OSError):
+            return {}
+
+    def _set_aside_unreadable_metrics(self) -> None:
+        """Sets aside checkpoints of whose metrics Orbax could not even be told."""
+        damaged = []
+        for path in sorted(self.folder.glob('[0-9]*/metrics/metrics')):
+            try:
+                json.loads(path.read_text(encoding='utf-8'))
+            except (ValueError, OSError) as error:
+                folder = path.parents[1]
+                damaged.append(int(folder.name))
+                text = f'checkpoint {folder} is damaged: its metrics: {_first_line(error)}'
+                self._found_damaged.append(text)
+        distributed.agree('')  # all have looked
+        for step in damaged:
+            self._rename(step)
+        distributed.agree('')  # nobody goes on before that is done
 
     def unfinished(self) -> list[Path]:
         """Returns the folders of checkpoints whose writing was interrupted."""
@@ -187,7 +235,7 @@ class Checkpoints:
 
     def config(self, step: int) -> ml_collections.ConfigDict:
         """Returns the resolved config that was saved with a step."""
-        return config_lib.from_json(self._read(step, 'run', ocp.args.JsonRestore())['config'])
+        return config_lib.from_json(self._run(step)['config'])
 
     def restore(
         self, step: int, abstract: Callable[[ml_collections.ConfigDict], PyTree]
@@ -202,7 +250,7 @@ class Checkpoints:
           DamagedCheckpoint: names it and what is wrong.
         """
         folder = self.folder / str(step)
-        run = self._read(step, 'run', ocp.args.JsonRestore())
+        run = self._run(step)
         config = config_lib.from_json(run['config'])
         tree = self._read(step, 'state', ocp.args.StandardRestore(abstract(config)))
         names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(tree)]
@@ -215,13 +263,33 @@ class Checkpoints:
             )
         return Restored(step, tree, config, run['data'], folder)
 
+    def _run(self, step: int) -> dict[str, Any]:
+        """Returns what lies beside the arrays, after a look whether it is what was saved."""
+        run = self._read(step, 'run', ocp.args.JsonRestore())
+        saved = run.pop('checksum', None)  # checkpoints of before had none
+        if saved is not None and saved != _checksum(run):
+            raise DamagedCheckpoint(
+                f'checkpoint {self.folder / str(step)} is damaged: its config, its fingerprints or '
+                "the data's position are not what was saved"
+            )
+        return run
+
     def _read(self, step: int, item: str, args: Any) -> Any:
+        """Reads an item, each process for itself; when one of them cannot, it is an error for all.
+
+        Raises:
+          DamagedCheckpoint: in every process alike.
+        """
+        problem, cause, found = '', None, None
         try:
-            return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
+            found = self._reader.restore(step, args=ocp.args.Composite(**{item: args}))[item]
         except Exception as error:  # Orbax and TensorStore raise a dozen kinds for damaged files
-            folder = self.folder / str(step)
-            message = f'checkpoint {folder} is damaged: {_first_line(error)}'
-            raise DamagedCheckpoint(message) from error
+            problem, cause = _first_line(error), error
+        problem = distributed.agree(problem)
+        if problem:
+            message = f'checkpoint {self.folder / str(step)} is damaged: {problem}'
+            raise DamagedCheckpoint(message) from cause
+        return found
 
     def restore_newest(
         self,
@@ -240,10 +308,13 @@ class Checkpoints:
         Raises:
           InputError: there are checkpoints, but all are damaged.
         """
+        for line in self._found_damaged:
+            report(f'{line}; it is set aside')
         for path in self.unfinished():
             report(f'checkpoint {path} was never finished and is not used')
-            if set_aside:
+            if set_aside and distributed.is_first():
                 shutil.rmtree(path)
+        distributed.agree('')  # nobody goes on before that is done
         steps = self.steps()
         for step in reversed(steps):
             try:
@@ -251,14 +322,45 @@ class Checkpoints:
             except DamagedCheckpoint as error:
                 report(f'{error}; trying the one before it')
                 if set_aside:
-                    (self.folder / str(step)).rename(self.folder / f'damaged-{step}')
-                    self._manager.reload()
+                    self._set_aside(step)
         if steps:
             raise InputError(
                 f'no checkpoint in {self.folder} can be read: all {len(steps)} are damaged. '
                 'Start again in another --workdir'
             )
         return None
+
+    def _set_aside(self, step: int) -> None:
+        self._rename(step)
+        distributed.agree('')  # nobody looks before that is done
+        self._manager.reload()
+
+    def _rename(self, step: int) -> None:
+        """Gives a damaged checkpoint the first free name of 'damaged-<step>', '...-1', ..."""
+        if distributed.is_first():
+            names = (f'damaged-{step}' + (f'-{n}' if n else '') for n in itertools.count())
+            free = next(name for name in names if not (self.folder / name).exists())
+            (self.folder / str(step)).rename(self.folder / free)
+
+
+def _reader(folder: Path) -> ocp.CheckpointManager:
+    """Returns a manager that does not wait for other processes, which may find a file broken."""
+    own = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f'reader_{own}'
+    )
+    return ocp.CheckpointManager(
+        folder,
+        item_names=('state', 'run'),
+        options=ocp.CheckpointManagerOptions(
+            **READ_ONLY, create=False, multiprocessing_options=alone
+        ),
+    )
+
+
+def _checksum(run: dict[str, Any]) -> str:
+    """Returns a digest of what lies beside the arrays."""
+    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
 def _preservation(settings: CheckpointSettings) -> AnyPreservationPolicy:

@@ -39,19 +39,28 @@ def exit_status(command: Callable[[], int]) -> int:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return command()
-    except (InputError, TrainingError) as error:
-        message = str(error)
-    except jax.errors.JaxRuntimeError as error:
-        if 'RESOURCE_EXHAUSTED' not in str(error):
+    except Exception as error:
+        message = message_of(error)
+        if message is None:
             raise
-        message = (
+    print(f'error: {message}', file=sys.stderr)
+    return 1
+
+
+def message_of(error: BaseException) -> str | None:
+    """Returns what a person is told of an expected error; None for a defect of ours."""
+    if isinstance(error, InputError | TrainingError):
+        return str(error)
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        if 'RESOURCE_EXHAUSTED' not in str(error):
+            return None
+        return (
             'the device has too little memory. For training set config.train.effective_batch_size '
             'to the pictures of an update, so that they are split to fit, or take a smaller '
             'config.data.crop_size or model; for pictures take smaller ones\n'
             + str(error).splitlines()[0]
         )
-    except OSError as error:
+    if isinstance(error, OSError):
         remedy = REMEDIES.get(error.errno or 0, error.strerror or str(error))
-        message = f'{error.filename}: {remedy}' if error.filename else remedy
-    print(f'error: {message}', file=sys.stderr)
-    return 1
+        return f'{error.filename}: {remedy}' if error.filename else remedy
+    return None

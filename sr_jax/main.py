@@ -2,6 +2,9 @@
 
 Any value of the config can be changed on the command line: `--config.train.batch_size=16`; what
 follows a colon is the variant: `--config configs/vqvae.py:imagenet`.
+
+On many machines every process is started with the same command and `--distributed`, or with
+`--coordinator`, `--processes` and `--process`; the workdir is one that all of them share.
 """
 
 import difflib
@@ -14,6 +17,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from sr_jax.commands import train
+from sr_jax.distributed import Processes, run_together
 from sr_jax.errors import InputError, exit_status
 from sr_jax.progress import FORMATS
 
@@ -42,7 +46,40 @@ def make_flags(argv: Sequence[str]) -> flags.FlagValues:
         'text for people, or json: one object a line',
         flag_values=values,
     )
+    _define_processes(values)
     return values
+
+
+def _define_processes(values: flags.FlagValues) -> None:
+    """Adds the flags for a run of many processes."""
+    defaults = Processes()
+    flags.DEFINE_bool(
+        'distributed',
+        False,
+        'one of many processes, started by Slurm, MPI or a cluster that JAX knows; they find each '
+        'other by themselves',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'coordinator',
+        '',
+        'one of many processes: host:port on which process 0 listens, the same for all of them',
+        flag_values=values,
+    )
+    flags.DEFINE_integer('processes', None, 'with it: how many there are', flag_values=values)
+    flags.DEFINE_integer('process', None, 'with it: which this is, from 0', flag_values=values)
+    flags.DEFINE_integer(
+        'connect-timeout',
+        defaults.connect_timeout,
+        'seconds that the processes have to meet',
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        'silence',
+        defaults.silence,
+        'seconds without a sign of life after which a process counts as lost, and the others end',
+        flag_values=values,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,8 +99,24 @@ def _train(argv: list[str]) -> int:
     if values.config is None:
         raise InputError('say what to train, such as --config configs/vqvae.py; see --help')
     workdir = values.workdir or default_workdir(_config_arguments(argv)[0])
-    result = train.train(values.config, workdir, str(values['log-format'].value))
-    return 0 if result.stopped_by is None else 128 + result.stopped_by
+
+    def run() -> int:
+        result = train.train(values.config, workdir, str(values['log-format'].value))
+        return 0 if result.stopped_by is None else 128 + result.stopped_by
+
+    return run_together(_processes(values), run)
+
+
+def _processes(values: flags.FlagValues) -> Processes:
+    """Returns what the flags say of the processes; raises InputError when that is half."""
+    return Processes(
+        coordinator=values.coordinator,
+        count=values.processes,
+        index=values.process,
+        detect=values.distributed,
+        connect_timeout=int(values['connect-timeout'].value or 0),
+        silence=values.silence,
+    )
 
 
 def default_workdir(config: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -60,6 +61,10 @@ class Progress:
             self._emit({'event': 'message', 'text': text})
         else:
             self._write(text)
+
+    def own_message(self, text: str) -> None:
+        """Shows a line of text that only this one of several processes has to say."""
+        self.message(text)
 
     def waited(self, seconds: float) -> None:
         """Adds to the time that the devices may have waited for data since the last report.
@@ -136,6 +141,33 @@ class Progress:
             self._bar.write(text, file=self._stream)
         else:
             print(text, file=self._stream, flush=True)
+
+
+class Silent(Progress):
+    """What the other processes of a run show and write: nothing, but what is theirs alone."""
+
+    def begin(self, start: int) -> None:
+        """Starts nothing."""
+
+    def message(self, text: str) -> None:
+        """Leaves the text to the first process."""
+
+    def own_message(self, text: str) -> None:
+        """Shows a line on the standard error, with the number of the process."""
+        print(f'process {jax.process_index()}: {text}', file=sys.stderr, flush=True)
+
+    def steps_done(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Leaves the metrics to the first process."""
+
+    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Leaves the metrics to the first process."""
+
+    def pictures(self, step: int, grid: np.ndarray, tag: str = 'samples') -> Path:
+        """Leaves the pictures to the first process; returns where it saves them."""
+        return self._workdir / tag / f'{step:08d}.png'
+
+    def summary(self, values: Mapping[str, object]) -> None:
+        """Leaves the end to the first process."""
 
 
 def _dumps(record: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, PyTree
 
@@ -56,9 +57,10 @@ def abstract_state(config: ml_collections.ConfigDict, task: Task, mesh: Mesh) ->
     size = config.data.crop_size
     batch = {'hq': jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)}
     shapes = jax.eval_shape(lambda key, b: initial(task, key, b), jax.random.key(0), batch)
-    everywhere = sharding.replicated(mesh)
     return jax.tree.map(
-        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=everywhere), shapes
+        lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place),
+        shapes,
+        sharding.layout(shapes, mesh),
     )
 
 
@@ -106,8 +108,9 @@ def resume_or_init(
         return restored.tree, restored.step, restored.data
     size = config.data.crop_size
     batch = {'hq': jnp.zeros((1, size, size, 3))}
-    init = jax.jit(lambda key: initial(task, key, batch), out_shardings=sharding.replicated(mesh))
-    tree = init(jax.random.key(config.seed))
+    places = jax.tree.map(lambda s: s.sharding, abstract_state(config, task, mesh))
+    begin = jax.jit(lambda seed: initial(task, jax.random.key(seed), batch), out_shardings=places)
+    tree = begin(np.uint32(config.seed))
     count = sum(x.size for x in jax.tree.leaves(tree['state'].params))
     report(f'a new run in {checkpoints.folder.parent}: {count:,} parameters, {mesh.size} device(s)')
     if config.train.get('start_from'):
@@ -143,7 +146,7 @@ def _started(
         )
     report(f'{how} the network of {path} after {found.step} steps')
     copies = jax.tree.map(jnp.copy, dict(variables))
-    return state.starting_with(jax.device_put(copies, sharding.replicated(mesh)))
+    return state.starting_with(jax.device_put(copies, sharding.layout(copies, mesh)))
 
 
 def misfit(variables: PyTree, expected: PyTree) -> str:

@@ -14,14 +14,15 @@ samples that a flow draws: the means, and how far apart they are (diversity, in 
 import argparse
 import dataclasses
 import itertools
+import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from sr_jax import sharding, trained
+from sr_jax import distributed, sharding, trained
 from sr_jax.commands import evaluate_arguments, evaluate_pictures
 from sr_jax.commands.measures_table import write_json
 from sr_jax.config import bind
@@ -131,32 +132,52 @@ def evaluate_batches(
       mesh: over which a batch is split.
     """
     names = ['mse', *(f'{kind}_{p.name}' for p in protocols for kind in ('psnr', 'ssim'))]
-    rows: list[tuple[float, ...]] = []
-    counts: dict[str, np.ndarray] = {}
+    rows: list[dict[str, float]] = []
+    codes: dict[str, np.ndarray] = {}
     kernels: dict[str, np.ndarray] = {}
-    measured: dict[str, list[np.ndarray]] = {}
     for batch in batches:
-        kept = batch.pop('mask') > 0
-        outputs = jax.device_get(predict(variables, sharding.put_batch(batch, mesh)))
-        for image, reference in zip(outputs['image'][kept], batch['hq'][kept], strict=True):
-            mse = float(np.mean(np.square(image - reference), dtype=np.float64))
-            pairs = ((p.psnr(image, reference), p.ssim(image, reference)) for p in protocols)
-            rows.append((mse, *itertools.chain(*pairs)))
+        mask = batch.pop('mask') > 0
+        own = sharding.own_rows(mesh, len(mask))
+        outputs = sharding.fetch_own(predict(variables, sharding.put_rows(batch, mesh)))
+        kept = mask[own]
+        for i in np.flatnonzero(kept):
+            row = _row(outputs['image'][i], batch['hq'][own][i], names, protocols)
+            rows.append(row | {k: float(outputs[k][i]) for k in MEASURED & outputs.keys()})
         for level, used in outputs.get('code_counts', {}).items():
-            counts[level] = counts.get(level, 0) + used[kept].sum(axis=0)
-        for name in MEASURED & outputs.keys():
-            measured.setdefault(name, []).append(outputs[name][kept])
+            codes[level] = codes.get(level, 0) + used[kept].sum(axis=0)
         for layer, choice in outputs.get('choices', {}).items():
             used = np.bincount(choice[kept].ravel(), minlength=MAX_BREADTH)
             kernels[layer] = kernels.get(layer, 0) + used
-    means = np.mean(rows, axis=0)
+    return _over_all(rows, codes, kernels)
+
+
+def _row(
+    image: np.ndarray, reference: np.ndarray, names: Sequence[str], protocols: Sequence[Protocol]
+) -> dict[str, float]:
+    """Returns the measures of a picture by their names."""
+    mse = float(np.mean(np.square(image - reference), dtype=np.float64))
+    pairs = ((p.psnr(image, reference), p.ssim(image, reference)) for p in protocols)
+    return dict(zip(names, (mse, *itertools.chain(*pairs)), strict=True))
+
+
+def _over_all(
+    rows: list[dict[str, float]], codes: dict[str, np.ndarray], kernels: dict[str, np.ndarray]
+) -> dict[str, float]:
+    """Returns the metrics of the pictures that this and all other processes have measured.
+
+    The sums are exact, so that they do not depend on how many processes there are.
+    """
+    counts = {'usage': codes, 'kernels': kernels}
+    own = {k: {n: used.tolist() for n, used in v.items()} for k, v in counts.items()}
+    told = [json.loads(text) for text in distributed.gather(json.dumps({'rows': rows, **own}))]
+    rows = [row for part in told for row in part['rows']]
     metrics: dict[str, float] = {'pictures': len(rows)}
-    metrics |= {name: float(mean) for name, mean in zip(names, means, strict=True)}
-    for name, values in measured.items():
-        metrics[name] = float(np.concatenate(values).mean(dtype=np.float64))
-    for level, used in counts.items():
+    metrics |= {k: math.fsum(row[k] for row in rows) / len(rows) for k in rows[0]}
+    for level in codes:
+        used = np.sum([part['usage'][level] for part in told], axis=0)
         metrics[f'usage_{level}'] = np.asarray(usage(used)).item()
         metrics[f'perplexity_{level}'] = np.asarray(perplexity(used)).item()
-    for layer, used in kernels.items():
+    for layer in kernels:
+        used = np.sum([part['kernels'][layer] for part in told], axis=0)
         metrics[f'kernels/{layer}'] = np.asarray(perplexity(used)).item()
     return metrics

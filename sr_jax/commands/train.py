@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import json
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
@@ -14,18 +15,20 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from sr_jax import checkpoint, image_io, sharding, tasks, trained
+from sr_jax import checkpoint, distributed, image_io, sharding, tasks, trained
 from sr_jax import config as config_lib
 from sr_jax.commands import selector_maps
 from sr_jax.commands.evaluate import evaluate_batches
 from sr_jax.commands.train_settings import Settings, read_settings, resolve
 from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batches
+from sr_jax.file_writing import write
 from sr_jax.metrics.protocol import parse
-from sr_jax.progress import Progress, describe
+from sr_jax.progress import Progress, Silent, describe
 from sr_jax.stopping import Stop, stop_signals
 from sr_jax.tasks.switched import LEAST_SHARE
 from sr_jax.tasks.task import Task, check_finite
 
+SHOWN = {'image', 'lq', 'choices'}  # of the outputs of a network
 DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
 
 
@@ -78,16 +81,19 @@ def train(
     workdir = Path(workdir)
     settings = read_settings(config)
     tasks.make(config)  # so that a wrong config leaves nothing behind
+    distributed.check_alike(config_lib.to_json(config), 'the config')
     workdir.mkdir(parents=True, exist_ok=True)
+    distributed.check_shared(workdir)
     with contextlib.ExitStack() as stack:
-        progress = Progress(workdir, settings.train.steps, log_format)
+        progress = (Progress if distributed.is_first() else Silent)(
+            workdir, settings.train.steps, log_format
+        )
         stack.callback(progress.close)
-        mesh = sharding.make_mesh()
+        mesh = sharding.make_mesh(fsdp=settings.train.fsdp)
         config = resolve(config, mesh, progress.message)
         settings = read_settings(config)
         task = tasks.make(config)
-        batch_size = settings.train.batch_size * settings.train.accumulation
-        iterator = train_iterator(settings.data, batch_size, config.seed, progress.message)
+        iterator = _iterator(settings, config.seed, mesh, progress)
         stack.callback(iterator.close)
         checkpoints = checkpoint.Checkpoints(workdir, settings.checkpoint)
         stack.callback(checkpoints.close)
@@ -95,24 +101,33 @@ def train(
         parts = (mesh, task, predict, iterator, checkpoints, progress)
         run = Run(config, settings, workdir, *parts, warned=set())
         tree, step, data = trained.resume_or_init(checkpoints, config, task, mesh, progress.message)
-        frozen = jax.device_put(task.frozen(), sharding.replicated(mesh))
+        frozen = task.frozen()
+        frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
         tree = trained.with_frozen(tree, frozen)
         if data is not None:
             iterator.set_state(data)
-        (workdir / 'config.json').write_text(config_lib.to_json(config) + '\n', encoding='utf-8')
-        stop = stack.enter_context(stop_signals())
+        if distributed.is_first():
+            write(workdir / 'config.json', (config_lib.to_json(config) + '\n').encode())
+        stop = stack.enter_context(stop_signals(mesh))
         progress.begin(step)
         return _loop(run, tree, step, stop)
 
 
+def _iterator(settings: Settings, seed: int, mesh: Mesh, progress: Progress) -> TrainIterator:
+    """Returns this process's share of the training batches."""
+    batch_size = settings.train.batch_size * settings.train.accumulation
+    rows = sharding.own_rows(mesh, batch_size)
+    return train_iterator(settings.data, batch_size, seed, progress.own_message, rows)
+
+
 def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     """Steps until the last or a signal; looks at metrics one step late, to keep devices busy."""
-    advance = sharding.jit_step(run.task.train_step, run.mesh)
+    advance = sharding.jit_step(run.task.train_step, run.mesh, sharding.layout(tree, run.mesh))
     paths = jax.tree.leaves_with_path(tree['state'].params)
     names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]
     last = run.settings.train.steps
     step, pending, validation = start, None, {}
-    while step < last and stop.signal is None:
+    while (signalled := stop.agreed()) is None and step < last:
         began = time.perf_counter()
         batch = sharding.put_batch(next(run.iterator), run.mesh)
         if pending is None or pending['loss'].is_ready():  # the devices had run out of work
@@ -132,11 +147,11 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     if start >= last:
         run.progress.message(f'all {last} steps are done; raise config.train.steps to go on')
         validation = _evaluate(run, tree, step)
-    if stop.signal is not None:
-        run.progress.message(f'{signal.Signals(stop.signal).name}: saving after step {step}')
+    if signalled is not None:
+        run.progress.message(f'{signal.Signals(signalled).name}: saving after step {step}')
         _save(run, tree, step, {})
     run.checkpoints.wait()
-    result = Result(step, {} if step < last else validation, stop.signal)
+    result = Result(step, {} if step < last else validation, signalled)
     run.progress.summary(_summary(run, result))
     return result
 
@@ -187,7 +202,7 @@ def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
     batches = validation_batches(
         settings.data, settings.evaluation.batch_size, run.progress.message
     )
-    variables = tree['state'].inference_variables()
+    variables = sharding.whole(tree['state'].inference_variables(), run.mesh)
     protocol = parse(settings.evaluation.protocol)
     metrics = evaluate_batches(run.predict, variables, batches, [protocol], run.mesh)
     run.progress.evaluated(step, metrics)
@@ -202,21 +217,21 @@ def _samples(run: Run, tree: PyTree) -> dict[str, np.ndarray]:
     size = settings.evaluation.batch_size
     data = dataclasses.replace(settings.data, validation_crops=count)
     batches = validation_batches(data, size, run.progress.message)
+    variables = sharding.whole(tree['state'].inference_variables(), run.mesh)
     shown: list[tuple[np.ndarray, ...]] = []
     grids: dict[str, np.ndarray] = {}
     for batch in batches:
         kept = int(batch.pop('mask').sum())
-        outputs = run.predict(
-            tree['state'].inference_variables(), sharding.put_batch(batch, run.mesh)
-        )
-        true, image = batch['hq'][:kept], np.asarray(outputs['image'])[:kept]
+        outputs = run.predict(variables, sharding.put_rows(batch, run.mesh))
+        outputs = sharding.fetch_all({k: outputs[k] for k in SHOWN & outputs.keys()})
+        true, image = batch['hq'][:kept], outputs['image'][:kept]
         if 'lq' in outputs:
-            given = _enlarged(np.asarray(outputs['lq'])[:kept], true.shape[1])
+            given = _enlarged(outputs['lq'][:kept], true.shape[1])
             shown.append((given, image, true))
         else:
             shown.append((true, image))
         if 'choices' in outputs and not grids:
-            choices = {layer: np.asarray(c[0]) for layer, c in outputs['choices'].items()}
+            choices = {layer: c[0] for layer, c in outputs['choices'].items()}
             breadth = trained.switching(run.config).breadth
             grids['selectors'] = selector_maps.draw(batch['hq'][0], choices, breadth)
     columns = [np.concatenate(column) for column in zip(*shown, strict=True)]
@@ -236,9 +251,18 @@ def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> No
         step,
         trained.without_frozen(tree),
         config=run.config,
-        data=run.iterator.get_state(),
+        data=_position(run.iterator),
         metrics=validation or None,
     )
+
+
+def _position(iterator: TrainIterator) -> dict[str, Any]:
+    """Returns where the data is, with the pictures that any process has passed over."""
+    state = iterator.get_state()
+    told = distributed.gather(json.dumps(state['rejected']))
+    state['rejected'] = {k: v for text in told for k, v in json.loads(text).items()}
+    iterator.set_rejected(state['rejected'])
+    return state
 
 
 def _summary(run: Run, result: Result) -> dict[str, object]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 from jax.sharding import Mesh
 
-from sr_jax import checkpoint, memory, sharding, tasks, trained
+from sr_jax import checkpoint, distributed, memory, sharding, tasks, trained
 from sr_jax import config as config_lib
 from sr_jax.commands.evaluate import EvaluationSettings
 from sr_jax.data.settings import DataSettings
@@ -74,7 +74,7 @@ def resolve(
         plan = memory.choose(
             train.effective_batch_size,
             mesh.size,
-            train.memory_limit or memory.device_memory(),
+            train.memory_limit or _least_memory(),
             lambda *candidate: _step_bytes(config, mesh, *candidate),
             report,
         )
@@ -82,6 +82,11 @@ def resolve(
     sharding.check_batch_size(train.batch_size, mesh, 'config.train.batch_size')
     sharding.check_batch_size(config.evaluation.batch_size, mesh, 'config.evaluation.batch_size')
     return config.lock()
+
+
+def _least_memory() -> int:
+    """Returns the bytes that a step may take on any device of all the processes."""
+    return min(map(int, distributed.gather(str(memory.device_memory()))))
 
 
 def _step_bytes(config, mesh, batch_size: int, accumulation: int, remat: bool) -> int:
@@ -97,5 +102,5 @@ def _step_bytes(config, mesh, batch_size: int, accumulation: int, remat: bool) -
     if config.data.source.startswith('paired:'):
         side = size // config.model.scale
         batch['lq'] = jax.ShapeDtypeStruct((pictures[0], side, side, 3), jnp.float32)
-    step = sharding.jit_step(task.train_step, mesh)
+    step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh))
     return memory.compiled_bytes(step.lower(tree, batch).compile())

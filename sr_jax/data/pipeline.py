@@ -4,6 +4,7 @@ import itertools
 import logging
 import os
 import signal
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ def train_iterator(
     batch_size: int,
     seed: int,
     report: Callable[[str], None] = _log,
+    rows: slice | None = None,
 ) -> 'TrainIterator':
     """Opens an endless stream of batches of random crops.
 
@@ -42,16 +44,19 @@ def train_iterator(
       batch_size: crops in a batch.
       seed: from 0 to 2**32 - 1; decides the order of the pictures and every crop.
       report: is given one line for each picture that is passed over.
+      rows: of each batch, those that this process makes; None = all of them.
 
     Raises:
       InputError: the source cannot be opened, or a number is out of range.
     """
-    return TrainIterator(settings, batch_size, seed, report)
+    return TrainIterator(settings, batch_size, seed, report, rows)
 
 
 class TrainIterator:
     """Batches `{'hq': float32 [batch_size, crop_size, crop_size, 3] in [0, 1]}`, without end.
 
+    With `rows`, only those of each batch, so that several processes make one batch together; the
+    position is that of the whole batches, and any number of processes can go on from it.
     Of a paired source they hold 'lq' too, the same parts of the small pictures.
     Every picture comes equally often in each pass over the source (once, or as often as makes the
     pass 4096 crops long), in a new order each time. Crop n is a function of the settings, the
@@ -66,12 +71,14 @@ class TrainIterator:
         batch_size: int,
         seed: int,
         report: Callable[[str], None] = _log,
+        rows: slice | None = None,
     ):
         if batch_size < 1:
             raise InputError(f'the batch size is {batch_size}, but must be at least 1')
         if not 0 <= seed < 2**32:
             raise InputError(f'the seed is {seed}, but must lie between 0 and 2**32 - 1')
         self._settings, self._batch_size, self._seed = settings, batch_size, seed
+        self._rows = range(batch_size)[slice(None) if rows is None else rows]
         self._report = report
         self._source = training_source(settings)
         self._rejections = Rejections(settings.max_rejected, report)
@@ -124,7 +131,11 @@ class TrainIterator:
                     'come may differ from those of an unbroken run'
                 )
         self._crops_taken = int(state['crops_taken'])
-        self._rejections.reasons = dict(state['rejected'])
+        self.set_rejected(state['rejected'])
+
+    def set_rejected(self, reasons: Mapping[str, str]) -> None:
+        """Takes over which pictures have been passed over, here or by other processes, and why."""
+        self._rejections.reasons = dict(reasons)
 
     def close(self) -> None:
         """Stops the threads and worker processes; the next `next` starts them again."""
@@ -149,7 +160,8 @@ class TrainIterator:
             .repeat()
             .random_map(RandomCrop(self._source, self._settings))
         )
-        batches = crops[self._crops_taken :].batch(self._batch_size, batch_fn=collate)
+        own = grain.MapDataset.source(_Rows(crops, self._crops_taken, self._batch_size, self._rows))
+        batches = own.batch(len(self._rows), batch_fn=collate)
         if self._settings.workers:
             return iter(self._read_in_processes(batches))
         threads = min(_BATCHES_AHEAD, os.cpu_count() or 1)
@@ -166,6 +178,23 @@ class TrainIterator:
             batches.to_iter_dataset(reading).mp_prefetch(workers, _leave_signals).map(as_float)
         )
         return grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=2)
+
+
+class _Rows:
+    """Some rows of every batch of a data set, one after the other, as a source for Grain."""
+
+    def __init__(self, crops: grain.MapDataset, first: int, batch_size: int, rows: range):
+        self._crops, self._first, self._batch_size, self._rows = crops, first, batch_size, rows
+
+    def __len__(self) -> int:
+        return (sys.maxsize - self._first) // self._batch_size * len(self._rows)
+
+    def __getitem__(self, index: int) -> Any:
+        batch, row = divmod(index, len(self._rows))
+        return self._crops[self._first + batch * self._batch_size + self._rows[row]]
+
+    def __repr__(self) -> str:
+        return f'rows {self._rows} of batches of {self._batch_size} from crop {self._first}'
 
 
 def _leave_signals(worker: int, workers: int) -> None:

@@ -54,6 +54,8 @@ class TrainSettings:
       start_from: '', or the run (or a checkpoint of it) whose parameters a new run begins with.
         Where that network is dense and this one's `config.model.switching` names layers, those
         are converted.
+      fsdp: over so many devices parameters, their averages and the optimiser's state are split,
+        and held once; a divisor of the number of devices; 1 = each device holds all of it.
     """
 
     steps: int
@@ -63,9 +65,10 @@ class TrainSettings:
     memory_limit: int
     remat: bool
     start_from: str = ''
+    fsdp: int = 1
 
     def __post_init__(self):
-        for key in ('steps', 'batch_size', 'accumulation'):
+        for key in ('steps', 'batch_size', 'accumulation', 'fsdp'):
             if getattr(self, key) < 1:
                 raise InputError(f'config.train.{key} must be at least 1')
         for key in ('effective_batch_size', 'memory_limit'):

@@ -20,7 +20,9 @@ def compilations_are_kept(tmp_path_factory):
 def see_one_device(monkeypatch):
     make_mesh = sharding.make_mesh
     monkeypatch.setattr(
-        sharding, 'make_mesh', lambda devices=None: make_mesh(devices or jax.devices()[:1])
+        sharding,
+        'make_mesh',
+        lambda devices=None, **axes: make_mesh(devices or jax.devices()[:1], **axes),
     )
 
 

@@ -44,7 +44,9 @@ def finished(tmp_path_factory, compilations_are_kept):
     folder = tmp_path_factory.mktemp('flow')
     with pytest.MonkeyPatch.context() as monkeypatch:
         make_mesh, one = sharding.make_mesh, jax.devices()[:1]
-        monkeypatch.setattr(sharding, 'make_mesh', lambda devices=None: make_mesh(devices or one))
+        monkeypatch.setattr(
+            sharding, 'make_mesh', lambda devices=None, **axes: make_mesh(devices or one, **axes)
+        )
         train(encoder(), folder / 'encoder')
         result = train(config_of(train__start_from=str(folder / 'encoder')), folder / 'run')
     assert np.isfinite(result.metrics['bits_per_dimension'])

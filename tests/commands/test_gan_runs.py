@@ -44,7 +44,9 @@ def finished(tmp_path_factory, compilations_are_kept):
     folder = tmp_path_factory.mktemp('gan')
     with pytest.MonkeyPatch.context() as monkeypatch:
         make_mesh, one = sharding.make_mesh, jax.devices()[:1]
-        monkeypatch.setattr(sharding, 'make_mesh', lambda devices=None: make_mesh(devices or one))
+        monkeypatch.setattr(
+            sharding, 'make_mesh', lambda devices=None, **axes: make_mesh(devices or one, **axes)
+        )
         monkeypatch.setattr(discriminators, 'Model', tiny.Judge)
         pixels = tiny.regression(train__steps=1, train__batch_size=2, data__crop_size=32)
         pixels.evaluation.update(every=4, batch_size=2)

@@ -29,7 +29,9 @@ def switched(finished, tmp_path_factory):
     with pytest.MonkeyPatch.context() as monkeypatch, contextlib.redirect_stdout(printed):
         make_mesh = sharding.make_mesh
         one = jax.devices()[:1]
-        monkeypatch.setattr(sharding, 'make_mesh', lambda devices=None: make_mesh(devices or one))
+        monkeypatch.setattr(
+            sharding, 'make_mesh', lambda devices=None, **axes: make_mesh(devices or one, **axes)
+        )
         monkeypatch.setattr(command, 'DEAD_BELOW', 0.9)
         config = vqvae(model__switching=SWITCHING, train__start_from=str(finished[0]))
         command.train(config, workdir)

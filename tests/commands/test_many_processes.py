@@ -1,0 +1,113 @@
+"""Several real processes, which exchange arrays by Gloo, against one."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.faults import contents, losses, one_of_four, start_together
+
+CONFIGS = {name: f'tests/tiny_run.py:{name}' for name in ('vqvae', 'gan', 'flow')}
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory) -> Path:
+    """What the processes of these tests have compiled."""
+    return tmp_path_factory.mktemp('cache')
+
+
+def train(count, workdir, cache, *arguments, name='vqvae', expect=0):
+    """Trains to the end; returns what each process has said."""
+    started = start_together(count, workdir, cache, *arguments, config=CONFIGS[name])
+    statuses = [process.wait(300) for process in started]
+    logs = [f'{workdir}.log'] if count == 1 else [f'{workdir}.{i}.log' for i in range(count)]
+    said = [Path(log).read_text() for log in logs]
+    assert statuses == [expect] * count, '\n'.join(said)
+    return said
+
+
+def assert_same_losses(workdir, expected, tolerance=2e-5):
+    (steps, values), (others, wanted) = (
+        zip(*losses(path), strict=True) for path in (workdir, expected)
+    )
+    assert steps == others
+    np.testing.assert_allclose(values, wanted, rtol=tolerance)
+
+
+def test_two_train_as_one_does_and_one_goes_on(tmp_path, cache):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    train(1, one, cache)
+    first, second = train(2, two, cache, '--config.train.steps=2')
+    assert 'step 2/2' in first
+    assert 'step 2/2' not in second
+    (shown,) = train(1, two, cache)
+    assert f'going on from {two}/checkpoints/2' in shown
+    assert_same_losses(two, one)
+    (arrays, data), (expected, its_data) = contents(two, 4), contents(one, 4)
+    assert data == its_data
+    for array, wanted in zip(arrays, expected, strict=True):
+        np.testing.assert_allclose(array, wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', CONFIGS)
+def test_two_and_four_train_as_one_does(name, tmp_path, cache):
+    for count in (1, 2, 4):
+        train(count, tmp_path / str(count), cache, name=name)
+    for count in (2, 4):
+        assert_same_losses(tmp_path / str(count), tmp_path / '1')
+
+
+@pytest.mark.slow
+def test_what_four_have_saved_one_and_two_go_on_from(tmp_path, cache):
+    train(1, tmp_path / '1', cache)
+    for count in (1, 2):
+        workdir = tmp_path / f'four_then_{count}'
+        train(4, workdir, cache, '--config.train.steps=2')
+        said = train(count, workdir, cache)
+        assert 'going on from' in said[0]
+        assert_same_losses(workdir, tmp_path / '1')
+
+
+@pytest.mark.slow
+def test_parameters_split_over_two_processes_train_as_one(tmp_path, cache):
+    train(1, tmp_path / '1', cache)
+    split = ['--config.model.channels=32', '--config.train.fsdp=2']
+    train(1, tmp_path / 'whole', cache, split[0])
+    train(2, tmp_path / 'split', cache, *split, '--config.train.steps=2')
+    train(1, tmp_path / 'split', cache, split[0])
+    assert_same_losses(tmp_path / 'split', tmp_path / 'whole')
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_stops_all_after_the_same_step(tmp_path, cache):
+    workdir = tmp_path / 'run'
+    flags = ['--config.train.steps=100000', '--config.checkpoint.every=1000']
+    processes = start_together(2, workdir, cache, *flags, config=CONFIGS['vqvae'])
+    while not losses(workdir) and all(process.poll() is None for process in processes):
+        time.sleep(0.1)
+    processes[1].send_signal(signal.SIGTERM)
+    assert [process.wait(120) for process in processes] == [143, 143]
+    stopped = losses(workdir)[-1][0]
+    said = Path(f'{workdir}.0.log').read_text()
+    assert f'SIGTERM: saving after step {stopped}' in said
+    shown = train(1, workdir, cache, f'--config.train.steps={stopped + 1}')[0]
+    assert f'going on from {workdir}/checkpoints/{stopped}' in shown
+
+
+@pytest.mark.slow
+def test_one_of_four_is_killed_and_the_others_name_it(tmp_path):
+    assert one_of_four(tmp_path, times=1, seed=0, silence=10.0).problems == ()
+
+
+def test_a_process_whose_others_do_not_come_says_so(tmp_path, cache):
+    workdir = tmp_path / 'run'
+    waiting, other = start_together(
+        2, workdir, cache, '--connect-timeout=3', config=CONFIGS['vqvae']
+    )
+    other.kill()
+    other.wait(60)
+    assert waiting.wait(60) == 1
+    assert 'process 0 of 2 did not meet all the others' in Path(f'{workdir}.0.log').read_text()
