@@ -26,8 +26,14 @@ def picture(height, width, dtype=np.float32):
     return pixels if dtype == np.float32 else (pixels * np.iinfo(dtype).max).astype(dtype)
 
 
-@pytest.mark.parametrize('devices', [1, 8])
-@pytest.mark.parametrize('key', DIVISIBLE)
+@pytest.mark.parametrize(
+    ('key', 'devices'),
+    [
+        *((key, 1) for key in DIVISIBLE),
+        *((key, 8) for key in DIVISIBLE if key != 'srflow'),
+        pytest.param('srflow', 8, marks=pytest.mark.slow),
+    ],
+)
 def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, monkeypatch):
     monkeypatch.setattr(upscaling, 'PATCH', 16)
     net = network(key)

@@ -93,8 +93,17 @@ def gradients(module, variables, z, maps):
     return jax.jit(jax.grad(loss, argnums=(0, 1, 2)))(variables, z, maps)
 
 
-@pytest.mark.parametrize('memory', ['remat', 'reversible'])
-@pytest.mark.parametrize('parametrization', mixing.PARAMETRIZATIONS)
+@pytest.mark.parametrize(
+    ('memory', 'parametrization'),
+    [
+        ('remat', 'plain'),
+        ('reversible', 'plu'),
+        ('reversible', 'emerging'),
+        pytest.param('reversible', 'plain', marks=pytest.mark.slow),
+        pytest.param('remat', 'plu', marks=pytest.mark.slow),
+        pytest.param('remat', 'emerging', marks=pytest.mark.slow),
+    ],
+)
 def test_all_memories_give_the_same_gradients(stack, memory, parametrization):
     module, _, z, maps = stack
     module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
