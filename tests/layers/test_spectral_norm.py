@@ -9,7 +9,7 @@ from sr_jax.layers.convolution import convolve
 from sr_jax.layers.spectral_norm import SpectralConvolution
 
 LAYER = SpectralConvolution(6, 3)
-X = jax.random.normal(jax.random.key(1), (2, 5, 4, 3))
+X = jnp.asarray(np.random.default_rng(1).standard_normal((2, 5, 4, 3), np.float32))
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,7 @@ from sr_jax.layers.switching import Switching, check_layers, choices, convert_to
 from sr_jax.models.switched_sr import LAYERS, SwitchedSR
 
 SMALL = Switching(LAYERS, breadth=4, network='standard')
-X = jax.random.uniform(jax.random.key(1), (2, 5, 4, 3))
+X = jnp.asarray(np.random.default_rng(1).random((2, 5, 4, 3), np.float32))
 
 
 @pytest.fixture(scope='module')
