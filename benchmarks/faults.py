@@ -204,6 +204,7 @@ class Killing:
         while self._outcome.tried < times:
             if self._kill(workdir):
                 workdir = self._new()
+            print(f'{workdir.name}: {self._outcome}', file=sys.stderr, flush=True)
         while not self._finished(workdir):
             if start(workdir, self._cache, *self._flags).wait(TIME_LIMIT):
                 self._problem(f'{workdir.name} does not go on')

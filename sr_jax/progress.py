@@ -45,6 +45,7 @@ class Progress:
     def begin(self, start: int) -> None:
         """Starts the live line and the clock of a run that goes on after `start` updates."""
         self._tensorboard = TensorBoard(self._workdir / 'tensorboard', start)
+        self._end_half_a_line()
         if not self._json and self._stream.isatty():
             self._bar = tqdm(
                 total=self._steps,
@@ -54,6 +55,13 @@ class Progress:
                 dynamic_ncols=True,
             )
         self.restart_clock(start)
+
+    def _end_half_a_line(self) -> None:
+        """Keeps what comes apart from a line that a run was killed in the middle of."""
+        path = self._workdir / 'metrics.jsonl'
+        if path.exists() and not path.read_bytes().endswith(b'\n'):
+            with path.open('a', encoding='utf-8') as lines:
+                lines.write('\n')
 
     def message(self, text: str) -> None:
         """Shows a line of text."""

@@ -1,7 +1,6 @@
 """Trains the network of a config: the loop from data to checkpoints."""
 
 import contextlib
-import dataclasses
 import json
 import signal
 import time
@@ -11,16 +10,16 @@ from typing import Any, NamedTuple
 
 import jax
 import ml_collections
-import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from sr_jax import checkpoint, distributed, image_io, sharding, tasks, trained
+from sr_jax import checkpoint, distributed, sharding, tasks, trained
 from sr_jax import config as config_lib
-from sr_jax.commands import selector_maps
 from sr_jax.commands.evaluate import evaluate_batches
+from sr_jax.commands.train_samples import sample_sheets
 from sr_jax.commands.train_settings import Settings, read_settings, resolve
 from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batches
+from sr_jax.errors import InputError
 from sr_jax.file_writing import write
 from sr_jax.metrics.protocol import parse
 from sr_jax.progress import Progress, Silent, describe
@@ -28,7 +27,6 @@ from sr_jax.stopping import Stop, stop_signals
 from sr_jax.tasks.switched import LEAST_SHARE
 from sr_jax.tasks.task import Task, check_finite
 
-SHOWN = {'image', 'lq', 'choices'}  # of the outputs of a network
 DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
 
 
@@ -84,33 +82,50 @@ def train(
     distributed.check_alike(config_lib.to_json(config), 'the config')
     workdir.mkdir(parents=True, exist_ok=True)
     distributed.check_shared(workdir)
-    with contextlib.ExitStack() as stack:
-        progress = (Progress if distributed.is_first() else Silent)(
-            workdir, settings.train.steps, log_format
-        )
-        stack.callback(progress.close)
-        mesh = sharding.make_mesh(fsdp=settings.train.fsdp)
-        config = resolve(config, mesh, progress.message)
-        settings = read_settings(config)
-        task = tasks.make(config)
-        iterator = _iterator(settings, config.seed, mesh, progress)
-        stack.callback(iterator.close)
-        checkpoints = checkpoint.Checkpoints(workdir, settings.checkpoint)
-        stack.callback(checkpoints.close)
-        predict = sharding.jit_predict(task.predict, mesh)
-        parts = (mesh, task, predict, iterator, checkpoints, progress)
-        run = Run(config, settings, workdir, *parts, warned=set())
-        tree, step, data = trained.resume_or_init(checkpoints, config, task, mesh, progress.message)
-        frozen = task.frozen()
-        frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
-        tree = trained.with_frozen(tree, frozen)
-        if data is not None:
-            iterator.set_state(data)
-        if distributed.is_first():
-            write(workdir / 'config.json', (config_lib.to_json(config) + '\n').encode())
-        stop = stack.enter_context(stop_signals(mesh))
-        progress.begin(step)
-        return _loop(run, tree, step, stop)
+    try:
+        with contextlib.ExitStack() as stack:
+            kind = Progress if distributed.is_first() else Silent
+            progress = kind(workdir, settings.train.steps, log_format)
+            stack.callback(progress.close)
+            return _train(config, workdir, progress, stack)
+    except (InputError, OSError) as error:
+        if workdir.is_dir():
+            raise
+        raise InputError(
+            f'the workdir {workdir} has gone while the run went on: was it moved or removed, or is '
+            'its disk no longer there? Bring it back, and the same command goes on; or take another'
+        ) from error
+
+
+def _train(
+    config: ml_collections.ConfigDict,
+    workdir: Path,
+    progress: Progress,
+    stack: contextlib.ExitStack,
+) -> Result:
+    """Makes the parts of a run, which the stack closes again, and trains."""
+    mesh = sharding.make_mesh(fsdp=read_settings(config).train.fsdp)
+    config = resolve(config, mesh, progress.message)
+    settings = read_settings(config)
+    task = tasks.make(config)
+    iterator = _iterator(settings, config.seed, mesh, progress)
+    stack.callback(iterator.close)
+    checkpoints = checkpoint.Checkpoints(workdir, settings.checkpoint)
+    stack.callback(checkpoints.close)
+    predict = sharding.jit_predict(task.predict, mesh)
+    parts = (mesh, task, predict, iterator, checkpoints, progress)
+    run = Run(config, settings, workdir, *parts, warned=set())
+    tree, step, data = trained.resume_or_init(checkpoints, config, task, mesh, progress.message)
+    frozen = task.frozen()
+    frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
+    tree = trained.with_frozen(tree, frozen)
+    if data is not None:
+        iterator.set_state(data)
+    if distributed.is_first():
+        write(workdir / 'config.json', (config_lib.to_json(config) + '\n').encode())
+    stop = stack.enter_context(stop_signals(mesh))
+    progress.begin(step)
+    return _loop(run, tree, step, stop)
 
 
 def _iterator(settings: Settings, seed: int, mesh: Mesh, progress: Progress) -> TrainIterator:
@@ -178,7 +193,10 @@ def _reports(run: Run, tree: PyTree, step: int, metrics: dict[str, jax.Array]) -
     if last or step % settings.evaluation.every == 0:
         validation = _evaluate(run, tree, step)
     if settings.log.samples and (last or step % settings.log.samples_every == 0):
-        for tag, sheet in _samples(run, tree).items():
+        variables = sharding.whole(tree['state'].inference_variables(), run.mesh)
+        predict, report = run.predict, run.progress.message
+        sheets = sample_sheets(run.config, settings, predict, variables, run.mesh, report)
+        for tag, sheet in sheets.items():
             run.progress.pictures(step, sheet, tag)
     if last or step % settings.checkpoint.every == 0:
         _save(run, tree, step, validation)
@@ -207,41 +225,6 @@ def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
     metrics = evaluate_batches(run.predict, variables, batches, [protocol], run.mesh)
     run.progress.evaluated(step, metrics)
     return metrics
-
-
-def _samples(run: Run, tree: PyTree) -> dict[str, np.ndarray]:
-    """Returns grids of validation pictures: 'samples', each beside what the network makes of it
-    (and before them what it was given, where that was smaller), and 'selectors', what the switched
-    convolutions chose in the first, if there are any."""
-    settings, count = run.settings, run.settings.log.samples
-    size = settings.evaluation.batch_size
-    data = dataclasses.replace(settings.data, validation_crops=count)
-    batches = validation_batches(data, size, run.progress.message)
-    variables = sharding.whole(tree['state'].inference_variables(), run.mesh)
-    shown: list[tuple[np.ndarray, ...]] = []
-    grids: dict[str, np.ndarray] = {}
-    for batch in batches:
-        kept = int(batch.pop('mask').sum())
-        outputs = run.predict(variables, sharding.put_rows(batch, run.mesh))
-        outputs = sharding.fetch_all({k: outputs[k] for k in SHOWN & outputs.keys()})
-        true, image = batch['hq'][:kept], outputs['image'][:kept]
-        if 'lq' in outputs:
-            given = _enlarged(outputs['lq'][:kept], true.shape[1])
-            shown.append((given, image, true))
-        else:
-            shown.append((true, image))
-        if 'choices' in outputs and not grids:
-            choices = {layer: c[0] for layer, c in outputs['choices'].items()}
-            breadth = trained.switching(run.config).breadth
-            grids['selectors'] = selector_maps.draw(batch['hq'][0], choices, breadth)
-    columns = [np.concatenate(column) for column in zip(*shown, strict=True)]
-    return {'samples': image_io.grid(columns), **grids}
-
-
-def _enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Returns square pictures with their pixels repeated up to so many a side."""
-    factor = -(-size // pictures.shape[1])
-    return pictures.repeat(factor, axis=1).repeat(factor, axis=2)[:, :size, :size]
 
 
 def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> None:

@@ -300,3 +300,19 @@ def test_validation_without_a_tile_is_an_error(make_settings, make_folder):
 def test_a_validation_batch_of_nothing_is_never_given(make_settings, make_folder):
     settings = make_settings(validation_source=f'folder:{make_folder(4)}', validation_crops=4)
     assert len(list(itertools.islice(validation_batches(settings, 2), 9))) == 2
+
+
+def test_processes_make_a_batch_together_and_any_number_goes_on(make_settings):
+    settings = make_settings()
+    whole = train_iterator(settings, 6, seed=3)
+    parts = [train_iterator(settings, 6, seed=3, rows=slice(n, n + 2)) for n in (0, 2, 4)]
+    for _ in range(3):
+        expected = next(whole)['hq']
+        np.testing.assert_array_equal(np.concatenate([next(p)['hq'] for p in parts]), expected)
+    states = [part.get_state() for part in parts]
+    assert states == [whole.get_state()] * 3
+    alone = train_iterator(settings, 6, seed=3)
+    alone.set_state(states[1])
+    np.testing.assert_array_equal(next(alone)['hq'], next(whole)['hq'])
+    for iterator in (whole, alone, *parts):
+        iterator.close()

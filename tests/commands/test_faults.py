@@ -1,0 +1,135 @@
+"""What may happen to a run besides a signal: each has a clear end, and nothing saved is lost."""
+
+import json
+import re
+import shutil
+import time
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from saved import restored
+from tiny import vqvae
+
+from sr_jax import checkpoint
+from sr_jax.commands import train as command
+from sr_jax.errors import InputError
+
+pytestmark = pytest.mark.usefixtures('one_device')
+
+
+def before_step(number, act, monkeypatch):
+    """Does something right before a step begins."""
+    put_batch, calls = command.sharding.put_batch, []
+
+    def acting(batch, mesh):
+        if 'mask' not in batch:
+            calls.append(1)
+            if len(calls) == number:
+                act()
+        return put_batch(batch, mesh)
+
+    monkeypatch.setattr(command.sharding, 'put_batch', acting)
+
+
+def test_a_workdir_that_vanishes_is_named(tmp_path, monkeypatch):
+    workdir = tmp_path / 'run'
+    before_step(3, lambda: shutil.rmtree(workdir), monkeypatch)
+    with pytest.raises(InputError, match=f'the workdir {workdir} has gone while the run went on'):
+        command.train(vqvae(log__samples=0), workdir)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for name in 'abc':
+        pixels = random.integers(0, 256, (24, 24, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f'{name}.png')
+    return folder
+
+
+def from_folder(pictures, **changes):
+    return vqvae(
+        data__source=f'folder:{pictures}',
+        data__validation_source='photos',
+        data__cache_bytes=0,
+        log__samples=0,
+        train__steps=12,
+        **changes,
+    )
+
+
+def test_a_data_file_that_vanishes_ends_the_run_by_name(pictures, tmp_path, monkeypatch):
+    before_step(3, (pictures / 'b.png').unlink, monkeypatch)
+    with pytest.raises(InputError, match=r'(?s)max_rejected=0.*b\.png: '):
+        command.train(from_folder(pictures), tmp_path / 'run')
+    assert checkpoint.Checkpoints(tmp_path / 'run').steps()
+
+
+def test_or_it_is_passed_over_by_name_where_that_is_allowed(
+    pictures, tmp_path, monkeypatch, capsys
+):
+    before_step(3, (pictures / 'b.png').unlink, monkeypatch)
+    result = command.train(from_folder(pictures, data__max_rejected=1), tmp_path / 'run')
+    assert result.step == 12
+    assert len(re.findall(r'skipped picture \S*b\.png: ', capsys.readouterr().out)) == 1
+    (name,) = restored(tmp_path / 'run', 12).data['rejected']
+    assert name.endswith('b.png')
+
+
+@pytest.mark.parametrize('jump', [-10 * 365 * 86400, 10 * 365 * 86400])
+def test_a_clock_that_jumps_changes_nothing(jump, finished, tmp_path, monkeypatch):
+    true_time, true_time_ns = time.time, time.time_ns
+
+    def set_the_clock():
+        monkeypatch.setattr(time, 'time', lambda: true_time() + jump)
+        monkeypatch.setattr(time, 'time_ns', lambda: true_time_ns() + jump * 10**9)
+
+    before_step(3, set_the_clock, monkeypatch)
+    assert command.train(vqvae(), tmp_path).metrics == finished[1].metrics
+    arrays, expected = restored(tmp_path, 4).tree, restored(finished[0], 4).tree
+    jax.tree.map(np.testing.assert_array_equal, arrays, expected)
+    lines = map(json.loads, (tmp_path / 'metrics.jsonl').read_text().splitlines())
+    assert all(line['steps_per_second'] >= 0 for line in lines if line['event'] == 'train')
+
+
+def copy_of(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / 'run')
+    return tmp_path / 'run'
+
+
+def test_a_changed_digit_of_the_datas_position_is_noticed(finished, tmp_path, capsys):
+    workdir = copy_of(finished, tmp_path)
+    path = workdir / 'checkpoints' / '4' / 'run' / 'metadata'
+    text = path.read_text()
+    assert text.count('"crops_taken": 16') == 1
+    path.write_text(text.replace('"crops_taken": 16', '"crops_taken": 17'))
+    assert command.train(vqvae(), workdir).step == 4
+    shown = capsys.readouterr().out
+    assert f'checkpoint {path.parents[1]} is damaged: its config, its fingerprints or' in shown
+    assert f'going on from {workdir}/checkpoints/2' in shown
+
+
+def test_unreadable_metrics_do_not_keep_a_run_from_going_on(finished, tmp_path, capsys):
+    workdir = copy_of(finished, tmp_path)
+    path = workdir / 'checkpoints' / '4' / 'metrics' / 'metrics'
+    path.write_bytes(b'\xff' + path.read_bytes()[1:])
+    assert checkpoint.Checkpoints(workdir).best_step('mse') == 2
+    result = command.train(vqvae(), workdir)
+    shown = capsys.readouterr().out
+    assert f'checkpoint {path.parents[1]} is damaged: its metrics: ' in shown
+    assert f'going on from {workdir}/checkpoints/2' in shown
+    assert (workdir / 'checkpoints' / 'damaged-4').is_dir()
+    assert result.metrics == finished[1].metrics
+
+
+def test_a_run_from_before_a_key_was_there_goes_on(finished, tmp_path, capsys):
+    config = vqvae(train__steps=2)
+    with config.unlocked():
+        del config.train['fsdp']
+    command.train(config, tmp_path)
+    assert command.train(vqvae(), tmp_path).metrics == finished[1].metrics
+    assert 'config.train.fsdp: (absent) -> 1' in capsys.readouterr().out
