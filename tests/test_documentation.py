@@ -1,0 +1,127 @@
+"""Every command and example of README.md and docs/ runs, small: see tests/documented/small.py."""
+
+import pathlib
+import re
+
+import jax
+import pytest
+from documented import small, workspace
+from documented.blocks import blocks, commands
+
+from sr_jax import __main__ as verbs
+from sr_jax import main as training
+from sr_jax import sharding
+from sr_jax.pretrained import named
+
+ROOT = pathlib.Path(__file__).parents[1]
+# README.md and the page on installing first; each text may use what those before it have trained.
+TEXTS = (
+    *('README.md', 'docs/index.md', 'docs/install.md', 'docs/super_resolution.md'),
+    *('docs/esrgan.md', 'docs/srflow.md', 'docs/vqvae.md', 'docs/switched_convolutions.md'),
+    *('docs/upscale.md', 'docs/evaluate.md', 'docs/weights.md', 'docs/configs.md'),
+    *('docs/extending.md', 'docs/from_dl_art_school.md', 'docs/notebooks.md', 'CONTRIBUTING.md'),
+)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """The folder that all commands share, in which they find what those before them left."""
+    found = tmp_path_factory.mktemp('documented')
+    workspace.make(found)
+    stand_ins = workspace.weights(found / '.weights')
+    make_mesh = sharding.make_mesh
+    cache = tmp_path_factory.mktemp('xla')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(named, 'find', lambda name, report=print: stand_ins[name])
+        patch.setattr(
+            sharding, 'make_mesh', lambda devices=None: make_mesh(devices or jax.devices()[:1])
+        )
+        jax.config.update('jax_disable_most_optimizations', True)
+        jax.config.update('jax_compilation_cache_dir', str(cache))
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
+        yield found
+        jax.config.update('jax_compilation_cache_dir', None)
+        jax.config.update('jax_disable_most_optimizations', False)
+
+
+@pytest.fixture(scope='module')
+def done():
+    """The commands that were run."""
+    return set()
+
+
+@pytest.mark.parametrize('text', TEXTS)
+def test_what_it_shows_runs(text, folder, done, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    for block in blocks((ROOT / text).read_text(encoding='utf-8')):
+        where = f'{text}, line {block.line}'
+        assert block.language in ('sh', 'python', 'text'), f'{where}: name the language of a block'
+        if block.language == 'python':
+            exec(compile(block.text, where, 'exec'), {'__name__': '__main__'})
+        elif block.language == 'sh':
+            for words in commands(block.text):
+                if tuple(words) not in done:
+                    done.add(tuple(words))
+                    run(words, where)
+    capsys.readouterr()
+
+
+def run(words, where):
+    """Runs a command, or looks at it where `small.NOT_RUN` says why it is not run."""
+    if words[:3] == ['python', '-m', 'sr_jax.main']:
+        status = training.main(['main', *shrunk(words[3:])])
+    elif words[:3] == ['python', '-m', 'sr_jax']:
+        status = verbs.main(words[3:])
+    else:
+        status = 0
+        look_at(words, where)
+    assert status == 0, f'{where}: {" ".join(words)}'
+
+
+def shrunk(words):
+    """The arguments of a training with smaller numbers."""
+    name = words[words.index('--config') + 1]
+    stem = pathlib.Path(name.partition(':')[0]).stem
+    variant = f'{stem}:{name.partition(":")[2]}'
+    words = [small.INSTEAD.get(word, word) for word in words]
+    smaller = (*small.TRAINING, *small.NETWORKS.get(variant, small.NETWORKS[stem]))
+    given = {word.partition('=')[0] for word in words}
+    return [*words, *(word for word in smaller if word.partition('=')[0] not in given)]
+
+
+def look_at(words, where):
+    """What a command that is not run names must be there."""
+    line = ' '.join(words)
+    reasons = [reason for begin, reason in small.NOT_RUN.items() if f'{line} '.startswith(begin)]
+    assert reasons, f'{where}: {line} is neither run nor in the table of what is not'
+    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
+    for target in re.findall(r'\bmake ([\w-]+)', line):
+        assert f'\n{target}:' in makefile, f'{where}: there is no make {target}'
+    options = (ROOT / 'setup.cfg').read_text(encoding='utf-8')
+    for extras in re.findall(r'(?:sr_jax|\.)\[([\w,-]+)\]', line):
+        for extra in extras.split(','):
+            assert f'\n{extra} =\n' in options, f'{where}: there is no extra {extra}'
+    for file in re.findall(r'(?:-r |pytest |^)((?:tests|tools)/\S+|\S+\.txt)', line):
+        assert (ROOT / file).exists(), f'{where}: there is no {file}'
+
+
+def test_all_texts_are_run():
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'docs').glob('*.md')}
+    assert there <= set(TEXTS)
+
+
+def test_a_command_that_is_wrong_is_found():
+    with pytest.raises(AssertionError, match='neither run nor'):
+        look_at(['curl', 'x'], 'here')
+    with pytest.raises(AssertionError, match='no make nonsense'):
+        look_at(['make', 'nonsense'], 'here')
+    with pytest.raises(AssertionError, match='no extra nonsense'):
+        look_at(['pip', 'install', 'sr_jax[torch,nonsense]'], 'here')
+
+
+def test_blocks_and_commands_are_read():
+    text = 'a\n```sh\nx --y \\\n    z  # why\n# only a remark\na && b "c d"\n```\n'
+    text += '```python\nx = 1\n```\n'
+    shell, python = blocks(text)
+    assert (shell.language, shell.line, python.language) == ('sh', 2, 'python')
+    assert commands(shell.text) == [['x', '--y', 'z'], ['a'], ['b', 'c d']]
