@@ -21,11 +21,8 @@ METADATA = 'sr_jax'  # the key in a file's header under which ours say what netw
 SIDE = 96  # of the picture that shapes are told with, where a network has no size of its own
 MOST_PARTS = 32  # of the name of an array: deeper trees are nobody's network
 # Fields that say how often something is repeated. Each repetition has arrays of its own, so that a
-# file cannot rightly ask for more of them than it has arrays.
-REPEATS = (
-    *('num_blocks', 'num_convs', 'num_layers', 'num_res_blocks'),
-    *('stacked', 'steps', 'transitions'),
-)
+# file cannot rightly ask for more of them than it has arrays. (A flow's steps are stacked.)
+REPEATS = ('num_blocks', 'num_convs', 'num_layers', 'num_res_blocks', 'stacked')
 LAST = {'vgg': ('pool5',), 'alexnet': ('relu5_1',)}  # layers of networks that can end earlier
 
 

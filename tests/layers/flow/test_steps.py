@@ -208,6 +208,18 @@ def test_triangular_convolutions_are_solved_exactly(height, width, size):
     np.testing.assert_allclose(np.ravel(mixing.solved(y, kernel)), exact, atol=error)
 
 
+def test_the_inverse_of_an_emerging_convolution_stays_small_on_large_pictures():
+    module, y = InvertibleConvolution(3, 'emerging'), noise(1, 96, 96, 3)
+    variables = shaken(module.init(jax.random.key(0), y), by=1.0)  # without a bound it explodes
+    for kernel in ('before', 'after'):
+        size = np.abs(mixing.bounded(variables['params'][kernel])).sum((0, 1))
+        assert size.sum(0).max() * size.sum(1).max() <= 1.001 * mixing.MOST_NORM**2
+    x = module.apply(variables, y, method='inverse')
+    weight = np.linalg.norm(np.linalg.inv(variables['params']['weight']), 2)
+    assert np.linalg.norm(x) <= weight / (1 - mixing.MOST_NORM) ** 2 * np.linalg.norm(y)
+    np.testing.assert_allclose(module.apply(variables, x)[0], y, atol=1e-4)
+
+
 def test_an_emerging_convolution_ends_where_the_picture_does():
     module, x = InvertibleConvolution(2, 'emerging'), noise(1, 6, 7, 2)
     variables = shaken(module.init(jax.random.key(0), x))
