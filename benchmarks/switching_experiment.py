@@ -197,7 +197,7 @@ def widened(source: Path, target: Path, seed: int) -> None:
     """Writes the run of a dense network as a wider one with the same output, at step 0."""
     import jax
 
-    from sr_jax import checkpoint, models, sharding, tasks, trained
+    from sr_jax import checkpoint, keeping, models, sharding, tasks, trained
     from sr_jax.config import bind
     from sr_jax.layers.widening import widen
 
@@ -208,7 +208,7 @@ def widened(source: Path, target: Path, seed: int) -> None:
     config.update_from_flattened_dict(WIDE)
     config.lock()
     task, wide = tasks.make(config), models.make(config.model)
-    kept = bind(checkpoint.CheckpointSettings, config.checkpoint, 'config.checkpoint')
+    kept = bind(keeping.CheckpointSettings, config.checkpoint, 'config.checkpoint')
     checkpoints = checkpoint.Checkpoints(target, kept)
     if checkpoints.steps():
         checkpoints.close()

@@ -5,7 +5,6 @@ resolved config and a fingerprint of every array, so that damage is noticed when
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -18,47 +17,14 @@ import jax
 import ml_collections
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
-from orbax.checkpoint.checkpoint_managers import (
-    AnyPreservationPolicy,
-    BestN,
-    LatestN,
-)
 
 from sr_jax import config as config_lib
 from sr_jax import distributed
 from sr_jax.errors import InputError
 from sr_jax.fingerprint import fingerprints
+from sr_jax.keeping import HIGHER_IS_BETTER, CheckpointSettings, metric_of, preservation
 
 FOLDER = 'checkpoints'
-HIGHER_IS_BETTER = {'mse': False, 'psnr': True, 'ssim': True, 'bits_per_dimension': False}
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckpointSettings:
-    """The section `config.checkpoint`.
-
-    Attributes:
-      every: updates between two checkpoints; there is one at the end in any case.
-      keep_last: so many of the newest are kept.
-      keep_best: and so many of the best by `best_metric`.
-      best_metric: 'mse', 'psnr' or 'ssim' of the validation pictures, or 'bits_per_dimension' of
-        flows.
-    """
-
-    every: int
-    keep_last: int
-    keep_best: int
-    best_metric: str
-
-    def __post_init__(self):
-        if self.best_metric not in HIGHER_IS_BETTER:
-            hint = config_lib.nearest(self.best_metric, HIGHER_IS_BETTER)
-            raise InputError(f'config.checkpoint.best_metric={self.best_metric!r}: {hint}')
-        for key, least in (('every', 1), ('keep_last', 1), ('keep_best', 0)):
-            if getattr(self, key) < least:
-                raise InputError(f'config.checkpoint.{key} must be at least {least}')
-
-
 # The metrics are not read when it is opened, since a single damaged file would prevent that.
 READ_ONLY: dict[str, Any] = {
     'read_only': True,
@@ -105,9 +71,9 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._set_aside_unreadable_metrics()
             options = {
-                'preservation_policy': _preservation(settings),
+                'preservation_policy': preservation(settings),
                 # without it Orbax does not write the metrics that the policy needs later on
-                'best_fn': lambda metrics: _metric(metrics, settings.best_metric),
+                'best_fn': lambda metrics: metric_of(metrics, settings.best_metric),
                 'create': False,
             }
         self._manager = ocp.CheckpointManager(
@@ -202,7 +168,7 @@ class Checkpoints:
     def best_step(self, metric: str) -> int | None:
         """Returns the step with the best value of a metric among those kept with metrics."""
         values = {step: self._metrics(step) for step in self.steps()}
-        measured = {step: _metric(value, metric) for step, value in values.items() if value}
+        measured = {step: metric_of(value, metric) for step, value in values.items() if value}
         choose = max if HIGHER_IS_BETTER[metric] else min
         return choose(measured, key=lambda step: measured[step]) if measured else None
 
@@ -363,24 +329,8 @@ def _checksum(run: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
-def _preservation(settings: CheckpointSettings) -> AnyPreservationPolicy:
-    metric = settings.best_metric
-    best = BestN(
-        get_metric_fn=lambda metrics: _metric(metrics, metric),
-        reverse=not HIGHER_IS_BETTER[metric],
-        n=settings.keep_best,
-        keep_checkpoints_without_metrics=False,
-    )
-    return AnyPreservationPolicy([LatestN(settings.keep_last), best])
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or repr(error)).splitlines()[0][:300]
-
-
-def _metric(metrics: dict[str, float], name: str) -> float:
-    """Returns 'psnr' of {'psnr_rgb_crop4': ...}: the metric whatever its protocol."""
-    return next(v for k, v in metrics.items() if k == name or k.startswith(f'{name}_'))
 
 
 def find(path: str | Path) -> tuple[Checkpoints, int | None]:

@@ -29,8 +29,8 @@ ROOMS = {
     'main': {'commands', 'distributed', 'progress'},
     'commands': {
         *('checkpoint', 'data', 'degradations', 'distributed', 'file_writing', 'image_io'),
-        *('latents', 'losses', 'memory', 'metrics', 'networks', 'pretrained', 'progress'),
-        *('resize', 'sharding', 'stopping', 'tasks', 'trained', 'upscaling'),
+        *('keeping', 'latents', 'losses', 'memory', 'metrics', 'networks', 'pretrained'),
+        *('progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained', 'upscaling'),
     },
     'upscaling': {
         *('consistency', 'image_decoding', 'image_io', 'latents', 'layers', 'memory', 'networks'),
@@ -52,7 +52,8 @@ ROOMS = {
     'losses': set(),
     'metrics': {'image_decoding', 'models', 'pretrained'},
     'optimizer': set(),
-    'checkpoint': {'distributed', 'fingerprint'},
+    'checkpoint': {'distributed', 'fingerprint', 'keeping'},
+    'keeping': set(),
     'distributed': {'watch'},
     'watch': set(),
     'fingerprint': set(),

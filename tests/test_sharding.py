@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny
 
-from sr_jax import checkpoint, memory, sharding, tasks, trained
+from sr_jax import checkpoint, keeping, memory, sharding, tasks, trained
 from sr_jax.errors import InputError
 
 
@@ -131,7 +131,7 @@ def test_split_parameters_train_as_whole_ones_do_in_less_memory(name, tmp_path):
 
 def _interchanged(config, tree, workdir):
     """What was saved in parts comes back whole, and the other way round."""
-    settings = checkpoint.CheckpointSettings(every=1, keep_last=9, keep_best=0, best_metric='mse')
+    settings = keeping.CheckpointSettings(every=1, keep_last=9, keep_best=0, best_metric='mse')
     saved, tree = checkpoint.Checkpoints(workdir, settings), trained.without_frozen(tree)
     for step, fsdp in ((1, 1), (2, 4)):
         saved.save(step, tree, config=config, data=None, metrics=None)

@@ -8,9 +8,9 @@ import dataclasses
 from pathlib import Path
 
 from sr_jax import checkpoint, sharding, tasks, trained
-from sr_jax.checkpoint import CheckpointSettings
 from sr_jax.config import bind
 from sr_jax.errors import InputError
+from sr_jax.keeping import CheckpointSettings
 
 HELP = 'make convolutions of a trained network switched ones'
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import ml_collections
 from jax.sharding import Mesh
 
-from sr_jax import checkpoint, distributed, memory, sharding, tasks, trained
 from sr_jax import config as config_lib
+from sr_jax import distributed, keeping, memory, sharding, tasks, trained
 from sr_jax.commands.evaluate import EvaluationSettings
 from sr_jax.data.settings import DataSettings
 from sr_jax.errors import InputError
@@ -43,7 +43,7 @@ class Settings(NamedTuple):
     train: TrainSettings
     data: DataSettings
     evaluation: EvaluationSettings
-    checkpoint: checkpoint.CheckpointSettings
+    checkpoint: keeping.CheckpointSettings
     log: LogSettings
 
 
