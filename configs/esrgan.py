@@ -133,6 +133,7 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
         memory_limit=0,
         remat=False,
         start_from='runs/rrdb',
+        fsdp=1,
     )
     config.data = dict(
         source='photos',

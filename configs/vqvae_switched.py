@@ -97,6 +97,7 @@ def get_config(variant: str = 'article') -> ml_collections.ConfigDict:
         memory_limit=0,
         remat=False,
         start_from='runs/vqvae_nearest',
+        fsdp=1,
     )
     config.data = dict(
         source='photos',

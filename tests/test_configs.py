@@ -30,10 +30,12 @@ CONFIGS = [
 ]
 
 
-# Shrunk, these are what another variant is, but for some numbers.
+# Shrunk, these are what another variant is, or another test trains, but for some numbers.
 ALIKE = (
     *('srflow:x4', 'srflow:x4_encoder', 'srflow:x8', 'srflow:x8_encoder'),
-    *('rrdb:published', 'sr_experiment:rrdb'),
+    *('rrdb:published', 'esrgan:published', 'esrgan:phases', 'esrgan:real'),
+    *('switched_sr:published', 'vqvae_switched:original', 'vqvae_experiment:switched'),
+    *('sr_experiment:rrdb', 'sr_experiment:switched'),
 )
 STEPS = [
     pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id in ALIKE))

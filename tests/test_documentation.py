@@ -7,6 +7,7 @@ import jax
 import pytest
 from documented import small, workspace
 from documented.blocks import blocks, commands
+from jax.experimental.compilation_cache import compilation_cache
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
@@ -19,7 +20,8 @@ TEXTS = (
     *('README.md', 'docs/index.md', 'docs/install.md', 'docs/super_resolution.md'),
     *('docs/esrgan.md', 'docs/srflow.md', 'docs/vqvae.md', 'docs/switched_convolutions.md'),
     *('docs/upscale.md', 'docs/evaluate.md', 'docs/weights.md', 'docs/configs.md'),
-    *('docs/extending.md', 'docs/from_dl_art_school.md', 'docs/notebooks.md', 'CONTRIBUTING.md'),
+    *('docs/many_machines.md', 'docs/extending.md', 'docs/from_dl_art_school.md'),
+    *('docs/notebooks.md', 'CONTRIBUTING.md'),
 )
 
 
@@ -34,13 +36,16 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(named, 'find', lambda name, report=print: stand_ins[name])
         patch.setattr(
-            sharding, 'make_mesh', lambda devices=None: make_mesh(devices or jax.devices()[:1])
+            sharding,
+            'make_mesh',
+            lambda devices=None, fsdp=1: make_mesh(devices or jax.devices()[:1], fsdp),
         )
         jax.config.update('jax_disable_most_optimizations', True)
         jax.config.update('jax_compilation_cache_dir', str(cache))
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
         yield found
         jax.config.update('jax_compilation_cache_dir', None)
+        compilation_cache.reset_cache()  # else it would be written on by the tests that follow
         jax.config.update('jax_disable_most_optimizations', False)
 
 

@@ -188,11 +188,16 @@ def test_arrays_larger_than_their_file_take_no_memory(tmp_path):
 
 def test_a_network_that_says_it_is_deep_is_not_built(tmp_path):
     path = tmp_path / 'w.safetensors'
-    for key, field in (('rrdb', 'num_blocks'), ('srvgg', 'num_convs'), ('srflow', 'steps')):
+    repeated = 'damaged header: {} is 1000000000'
+    for key, field, message in (
+        ('rrdb', 'num_blocks', repeated),
+        ('srvgg', 'num_convs', repeated),
+        ('srflow', 'stacked', repeated),
+        ('srflow', 'steps', 'srflow does not fit'),  # stacked in few arrays: only shapes differ
+    ):
         found = network(key)
         networks.save(path, found._replace(model={**found.model, field: 10**9}))
-        message = f'damaged header: {field} is 1000000000'
-        with watched(tmp_path, 64 * MIB), pytest.raises(InputError, match=message):
+        with watched(tmp_path, 64 * MIB), pytest.raises(InputError, match=message.format(field)):
             networks.load(path)
 
 
