@@ -33,7 +33,8 @@ CONFIGS = [
 # Shrunk, these are what another variant is, or another test trains, but for some numbers.
 ALIKE = (
     *('srflow:x4', 'srflow:x4_encoder', 'srflow:x8', 'srflow:x8_encoder'),
-    *('rrdb:published', 'esrgan:published', 'esrgan:phases', 'esrgan:real'),
+    *('vqvae:demo', 'vqvae:imagenet', 'vqvae_experiment:dense', 'rrdb:published', 'rrdb:real'),
+    *('esrgan:published', 'esrgan:phases', 'esrgan:real', 'sr_experiment:gan'),
     *('switched_sr:published', 'vqvae_switched:original', 'vqvae_experiment:switched'),
     *('sr_experiment:rrdb', 'sr_experiment:switched'),
 )

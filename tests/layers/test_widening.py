@@ -14,7 +14,9 @@ def make(upsampling, channels, res_channels):
     return VQVAE(channels, res_channels=res_channels, upsampling=upsampling, **SMALL)
 
 
-@pytest.mark.parametrize('upsampling', ['nearest', 'transposed'])
+@pytest.mark.parametrize(
+    'upsampling', [pytest.param('nearest', marks=pytest.mark.slow), 'transposed']
+)
 def test_a_widened_vqvae_gives_the_same_output_and_its_copies_part(upsampling):
     narrow, wide = make(upsampling, 8, 4), make(upsampling, 20, 7)
     x = jnp.asarray(np.random.default_rng(0).random((2, 16, 16, 3), np.float32))
