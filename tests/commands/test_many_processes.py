@@ -20,7 +20,8 @@ def cache(tmp_path_factory) -> Path:
 
 def train(count, workdir, cache, *arguments, name='vqvae', expect=0):
     """Trains to the end; returns what each process has said."""
-    started = start_together(count, workdir, cache, *arguments, config=CONFIGS[name])
+    flags = ('--config.train.start_from=', *arguments)  # from scratch
+    started = start_together(count, workdir, cache, *flags, config=CONFIGS[name])
     statuses = [process.wait(300) for process in started]
     logs = [f'{workdir}.log'] if count == 1 else [f'{workdir}.{i}.log' for i in range(count)]
     said = [Path(log).read_text() for log in logs]
