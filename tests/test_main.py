@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from documented.small import VQVAE
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
@@ -13,12 +14,7 @@ from sr_jax.commands import train
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = [
-    '--config.model.channels=8',
-    '--config.model.num_res_blocks=1',
-    '--config.model.res_channels=4',
-    '--config.model.codebook_size=16',
-    '--config.model.codebook_dim=4',
-    '--config.data.crop_size=16',
+    *VQVAE,
     '--config.data.validation_crops=8',
     '--config.evaluation.every=1000000',
     '--config.checkpoint.every=1000000',

@@ -9,8 +9,9 @@ convolutions of which one sees the pixels before each, in the order of reading, 
 after it. Each is y = x + A x with A strictly triangular in that order, so
 that its determinant is 1 and (1 + A) x = y has one solution. Where the paper keeps a triangular
 matrix at the centre, here W stands before both. A solution alone is not enough: it is a recursive
-filter, which for large A grows without end from pixel to pixel. So A is kept below 0.7 in norm;
-its inverse then magnifies at most 3.4 times, whatever the size of the picture.
+filter, which for large A grows without end from pixel to pixel. So A is kept below 0.7 in norm:
+the inverse of each then magnifies at most 3.4 times, whatever the size of the picture. Of a whole
+flow that is still much (RESULTS.md).
 
 `matrix` and `inverse_matrix` also take stacks of matrices, [..., C, C], so that all steps of a flow
 share one batched factorisation.
