@@ -15,39 +15,32 @@ Each prints a row for RELIABILITY.md, and ends with status 1 if anything was los
 """
 
 import argparse
-import json
 import logging
-import os
 import re
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-TINY = {
-    'model.channels': 8,
-    'model.num_res_blocks': 1,
-    'model.res_channels': 4,
-    'model.codebook_size': 16,
-    'model.codebook_dim': 4,
-    'data.crop_size': 16,
-    'data.validation_crops': 8,
-    'train.batch_size': 4,
-    'train.steps': 120,
-    'evaluation.every': 10_000,
-    'evaluation.batch_size': 8,
-    'checkpoint.every': 3,
-    'log.every': 1,
-    'log.samples': 0,
-}
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from benchmarks.trainers import (  # noqa: E402
+    contents,
+    losses,
+    same,
+    saved_steps,
+    start,
+    start_together,
+    tiny,
+)
+
 TIME_LIMIT = 300  # seconds of any one start
 GOES_ON = re.compile(r'going on from \S*/(\d+)')
 
@@ -70,98 +63,6 @@ class Outcome(NamedTuple):
     redone: int = 0
     seconds: float = 0.0
     problems: tuple[str, ...] = ()
-
-
-def environment(cache: Path) -> dict[str, str]:
-    """Returns the environment of a trainer on one CPU device that keeps its compilations."""
-    changes = {
-        'JAX_PLATFORMS': 'cpu',
-        'XLA_FLAGS': '',
-        'JAX_COMPILATION_CACHE_DIR': str(cache),
-        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-        'PYTHONPATH': os.pathsep.join(map(str, (ROOT, ROOT / 'tests'))),
-        'PYTHONUNBUFFERED': '1',
-    }
-    return os.environ | changes
-
-
-def start(
-    workdir: Path, cache: Path, *arguments: str, config: str = 'configs/vqvae.py:demo'
-) -> subprocess.Popen:
-    """Starts a trainer; its output goes to the end of `<workdir>.log`."""
-    words = [sys.executable, '-m', 'sr_jax.main', '--config', config, '--workdir', str(workdir)]
-    with Path(f'{workdir}.log').open('a') as log:
-        return subprocess.Popen(
-            [*words, *arguments], cwd=ROOT, env=environment(cache), stdout=log, stderr=log
-        )
-
-
-def start_together(
-    count: int, workdir: Path, cache: Path, *arguments: str, config: str = 'configs/vqvae.py:demo'
-) -> list[subprocess.Popen]:
-    """Starts so many processes of one run; the output of process i goes to `<workdir>.<i>.log`."""
-    if count == 1:
-        return [start(workdir, cache, *arguments, config=config)]
-    with socket.socket() as free:
-        free.bind(('localhost', 0))
-        meeting = f'--coordinator=localhost:{free.getsockname()[1]}'
-    words = [sys.executable, '-m', 'sr_jax.main', '--config', config, '--workdir', str(workdir)]
-    started = []
-    for i in range(count):
-        own = [meeting, f'--processes={count}', f'--process={i}']
-        with Path(f'{workdir}.{i}.log').open('w') as log:
-            started.append(
-                subprocess.Popen(
-                    [*words, *own, *arguments],
-                    cwd=ROOT,
-                    env=environment(cache),
-                    stdout=log,
-                    stderr=log,
-                )
-            )
-    return started
-
-
-def tiny(**changes: Any) -> list[str]:
-    """Returns the flags of a run of seconds; `train__steps=6` sets train.steps."""
-    values = TINY | {key.replace('__', '.'): value for key, value in changes.items()}
-    return [f'--config.{key}={value}' for key, value in values.items()]
-
-
-def losses(workdir: Path) -> list[tuple[int, float]]:
-    """Returns the step and the loss of every whole line that a run has logged."""
-    path = workdir / 'metrics.jsonl'
-    if not path.exists():
-        return []
-    lines = [line for line in path.read_text().splitlines() if line.endswith('}')]
-    records = [json.loads(line) for line in lines if line.count('{') == line.count('}') == 1]
-    return [(r['step'], r['loss']) for r in records if r['event'] == 'train']
-
-
-def saved_steps(workdir: Path) -> list[int]:
-    """Returns the steps of the checkpoints that bear their final name."""
-    return sorted(int(p.name) for p in workdir.glob('checkpoints/*') if p.name.isdigit())
-
-
-def contents(workdir: Path, step: int) -> tuple[list[np.ndarray], dict[str, Any]]:
-    """Returns all arrays of a checkpoint, the random key among them, and where the data was."""
-    import jax
-
-    from sr_jax import checkpoint, sharding, tasks, trained
-
-    found = checkpoint.Checkpoints(workdir)
-    mesh = sharding.make_mesh(jax.devices()[:1])
-    whole = found.restore(
-        step, lambda config: trained.abstract_state(config, tasks.make(config), mesh)
-    )
-    found.close()
-    return jax.device_get(jax.tree.leaves(whole.tree)), whole.data
-
-
-def same(first: tuple[list[np.ndarray], Any], second: tuple[list[np.ndarray], Any]) -> bool:
-    """Returns whether two `contents` are equal, bit for bit."""
-    pairs = zip(first[0], second[0], strict=True)
-    return first[1] == second[1] and all(a.tobytes() == b.tobytes() for a, b in pairs)
 
 
 class Killing:

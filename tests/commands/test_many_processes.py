@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.faults import contents, losses, one_of_four, start_together
+from benchmarks.faults import one_of_four
+from benchmarks.trainers import contents, losses, start_together
 
 CONFIGS = {name: f'tests/tiny_run.py:{name}' for name in ('vqvae', 'gan', 'flow')}
 
