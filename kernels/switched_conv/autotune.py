@@ -1,14 +1,15 @@
 """Finds the fastest block sizes on the NVIDIA GPU of this machine, and keeps them.
 
-    python -m sr_jax.kernels.switched_conv.autotune [--dtypes bfloat16 float32] [--rounds 20]
+    python -m sr_jax.kernels.switched_conv.autotune [--dtypes bfloat16 float32] [--cases 0 ...]
 
-For every shape that the benchmarks know, each kernel's tile is varied while the others stay, and
-the fastest is written to `tuned/<gpu>.json` beside this file (or --output), where `block_sizes`
-finds it. A candidate that does not compile, or whose result is not that of the defaults, is left
-out and named. Already tuned shapes are tuned anew, others in the file are kept.
+For every shape that the benchmarks know (--cases: some of them), each kernel's tile is varied while
+the others stay, and the fastest is written to `tuned/<gpu>.json` beside this file (or --output),
+where `block_sizes` finds it. A candidate that does not compile, or whose result is not that of the
+defaults, is left out and named. Already tuned shapes are tuned anew, others in the file are kept.
 """
 
 import argparse
+import concurrent.futures
 import itertools
 import json
 import pathlib
@@ -20,117 +21,141 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from .api import route
-from .block_sizes import TUNED, BlockSizes, Gpu, Tile, block_sizes, file_name, key, present_gpu
+from .block_sizes import (
+    TUNED,
+    BlockSizes,
+    Gpu,
+    Shape,
+    Tile,
+    block_sizes,
+    defaults,
+    file_name,
+    key,
+    power_of_two,
+    present_gpu,
+)
 from .cases import NETWORKS, ROOFLINE, Case
 from .compile_check import DTYPES, shape_of
-from .gpu import INPUT_DESIGNS, backward, forward
+from .gpu import INPUT_DESIGNS
+from .parts import Call, parts
 
-# What each step varies: the fields of the block sizes and the results that depend on them.
+# What each part varies, one after the other: the fields of the block sizes it depends on.
 STEPS: dict[str, tuple[str, ...]] = {
     'forward': ('forward',),
-    'grad_input': ('input_design', 'unfold', 'fold', 'masked'),
+    'grad_input': ('input_design', 'unfold', 'fold', 'unfold_bytes', 'masked'),
     'grad_kernel': ('weight', 'weight_blocks'),
 }
-Measure = Callable[[Callable[[], Any]], float]
+SUMS = (16, 128)  # numbers that a thread may hold: fewer are idle, more do not fit its registers
+Change = dict[str, Any]
+Measure = Callable[[Call], float]
 
 
-def variants(field: str, sizes: BlockSizes) -> Iterator[dict[str, Any]]:
-    """Changes of a field of the block sizes that are worth a try, the present ones first."""
+def variants(field: str, sizes: BlockSizes, shape: Shape) -> list[Change]:
+    """Changes of a field of the block sizes that are worth a try."""
     present = getattr(sizes, field)
-    yield {}
     if field == 'input_design':
-        yield from ({field: design} for design in INPUT_DESIGNS if design != present)
-    elif field == 'weight_blocks':
-        yield from ({field: count} for count in (8, 16, 64) if count != present)
-    elif field == 'fold':
-        for rows, warps in itertools.product((16, 32, 64, 128), (2, 4, 8)):
-            yield {field: present._replace(rows=rows, warps=warps)}
-    else:
-        for tile in _tiles(field, present):
-            if field != 'weight':
-                yield {field: tile}
-                continue
-            for chunks in (1, 2, 3):
-                yield {field: tile, 'weight_chunks': chunks}
+        return [{field: design} for design in INPUT_DESIGNS if design != present]
+    if field == 'weight_blocks':
+        return [{field: count} for count in (8, 16, 32, 64) if count != present]
+    if field == 'unfold_bytes':
+        return [{field: int(part * present)} for part in (1 / 3, 2 / 3, 4 / 3, 2, 8)]
+    if field == 'fold':
+        tiles = itertools.product((16, 32, 64, 128), (2, 4, 8))
+        return [{field: present._replace(rows=rows, warps=warps)} for rows, warps in tiles]
+    columns = {'masked': shape.channels, 'unfold': shape.size**2 * shape.channels}.get(
+        field, shape.features
+    )
+    along, counts = {
+        'weight': ('weight_chunks', (1, 2, 3)),
+        'unfold': ('unfold_span', (1, 3, 9)),
+    }.get(field, ('', (1,)))
+    return [
+        {field: tile} | ({along: count} if along else {})
+        for tile in _tiles(field, present, power_of_two(columns))
+        for count in counts
+        if field != 'weight' or count * tile.depth * tile.columns <= SUMS[1] * 32 * tile.warps
+    ]
 
 
-def _tiles(field: str, tile: Tile) -> Iterator[Tile]:
-    rows = (16, 32, 64) if field == 'weight' else (64, 128, 256)
-    columns = {side for side in (64, 128, 256) if side <= 2 * tile.columns} | {tile.columns}
-    depths = {tile.depth} if tile.depth == 16 else {tile.depth // 2, tile.depth, 2 * tile.depth}
-    for row, column, depth in itertools.product(rows, sorted(columns), sorted(depths)):
-        for warps, stages in itertools.product((4, 8), (2, 3, 4)):
-            yield Tile(row, column, depth, warps, stages)
+def stages(field: str, sizes: BlockSizes, shape: Shape) -> list[Change]:
+    """The numbers of pipeline stages that are worth a try for a field's tile."""
+    del shape
+    present = getattr(sizes, field)
+    if not isinstance(present, Tile) or not present.depth:
+        return []
+    counts = (1, 2, 3, 4, 5)
+    return [{field: present._replace(stages=count)} for count in counts if count != present.stages]
+
+
+def _tiles(field: str, tile: Tile, most: int) -> Iterator[Tile]:
+    rows = (32, 64, 128) if field == 'weight' else (64, 128, 256)
+    columns = {side for side in (32, 64, 128, 256) if side <= most} | {tile.columns}
+    # The gradient of patches holds all features at once where it can.
+    depths = {tile.depth} if field == 'unfold' else {max(tile.depth // 2, 16), tile.depth}
+    if field in ('forward', 'masked'):
+        depths |= {2 * tile.depth}
+    for row, column, depth, warps in itertools.product(rows, columns, depths, (4, 8)):
+        height = depth if field == 'weight' else row  # of the sums
+        if SUMS[0] <= height * column // (32 * warps) <= SUMS[1]:
+            yield Tile(row, column, depth, warps, tile.stages)
 
 
 def tune(
-    case: Case, dtype: str, gpu: Gpu, measure: Measure, interpret: bool = False
-) -> dict[str, Any]:
+    case: Case, dtype: str, gpu: Gpu, measure: Measure, interpret: bool = False, threads: int = 1
+) -> Change:
     """The fields of the block sizes in which the fastest differ from the defaults."""
-    sizes = block_sizes(shape_of(case, dtype), gpu)
-    calls = _calls(case, dtype, interpret)
-    chosen: dict[str, Any] = {}
-    for result, fields in STEPS.items():
-        expected = calls[result](sizes)()
+    shape = shape_of(case, dtype)
+    sizes = block_sizes(shape, gpu)
+    built = parts(case, dtype, interpret)
+    for part, fields in STEPS.items():
+        expected = built[part](sizes)()
         for field in fields:
             if field in INPUT_DESIGNS and field != sizes.input_design:
                 continue
-            best, changes = float('inf'), {}
-            for change in variants(field, sizes):
-                seconds = _try(calls[result], sizes._replace(**change), expected, measure, change)
-                if seconds < best:
-                    best, changes = seconds, change
-            sizes = sizes._replace(**changes)
-            chosen |= changes
-            print(f'  {result}: {field} {getattr(sizes, field)} {1e6 * best:.0f} us', flush=True)
-    return chosen
+            if field in ('fold', 'unfold_bytes') and sizes.input_design != 'unfold':
+                continue
+            for vary in (variants, stages):
+                changes = [{}, *vary(field, sizes, shape)]
+                change, seconds = _fastest(built[part], sizes, changes, expected, measure, threads)
+                sizes = sizes._replace(**change)
+            print(f'  {part}: {field} {getattr(sizes, field)} {1e6 * seconds:.0f} us', flush=True)
+    standard = defaults(shape, gpu)._asdict()
+    return {name: value for name, value in sizes._asdict().items() if value != standard[name]}
 
 
-def _calls(case: Case, dtype: str, interpret: bool) -> dict[str, Callable[[BlockSizes], Any]]:
-    """For each result a function that compiles it with block sizes and returns a call."""
-    rng = np.random.default_rng(0)
-    height, width = -(-case.height // case.stride), -(-case.width // case.stride)
-    outputs = (case.pictures, height, width)
-    taps = (case.breadth, case.size, case.size, case.channels, case.features)
-    x, kernel, cotangent = (
-        jnp.asarray(rng.normal(size=shape), dtype)
-        for shape in (case[:4], taps, (*outputs, case.features))
-    )
-    selector = jnp.asarray(rng.integers(0, case.breadth, outputs), jnp.int32)
-    implementation = 'pallas_interpret' if interpret else 'pallas'
-    routing = route(selector, case.breadth, implementation=implementation)
-    stride = case.stride
+def _fastest(
+    build: Callable[[BlockSizes], Call],
+    sizes: BlockSizes,
+    changes: list[Change],
+    expected: Any,
+    measure: Measure,
+    threads: int,
+) -> tuple[Change, float]:
+    """The best of some changes and its seconds. All are compiled, some at the same time, before one
+    is timed; what does not compile is named."""
 
-    def compiled(function, *arguments):
-        step = jax.jit(function)
-        return lambda: jax.block_until_ready(step(*arguments))
+    def compiled(change: Change) -> Call | None:
+        try:
+            return build(sizes._replace(**change))
+        except jax.errors.JaxRuntimeError as error:
+            print(f'  left out: {change}: {str(error).splitlines()[0][:100]}', flush=True)
+            return None
 
-    def of_forward(sizes):
-        return compiled(
-            lambda x, k, r: forward(x, k, None, r, stride, sizes, interpret), x, kernel, routing
-        )
-
-    def of_gradient(sizes, which):
-        return compiled(
-            lambda x, k, r, g: backward(x, k, r, stride, g, sizes, interpret)[which],
-            *(x, kernel, routing, cotangent),
-        )
-
-    return {
-        'forward': of_forward,
-        'grad_input': lambda sizes: of_gradient(sizes, 0),
-        'grad_kernel': lambda sizes: of_gradient(sizes, 1),
-    }
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        calls = list(pool.map(compiled, changes))
+    times = [
+        float('inf') if call is None else _time(call, expected, measure, change)
+        for call, change in zip(calls, changes, strict=True)
+    ]
+    best = min(times)
+    return changes[times.index(best)], best
 
 
-def _try(compile_call, sizes: BlockSizes, expected, measure: Measure, change) -> float:
-    """Seconds of a candidate; infinite where it does not compile or is wrong, which it says."""
+def _time(call: Call, expected: Any, measure: Measure, change: Change) -> float:
+    """Seconds of a candidate; infinite where it does not run or is wrong, which it says."""
     try:
-        call = compile_call(sizes)
-        result = call()
+        result = jax.block_until_ready(call())
     except jax.errors.JaxRuntimeError as error:
         print(f'  left out: {change}: {str(error).splitlines()[0][:100]}', flush=True)
         return float('inf')
@@ -142,15 +167,15 @@ def _try(compile_call, sizes: BlockSizes, expected, measure: Measure, change) ->
     return measure(call)
 
 
-def measured(rounds: int) -> Measure:
-    """Median seconds of a call, of so many rounds."""
+def measured(rounds: int, calls: int = 5) -> Measure:
+    """Median seconds of a call, of so many rounds of some calls in a row."""
 
     def measure(call):
         times = []
         for _ in range(rounds):
             start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
+            jax.block_until_ready([call() for _ in range(calls)])
+            times.append((time.perf_counter() - start) / calls)
         return statistics.median(times)
 
     return measure
@@ -160,7 +185,8 @@ def save(path: pathlib.Path, tuned: dict[str, dict[str, Any]]) -> None:
     """Adds tuned shapes to a file, by way of another, so that it is never half written."""
     known = json.loads(path.read_text()) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(dict(sorted((known | tuned).items())), indent=1) + '\n'
+    lines = [f' {json.dumps(k)}: {json.dumps(v)}' for k, v in sorted((known | tuned).items())]
+    text = '{\n' + ',\n'.join(lines) + '\n}\n'
     scratch = path.with_suffix('.new')
     scratch.write_text(text)
     scratch.replace(path)
@@ -170,7 +196,10 @@ def main() -> int:
     """Tunes the shapes of the benchmarks; the exit status is 1 where there is no GPU."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('--dtypes', nargs='+', default=['bfloat16', 'float32'], choices=DTYPES)
-    parser.add_argument('--rounds', type=int, default=20)
+    shapes = (*ROOFLINE, *NETWORKS)
+    parser.add_argument('--cases', type=int, nargs='+', default=range(len(shapes)))
+    parser.add_argument('--rounds', type=int, default=10)
+    parser.add_argument('--threads', type=int, default=8, help='compile so many at a time')
     parser.add_argument('--output', type=pathlib.Path, default=TUNED)
     args = parser.parse_args()
     gpu = present_gpu()
@@ -178,9 +207,10 @@ def main() -> int:
         print('there is no NVIDIA GPU here that JAX can use: nothing can be measured')
         return 1
     path = args.output / file_name(gpu.name)
-    for case, dtype in itertools.product((*ROOFLINE, *NETWORKS), args.dtypes):
+    for number, dtype in itertools.product(args.cases, args.dtypes):
+        case = shapes[number]
         print(case, dtype, flush=True)
-        found = tune(case, dtype, gpu, measured(args.rounds))
+        found = tune(case, dtype, gpu, measured(args.rounds), threads=args.threads)
         save(path, {key(shape_of(case, dtype)): found})
     print(f'kept in {path}')
     return 0

@@ -11,20 +11,24 @@ the median of the rounds' ratios to the dense convolution. Memory is XLA's tempo
 """
 
 import argparse
+import concurrent.futures
 import functools
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from .api import switched_conv
-from .block_sizes import present_gpu
+from .block_sizes import block_sizes, present_gpu
 from .cases import ROOFLINE, Case
-from .compile_check import DTYPES
+from .compile_check import DTYPES, shape_of
+from .parts import parts, random_arguments
 from .roofline import CHIPS, describe, estimate
+
+DIRECTIONS = ('forward', 'forward+backward')
 
 
 def main() -> None:
@@ -38,42 +42,59 @@ def main() -> None:
     parser.add_argument('--roofline', action='store_true', help="the roofline's shapes instead")
     parser.add_argument('--dtype', default='float32', choices=DTYPES)
     parser.add_argument('--rounds', type=int, default=15)
+    parser.add_argument('--threads', type=int, default=1, help='compile so many at a time')
     parser.add_argument('--calls', type=int, default=1, help='in a row, for a time; 20 on a GPU')
     parser.add_argument('--without-naive', action='store_true', help='it takes the longest')
+    parser.add_argument('--parts', action='store_true', help="the GPU's kernels apart too")
     args = parser.parse_args()
     print(f'JAX {jax.__version__} on {jax.devices()[0].device_kind}, {args.dtype}')
     shape = (args.pictures, args.side, args.side, args.channels, args.channels)
     cases = [Case(*shape, breadth, args.size, 1) for breadth in args.breadth]
     for case in ROOFLINE if args.roofline else cases:
-        for backward in (False, True):
-            direction = 'forward+backward' if backward else 'forward'
-            print(f'{describe(case)}, {direction}{_expected(case, args.dtype, backward)}')
-            _compare(case, args, backward)
+        steps = {direction: _functions(case, args, direction) for direction in DIRECTIONS}
+        if args.parts:
+            steps['parts'] = _parts(case, args)
+        with concurrent.futures.ThreadPoolExecutor(args.threads) as pool:
+            started = {
+                title: {name: pool.submit(build) for name, build in builds.items()}
+                for title, builds in steps.items()
+            }
+            calls = {
+                title: {name: future.result() for name, future in futures.items()}
+                for title, futures in started.items()
+            }
+        for title, compiled in calls.items():
+            print(f'{describe(case)}, {title}{_expected(case, args.dtype, title)}')
+            _report(compiled, args)
 
 
-def _expected(case: Case, dtype: str, backward: bool) -> str:
+def _expected(case: Case, dtype: str, direction: str) -> str:
     """What the roofline expects on this GPU, if it is one."""
     gpu = present_gpu()
-    if gpu is None:
+    if gpu is None or direction == 'parts':
         return ''
     chip = next(chip for chip in CHIPS if gpu.capability >= chip.gpu.capability)
     times = estimate(case, dtype, chip)
-    ours = times.forward + (times.grad_input + times.grad_weight if backward else 0)
+    ours = times.forward
+    if direction != DIRECTIONS[0]:
+        ours += times.grad_input + times.grad_weight
     return f': {1000 * ours:.2f} ms on paper for {chip.gpu.name}'
 
 
-def _compare(case: Case, args: argparse.Namespace, backward: bool) -> None:
-    rng = np.random.default_rng(0)
-    height, width = -(-case.height // case.stride), -(-case.width // case.stride)
-    pixels = (case.pictures, height, width)
+class _Call(NamedTuple):
+    """A compiled function with its arguments, and XLA's temporary memory in MiB."""
 
-    def normal(*shape):
-        return jnp.asarray(rng.normal(size=shape), args.dtype)
+    run: Callable[[], Any]
+    memory: float
 
-    x, cotangent = normal(*case[:4]), normal(*pixels, case.features)
-    kernel = normal(case.breadth, case.size, case.size, case.channels, case.features)
-    selector = jnp.asarray(rng.integers(0, case.breadth, pixels), jnp.int32)
-    patches = normal(selector.size, case.size**2 * case.channels)
+
+def _functions(
+    case: Case, args: argparse.Namespace, direction: str
+) -> dict[str, Callable[[], _Call]]:
+    """Functions that compile each way to compute a case in a direction."""
+    x, selector, kernel, cotangent = random_arguments(case, args.dtype)
+    patch = case.size**2 * case.channels
+    patches = jax.random.normal(jax.random.key(1), (selector.size, patch), x.dtype)
     rows = cotangent.reshape(-1, case.features)
     dense, ours, naive = _dense(case.stride), _switched(None, case), _switched('reference', case)
     functions = {
@@ -84,23 +105,45 @@ def _compare(case: Case, args: argparse.Namespace, backward: bool) -> None:
     }
     if args.without_naive:
         del functions['naive']
-    calls, memory = {}, {}
-    for name, (function, x, cotangent, kernel) in functions.items():
+
+    def build(function, x, cotangent, kernel):
+        backward = direction != DIRECTIONS[0]
         inputs = (x, kernel, selector, cotangent) if backward else (x, kernel, selector)
         step = jax.jit(_with_gradients(function) if backward else function)
         compiled = step.lower(*inputs).compile()
         analysis = compiled.memory_analysis()
-        memory[name] = analysis.temp_size_in_bytes / 2**20 if analysis else float('nan')
-        calls[name] = functools.partial(compiled, *inputs)
-    times = _time_in_turn(calls, args.rounds, args.calls)
+        memory = analysis.temp_size_in_bytes / 2**20 if analysis else float('nan')
+        return _Call(functools.partial(compiled, *inputs), memory)
+
+    return {name: functools.partial(build, *one) for name, one in functions.items()}
+
+
+def _parts(case: Case, args: argparse.Namespace) -> dict[str, Callable[[], _Call]]:
+    """Functions that compile the GPU's kernels apart."""
+    gpu = present_gpu()
+    if gpu is None:
+        raise SystemExit('--parts times the kernels of NVIDIA GPUs, and none is here')
+    sizes = block_sizes(shape_of(case, args.dtype), gpu)
+    built = parts(case, args.dtype)
+
+    def call(name):
+        return _Call(built[name](sizes), 0.0)
+
+    return {name: functools.partial(call, name) for name in built}
+
+
+def _report(calls: dict[str, _Call], args: argparse.Namespace) -> None:
+    """Times calls in turn and prints a line for each; as a ratio where one is dense."""
+    times = _time_in_turn({name: call.run for name, call in calls.items()}, args.rounds, args.calls)
     for name, own in times.items():
-        pairs = zip(own, times['dense'], strict=True)
-        ratio = statistics.median(ours / dense for ours, dense in pairs)
-        print(
-            f'  {name:8} {1000 * statistics.median(own):8.1f} ms, best {1000 * min(own):8.1f} ms '
-            f'{ratio:6.2f} x dense {memory[name]:7.1f} MiB',
-            flush=True,
+        line = (
+            f'  {name:12} {1000 * statistics.median(own):8.3f} ms, best {1000 * min(own):8.3f} ms'
         )
+        if 'dense' in times:
+            pairs = zip(own, times['dense'], strict=True)
+            ratio = statistics.median(ours / dense for ours, dense in pairs)
+            line += f' {ratio:6.2f} x dense {calls[name].memory:7.1f} MiB'
+        print(line, flush=True)
 
 
 def _product(patches, weights, _):

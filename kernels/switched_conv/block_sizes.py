@@ -34,6 +34,7 @@ class BlockSizes(NamedTuple):
     Attributes:
       forward: of the output.
       unfold, fold: of the gradient of patches, and of adding it up to the gradient of x.
+      unfold_span: tiles of columns that a program computes one after the other.
       masked: of the other design of the gradient of x.
       weight: of the gradient of the kernels: pixels at a time, features, columns of a patch.
       weight_chunks: chunks of a patch that a program holds together.
@@ -47,6 +48,7 @@ class BlockSizes(NamedTuple):
 
     forward: Tile
     unfold: Tile
+    unfold_span: int
     fold: Tile
     masked: Tile
     weight: Tile
@@ -91,7 +93,7 @@ class Shape(NamedTuple):
 
 def block_sizes(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
     """The block sizes of a convolution on a GPU: tuned ones where there are, or the defaults."""
-    sizes = _defaults(shape, gpu, precision)
+    sizes = defaults(shape, gpu, precision)
     tuned = _tuned(file_name(gpu.name)).get(key(shape), {})
     changes: dict[str, Any] = {
         name: Tile(*value) if isinstance(value, list) else value for name, value in tuned.items()
@@ -140,7 +142,8 @@ def _tuned(name: str) -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _defaults(shape: Shape, gpu: Gpu, precision: str) -> BlockSizes:
+def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
+    """The block sizes of a convolution that nothing was measured of."""
     wide = shape.dtype == 'float32'
     roomy = shared_memory(gpu.capability) > 128 * 1024
     ieee = wide and precision == 'ieee'  # no tensor cores: small tiles, lest registers spill
@@ -157,24 +160,35 @@ def _defaults(shape: Shape, gpu: Gpu, precision: str) -> BlockSizes:
         warps = 8 if wide or tall * columns > 64 * 32 * 4 else 4
         return Tile(tall, columns, depth, warps, stages if roomy else 2)
 
-    # Compute capability 9.0 wants TF32 factors of large tiles in an order that the patches of a
-    # gradient are not in: they would be loaded number by number.
-    scattered = wide and gpu.capability >= H100.capability
-    weight = Tile(32, min(64 if scattered else 128, features), min(64, inner), 8, 3)
-    if scattered:
-        weight = weight._replace(depth=min(32, inner), warps=4)
+    # In float32 it multiplies two halves of each factor: see pallas_triton_weight.py.
+    weight = Tile(32, min(64, features), min(64, inner), 8, 3)
+    chunks = 1 if wide else 3
     if ieee:
-        weight = Tile(32, min(64, features), min(32, inner), 8, 2)
+        weight = weight._replace(depth=min(32, inner), stages=2)
     unfold = product(min(64, patch), min(2 * depth, features), 2)
     if ieee:
         unfold = product(min(32, patch), min(depth, features), 2)
+    forward = product(min(side, features), min(depth, inner), 3)
+    fold = Tile(32, min(64, channels), warps=4, stages=1)
+    if gpu.capability >= H100.capability and not ieee:
+        # What was fastest on an H200; see README.md. Elsewhere it is only compiled.
+        fold = fold._replace(warps=8)
+        weight = weight._replace(warps=4)
+        unfold = unfold._replace(rows=128, warps=8 if wide else 4)
+        if not wide:
+            forward = forward._replace(rows=128, warps=8)
+            weight = weight._replace(rows=64, columns=min(128, features))
+            chunks = 3 if weight.columns <= 64 else 1
+        else:
+            forward = forward._replace(columns=min(64, features), warps=4)
     return BlockSizes(
-        forward=product(min(side, features), min(depth, inner), 3),
+        forward=forward,
         unfold=unfold,
-        fold=Tile(32, min(64, channels), warps=4, stages=1),
+        unfold_span=9,
+        fold=fold,
         masked=product(min(side, channels), min(depth, features), 2),
         weight=weight,
-        weight_chunks=1 if ieee else 3 if weight.columns <= 64 else 2,
+        weight_chunks=chunks,
         weight_blocks=32,
         reduce=Tile(1, 1024, warps=4, stages=1),
         mark=Tile(128, min(64, features), warps=4, stages=1),

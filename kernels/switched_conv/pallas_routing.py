@@ -1,24 +1,25 @@
 """Routing on NVIDIA GPUs: the counting sort of `routing.py`, with the same result, in Pallas.
 
-Two kernels and a small sum between them: one counts the kernels of each chunk of pixels, the other
-puts every pixel into its place.
+One kernel counts the kernels of each chunk of pixels, another adds them up to where each kernel's
+pixels begin in each chunk, and a third puts every pixel into its place.
 """
 
 import functools
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Int32
 
-from .block_sizes import Tile
+from .block_sizes import Tile, power_of_two
+from .geometry import like
 from .manual_axes import varying_shape
-from .pallas_triton import call
-from .routing import block_bounds
+from .routing import most_blocks
+from .tiles import call
 
 _CHUNK = 1024
+_ROWS = 32  # chunks that are added up at once
 _TILE = Tile(_CHUNK, 1, warps=4, stages=1)
 
 
@@ -31,14 +32,12 @@ def sort_segments(
     segments, chunks = len(flat), -(-pixels // _CHUNK)
     flat = jnp.pad(flat, ((0, 0), (0, chunks * _CHUNK - pixels)), constant_values=breadth)
     counts = _count(flat, breadth, segments * chunks, interpret)
-    counts = counts.reshape(segments, chunks, breadth)
-    bounds = functools.partial(block_bounds, pixels=pixels, block=block)
-    kernels, first = jax.vmap(bounds)(jnp.sum(counts, axis=1))
-    starts = (first * block)[:, None, :] + jnp.cumsum(counts, axis=1) - counts
-    total = kernels.shape[1] * block
-    order, positions = _place(flat, starts, pixels, total, interpret)
+    blocks = most_blocks(pixels, breadth, block)
+    kernels, starts = _bounds(counts, chunks, blocks, block, interpret)
+    total = blocks * block
+    order, positions = _place(flat, starts, breadth, pixels, total, interpret)
     return (
-        kernels.reshape(groups, segments // groups, -1),
+        kernels.reshape(groups, segments // groups, blocks),
         order.reshape(groups, segments // groups, -1, block),
         positions[:, :pixels].reshape(selector.shape),
     )
@@ -62,9 +61,62 @@ def _count_kernel(selector, counts, *, breadth: int):
     lax.fori_loop(0, breadth, count, 0)
 
 
-def _place(flat, starts, pixels: int, total: int, interpret: bool):
+def _bounds(counts, chunks: int, blocks: int, block: int, interpret: bool):
+    """The kernels of the blocks [s, blocks], and where each kernel's pixels begin in each chunk
+    [s * chunks, b], from the counts of all chunks [s * chunks, b]."""
+    segments, breadth = len(counts) // chunks, counts.shape[1]
+    shapes = (
+        varying_shape((segments, blocks), 'int32', counts),
+        varying_shape(counts.shape, 'int32', counts),
+    )
+    body = functools.partial(_bounds_kernel, chunks=chunks, breadth=breadth, block=block)
+    return call(body, 'switched_conv_bounds', segments, shapes, _TILE, interpret)(counts)
+
+
+def _bounds_kernel(counts, kernels, starts, *, chunks: int, breadth: int, block: int):
+    segment = pl.program_id(0)
+    columns = jnp.arange(power_of_two(breadth))
+    real = columns < breadth
+    rows = min(_ROWS, power_of_two(chunks))
+
+    def load(step):
+        chunk = step * rows + jnp.arange(rows)
+        mask = (chunk < chunks)[:, None] & real[None, :]
+        row = jnp.where(chunk < chunks, segment * chunks + chunk, counts.shape[0])
+        where = counts.at[row[:, None], columns[None, :]]
+        return plgpu.load(where, mask=mask, other=0), row, mask
+
+    steps = -(-chunks // rows)
+    total = jnp.zeros(columns.shape, jnp.int32)
+    total = lax.fori_loop(0, steps, lambda i, total: total + jnp.sum(load(i)[0], axis=0), total)
+    each = lax.div(total + (block - 1), like(block, total))
+    ends = lax.cumsum(each)
+
+    def begin(step, before):
+        here, row, mask = load(step)
+        after = lax.cumsum(here, axis=0)
+        place = before[None, :] + after - here
+        plgpu.store(starts.at[row[:, None], columns[None, :]], place, mask=mask)
+        return before + jnp.sum(here, axis=0)
+
+    lax.fori_loop(0, steps, begin, (ends - each) * block)
+
+    def name(step, _):
+        number = step * rows + jnp.arange(rows)
+        earlier = (number[:, None] >= ends[None, :]) & real[None, :]
+        kernel = jnp.sum(earlier.astype(jnp.int32), axis=1)
+        place = jnp.where(number < kernels.shape[1], number, kernels.shape[1])
+        kernel = jnp.minimum(kernel, breadth - 1)
+        plgpu.store(kernels.at[segment, place], kernel, mask=number < kernels.shape[1])
+        return 0
+
+    lax.fori_loop(0, -(-kernels.shape[1] // rows), name, 0)
+
+
+def _place(flat, starts, breadth: int, pixels: int, total: int, interpret: bool):
     """The pixels in the order of the blocks [s, total], and where each stands, [s, chunks * c]."""
-    segments, chunks, breadth = starts.shape
+    segments = len(flat)
+    chunks = len(starts) // segments
     empty = jnp.full(segments * total, pixels, jnp.int32) + 0 * flat[0, 0]
     shapes = (
         varying_shape(empty.shape, 'int32', (flat, starts)),

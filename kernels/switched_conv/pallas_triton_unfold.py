@@ -1,7 +1,8 @@
 """The gradient of x on NVIDIA GPUs by unfolding.
 
-The blocks of the forward pass give the gradients of their patches, g W^T, [pixels, k k c]; a second
-kernel adds up for every pixel of x what the patches hold of it. It goes over some segments at a
+The blocks of the forward pass give the gradients of their patches, g W^T, [k, pixels, k c]: apart
+for each row of taps, so that a second kernel, which adds up for every pixel of x what the patches
+hold of it, reads whole stretches of memory. It goes over some segments at a
 time, so that the patches' gradients stay in the L2 cache; see README.md for what that is worth.
 Nothing is added atomically, and every sum has its order: the same input gives the same bits.
 """
@@ -15,9 +16,11 @@ from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Float
 
 from .block_sizes import BlockSizes, Tile
-from .geometry import Arrays, Geometry, output_pixels
+from .geometry import Arrays, Geometry, like, output_pixels
 from .manual_axes import varying_shape, varying_zeros
 from .tiles import call, dot, load_pixels, split
+
+_UNROLLED = 64  # steps that are written out, which spares a GPU their counter
 
 
 def unfolded_grad_input(
@@ -51,7 +54,13 @@ def unfolded_grad_input(
     tail_rows = max(steps.tail, 1) * g.width  # one row that is never read, where there is none
     grad_x = varying_zeros((rows, g.channels), cotangent).astype(cotangent.dtype)
     tail = varying_zeros((tail_rows, g.channels), cotangent)
-    grad_x, _ = lax.fori_loop(0, steps.count, run, (grad_x, tail))
+    state = (grad_x, tail)
+    if steps.count <= _UNROLLED and not interpret:
+        for step in range(steps.count):
+            state = run(step, state)
+    else:
+        state = lax.fori_loop(0, steps.count, run, state)
+    grad_x, _ = state
     return grad_x.reshape(g.pictures, g.height, g.width, g.channels)
 
 
@@ -65,7 +74,8 @@ class _Steps:
     """
 
     def __init__(self, g: Geometry, sizes: BlockSizes, itemsize: int) -> None:
-        room = max(1, sizes.unfold_bytes // (g.pixels * g.patch * itemsize))
+        most = min(sizes.unfold_bytes // itemsize, 2**31 - 1)  # numbers; kernels count in int32
+        room = max(1, most // (g.pixels * g.patch))
         self.tail = max(g.size - g.stride, 0) if g.bands > 1 else 0
         if g.bands > 1:
             self.segments = min(room, g.bands)
@@ -95,18 +105,26 @@ class _Steps:
 
 def _unfold_call(arrays, g: Geometry, steps: _Steps, sizes: BlockSizes, interpret: bool):
     tile = sizes.unfold
-    programs = steps.segments * g.blocks * -(-g.block // tile.rows)
+    shares = -(-g.patch // (tile.columns * sizes.unfold_span))
+    programs = steps.segments * g.blocks * -(-g.block // tile.rows) * shares
     body = functools.partial(
-        _unfold_kernel, g=g, steps=steps, tile=tile, dot=dot(sizes.precision, interpret)
+        _unfold_kernel,
+        g=g,
+        steps=steps,
+        tile=tile,
+        span=sizes.unfold_span,
+        dot=dot(sizes.precision, interpret),
     )
-    shape = varying_shape((steps.segments * g.pixels, g.patch), arrays[3].dtype, arrays)
+    rows = g.size * steps.segments * g.pixels
+    shape = varying_shape((rows, g.size * g.channels), arrays[3].dtype, arrays)
     return call(body, 'switched_conv_unfold', programs, shape, tile, interpret)
 
 
 def _unfold_kernel(
-    step, kernels, pixels, numbers, cotangent, weights, patches, *, g, steps, tile, dot
+    step, kernels, pixels, numbers, cotangent, weights, patches, *, g, steps, tile, span, dot
 ):
-    block, part = split(pl.program_id(0), g, tile, 1)[:2]
+    tiles = -(-g.patch // tile.columns)
+    block, part, share = split(pl.program_id(0), g, tile, -(-tiles // span))
     first, end = steps.first(step[0], g)
     here = lax.div(block, jnp.int32(g.blocks))  # segment within the step
     block = first * g.blocks + block
@@ -119,7 +137,8 @@ def _unfold_kernel(
         pixel = load_pixels(numbers, start, part, g, tile)
         known = pixel < g.outputs
         # Outside of the array where there is no pixel: the interpreter heeds no mask there.
-        target = jnp.where(known, here * g.pixels + local, steps.segments * g.pixels)
+        plane = steps.segments * g.pixels
+        target = jnp.where(known, here * g.pixels + local, g.size * plane)
         chunks = -(-g.features // tile.depth)
 
         def load_cotangent(chunk):
@@ -148,11 +167,16 @@ def _unfold_kernel(
             total = jnp.zeros((tile.rows, tile.columns), jnp.float32)
             total = add(0, total) if chunks == 1 else lax.fori_loop(0, chunks, add, total)
             mask = known[:, None] & (columns < g.patch)[None, :]
-            where = patches.at[target[:, None], columns[None, :]]
+            down = lax.div(columns, like(g.size * g.channels, columns))
+            column = columns - down * (g.size * g.channels)
+            where = patches.at[target[:, None] + (down * plane)[None, :], column[None, :]]
             plgpu.store(where, total.astype(patches.dtype), mask=mask)
             return done
 
-        lax.fori_loop(0, -(-g.patch // tile.columns), fill, 0)
+        if span == 1:
+            fill(share, 0)
+        else:
+            lax.fori_loop(share * span, jnp.minimum(share * span + span, tiles), fill, 0)
 
 
 def _features(chunk, tile: Tile, g: Geometry):
@@ -188,19 +212,30 @@ def _fold_kernel(
     here, line, picture, row, column, is_last = place
     valid = channels < g.channels
 
-    def add(tap, total):
-        down = lax.div(tap, jnp.int32(g.size))
-        source, inside = _patch_of(here, line - down, column, tap - down * g.size, held, g, steps)
+    def add(down, right, total):
+        source, inside = _patch_of(here, line - down, column, right, held, g, steps)
+        # Both are loaded at once; where a pixel has no kernel, its patch holds anything.
         position = plgpu.load(
             positions.at[first * g.pixels + source], mask=inside, other=g.blocks * g.block
         )
-        mask = (inside & (position < g.blocks * g.block))[:, None] & valid[None, :]
-        index = (tap * g.channels + channels)[None, :]
-        part = plgpu.load(patches.at[source[:, None], index], mask=mask, other=0.0)
-        return total + part.astype(jnp.float32)
+        row = down * (steps.segments * g.pixels) + source
+        index = (right * g.channels + channels)[None, :]
+        mask = inside[:, None] & valid[None, :]
+        part = plgpu.load(patches.at[row[:, None], index], mask=mask, other=0.0)
+        known = (position < g.blocks * g.block)[:, None]
+        return total + jnp.where(known, part.astype(jnp.float32), 0.0)
 
-    zeros = jnp.zeros((tile.rows, tile.columns), jnp.float32)
-    total = lax.fori_loop(0, g.size**2, add, zeros)
+    def add_row(down, total):
+        for right in range(g.size):  # independent loads, one after the other
+            total = add(down, right, total)
+        return total
+
+    total = jnp.zeros((tile.rows, tile.columns), jnp.float32)
+    if g.size <= 3:
+        for down in range(g.size):
+            total = add_row(down, total)
+    else:
+        total = lax.fori_loop(0, g.size, add_row, total)
     real = picture < g.pictures
     if steps.tail:
         fits = line < steps.tail

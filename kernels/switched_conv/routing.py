@@ -147,9 +147,14 @@ def block_bounds(
     blocks = -(-counts // block)
     ends = jnp.cumsum(blocks)
     breadth = len(counts)
-    total = (pixels + min(breadth, pixels) * (block - 1)) // block
+    total = most_blocks(pixels, breadth, block)
     kernels = jnp.sum(jnp.arange(total)[:, None] >= ends[None, :], axis=1, dtype=jnp.int32)
     return jnp.minimum(kernels, breadth - 1), ends - blocks
+
+
+def most_blocks(pixels: int, breadth: int, block: int) -> int:
+    """How many blocks so many pixels can take, however they are shared out."""
+    return (pixels + min(breadth, pixels) * (block - 1)) // block
 
 
 def _ranks(

@@ -95,33 +95,43 @@ def test_the_fastest_variant_is_chosen(monkeypatch):
         'masked': sizes.masked._replace(stages=7),
     }
 
-    def variants(field, sizes):
-        return [{}, {field: wanted[field]}] if field in wanted else [{}]
+    def variants(field, sizes, shape):
+        return [{field: wanted[field]}] if field in wanted else []
 
     monkeypatch.setattr(autotune, 'variants', variants)
+    monkeypatch.setattr(autotune, 'stages', lambda *args: [])
     clock = iter(range(100, 0, -1))
     chosen = autotune.tune(case, 'float32', A100, lambda call: next(clock), interpret=True)
     assert chosen == wanted
 
 
 def test_a_wrong_or_failing_variant_is_named_and_left_out(capsys):
-
-    def fails(sizes):
-        raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: shared memory\nmore')
-
     one = jnp.ones(3)
-    assert autotune._try(fails, None, one, lambda call: 1.0, {'x': 1}) == float('inf')
-    assert autotune._try(lambda _: lambda: 2 * one, None, one, lambda call: 1.0, {}) == float('inf')
-    assert autotune._try(lambda _: lambda: one, None, one, lambda call: 1.0, {}) == 1.0
+
+    def build(sizes):
+        if sizes.weight_chunks == 7:
+            raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: shared memory\nmore')
+        return lambda: sizes.weight_blocks * one
+
+    sizes = block_sizes.block_sizes(SHAPE, H100)._replace(weight_blocks=1)
+    changes = [{'weight_chunks': 7}, {'weight_blocks': 2}, {}]
+    seconds = iter([3.0])
+    chosen = autotune._fastest(build, sizes, changes, one, lambda call: next(seconds), threads=2)
+    assert chosen == ({}, 3.0)
     printed = capsys.readouterr().out
-    assert "left out: {'x': 1}: RESOURCE_EXHAUSTED: shared memory\n" in printed
-    assert 'off by 1' in printed
+    assert "left out: {'weight_chunks': 7}: RESOURCE_EXHAUSTED: shared memory\n" in printed
+    assert "{'weight_blocks': 2}: its result is off by 1" in printed
 
 
-def test_variants_begin_with_the_present_and_differ():
+def test_variants_differ_from_the_present():
     sizes = block_sizes.block_sizes(SHAPE, H100)
-    for field in ('forward', 'unfold', 'fold', 'masked', 'weight', 'input_design'):
-        found = list(autotune.variants(field, sizes))
-        assert found[0] == {}
-        assert len(found) > 1
-        assert any(sizes._replace(**change) != sizes for change in found)
+    for field in ('forward', 'unfold', 'fold', 'masked', 'weight', 'input_design', 'unfold_bytes'):
+        found = autotune.variants(field, sizes, SHAPE)
+        assert sum(sizes._replace(**change) != sizes for change in found) >= 1
+    assert {change['weight'].stages for change in autotune.stages('weight', sizes, SHAPE)} == {
+        1,
+        2,
+        4,
+        5,
+    }
+    assert autotune.stages('fold', sizes, SHAPE) == []

@@ -6,7 +6,18 @@ from sr_jax.kernels.switched_conv.cases import NETWORKS
 pytest.importorskip('triton', reason='the wheel of Triton exists for Linux only')
 
 KERNELS = {
-    *('count', 'place', 'forward', 'mark', 'unfold', 'fold', 'masked', 'weight', 'reduce'),
+    *(
+        'count',
+        'bounds',
+        'place',
+        'forward',
+        'mark',
+        'unfold',
+        'fold',
+        'masked',
+        'weight',
+        'reduce',
+    ),
 }
 
 

@@ -64,7 +64,9 @@ def test_unknown_values_get_no_block():
     np.testing.assert_array_equal(routing.positions[0, 0], [0, size, size, 2])
 
 
-@pytest.mark.parametrize(('pixels', 'breadth', 'block'), [(2500, 5, 64), (90, 33, 8)])
+@pytest.mark.parametrize(
+    ('pixels', 'breadth', 'block'), [(2500, 5, 64), (90, 33, 8), (40_000, 3, 256)]
+)
 def test_both_counting_sorts_agree(pixels, breadth, block):
     rng = np.random.default_rng(pixels)
     selector = jnp.asarray(rng.integers(-1, breadth + 1, (3, 1, pixels)), jnp.int32)
