@@ -73,7 +73,8 @@ def _expected(case: Case, dtype: str, direction: str) -> str:
     gpu = present_gpu()
     if gpu is None or direction == 'parts':
         return ''
-    chip = next(chip for chip in CHIPS if gpu.capability >= chip.gpu.capability)
+    named = [chip for chip in CHIPS if chip.gpu.name == gpu.name]
+    chip = next(chip for chip in (*named, *CHIPS) if gpu.capability >= chip.gpu.capability)
     times = estimate(case, dtype, chip)
     ours = times.forward
     if direction != DIRECTIONS[0]:

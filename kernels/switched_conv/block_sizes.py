@@ -72,6 +72,7 @@ class Gpu(NamedTuple):
 A100 = Gpu('NVIDIA A100-SXM4-80GB', 80, 40 * 2**20)
 L4 = Gpu('NVIDIA L4', 89, 48 * 2**20)
 H100 = Gpu('NVIDIA H100 80GB HBM3', 90, 50 * 2**20)
+H200 = Gpu('NVIDIA H200', 90, 60 * 2**20)
 LEAST_CAPABILITY = 80  # Triton's
 
 
@@ -119,6 +120,9 @@ def present_gpu() -> Gpu | None:
     capability = round(10 * float(device.compute_capability))
     if capability < LEAST_CAPABILITY:
         return None
+    known = {gpu.name: gpu for gpu in (A100, L4, H100, H200)}
+    if device.device_kind in known:
+        return known[device.device_kind]
     cache = {A100.capability: A100.cache, L4.capability: L4.cache}.get(capability, H100.cache)
     return Gpu(device.device_kind, capability, cache)
 

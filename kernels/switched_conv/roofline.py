@@ -11,7 +11,7 @@ fill up blocks are half a block for each kernel and segment. A launch takes LAUN
 
 from typing import NamedTuple
 
-from .block_sizes import A100, H100, Gpu, block_sizes, fitted, power_of_two
+from .block_sizes import A100, H100, H200, Gpu, block_sizes, fitted, power_of_two
 from .cases import ROOFLINE, Case
 from .compile_check import shape_of
 from .routing import GPU_SEGMENT, default_block
@@ -32,6 +32,7 @@ class Chip(NamedTuple):
 
 
 CHIPS = (
+    Chip(H200, 4.8e12, 5.5e12, 989e12, 494e12),
     Chip(H100, 3.35e12, 5.5e12, 989e12, 494e12),
     Chip(A100, 2.04e12, 4.5e12, 312e12, 156e12),
 )

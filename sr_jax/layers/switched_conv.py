@@ -6,12 +6,14 @@ from that output alone: with g the cotangent, the logarithm of the winner's prob
 sum_o g_o y_o, as through the original's differentiable argmax.
 """
 
+from typing import Any, NamedTuple
+
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int32
 
 from sr_jax.errors import InputError
-from sr_jax.kernels.switched_conv import switched_conv  # type: ignore[import-not-found]
+from sr_jax.kernels.switched_conv import route, switched_conv  # type: ignore[import-not-found]
 from sr_jax.layers.convolution import uniform_start
 from sr_jax.layers.diff_argmax import credit, log_probability_of, winner
 from sr_jax.layers.selector import Selector
@@ -20,6 +22,66 @@ from sr_jax.layers.switch_norm import SwitchNorm
 
 ROUTINGS = ('hard', 'soft')
 STARTS = ('published', 'convolution')
+
+
+class Selection(NamedTuple):
+    """Which kernel computes each pixel of an output.
+
+    Attributes:
+      log_probabilities: normalised, float32 [n, h2, w2, breadth].
+      choice: the kernel of each pixel, int32 [n, h2, w2].
+      routing: the pixels sorted by kernel, see `sr_jax.kernels.switched_conv.route`.
+    """
+
+    log_probabilities: Float[Array, 'n h2 w2 b']
+    choice: Int32[Array, 'n h2 w2']
+    routing: Any
+
+
+class SharedSelector(nn.Module):
+    """A selector for several switched convolutions, whose pixels are sorted once for all of them.
+
+    It learns from all convolutions that are given its selection. `choice` and `probabilities` are
+    sown here, as `SwitchedConv` does, which has the attributes too.
+    """
+
+    breadth: int = 8
+    stride: int = 1
+    network: str | nn.Module = 'lambda'
+    dropout_rate: float = 0.0
+    dropped: str = 'zero'
+    norm_size: int = 256
+    implementation: str | None = None
+
+    @nn.compact
+    def __call__(self, features: Float[Array, 'n h w d'], train: bool = False) -> Selection:
+        """The selection, for outputs of ceil(h / stride) x ceil(w / stride) pixels.
+
+        Raises InputError as `SwitchedConv` does.
+        """
+        log_probabilities = _select(self, features, train)
+        choice = winner(log_probabilities)
+        routing = route(choice, self.breadth, implementation=self.implementation)
+        return Selection(log_probabilities, choice, routing)
+
+
+def _select(module, features: Array, train: bool) -> Float[Array, 'n h2 w2 b']:
+    """Logarithms of the normalised probabilities of the kernels, by parts of the module."""
+    logits = Selector(
+        module.breadth,
+        module.network,
+        module.stride,
+        module.dropout_rate,
+        module.dropped,
+        name='selector',
+    )(features, train)
+    if module.norm_size:
+        log_probabilities = SwitchNorm(module.norm_size, name='norm')(logits, train)
+    else:
+        log_probabilities = nn.log_softmax(logits, axis=-1)
+    module.sow('intermediates', 'choice', winner(log_probabilities))
+    module.sow('intermediates', 'probabilities', jnp.exp(log_probabilities))
+    return log_probabilities
 
 
 class SwitchedConv(nn.Module):
@@ -72,30 +134,41 @@ class SwitchedConv(nn.Module):
         x: Float[Array, 'n h w c'],
         train: bool = False,
         selector_features: Float[Array, 'n h3 w3 d'] | None = None,
+        selection: Selection | None = None,
     ) -> Float[Array, 'n h2 w2 features']:
         """The convolution of x; the selector sees `selector_features`, or x where there are none.
 
-        Raises InputError for settings that do not exist, for features that do not fit the
-        selector, and in evaluation without the saved buffer of the switch norm.
+        A `selection` of a `SharedSelector` takes the selector's place: this layer then has none.
+
+        Raises InputError for settings that do not exist, for features or a selection that do not
+        fit, and in evaluation without the saved buffer of the switch norm.
         """
         self._check()
         kernel, bias = self._parameters(x.shape[-1])
-        features = x if selector_features is None else selector_features
-        log_probabilities = self._route(features, train)
-        size = log_probabilities.shape[1:3]
+        if selection is None:
+            features = x if selector_features is None else selector_features
+            log_probabilities = _select(self, features, train)
+            choice, routing = winner(log_probabilities), None
+        elif selector_features is not None:
+            raise InputError('a selection was made already: leave selector_features out')
+        else:
+            log_probabilities, choice, routing = selection
+        size, breadth = log_probabilities.shape[1:3], log_probabilities.shape[3]
+        if breadth != self.breadth:
+            raise InputError(
+                f'the selection is among {breadth} kernels, but this layer has {self.breadth}: '
+                f'give both the same breadth'
+            )
         if size != tuple(-(-side // self.stride) for side in x.shape[1:3]):
             raise InputError(
                 f'the selector chooses for {size} pixels, which does not fit {x.shape[1:3]} with '
-                f'stride {self.stride}: pass features of the same size'
+                f'stride {self.stride}: choose for features of the same size'
             )
-        choice = winner(log_probabilities)
-        self.sow('intermediates', 'choice', choice)
-        self.sow('intermediates', 'probabilities', jnp.exp(log_probabilities))
         x = x.astype(self.dtype)
         if self.routing == 'soft':
             gates = jnp.exp(log_probabilities)
             return blended_convolution(x, gates, kernel, bias, self.stride)
-        y = switched_conv(x, choice, kernel, bias, self.stride, self.implementation)
+        y = switched_conv(x, choice, kernel, bias, self.stride, self.implementation, routing)
         return credit(y, log_probability_of(choice, log_probabilities))
 
     def _check(self) -> None:
@@ -119,17 +192,3 @@ class SwitchedConv(nn.Module):
             return kernel, None
         bias = self.param('bias', bias_start, (self.features,))
         return kernel, jnp.asarray(bias, self.dtype)
-
-    def _route(self, features: Array, train: bool) -> Float[Array, 'n h2 w2 b']:
-        """Logarithms of the normalised probabilities of the kernels."""
-        logits = Selector(
-            self.breadth,
-            self.network,
-            self.stride,
-            self.dropout_rate,
-            self.dropped,
-            name='selector',
-        )(features, train)
-        if self.norm_size:
-            return SwitchNorm(self.norm_size, name='norm')(logits, train)
-        return nn.log_softmax(logits, axis=-1)

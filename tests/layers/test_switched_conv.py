@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from flax import traverse_util
+from sr_jax.kernels.switched_conv import api, route
 from switched import (
     assert_close,
     batch_stats,
@@ -18,9 +20,10 @@ from switched import (
 )
 
 from sr_jax.errors import InputError
+from sr_jax.layers import switched_conv as switched_conv_layer
 from sr_jax.layers.convolution import convolve
 from sr_jax.layers.switch_norm import update_switch_norms
-from sr_jax.layers.switched_conv import SwitchedConv
+from sr_jax.layers.switched_conv import SharedSelector, SwitchedConv
 
 # The lambda selectors of the original are in test_selector, with all kernels everywhere.
 CASES = {
@@ -154,6 +157,50 @@ def test_gathered_statistics_update_the_layer():
         np.testing.assert_allclose(updated['norm'][name], value, rtol=1e-6)
 
 
+class Two(nn.Module):
+    """Two switched convolutions of the same features, with one selector or with a selector each."""
+
+    shared: bool
+
+    @nn.compact
+    def __call__(self, x):
+        selection = None
+        if self.shared:
+            selection = SharedSelector(4, network='standard', norm_size=0, name='chooser')(x)
+        layer = functools.partial(SwitchedConv, 3, 3, breadth=4, network='standard', norm_size=0)
+        first = layer(name='first')(x, selection=selection)
+        return first + layer(name='second')(x, selection=selection)
+
+
+def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
+    calls = []
+    count = lambda *args, **settings: calls.append(1) or route(*args, **settings)  # noqa: E731
+    monkeypatch.setattr(switched_conv_layer, 'route', count)
+    monkeypatch.setattr(api, 'route', count)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 6, 4)), jnp.float32)
+    params = Two(True).init(jax.random.key(0), x)['params']
+    assert set(params['first']) == {'kernel', 'bias'}
+
+    def loss(params, shared):
+        y, sown = Two(shared).apply({'params': params}, x, mutable=['intermediates'])
+        return jnp.sum(jnp.sin(y)), sown['intermediates']
+
+    calls.clear()
+    (value, sown), gradient = jax.value_and_grad(loss, has_aux=True)(params, True)
+    assert len(calls) == 1 and set(sown) == {'chooser'}
+    selector = params['chooser']['selector']
+    each = {name: params[name] | {'selector': selector} for name in ('first', 'second')}
+    (apart, sown), expected = jax.value_and_grad(loss, has_aux=True)(each, False)
+    assert len(calls) == 3 and set(sown) == {'first', 'second'}
+    np.testing.assert_allclose(value, apart, rtol=1e-6)
+    both = jax.tree.map(jnp.add, *(expected[name].pop('selector') for name in each))
+    found = gradient.pop('chooser')['selector']
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(both), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    for one, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_without_a_norm_there_is_no_buffer_to_save():
     x = jnp.ones((1, 4, 4, 4))
     layer = SwitchedConv(4, 3, network='standard', norm_size=0)
@@ -170,6 +217,12 @@ def test_what_cannot_be_used_is_named():
         layer.apply({'params': params}, x)
     with pytest.raises(InputError, match=r'\(3, 4\) pixels.*\(4, 4\)'):
         layer.init(jax.random.key(0), x, selector_features=x[:, 1:])
+    shared = SharedSelector(3, network='standard', norm_size=0)
+    selection = shared.apply(shared.init(jax.random.key(0), x), x)
+    with pytest.raises(InputError, match='among 3 kernels, but this layer has 2'):
+        layer.init(jax.random.key(0), x, selection=selection)
+    with pytest.raises(InputError, match='leave selector_features out'):
+        layer.init(jax.random.key(0), x, selector_features=x, selection=selection)
     for wrong in ({'routing': 'none'}, {'start': 'none'}):
         with pytest.raises(InputError, match="'none'"):
             SwitchedConv(4, 3, **wrong).init(jax.random.key(0), x)
