@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,17 @@ def start(
 
 
 def start_together(
-    count: int, workdir: Path, cache: Path, *arguments: str, config: str = 'configs/vqvae.py:demo'
+    count: int,
+    workdir: Path,
+    cache: Path,
+    *arguments: str,
+    config: str = 'configs/vqvae.py:demo',
+    last: Sequence[str] = (),
 ) -> list[subprocess.Popen]:
-    """Starts so many processes of a run; of several, process i writes `<workdir>.<i>.log` anew."""
+    """Starts so many processes of a run; of several, process i writes `<workdir>.<i>.log` anew.
+
+    The last of several gets the flags `last` besides, which override those before.
+    """
     if count == 1:
         return [start(workdir, cache, *arguments, config=config)]
     with socket.socket() as free:
@@ -73,7 +82,7 @@ def start_together(
     for i in range(count):
         own, log = (f'--processes={count}', f'--process={i}'), Path(f'{workdir}.{i}.log')
         log.unlink(missing_ok=True)
-        flags = (meeting, *own, *arguments)
+        flags = (meeting, *own, *arguments, *(last if i == count - 1 else ()))
         started.append(start(workdir, cache, *flags, config=config, log=log))
     return started
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-import hashlib
+import json
 import os
 import sys
 import time
@@ -18,6 +18,7 @@ from jax._src import distributed as runtime  # says who we are before there are 
 from jax.experimental import multihost_utils
 
 from sr_jax import watch
+from sr_jax.config import differences
 from sr_jax.errors import InputError, message_of
 
 FLAGS = '--coordinator, --processes and --process'
@@ -191,37 +192,63 @@ def agree(problem: str) -> str:
     return told[at] if len(set(told)) == 1 else f'process {at}: {told[at]}'
 
 
-def check_alike(text: str, what: str) -> None:
-    """Raises InputError, in every process, unless all of them call it with the same text."""
-    told = gather(hashlib.sha256(text.encode()).hexdigest())
-    others = [i for i, digest in enumerate(told) if digest != told[0]]
-    if others:
-        raise InputError(f'{what} of process {others[0]} differs from that of process 0')
+def check_alike(text: str, what: str, remedy: str) -> None:
+    """Raises InputError, in every process, unless all of them call it with the same values.
+
+    Args:
+      text: an object as JSON.
+      what: its name in the message, which tells every value that differs.
+      remedy: what to do then, a sentence.
+    """
+    told = gather(text)
+    for i, other in enumerate(told):
+        changed = differences(json.loads(told[0]), json.loads(other), what)
+        if changed:
+            first = f'the {what} of process {i} is not that of process 0 (0 -> {i}):'
+            raise InputError('\n  '.join([first, *changed]) + f'\n{remedy}')
 
 
 def check_shared(folder: Path) -> None:
-    """Raises InputError, in every process, unless the folder is one and the same for all."""
+    """Raises InputError, in every process, unless all of them see in a folder what process 0 sees.
+
+    A network file system may take its time to show what another machine has written: it is given
+    `SHARED_FOLDER_WAIT` seconds.
+    """
     if jax.process_count() == 1:
         return
-    token = gather(uuid.uuid4().hex)[0]
-    path = folder / f'.shared.{token}'
+    marker = folder / f'.shared.{gather(uuid.uuid4().hex)[0]}'
     problem = ''
     if is_first():
         try:
-            path.touch()
+            marker.touch()
         except OSError as error:
-            problem = f'{path} cannot be written: {error.strerror}'
+            problem = f'{marker} cannot be written: {error.strerror}'
     problem = agree(problem)
+    if problem:
+        raise InputError(problem)
+    names = gather(json.dumps(_visible(folder)))[0]
     until = time.monotonic() + SHARED_FOLDER_WAIT
-    while not problem and not path.exists():
+    while not problem and not (marker.exists() and json.dumps(_visible(folder)) == names):
         if time.monotonic() > until:
-            problem = (
-                f'its folder {folder} is not that of process 0: take a --workdir that all the '
-                'machines share'
-            )
+            problem = _not_shared(folder, marker, json.loads(names))
         time.sleep(0.1)
     problem = agree(problem)
     if is_first():
-        path.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
     if problem:
         raise InputError(problem)
+
+
+def _visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith('.'))
+
+
+def _not_shared(folder: Path, marker: Path, names: list[str]) -> str:
+    remedy = 'Take a --workdir that all the machines share'
+    if not marker.exists():
+        return f'its folder {folder} is not that of process 0. {remedy}'
+    other = sorted(set(names).symmetric_difference(_visible(folder)))
+    return (
+        f'in {SHARED_FOLDER_WAIT:g} s its folder {folder} did not come to show what process 0 sees '
+        f'in it; they differ in {", ".join(other[:5])}. {remedy}, or start again when it is in step'
+    )

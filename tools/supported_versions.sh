@@ -4,6 +4,7 @@
 #
 #   tools/supported_versions.sh                 all tests but the slow ones, 20 minutes for each Python
 #   tools/supported_versions.sh tests/layers    or whatever else is to be given to pytest
+#   ONLY=oldest tools/supported_versions.sh     one of the two: oldest or newest
 #
 # Each Python gets a new environment, made of the requirements alone, and a copy of the files that git
 # knows, as they are now: neither packages nor files of this machine can help. Both are removed at the
@@ -11,6 +12,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+only=${ONLY:-both}
+case $only in
+    both | oldest | newest) ;;
+    *) echo "ONLY=$only: take oldest or newest, or leave it out for both" >&2; exit 1 ;;
+esac
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -52,8 +58,8 @@ try_python() {
     return "$result"
 }
 
-try_python 3.11 "$@" || status=1
-try_python '3.14 3.13 3.12' "$@" || status=1
+[ "$only" = newest ] || try_python 3.11 "$@" || status=1
+[ "$only" = oldest ] || try_python '3.14 3.13 3.12' "$@" || status=1
 
 echo '| Python | jax | jaxlib | flax | numpy | optax | orbax | grain | pillow | tests |'
 echo '|---|---|---|---|---|---|---|---|---|---|'

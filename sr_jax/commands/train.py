@@ -79,9 +79,11 @@ def train(
     workdir = Path(workdir)
     settings = read_settings(config)
     tasks.make(config)  # so that a wrong config leaves nothing behind
-    distributed.check_alike(config_lib.to_json(config), 'the config')
-    workdir.mkdir(parents=True, exist_ok=True)
-    distributed.check_shared(workdir)
+    remedy = 'Start all the processes with the same --config and --config.* flags'
+    distributed.check_alike(config_lib.to_json(config), 'config', remedy)
+    folder = workdir / checkpoint.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    distributed.check_shared(folder)
     try:
         with contextlib.ExitStack() as stack:
             kind = Progress if distributed.is_first() else Silent
@@ -132,7 +134,10 @@ def _iterator(settings: Settings, seed: int, mesh: Mesh, progress: Progress) -> 
     """Returns this process's share of the training batches."""
     batch_size = settings.train.batch_size * settings.train.accumulation
     rows = sharding.own_rows(mesh, batch_size)
-    return train_iterator(settings.data, batch_size, seed, progress.own_message, rows)
+    iterator = train_iterator(settings.data, batch_size, seed, progress.own_message, rows)
+    remedy = 'All the machines must see the same pictures: share the folder, or copy it anew'
+    distributed.check_alike(json.dumps(iterator.get_state()['made_from']), 'data', remedy)
+    return iterator
 
 
 def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:

@@ -113,3 +113,50 @@ def test_a_process_whose_others_do_not_come_says_so(tmp_path, cache):
     other.wait(60)
     assert waiting.wait(60) == 1
     assert 'process 0 of 2 did not meet all the others' in Path(f'{workdir}.0.log').read_text()
+
+
+def refused(workdir, cache, *arguments, last):
+    """Two processes that do not fit together: each must end with one message; returns it."""
+    processes = start_together(
+        2, workdir, cache, *arguments, config=CONFIGS['vqvae'], last=[str(flag) for flag in last]
+    )
+    assert [process.wait(120) for process in processes] == [1, 1]
+    said = [Path(f'{workdir}.{i}.log').read_text() for i in range(2)]
+    messages = [text.partition('error: ')[2] for text in said]
+    assert all(text.count('error: ') == 1 and 'Traceback' not in text for text in said), said
+    return messages
+
+
+def files_of(workdir):
+    return {path: path.read_bytes() for path in workdir.rglob('*') if path.is_file()}
+
+
+@pytest.mark.slow
+def test_processes_with_differing_configs_end_at_once_and_leave_nothing(tmp_path, cache):
+    workdir = tmp_path / 'run'
+    began = time.monotonic()
+    for message in refused(workdir, cache, last=['--config.train.steps=5']):
+        assert message.startswith('the config of process 1 is not that of process 0')
+        assert 'config.train.steps: 4 -> 5\nStart all the processes with the same' in message
+    assert time.monotonic() - began < 60
+    assert not workdir.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('shared', ['nothing', 'all but the checkpoints'])
+def test_a_workdir_that_is_not_shared_is_named_and_nothing_is_lost(shared, tmp_path, cache):
+    workdir, other = tmp_path / 'run', tmp_path / 'other'
+    train(1, workdir, cache, '--config.train.steps=2')
+    before = files_of(workdir)
+    other.mkdir()
+    if shared != 'nothing':
+        for path in workdir.iterdir():
+            if path.name != 'checkpoints':
+                (other / path.name).symlink_to(path)
+    began = time.monotonic()
+    for message in refused(workdir, cache, last=['--workdir', other]):
+        assert f'its folder {other}/checkpoints is not that of process 0' in message
+        assert 'Take a --workdir that all the machines share' in message
+    assert time.monotonic() - began < 90
+    assert files_of(workdir) == before
+    assert f'going on from {workdir}/checkpoints/2' in train(2, workdir, cache)[0]

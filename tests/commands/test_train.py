@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 from saved import restored
 from tiny import vqvae
 
-from sr_jax import checkpoint, sharding, trained
+from sr_jax import checkpoint, distributed, sharding, trained
 from sr_jax.commands import train as command
 from sr_jax.commands import train_settings
 from sr_jax.data.pipeline import TrainIterator
@@ -245,3 +246,13 @@ def test_the_live_line_is_for_terminals_only(tmp_path):
     assert '6/10' in text
     assert 'loss 0.25' in text
     assert 'a line\n' in text
+
+
+def test_a_process_that_sees_other_pictures_is_named(tmp_path, monkeypatch):
+    def gather(text):
+        return [text, re.sub(r'"pictures": \d+', '"pictures": 7', text)]
+
+    monkeypatch.setattr(distributed, 'gather', gather)
+    with pytest.raises(InputError, match='the data of process 1 is not that of process 0') as error:
+        command.train(vqvae(), tmp_path)
+    assert re.search(r'data.pictures: \d+ -> 7\nAll the machines must see', str(error.value))
