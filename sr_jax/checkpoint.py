@@ -5,9 +5,7 @@ resolved config and a fingerprint of every array, so that damage is noticed when
 """
 
 import contextlib
-import hashlib
 import itertools
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,19 +16,13 @@ import ml_collections
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
-from sr_jax import config as config_lib
-from sr_jax import distributed
-from sr_jax.errors import InputError
+from sr_jax import distributed, readable, record
+from sr_jax.errors import InputError, first_line
 from sr_jax.fingerprint import fingerprints
 from sr_jax.keeping import HIGHER_IS_BETTER, CheckpointSettings, metric_of, preservation
+from sr_jax.record import Record
 
 FOLDER = 'checkpoints'
-# The metrics are not read when it is opened, since a single damaged file would prevent that.
-READ_ONLY: dict[str, Any] = {
-    'read_only': True,
-    'save_interval_steps': 0,
-    'lightweight_initialize': True,
-}
 
 
 class DamagedCheckpoint(InputError):
@@ -44,14 +36,14 @@ class Restored(NamedTuple):
       step: updates done.
       tree: the arrays, in the structure that was asked for.
       config: the resolved config that was saved with it.
-      data: position of the data iterator.
+      data: position of the data iterator; None if there was none.
       folder: the checkpoint's own folder.
     """
 
     step: int
     tree: PyTree
     config: ml_collections.ConfigDict
-    data: dict[str, Any]
+    data: dict[str, Any] | None
     folder: Path
 
 
@@ -66,10 +58,10 @@ class Checkpoints:
     def __init__(self, workdir: Path, settings: CheckpointSettings | None = None):
         self.folder = Path(workdir).absolute() / FOLDER
         self._found_damaged: list[str] = []
-        options: dict[str, Any] = dict(READ_ONLY)
+        options: dict[str, Any] = dict(readable.READ_ONLY)
         if settings is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._set_aside_unreadable_metrics()
+            self._set_aside_unreadable()
             options = {
                 'preservation_policy': preservation(settings),
                 # without it Orbax does not write the metrics that the policy needs later on
@@ -78,10 +70,10 @@ class Checkpoints:
             }
         self._manager = ocp.CheckpointManager(
             self.folder,
-            item_names=('state', 'run'),
+            item_names=readable.ITEMS,
             options=ocp.CheckpointManagerOptions(**options),
         )
-        self._reader = self._manager if jax.process_count() == 1 else _reader(self.folder)
+        self._reader = self._manager if jax.process_count() == 1 else readable.reader(self.folder)
 
     def save(
         self,
@@ -97,12 +89,7 @@ class Checkpoints:
         Raises:
           InputError: this one or the one before it could not be written; says why.
         """
-        run = {
-            'config': config_lib.to_json(config),
-            'data': data,
-            'fingerprint': fingerprints(tree),
-        }
-        run['checksum'] = _checksum(run)
+        run = record.written(Record(config, data, fingerprints(tree)))
         args = ocp.args.Composite(state=ocp.args.StandardSave(tree), run=ocp.args.JsonSave(run))
         self.wait()
         self._check_space(tree)
@@ -155,7 +142,7 @@ class Checkpoints:
             if 'No space left on device' in str(error):
                 reason = 'the disk is full; free some space or take another --workdir'
             else:
-                reason = _first_line(error)
+                reason = first_line(error)
             raise InputError(
                 f'a checkpoint could not be written in {self.folder}: {reason}. '
                 'Those before it are kept'
@@ -166,30 +153,34 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def best_step(self, metric: str) -> int | None:
-        """Returns the step with the best value of a metric among those kept with metrics."""
+        """Returns the step with the best value of a metric among those kept with metrics.
+
+        Raises:
+          InputError: one of these was validated by other metrics.
+        """
         values = {step: self._metrics(step) for step in self.steps()}
-        measured = {step: metric_of(value, metric) for step, value in values.items() if value}
+        try:
+            measured = {step: metric_of(value, metric) for step, value in values.items() if value}
+        except InputError as error:
+            raise InputError(f'{self.folder}: {error}') from error
         choose = max if HIGHER_IS_BETTER[metric] else min
         return choose(measured, key=lambda step: measured[step]) if measured else None
 
     def _metrics(self, step: int) -> dict[str, float]:
         """Returns the metrics of a checkpoint, none when they are damaged."""
+        path = record.metrics_path(self.folder / str(step))
         try:
-            return dict(self._manager.metrics(step) or {})
+            return record.read_metrics(path) if path.exists() else {}
         except (ValueError, OSError):
             return {}
 
-    def _set_aside_unreadable_metrics(self) -> None:
-        """Sets aside checkpoints of whose metrics Orbax could not even be told."""
-        damaged = []
-        for path in sorted(self.folder.glob('[0-9]*/metrics/metrics')):
-            try:
-                json.loads(path.read_text(encoding='utf-8'))
-            except (ValueError, OSError) as error:
-                folder = path.parents[1]
-                damaged.append(int(folder.name))
-                text = f'checkpoint {folder} is damaged: its metrics: {_first_line(error)}'
-                self._found_damaged.append(text)
+    def _set_aside_unreadable(self) -> None:
+        """Sets aside checkpoints of which Orbax could not even be told."""
+        damaged = readable.unreadable(self.folder)
+        self._found_damaged = [
+            f'checkpoint {self.folder / str(step)} is damaged: {why}'
+            for step, why in damaged.items()
+        ]
         distributed.agree('')  # all have looked
         for step in damaged:
             self._rename(step)
@@ -201,7 +192,7 @@ class Checkpoints:
 
     def config(self, step: int) -> ml_collections.ConfigDict:
         """Returns the resolved config that was saved with a step."""
-        return config_lib.from_json(self._run(step)['config'])
+        return self._record(step).config
 
     def restore(
         self, step: int, abstract: Callable[[ml_collections.ConfigDict], PyTree]
@@ -216,41 +207,45 @@ class Checkpoints:
           DamagedCheckpoint: names it and what is wrong.
         """
         folder = self.folder / str(step)
-        run = self._run(step)
-        config = config_lib.from_json(run['config'])
-        tree = self._read(step, 'state', ocp.args.StandardRestore(abstract(config)))
+        saved = self._record(step)
+        tree = self._read(step, 'state', ocp.args.StandardRestore(abstract(saved.config)))
         names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(tree)]
-        pairs = zip(names, fingerprints(tree), run['fingerprint'], strict=True)
-        wrong = [name for name, actual, saved in pairs if actual != saved]
+        if len(names) != len(saved.fingerprints):
+            raise DamagedCheckpoint(
+                f'checkpoint {folder} is damaged: of {len(names)} arrays '
+                f'{len(saved.fingerprints)} have a fingerprint'
+            )
+        pairs = zip(names, fingerprints(tree), saved.fingerprints, strict=True)
+        wrong = [name for name, actual, expected in pairs if actual != expected]
         if wrong:
             raise DamagedCheckpoint(
                 f'checkpoint {folder} is damaged: {len(wrong)} arrays differ from what was saved, '
                 f'first {wrong[0]}'
             )
-        return Restored(step, tree, config, run['data'], folder)
+        return Restored(step, tree, saved.config, saved.data, folder)
 
-    def _run(self, step: int) -> dict[str, Any]:
+    def _record(self, step: int) -> Record:
         """Returns what lies beside the arrays, after a look whether it is what was saved."""
-        run = self._read(step, 'run', ocp.args.JsonRestore())
-        saved = run.pop('checksum', None)  # checkpoints of before had none
-        if saved is not None and saved != _checksum(run):
-            raise DamagedCheckpoint(
-                f'checkpoint {self.folder / str(step)} is damaged: its config, its fingerprints or '
-                "the data's position are not what was saved"
-            )
-        return run
+        return self._read(step, 'run', ocp.args.JsonRestore(), record.read)
 
-    def _read(self, step: int, item: str, args: Any) -> Any:
+    def _read(
+        self, step: int, item: str, args: Any, check: Callable[[Any], Any] = lambda found: found
+    ) -> Any:
         """Reads an item, each process for itself; when one of them cannot, it is an error for all.
+
+        Args:
+          check: returns what is to be made of it, or raises ValueError.
 
         Raises:
           DamagedCheckpoint: in every process alike.
         """
         problem, cause, found = '', None, None
         try:
-            found = self._reader.restore(step, args=ocp.args.Composite(**{item: args}))[item]
+            record.check_files(self.folder / str(step))
+            restored = self._reader.restore(step, args=ocp.args.Composite(**{item: args}))
+            found = check(restored[item])
         except Exception as error:  # Orbax and TensorStore raise a dozen kinds for damaged files
-            problem, cause = _first_line(error), error
+            problem, cause = first_line(error), error
         problem = distributed.agree(problem)
         if problem:
             message = f'checkpoint {self.folder / str(step)} is damaged: {problem}'
@@ -309,30 +304,6 @@ class Checkpoints:
             (self.folder / str(step)).rename(self.folder / free)
 
 
-def _reader(folder: Path) -> ocp.CheckpointManager:
-    """Returns a manager that does not wait for other processes, which may find a file broken."""
-    own = jax.process_index()
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f'reader_{own}'
-    )
-    return ocp.CheckpointManager(
-        folder,
-        item_names=('state', 'run'),
-        options=ocp.CheckpointManagerOptions(
-            **READ_ONLY, create=False, multiprocessing_options=alone
-        ),
-    )
-
-
-def _checksum(run: dict[str, Any]) -> str:
-    """Returns a digest of what lies beside the arrays."""
-    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0][:300]
-
-
 def find(path: str | Path) -> tuple[Checkpoints, int | None]:
     """Returns the checkpoints behind a path that a person gave, and the step it names, if any.
 
@@ -346,7 +317,7 @@ def find(path: str | Path) -> tuple[Checkpoints, int | None]:
     if not path.exists():
         raise InputError(f'no such checkpoint: {path}')
     workdir, step = path, None
-    if path.name.isdigit() and path.parent.name == FOLDER:
+    if path.name.isdecimal() and path.parent.name == FOLDER:
         workdir, step = path.parent.parent, int(path.name)
     elif path.name == FOLDER:
         workdir = path.parent

@@ -150,5 +150,10 @@ def differences(old: Section, new: Section, where: str = 'config') -> list[str]:
         if isinstance(a, Section) and isinstance(b, Section):
             lines += differences(a, b, name)
         elif a != b:
-            lines.append(f'{name}: {a} -> {b}')
+            lines.append(f'{name}: {_shown(a)} -> {_shown(b)}')
     return lines
+
+
+def _shown(value) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f'{text[:200]}...'

@@ -19,7 +19,7 @@ from jax.experimental import multihost_utils
 
 from sr_jax import watch
 from sr_jax.config import differences
-from sr_jax.errors import InputError, message_of
+from sr_jax.errors import InputError, first_line, message_of
 
 FLAGS = '--coordinator, --processes and --process'
 SMALLEST_MESSAGE = 1024  # bytes; sizes are its doubles, so that few gathers are compiled
@@ -123,7 +123,7 @@ def _meet(processes: Processes) -> None:
                 heartbeat_timeout_seconds=max(10, round(4 * processes.silence)),
             )
     except (RuntimeError, ValueError, OSError) as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0][:300]
+        reason = first_line(error)
         if processes.detect:
             raise InputError(
                 f'--distributed: nothing here tells how many processes there are ({reason}). Start '

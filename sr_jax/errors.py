@@ -64,3 +64,8 @@ def message_of(error: BaseException) -> str | None:
         remedy = REMEDIES.get(error.errno or 0, error.strerror or str(error))
         return f'{error.filename}: {remedy}' if error.filename else remedy
     return None
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what an error of a library says, of 300 letters at most."""
+    return (str(error).strip() or repr(error)).splitlines()[0][:300]

@@ -49,5 +49,15 @@ def preservation(settings: CheckpointSettings) -> AnyPreservationPolicy:
 
 
 def metric_of(metrics: dict[str, float], name: str) -> float:
-    """Returns 'psnr' of {'psnr_rgb_crop4': ...}: the metric whatever its protocol."""
-    return next(v for k, v in metrics.items() if k == name or k.startswith(f'{name}_'))
+    """Returns 'psnr' of {'psnr_rgb_crop4': ...}: the metric whatever its protocol.
+
+    Raises:
+      InputError: it was not measured; says what was.
+    """
+    for key, value in metrics.items():
+        if key == name or key.startswith(f'{name}_'):
+            return value
+    raise InputError(
+        f'config.checkpoint.best_metric={name!r} was not measured when a checkpoint was validated, '
+        f'but {", ".join(sorted(metrics)[:20])}'
+    )

@@ -16,13 +16,11 @@ from sr_jax import config, models, sharding, trained
 from sr_jax.config import nearest
 from sr_jax.errors import InputError
 from sr_jax.pretrained import files, lpips, named, recognition
+from sr_jax.record import check_repeats
 
 METADATA = 'sr_jax'  # the key in a file's header under which ours say what network they hold
 SIDE = 96  # of the picture that shapes are told with, where a network has no size of its own
 MOST_PARTS = 32  # of the name of an array: deeper trees are nobody's network
-# Fields that say how often something is repeated. Each repetition has arrays of its own, so that a
-# file cannot rightly ask for more of them than it has arrays. (A flow's steps are stacked.)
-REPEATS = ('num_blocks', 'num_convs', 'num_layers', 'num_res_blocks', 'stacked')
 LAST = {'vgg': ('pool5',), 'alexnet': ('relu5_1',)}  # layers of networks that can end earlier
 
 
@@ -96,14 +94,10 @@ def _from_file(path: Path) -> Network:
         return _checked(Network(*recognition.recognise(state, str(path)), source=str(path)))
     try:
         model = config.from_json(metadata[METADATA]).to_dict()
+        check_repeats(model, len(state), 'model')
         variables = traverse_util.unflatten_dict(state, sep='/')
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f'{path}: damaged header ({error})') from error
-    for field in REPEATS:
-        if isinstance(model.get(field), int) and model[field] > len(state):
-            raise InputError(
-                f'{path}: damaged header: {field} is {model[field]}, of {len(state)} arrays'
-            )
     return _checked(Network(model, variables, str(path)))
 
 

@@ -15,6 +15,7 @@ from sr_jax import checkpoint, sharding, tasks
 from sr_jax import config as config_lib
 from sr_jax.config import bind
 from sr_jax.errors import InputError
+from sr_jax.keeping import HIGHER_IS_BETTER
 from sr_jax.layers.switching import Switching, convert_to_switched
 from sr_jax.tasks.task import FROZEN, Batch, Task, TrainState
 
@@ -172,7 +173,7 @@ def _check_same_network(
     if fatal:
         raise InputError(
             f'the checkpoints in {folder} are of another network (saved -> asked for):\n  '
-            + '\n  '.join(fatal)
+            + '\n  '.join(fatal[:20])
             + '\nTake another --workdir, or the saved values'
         )
     for line in changed:
@@ -203,11 +204,11 @@ def load(
     if step is not None and step not in steps:
         raise InputError(f'no checkpoint of step {step} in {found.folder}: there are {steps}')
     if best and step is None:
-        step = _best_step(found, path)
+        step = best_step(found, path)
     mesh = mesh or sharding.make_mesh()
 
     def abstract(config):
-        return abstract_state(config, tasks.make(config), mesh)
+        return _saved_state(config, mesh, found.folder)
 
     if step is None:
         restored = found.restore_newest(abstract, report, set_aside=False)
@@ -219,9 +220,37 @@ def load(
     return Trained(restored.config, tasks.make(restored.config), variables, restored.step)
 
 
-def _best_step(found: checkpoint.Checkpoints, path: str | Path) -> int:
-    metric = found.config(found.steps()[-1]).checkpoint.best_metric
-    step = found.best_step(metric)
+def _saved_state(config: ml_collections.ConfigDict, mesh: Mesh, folder: Path) -> PyTree:
+    """Returns `abstract_state` by a config that was read, which may be of any kind.
+
+    Raises:
+      InputError: it is not one that this version can train by.
+    """
+    try:
+        return abstract_state(config, tasks.make(config), mesh)
+    except InputError as error:
+        raise InputError(f'{folder}: the saved config is of no use: {error}') from error
+    except Exception as error:  # values of any type and size: flax and JAX raise nearly anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(f'{folder}: no network is like the saved config: {reason}') from error
+
+
+def best_step(found: checkpoint.Checkpoints, path: str | Path) -> int:
+    """Returns the step of the best checkpoint by the metric of the newest one's config.
+
+    Args:
+      found: the checkpoints.
+      path: what was asked for, for messages.
+
+    Raises:
+      InputError: none was validated, or the config names no metric.
+    """
+    section = found.config(found.steps()[-1]).get('checkpoint')
+    metric = section.get('best_metric') if isinstance(section, config_lib.Section) else None
+    if str(metric) not in HIGHER_IS_BETTER:
+        hint = config_lib.nearest(str(metric), HIGHER_IS_BETTER)
+        raise InputError(f'{path}: config.checkpoint.best_metric={metric!r}: {hint}')
+    step = found.best_step(str(metric))
     if step is None:
         raise InputError(f'{path}: no checkpoint has been validated; leave out --best')
     return step

@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from sr_jax import image_io
 from sr_jax.data.crops import RandomCrop, as_float, collate, cut, unit_of
+from sr_jax.data.position import check_position
 from sr_jax.data.rejection import Rejections, none_left, usable_pictures
 from sr_jax.data.settings import DataSettings
 from sr_jax.data.sources import training_source, validation_source
@@ -121,7 +122,11 @@ class TrainIterator:
         """Continues behind the position of `get_state`, of this or of an equal iterator.
 
         When the source, the seed or the crop size have changed since, that is reported.
+
+        Raises:
+          InputError: it is no position; the iterator is as it was.
         """
+        check_position(state)
         self.close()
         for key, now in self._made_from().items():
             before = state['made_from'].get(key)
@@ -130,7 +135,7 @@ class TrainIterator:
                     f'data {key} was {before} in the checkpoint and is {now} now, so the crops to '
                     'come may differ from those of an unbroken run'
                 )
-        self._crops_taken = int(state['crops_taken'])
+        self._crops_taken = state['crops_taken']
         self.set_rejected(state['rejected'])
 
     def set_rejected(self, reasons: Mapping[str, str]) -> None:

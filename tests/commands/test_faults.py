@@ -14,6 +14,7 @@ from tiny import vqvae
 
 from sr_jax import checkpoint
 from sr_jax.commands import train as command
+from sr_jax.commands.train_settings import read_settings
 from sr_jax.errors import InputError
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -124,6 +125,26 @@ def test_unreadable_metrics_do_not_keep_a_run_from_going_on(finished, tmp_path, 
     assert f'going on from {workdir}/checkpoints/2' in shown
     assert (workdir / 'checkpoints' / 'damaged-4').is_dir()
     assert result.metrics == finished[1].metrics
+
+
+@pytest.mark.parametrize('text', ['0', '{"commit_timestamp_nsecs": 1e300}'])
+def test_what_orbax_cannot_open_is_set_aside(text, finished, tmp_path):
+    workdir = copy_of(finished, tmp_path)
+    path = workdir / 'checkpoints' / '4'
+    (path / '_CHECKPOINT_METADATA').write_text(text)
+    (workdir / 'checkpoints' / '4-mine' / 'metrics').mkdir(parents=True)
+    (workdir / 'checkpoints' / '4-mine' / 'metrics' / 'metrics').write_text('{')  # a copy of a user
+    found = checkpoint.Checkpoints(workdir, read_settings(vqvae()).checkpoint)
+    assert found.steps() == [2]
+    found.close()
+    kept = {path.name for path in (workdir / 'checkpoints').iterdir()}
+    assert kept == {'2', 'damaged-4', '4-mine'}
+
+
+def test_a_metric_that_was_not_measured_is_named(finished):
+    found = checkpoint.Checkpoints(finished[0])
+    with pytest.raises(InputError, match="best_metric='bits_per_dimension' was not measured .*mse"):
+        found.best_step('bits_per_dimension')
 
 
 def test_a_run_from_before_a_key_was_there_goes_on(finished, tmp_path, capsys):

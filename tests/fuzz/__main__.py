@@ -3,6 +3,7 @@
 
 import argparse
 import itertools
+import logging
 import resource
 import tempfile
 import time
@@ -27,6 +28,7 @@ def main() -> int:
     settings = hypothesis.settings(
         max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
+    logging.getLogger('absl').setLevel(logging.CRITICAL)  # as the commands have it
     resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))  # spare the machine what may be found
     with tempfile.TemporaryDirectory() as folder:
         tests = {

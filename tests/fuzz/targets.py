@@ -9,14 +9,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 import safetensors.numpy
-from fuzz import damage, seeds
+from fuzz import checkpoints, damage, seeds
 from fuzz.fuzzing import PIXELS
 from hypothesis import strategies as st
 from tiny_networks import SMALL, network
 
-from sr_jax import image_decoding, image_io, main, networks, tasks
+from sr_jax import (
+    checkpoint,
+    image_decoding,
+    image_io,
+    main,
+    networks,
+    sharding,
+    tasks,
+    trained,
+)
 from sr_jax.commands.train_settings import read_settings
 from sr_jax.errors import InputError
 from sr_jax.pretrained import files, lpips, ncnn
@@ -109,6 +119,28 @@ def torch_checkpoint(folder: Path, data: bytes) -> None:
     path.write_bytes(data)
     with documented('torch checkpoint', path.name):
         networks.load(path)
+
+
+def checkpoint_json(folder: Path, example: tuple[Path, str, bytes]) -> None:
+    """A run's checkpoint, read for its network, and by a run that goes on from it."""
+    path = checkpoints.copied(*example[:1], folder, *example[1:])
+    mesh = sharding.make_mesh(jax.devices()[:1])
+    told: list[str] = []
+    with documented('checkpoint', 'run'):
+        trained.load(path, mesh=mesh, report=told.append)
+    with documented('best checkpoint', 'run'):
+        trained.best_step(checkpoint.find(path)[0], path)
+    with documented('resumed checkpoint', 'run', longest=20_000):
+        found = checkpoint.Checkpoints(path, checkpoints.SETTINGS.checkpoint)
+        try:
+            data = checkpoints.resumed(found, mesh, told.append)
+        finally:
+            found.close()
+        if data is not None:
+            checkpoints.iterator().set_state(data)
+    assert all(len(line) <= 2000 for line in told)
+    kept = {path.name.partition('-')[0] for path in (path / checkpoint.FOLDER).iterdir()}
+    assert kept <= {str(checkpoints.STEP), 'damaged'}
 
 
 def overrides(folder: Path, words: list[str]) -> None:
@@ -214,4 +246,5 @@ def strategies(folder: Path) -> dict[Callable, st.SearchStrategy]:
         lpips_pickle: damage.damaged(seeds.pickles()),
         torch_checkpoint: damage.damaged([*seeds.torch_files(), *seeds.pickles()]),
         overrides: _words(),
+        checkpoint_json: checkpoints.damaged(checkpoints.seed(folder)),
     }

@@ -11,10 +11,13 @@ PEAK = pathlib.Path('/proc/self/status')
 RESET = pathlib.Path('/proc/self/clear_refs')
 STARTING = ('os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'subprocess.Popen')
 REACHING = ('socket.connect', 'ctypes.dlopen', 'webbrowser.open')
-# Audit events that change files, and how many of their arguments are paths.
+# Audit events that change files: where in their arguments a path is, and the open folder, if any,
+# that it is relative to.
 CHANGING = {
-    **{'os.remove': 1, 'os.rmdir': 1, 'os.mkdir': 1, 'os.truncate': 1, 'os.chmod': 1},
-    **{'os.rename': 2, 'os.link': 2, 'os.symlink': 2, 'shutil.rmtree': 1},
+    **{'os.remove': ((0, 1),), 'os.rmdir': ((0, 1),), 'shutil.rmtree': ((0, 1),)},
+    **{'os.mkdir': ((0, 2),), 'os.chmod': ((0, 2),), 'os.truncate': ((0, None),)},
+    **{'os.rename': ((0, 2), (1, 3)), 'os.link': ((0, 2), (1, 3))},
+    'os.symlink': ((0, None), (1, 2)),
 }
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -28,21 +31,22 @@ def _notice(event: str, arguments: tuple) -> None:
     if event in STARTING or event in REACHING:
         _active['wrong'].append(f'{event} {arguments}')
     elif event == 'open' and isinstance(arguments[2], int) and arguments[2] & WRITING:
-        _outside(event, arguments[:1])
+        _outside(event, arguments[0])
     elif event in CHANGING:
-        _outside(event, arguments[: CHANGING[event]])
+        for place, base in CHANGING[event]:
+            _outside(event, arguments[place], None if base is None else arguments[base])
 
 
-def _outside(event: str, paths: tuple) -> None:
-    for path in paths:
-        if isinstance(path, int) or path is None:
-            continue
-        folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
-        real = os.path.join(os.path.realpath(folder), name)
-        if event == 'open':  # the others change the link, not what it leads to
-            real = os.path.realpath(real)
-        if real != os.devnull and not real.startswith(_active['folder']):
-            _active['wrong'].append(f'{event} {path!r}')
+def _outside(event: str, path: object, base: int | None = None) -> None:
+    if isinstance(path, int) or path is None:
+        return
+    at = os.getcwd() if base is None or base < 0 else os.readlink(f'/proc/self/fd/{base}')
+    folder, name = os.path.split(os.path.abspath(os.path.join(at, os.fsdecode(path))))
+    real = os.path.join(os.path.realpath(folder), name)
+    if event == 'open':  # the others change the link, not what it leads to
+        real = os.path.realpath(real)
+    if real != os.devnull and not real.startswith(_active['folder']):
+        _active['wrong'].append(f'{event} {path!r}')
 
 
 @contextlib.contextmanager

@@ -1,0 +1,33 @@
+"""Where the data of a run is, as a checkpoint says it: looked at before it is believed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sr_jax.errors import InputError
+
+_MOST_CROPS = 2**48  # no run takes as many; Grain's counting ends at 2**63
+
+
+def check_position(state: Mapping[str, Any]) -> None:
+    """Checks what `TrainIterator.set_state` is given.
+
+    Raises:
+      InputError: it is not what `TrainIterator.get_state` returns; says what is wrong.
+    """
+    taken, rejected = state.get('crops_taken'), state.get('rejected')
+    if type(taken) is not int or not 0 <= taken < _MOST_CROPS:
+        problem = 'crops_taken is no whole number, or none that can be'
+    elif not isinstance(state.get('made_from'), Mapping):
+        problem = 'made_from does not say what the crops are cut from'
+    elif not isinstance(rejected, Mapping) or not all(map(_is_text, rejected.values())):
+        problem = 'rejected does not give pictures with reasons'
+    else:
+        return
+    raise InputError(
+        f"the data's position in the checkpoint is of no use: {problem}. Go on from another "
+        'checkpoint, or start again in another --workdir'
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
