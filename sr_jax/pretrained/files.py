@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import struct
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ DTYPES: dict[str, Any] = {
     **{'F64': '<f8', 'F32': '<f4', 'F16': '<f2', 'BF16': jnp.bfloat16},
     **{'I64': '<i8', 'I32': '<i4', 'I16': '<i2', 'I8': '<i1', 'U8': '<u1', 'BOOL': '?'},
 }
+MOST_EXPANSION = 8
 MOST_HEADER = 100_000_000  # bytes; safetensors' own limit
 
 
@@ -108,14 +110,31 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             "pip install 'sr_jax[torch]', or take the weights as .safetensors"
         ) from error
     with _naming(path):
+        _check_unpacked(path)
         found: Any = torch.load(path, map_location='cpu', weights_only=True)
-        while inner := next((key for key in NESTED if isinstance(found.get(key), Mapping)), ''):
-            found = found[inner]
+        for _ in NESTED:  # not for ever: a pickle can hold itself
+            inner = next((key for key in NESTED if isinstance(found.get(key), Mapping)), '')
+            found = found[inner] if inner else found
         tensors = {name: value for name, value in found.items() if torch.is_tensor(value)}
         if not tensors:
             raise ValueError(f'no weights in it, only {", ".join(map(str, found)) or "nothing"}')
+        if 4 * sum(value.numel() for value in tensors.values()) > _allowed(path):
+            raise ValueError('its arrays are many times as large as the file')
         wide = {name: v.float() if v.is_floating_point() else v for name, v in tensors.items()}
         return {name: value.detach().numpy() for name, value in wide.items()}
+
+
+def _check_unpacked(path: Path) -> None:
+    """Raises ValueError if a checkpoint, which PyTorch never compresses, unpacks to much more."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            if sum(part.file_size for part in parts.infolist()) > _allowed(path):
+                raise ValueError('it is compressed, and many times as large when it is unpacked')
+
+
+def _allowed(path: Path) -> int:
+    """Bytes that the arrays of a checkpoint may take: 16 bits become 32, and names share arrays."""
+    return MOST_EXPANSION * path.stat().st_size + 2**20
 
 
 @contextlib.contextmanager

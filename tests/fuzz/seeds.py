@@ -171,8 +171,13 @@ def torch_files() -> list[bytes]:
     import os
 
     state = {name: torch.from_numpy(value) for name, value in foreign_states()[3].items()}
+    endless: dict = {}
+    endless['params'] = endless
+    wide = {'a': torch.zeros(1, dtype=torch.float16).expand(2**14, 2**14)}
+    strange = {'a': torch.eye(3).to_sparse(), 'b': torch.zeros(2, 3, device='meta')}
+    hostile = {'params': Runs(os.system, 'true')}
     found = []
-    for content in (state, {'params': state, 'step': 3}, {'params': Runs(os.system, 'true')}):
+    for content in (state, {'params': state, 'step': 3}, hostile, endless, wide, strange):
         for zipped in (True, False):
             file = io.BytesIO()
             torch.save(content, file, _use_new_zipfile_serialization=zipped)

@@ -80,6 +80,9 @@ class FakeTensor:
     def float(self):
         return FakeTensor(self.value.astype(np.float32))
 
+    def numel(self):
+        return self.value.size
+
     def detach(self):
         return self
 

@@ -1,0 +1,195 @@
+"""Bombs: a few bytes that ask for much memory, or for time without end, in all that is read."""
+
+import io
+import os
+import pickle
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from fuzz import damage, seeds
+from fuzz.fuzzing import MIB
+from fuzz.watch import watched
+from PIL import Image
+from tiny_networks import network
+
+from sr_jax import image_decoding, image_io, networks
+from sr_jax.errors import InputError
+from sr_jax.pretrained import files, lpips, ncnn
+
+
+def png_bomb(width, height):
+    header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(16 * MIB), 9)
+    return damage.png_of([(b'IHDR', header), (b'IDAT', rows), (b'IEND', b'')])
+
+
+def header_of(width, height):
+    """The beginning of pictures of that size in the other formats, whose pixels are not there."""
+    file = io.BytesIO()
+    Image.new('RGB', (16, 16)).save(file, 'JPEG')
+    jpeg = bytearray(file.getvalue())
+    at = jpeg.index(b'\xff\xc0') + 5
+    jpeg[at : at + 4] = struct.pack('>HH', height, width)
+    bitmap = struct.pack(
+        '<2sIHHIIiiHHIIiiII', b'BM', 54, 0, 0, 54, 40, width, height, 1, 24, *[0] * 6
+    )
+    tags = [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (279, 4)]
+    entries = b''.join(struct.pack('<HHII', tag, 4, 1, value) for tag, value in tags)
+    tiff = struct.pack('<2sHIH', b'II', 42, 8, len(tags)) + entries + bytes(4)
+    extended = struct.pack('<4sIBBBB', b'VP8X', 10, 16, 0, 0, 0)
+    extended += (width - 1).to_bytes(3, 'little') + (height - 1).to_bytes(3, 'little')
+    webp = struct.pack('<4sI4s', b'RIFF', len(extended) + 4, b'WEBP') + extended
+    return {
+        'png': png_bomb(width, height),
+        'jpg': bytes(jpeg),
+        'bmp': bitmap,
+        'tif': tiff,
+        'webp': webp,
+    }
+
+
+@pytest.mark.parametrize('kind', ['png', 'jpg', 'bmp', 'tif', 'webp'])
+def test_a_picture_that_says_it_is_huge_is_refused_by_its_size(kind, tmp_path):
+    path = tmp_path / f'bomb.{kind}'
+    path.write_bytes(header_of(16_383, 16_383)[kind])
+    for read in (image_io.read, image_io.read_layers):
+        with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match='bomb') as caught:
+            read(path)
+        message = str(caught.value)
+        assert 'more than the limit' in message or kind == 'webp', message
+
+
+def test_a_tile_larger_than_its_picture_takes_no_memory(tmp_path):
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file, np.zeros((16, 16, 3), np.uint8), tile=(16, 16), compression='zlib', photometric='rgb'
+    )
+    data = bytearray(file.getvalue())
+    for tag in (322, 323):  # TileWidth, TileLength
+        kinds = (struct.pack('<HHI', tag, kind, 1) for kind in (3, 4))
+        at = next(data.index(kind) for kind in kinds if kind in data)
+        data[at : at + 12] = struct.pack('<HHII', tag, 4, 1, 32_768)
+    with watched(tmp_path, 64 * MIB), pytest.raises(InputError, match='x'):
+        image_decoding.decode(bytes(data), 'x')
+
+
+def test_texts_and_profiles_that_unpack_to_much_are_not_unpacked(tmp_path):
+    much = zlib.compress(bytes(300 * MIB), 9)
+    first, *rest = damage.png_chunks(seeds.pngs()[0])
+    for kind, content in (
+        (b'zTXt', b'note\0\0' + much),
+        (b'iTXt', b'note\0\1\0\0\0' + much),
+        (b'iCCP', b'profile\0\0' + much),
+    ):
+        data = damage.png_of([first, (kind, content), *rest])
+        with watched(tmp_path, 64 * MIB):
+            try:
+                image_decoding.decode_layers(data, 'x')
+            except InputError as error:
+                assert 'x: ' in str(error)
+
+
+def test_a_file_too_large_for_any_picture_is_not_read(tmp_path):
+    path = tmp_path / 'sparse.png'
+    with open(path, 'wb') as file:
+        file.truncate(2**40)
+    with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match=r'sparse\.png: .*GiB'):
+        image_io.read(path)
+    os.mkfifo(tmp_path / 'pipe.png')
+    with pytest.raises(InputError, match=r'pipe\.png: not a file'):
+        image_io.read(tmp_path / 'pipe.png')
+    with pytest.raises(InputError, match='zero: not a file'):
+        image_io.read('/dev/zero')
+
+
+@pytest.mark.parametrize('size', [2**63, 2**32, 10**8])
+def test_a_long_header_of_arrays_takes_no_memory(size, tmp_path):
+    path = tmp_path / 'w.safetensors'
+    path.write_bytes(size.to_bytes(8, 'little') + b'{}')
+    with watched(tmp_path, 32 * MIB):
+        for read in (files.read_state, files.read_metadata):
+            with pytest.raises(InputError, match='damaged'):
+                read(path)
+
+
+def test_arrays_larger_than_their_file_take_no_memory(tmp_path):
+    path = tmp_path / 'w.safetensors'
+    for shape, end in (([2**20, 2**20], 4), ([2**62, 4], 0), ([2**40, 2**40], 2**63)):
+        header = f'{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}'.encode()
+        path.write_bytes(len(header).to_bytes(8, 'little') + header + bytes(4))
+        with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match='damaged'):
+            files.read_state(path)
+
+
+def test_a_network_that_says_it_is_deep_is_not_built(tmp_path):
+    path = tmp_path / 'w.safetensors'
+    repeated = r'damaged header \(model\.{} is 1000000000'
+    for key, field, message in (
+        ('rrdb', 'num_blocks', repeated),
+        ('srvgg', 'num_convs', repeated),
+        ('srflow', 'stacked', repeated),
+        ('srflow', 'steps', 'srflow does not fit'),  # stacked in few arrays: only shapes differ
+    ):
+        found = network(key)
+        networks.save(path, found._replace(model={**found.model, field: 10**9}))
+        with watched(tmp_path, 64 * MIB), pytest.raises(InputError, match=message.format(field)):
+            networks.load(path)
+
+
+def test_weights_of_ncnn_larger_than_their_file_take_no_memory(tmp_path):
+    text, weights = seeds.ncnn_pairs(tmp_path)[2]
+    path = tmp_path / 'n.param'
+    path.with_suffix('.bin').write_bytes(weights)
+    for number in ('2147483646', '-9', '1e300', 'nan', '1,2'):
+        path.write_text(text.replace(' 6=108', f' 6={number}'))
+        with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match=r'n\.'):
+            ncnn.read_state(path, path.with_suffix('.bin'))
+
+
+def test_a_pickle_made_to_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / 'w.ckpt'
+    many = pickle.PROTO + b'\4' + pickle.EMPTY_DICT + pickle.LONG_BINPUT + b'\xff\xff\xff\x3f.'
+    huge = pickle.dumps({'x': _Call(np.ndarray, (2**31,))})
+    for data in (many, huge):
+        path.write_bytes(data)
+        with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match=r'w\.ckpt: (dam|ref)'):
+            lpips.read_pickle(path)
+
+
+class _Call(seeds.Runs):
+    """Would call NumPy for an array of that shape."""
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_a_torch_checkpoint_that_asks_for_much_is_refused(zipped, tmp_path):
+    torch = pytest.importorskip('torch')
+    path = tmp_path / 'w.pth'
+    endless = {}
+    endless['params'] = endless
+    # A number that stands for many, which are made when 16 bits become 32.
+    wide = {'a': torch.zeros(1, dtype=torch.float16).expand(2**16, 2**14)}
+    for content, message in ((endless, 'no weights in it'), (wide, 'many times as large as')):
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        with watched(tmp_path, 64 * MIB), pytest.raises(InputError, match=rf'w\.pth: .*{message}'):
+            files.read_state(path)
+
+
+def test_a_torch_checkpoint_that_unpacks_to_much_is_refused(tmp_path):
+    torch = pytest.importorskip('torch')
+    plain, path = tmp_path / 'plain.pth', tmp_path / 'w.pth'
+    torch.save({'a': torch.zeros(64 * MIB)}, plain)
+    with (
+        zipfile.ZipFile(plain) as parts,
+        zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in parts.namelist():
+            packed.writestr(name, parts.read(name))
+    with (
+        watched(tmp_path, 64 * MIB),
+        pytest.raises(InputError, match=r'w\.pth: .*it is compressed'),
+    ):
+        files.read_state(path)
