@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,28 @@ HLO = """
   %c = f32[10]{0} all-reduce-start(%w), to_apply=%add
   %d = f32[10]{0} all-reduce-done(%c)
   %e = f32[99]{0} add(%p, %q)
+"""
+
+
+LOOP = """
+%add (x: f32[], y: f32[]) -> f32[] {
+  ROOT %sum = f32[] add(%x, %y)
+}
+
+%inside (p: (s32[], f32[4])) -> (s32[], f32[4]) {
+  %r = f32[4]{0} all-reduce(%g), to_apply=%add
+}
+
+%body.1 (p: (s32[], f32[4])) -> (s32[], f32[4]) {
+  %n = f32[2]{0} all-reduce(%h), to_apply=%add
+  %w = (s32[], f32[4]) while(%t), condition=%c, body=%inside ROUNDS
+}
+
+ENTRY %main.7_spmd (a: f32[4]) -> f32[4] {
+  %first = f32[3]{0} all-reduce(%x), to_apply=%add
+  %w = (s32[], f32[4]) while(%t), body=%body.1, backend_config={"known_trip_count":{"n":"5"}}
+  %c = f32[4] conditional(%p, %u, %v), branch_computations={%inside, %add}
+}
 """
 
 
@@ -38,3 +61,27 @@ def test_the_operands_of_all_reduces_are_counted_once():
     assert float(eight) == pytest.approx(2 * 7 / 8)
     assert float(sixteen) == pytest.approx(2 * 15 / 16)
     assert float(share) == pytest.approx(0.5)
+
+
+def test_what_is_in_a_loop_counts_as_often_as_it_goes_round():
+    known = LOOP.replace(' ROUNDS', ', backend_config={"known_trip_count":{"n":"3"},"x":{}}')
+    product = """[w.counted(w.jax.make_jaxpr(lambda x, k: w.jax.lax.scan(
+        lambda c, _: (w.jax.nn.relu(c @ k), None), x, None, length=7)[0])(
+            w.jnp.ones((2, 3)), w.jnp.ones((3, 3))).jaxpr, loops) for loops in (False, True)]"""
+    convolution = """w.counted(w.jax.make_jaxpr(lambda x, k: w.jax.lax.conv_general_dilated(
+        x, k, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')))(
+            w.jnp.ones((1, 4, 4, 2)), w.jnp.ones((3, 3, 2, 5))).jaxpr, True)"""
+    code = f'[w.exchanged_bytes({known!r}), *{product}, {convolution}]'.replace('\n', '')
+    assert json.loads(asked(code)) == [
+        12 + 5 * (8 + 3 * 16) + 16,
+        2 * 2 * 3 * 3,
+        7 * 2 * 2 * 3 * 3,
+        2 * 16 * 5 * 9 * 2,
+    ]
+
+
+def test_a_loop_of_unknown_length_is_named():
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        asked(f'w.exchanged_bytes({LOOP!r})')
+    said = 'it is not known how often the loop inside goes round'
+    assert said in error.value.stderr
