@@ -4,6 +4,7 @@ import os
 import shutil
 
 import hypothesis
+import jax
 import numpy as np
 import pytest
 from fuzz import targets
@@ -68,6 +69,11 @@ def test_the_watch_sees_memory_files_and_programs(tmp_path):
         outside.write_text('not allowed')
     with pytest.raises(AssertionError, match='os.remove'), watched(inside, 64 * MIB):
         outside.unlink()
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update('jax_compilation_cache_dir', str(tmp_path / 'kept'))
+    with watched(inside, 64 * MIB):
+        (tmp_path / 'kept').mkdir()  # what JAX has compiled is no harm
+    jax.config.update('jax_compilation_cache_dir', before)
     for name in ('in', 'out'):
         (tmp_path / name / 'sub' / 'sub').mkdir(parents=True)
     with watched(inside, 64 * MIB):
