@@ -1,14 +1,26 @@
 """What every test shares: eight CPU devices, strict JAX, and the golden fixtures."""
 
+import atexit
 import os
 import pathlib
+import shutil
+import tempfile
 from collections.abc import Callable
 
-# Read when JAX makes its first device, so they must be set before a test does anything.
+# Read when JAX makes its first device, so they must be set before a test does anything. Most of the
+# tests' time is LLVM's: what XLA makes of a program is as ever, its machine code is not optimised.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-DEVICES_FLAG = '--xla_force_host_platform_device_count'
-if DEVICES_FLAG not in os.environ.get('XLA_FLAGS', ''):
-    os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {DEVICES_FLAG}=8'.strip()
+for flag, value in (
+    ('--xla_force_host_platform_device_count', 8),
+    ('--xla_backend_optimization_level', 0),
+):
+    if flag not in os.environ.get('XLA_FLAGS', ''):
+        os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flag}={value}'.strip()
+# What one process has compiled, all that take part in these tests need not compile again.
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='sr_jax_compiled_')
+    os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.3'
+    atexit.register(shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], True)
 
 import hypothesis
 import jax

@@ -174,7 +174,7 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
         unfold = product(min(32, patch), min(depth, features), 2)
     forward = product(min(side, features), min(depth, inner), 3)
     fold = Tile(32, min(64, channels), warps=4, stages=1)
-    if gpu.capability >= H100.capability and not ieee:
+    if gpu.capability >= H100.capability and not ieee and shape.channels >= 16:
         # What was fastest on an H200; see README.md. Elsewhere it is only compiled.
         fold = fold._replace(warps=8)
         weight = weight._replace(warps=4)
