@@ -24,7 +24,8 @@ def value_and_gradients(x, selector, kernel, bias, cotangent, stride, implementa
     """The output, and the gradients of its product with the cotangent to x, kernel and bias."""
 
     def convolve(x, kernel, bias):
-        return switched_conv(x, selector, kernel, bias, stride, implementation, routing)
+        settings = dict(routing=routing, precision='highest')  # the default: test_gpu.py
+        return switched_conv(x, selector, kernel, bias, stride, implementation, **settings)
 
     y, pull_back = jax.vjp(convolve, x, kernel, bias)
     return y, *pull_back(cotangent)
