@@ -35,8 +35,6 @@ SMALL = {
         BATCH=2,
     ),
 }
-# Those that train; the others run in every suite.
-LONG = ('finetune_esrgan', 'srflow_samples', 'switched_vqvae')
 
 
 @pytest.fixture
@@ -71,13 +69,7 @@ def test_it_opens_with_an_installation_that_keeps_jax_and_has_no_outputs(path):
     assert not any(cell.outputs or cell.execution_count for cell in codes)
 
 
-@pytest.mark.parametrize(
-    'path',
-    [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in LONG))
-        for path in NOTEBOOKS
-    ],
-)
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path, weights, tmp_path):
     notebook = nbformat.read(path, 4)
     small = {

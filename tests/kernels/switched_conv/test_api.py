@@ -302,7 +302,7 @@ class TestEightDevices:
             check_vma=implementation != 'pallas_interpret',
         )
         def convolve(x, selector, kernel, bias):
-            return switched_conv(x, selector, kernel, bias, 1, implementation)
+            return switched_conv(x, selector, kernel, bias, 1, implementation, precision='highest')
 
         def forward(x, kernel, bias):
             return convolve(x, selector, kernel, bias)
