@@ -37,6 +37,8 @@ ALIKE = (
     *('esrgan:published', 'esrgan:phases', 'esrgan:real', 'sr_experiment:gan'),
     *('switched_sr:published', 'vqvae_switched:original', 'vqvae_experiment:switched'),
     *('sr_experiment:rrdb', 'sr_experiment:switched'),
+    # Trained by the pages of docs/ and by the notebooks.
+    *('vqvae_switched:article', 'srflow:photos'),
 )
 STEPS = [
     pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id in ALIKE))

@@ -165,8 +165,8 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
         return Tile(tall, columns, depth, warps, stages if roomy else 2)
 
     # In float32 it multiplies two halves of each factor: see pallas_triton_weight.py.
-    weight = Tile(32, min(64, features), min(64, inner), 8, 3)
-    chunks = 1 if wide else 3
+    weight = Tile(32, min(64 if wide else 128, features), min(64, inner), 8, 3)
+    chunks = 1 if wide else 3 if weight.columns <= 64 else 2
     if ieee:
         weight = weight._replace(depth=min(32, inner), stages=2)
     unfold = product(min(64, patch), min(2 * depth, features), 2)

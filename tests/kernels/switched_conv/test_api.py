@@ -229,9 +229,11 @@ def test_vmap_over_a_further_axis(implementation):
 
     def loss(kernel, bias, x):
         xs, selectors = x.reshape(2, 2, 5, 7, 2), selector.reshape(2, 2, 5, 7)
-        y = jax.vmap(switched_conv, (0, 0, None, None, None, None))(
-            xs, selectors, kernel, bias, 1, implementation
-        ).reshape(4, 5, 7, 3)
+        convolve = functools.partial(
+            switched_conv, implementation=implementation, precision='highest'
+        )
+        y = jax.vmap(convolve, (0, 0, None, None))(xs, selectors, kernel, bias)
+        y = y.reshape(4, 5, 7, 3)
         return jnp.sum(y * cotangent), y
 
     gradients, y = jax.grad(loss, argnums=(2, 0, 1), has_aux=True)(kernel, bias, x)
