@@ -14,7 +14,7 @@ from jaxtyping import Array, PyTree
 from sr_jax import checkpoint, sharding, tasks
 from sr_jax import config as config_lib
 from sr_jax.config import bind
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, first_line
 from sr_jax.keeping import HIGHER_IS_BETTER
 from sr_jax.layers.switching import Switching, convert_to_switched
 from sr_jax.tasks.task import FROZEN, Batch, Task, TrainState
@@ -231,7 +231,7 @@ def _saved_state(config: ml_collections.ConfigDict, mesh: Mesh, folder: Path) ->
     except InputError as error:
         raise InputError(f'{folder}: the saved config is of no use: {error}') from error
     except Exception as error:  # values of any type and size: flax and JAX raise nearly anything
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)
         raise InputError(f'{folder}: no network is like the saved config: {reason}') from error
 
 

@@ -10,6 +10,7 @@ defaults, is left out and named. Already tuned shapes are tuned anew, others in 
 
 import argparse
 import concurrent.futures
+import functools
 import itertools
 import json
 import pathlib
@@ -78,9 +79,8 @@ def variants(field: str, sizes: BlockSizes, shape: Shape) -> list[Change]:
     ]
 
 
-def stages(field: str, sizes: BlockSizes, shape: Shape) -> list[Change]:
+def stages(field: str, sizes: BlockSizes) -> list[Change]:
     """The numbers of pipeline stages that are worth a try for a field's tile."""
-    del shape
     present = getattr(sizes, field)
     if not isinstance(present, Tile) or not present.depth:
         return []
@@ -115,8 +115,8 @@ def tune(
                 continue
             if field in ('fold', 'unfold_bytes') and sizes.input_design != 'unfold':
                 continue
-            for vary in (variants, stages):
-                changes = [{}, *vary(field, sizes, shape)]
+            for vary in (functools.partial(variants, shape=shape), stages):
+                changes = [{}, *vary(field, sizes)]
                 change, seconds = _fastest(built[part], sizes, changes, expected, measure, threads)
                 sizes = sizes._replace(**change)
             print(f'  {part}: {field} {getattr(sizes, field)} {1e6 * seconds:.0f} us', flush=True)

@@ -7,7 +7,8 @@ Forward, and forward and backward (gradients to x and kernel), with random selec
 the matrix products alone, of patches that are cut out already and with one kernel for all. All are
 called in turn in every round, so that whatever else the machine does falls on all, and a ratio is
 the median of the rounds' ratios to the dense convolution. Memory is XLA's temporary memory. With
---roofline the shapes of `cases.ROOFLINE`, and what `roofline.py` expects of the nearest chip.
+--roofline the shapes of `cases.ROOFLINE`, and what `roofline.py` expects of the nearest chip; with
+--parts, on a GPU, the routing, the forward pass and each gradient apart.
 """
 
 import argparse
@@ -93,7 +94,7 @@ def _functions(
     case: Case, args: argparse.Namespace, direction: str
 ) -> dict[str, Callable[[], _Call]]:
     """Functions that compile each way to compute a case in a direction."""
-    x, selector, kernel, cotangent = random_arguments(case, args.dtype)
+    x, selector, kernel, _, cotangent = random_arguments(case, args.dtype)
     patch = case.size**2 * case.channels
     patches = jax.random.normal(jax.random.key(1), (selector.size, patch), x.dtype)
     rows = cotangent.reshape(-1, case.features)

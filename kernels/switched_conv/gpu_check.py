@@ -24,6 +24,7 @@ from .block_sizes import BlockSizes, present_gpu
 from .cases import NETWORKS, SMALL, Case
 from .compile_check import DTYPES
 from .gpu import INPUT_DESIGNS, backward, sizes_for
+from .parts import random_arguments
 from .routing import GPU_SEGMENT, Routing
 
 CASES = (*SMALL, *NETWORKS)
@@ -33,26 +34,10 @@ LIMITS = {'bfloat16': 8e-3, 'float16': 1e-3, 'tf32': 1e-3, 'ieee': 1e-5}
 RESULTS = ('output', 'grad x', 'grad kernel', 'grad bias')
 
 
-def arguments(case: Case, dtype: str, seed: int = 0) -> tuple[Any, ...]:
-    """Random x, selector, kernel, bias and cotangent of a case, as numpy's arrays."""
-    rng = np.random.default_rng(seed)
-    pixels = (case.pictures, -(-case.height // case.stride), -(-case.width // case.stride))
-    shapes = (
-        case[:4],
-        (case.breadth, case.size, case.size, case.channels, case.features),
-        (case.features,),
-        (*pixels, case.features),
-    )
-    x, kernel, bias, cotangent = (
-        rng.normal(size=shape).astype(np.float32).astype(dtype) for shape in shapes
-    )
-    return x, rng.integers(0, case.breadth, pixels, np.int32), kernel, bias, cotangent
-
-
 def results(
     case: Case, implementation: str | None, precision: str | None
 ) -> Callable[..., tuple[Any, ...]]:
-    """A compiled function from `arguments` to RESULTS, by the door that users take."""
+    """A compiled function from `random_arguments` to RESULTS, by the door that users take."""
 
     def step(x, selector, kernel, bias, cotangent):
         def convolve(x, kernel, bias):
@@ -69,7 +54,7 @@ def results(
 def grad_x_by(
     design: str, case: Case, implementation: str, precision: str | None
 ) -> Callable[..., Any]:
-    """A compiled function from `arguments` to the gradient of x, by one of its designs."""
+    """A compiled function from `random_arguments` to the gradient of x, by one of its designs."""
 
     def step(x, selector, kernel, bias, cotangent):
         del bias
@@ -97,7 +82,7 @@ def check(
 ) -> Iterator[tuple[str, float, float]]:
     """Name, error and limit of each result; `implementation` is that under test."""
     limit = LIMITS[dtype if dtype != 'float32' else 'ieee' if precision else 'tf32']
-    args = arguments(case, dtype)
+    args = tuple(map(np.asarray, random_arguments(case, dtype)))
     with jax.default_device(jax.devices('cpu')[0]):
         wide = tuple(a if a.dtype == np.int32 else a.astype(np.float32) for a in args)
         expected = results(case, 'blocked', None)(*wide)

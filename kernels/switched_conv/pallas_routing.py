@@ -101,7 +101,7 @@ def _bounds_kernel(counts, kernels, starts, *, chunks: int, breadth: int, block:
 
     lax.fori_loop(0, steps, begin, (ends - each) * block)
 
-    def name(step, _):
+    def name_blocks(step, _):
         number = step * rows + jnp.arange(rows)
         earlier = (number[:, None] >= ends[None, :]) & real[None, :]
         kernel = jnp.sum(earlier.astype(jnp.int32), axis=1)
@@ -110,7 +110,7 @@ def _bounds_kernel(counts, kernels, starts, *, chunks: int, breadth: int, block:
         plgpu.store(kernels.at[segment, place], kernel, mask=number < kernels.shape[1])
         return 0
 
-    lax.fori_loop(0, -(-kernels.shape[1] // rows), name, 0)
+    lax.fori_loop(0, -(-kernels.shape[1] // rows), name_blocks, 0)
 
 
 def _place(flat, starts, breadth: int, pixels: int, total: int, interpret: bool):

@@ -14,14 +14,16 @@ Call = Callable[[], Any]
 
 
 def random_arguments(case: Case, dtype: str) -> tuple[Any, ...]:
-    """Random x, selector, kernel and cotangent of a case, drawn on the device."""
+    """Random x, selector, kernel, bias and cotangent of a case, drawn on the device."""
     pixels = (case.pictures, -(-case.height // case.stride), -(-case.width // case.stride))
     taps = (case.breadth, case.size, case.size, case.channels, case.features)
-    keys = jax.random.split(jax.random.key(0), 4)
+    keys = jax.random.split(jax.random.key(0), 5)
     x = jax.random.normal(keys[0], case[:4], dtype)
     selector = jax.random.randint(keys[1], pixels, 0, case.breadth, 'int32')
     kernel = jax.random.normal(keys[2], taps, dtype)
-    return x, selector, kernel, jax.random.normal(keys[3], (*pixels, case.features), dtype)
+    bias = jax.random.normal(keys[4], (case.features,), dtype)
+    cotangent = jax.random.normal(keys[3], (*pixels, case.features), dtype)
+    return x, selector, kernel, bias, cotangent
 
 
 def parts(
@@ -30,7 +32,7 @@ def parts(
     """For each part of a case a function that compiles it with block sizes and returns a call,
     which does not wait for its result: 'route', 'forward', 'grad_input', 'grad_kernel'."""
     implementation = 'pallas_interpret' if interpret else 'pallas'
-    x, selector, kernel, cotangent = random_arguments(case, dtype)
+    x, selector, kernel, _, cotangent = random_arguments(case, dtype)
     routing = route(selector, case.breadth, implementation=implementation)
     stride = case.stride
 

@@ -29,7 +29,7 @@ DTYPES: dict[str, Any] = {
     **{'F64': '<f8', 'F32': '<f4', 'F16': '<f2', 'BF16': jnp.bfloat16},
     **{'I64': '<i8', 'I32': '<i4', 'I16': '<i2', 'I8': '<i1', 'U8': '<u1', 'BOOL': '?'},
 }
-MOST_EXPANSION = 8
+MOST_EXPANSION = 8  # times the size of a file, of what it unpacks to
 MOST_HEADER = 100_000_000  # bytes; safetensors' own limit
 
 

@@ -128,10 +128,10 @@ def test_variants_differ_from_the_present():
     for field in ('forward', 'unfold', 'fold', 'masked', 'weight', 'input_design', 'unfold_bytes'):
         found = autotune.variants(field, sizes, SHAPE)
         assert sum(sizes._replace(**change) != sizes for change in found) >= 1
-    assert {change['weight'].stages for change in autotune.stages('weight', sizes, SHAPE)} == {
+    assert {change['weight'].stages for change in autotune.stages('weight', sizes)} == {
         1,
         2,
         4,
         5,
     }
-    assert autotune.stages('fold', sizes, SHAPE) == []
+    assert autotune.stages('fold', sizes) == []
