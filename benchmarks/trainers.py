@@ -52,9 +52,22 @@ def start(
     *arguments: str,
     config: str = 'configs/vqvae.py:demo',
     log: Path | None = None,
+    within: Sequence[str] = (),
 ) -> subprocess.Popen:
-    """Starts a trainer; its output goes to the end of `log`, by default `<workdir>.log`."""
-    words = [sys.executable, '-m', 'sr_jax.main', '--config', config, '--workdir', str(workdir)]
+    """Starts a trainer; its output goes to the end of `log`, by default `<workdir>.log`.
+
+    `within` are words to put before the command, which run it somewhere else.
+    """
+    words = [
+        *within,
+        sys.executable,
+        '-m',
+        'sr_jax.main',
+        '--config',
+        config,
+        '--workdir',
+        str(workdir),
+    ]
     with (log or Path(f'{workdir}.log')).open('a') as output:
         return subprocess.Popen(
             [*words, *arguments], cwd=ROOT, env=environment(cache), stdout=output, stderr=output
