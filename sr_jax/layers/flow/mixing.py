@@ -14,12 +14,14 @@ the inverse of each then magnifies at most 3.4 times, whatever the size of the p
 flow that is still much (RESULTS.md).
 
 `matrix` and `inverse_matrix` also take stacks of matrices, [..., C, C], so that all steps of a flow
-share one batched factorisation.
+share one factorisation, batched but on CPUs.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -49,7 +51,8 @@ class Matrix(NamedTuple):
 def matrix(params: Mapping[str, Array]) -> Matrix:
     """The matrix of the parameters of an `InvertibleConvolution`, or a stack of them."""
     if 'weight' in params:
-        return Matrix(params['weight'], jnp.linalg.slogdet(params['weight'])[1])
+        weight = params['weight']
+        return Matrix(weight, _of_each(lambda m: jnp.linalg.slogdet(m)[1], weight))
     lower, upper, order = _factors(params)
     weight = jnp.matmul(lower, upper, precision=EXACT)[..., order, :]
     return Matrix(weight, params['log_diagonal'].sum(-1))
@@ -63,9 +66,22 @@ def inverse_matrix(params: Mapping[str, Array]) -> Float[Array, '*stack c c']:
     """
     weight = matrix(params).weight
     identity = jnp.broadcast_to(jnp.eye(weight.shape[-1]), weight.shape)
-    first = jnp.linalg.inv(weight)
+    first = _of_each(jnp.linalg.inv, weight)
     residual = 2 * identity - jnp.matmul(weight, first, precision=EXACT)
     return jnp.matmul(first, residual, precision=EXACT)
+
+
+def _of_each(function: Callable[[Array], Array], matrices: Float[Array, '*stack c c']) -> Array:
+    """The function of each matrix of a stack: batched, but on CPUs of one after the other.
+
+    A batch of LAPACK's is shared out to XLA's threads by jaxlib 0.10 and 0.11, and one of them
+    waits for the others. With as many such batches at once as there are threads, as many levels of
+    a flow on two cores, all wait and none computes: for ever.
+    """
+    stack = matrices.reshape(-1, *matrices.shape[-2:])
+    one_by_one = functools.partial(lax.map, function)
+    found = lax.platform_dependent(stack, cpu=one_by_one, default=jax.vmap(function))
+    return found.reshape(*matrices.shape[:-2], *found.shape[1:])
 
 
 def _factors(params: Mapping[str, Array]) -> tuple[Array, Array, np.ndarray]:
@@ -144,8 +160,15 @@ class InvertibleConvolution(nn.Module):
 
 def _rotation(key: Array, shape: tuple[int, int]) -> Array:
     """A matrix drawn evenly from all rotations and reflections."""
-    q, r = jnp.linalg.qr(normal_start(1.0)(key, shape))
+    q, r = _factorised(normal_start(1.0)(key, shape))
     return q * jnp.sign(jnp.diagonal(r))[None]
+
+
+@jax.custom_batching.sequential_vmap
+def _factorised(a: Array) -> tuple[Array, Array]:
+    """QR, under `vmap` of one matrix after the other, for the reason in `_of_each`."""
+    q, r = jnp.linalg.qr(a)
+    return q, r
 
 
 def mixed(x: Float[Array, 'n h w c'], weight: Float[Array, 'c c']) -> Float[Array, 'n h w c']:

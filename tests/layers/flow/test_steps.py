@@ -1,5 +1,7 @@
 """Steps and stacks of them: inverses, determinants, and the three ways to a gradient."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -250,3 +252,24 @@ def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
 
     assert magnified(0.5) <= 1 / 0.5 * 1.01
     assert magnified(1e-4) > 10
+
+
+def test_no_batch_of_matrices_waits_for_threads_that_wait(stack):
+    # See `mixing._of_each`: on CPUs LAPACK is given one matrix at a time.
+    module, variables, z, maps = stack
+
+    def trained(variables):
+        out, gained, _ = module.apply(variables, z, maps)
+        return gained.sum() + module.apply(variables, out, maps, method='inverse').sum()
+
+    programs = [
+        jax.jit(module.init).lower(jax.random.key(0), z, maps),
+        jax.jit(jax.grad(trained)).lower(variables),
+    ]
+    for program in programs:
+        lines = program.compile().as_text().splitlines()
+        calls = [line for line in lines if 'custom_call_target="lapack_' in line]
+        assert calls
+        for shape in re.findall(r'f32\[([\d,]+)\]', '\n'.join(calls)):
+            *stacked, _, _ = map(int, f'1,{shape}'.split(','))
+            assert np.prod(stacked) == 1, shape
