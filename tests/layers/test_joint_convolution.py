@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sr_jax.errors import InputError
+from sr_jax.layers import joint_convolution
 from sr_jax.layers.convolution import convolve, normal_start, upsample_nearest
 from sr_jax.layers.joint_convolution import JointConvolution, convolve_enlarged
 
@@ -18,19 +19,31 @@ def noise(*shape, seed=0):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
+# Of GPUs and of CPUs.
+@pytest.mark.parametrize(
+    'computed', [joint_convolution._by_kinds, joint_convolution._by_differences]
+)
 @settings(max_examples=8)
 @given(SIDE, SIDE, st.integers(2, 5))
-def test_it_is_the_convolution_of_the_enlarged_map(height, width, factor):
+def test_it_is_the_convolution_of_the_enlarged_map(computed, height, width, factor):
     x, kernel = noise(2, height, width, 3), noise(3, 3, 3, 2, seed=1)
 
     def run(function):
         y, pull_back = jax.vjp(function, x, kernel)
         return y, *pull_back(jnp.cos(y))
 
-    found = run(lambda x, kernel: convolve_enlarged(x, kernel, factor))
+    found = run(lambda x, kernel: computed(factor, x, kernel))
     expected = run(lambda x, kernel: convolve(upsample_nearest(x, factor), kernel))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(('platform', 'products'), [('cpu', 4), ('cuda', 1)])
+def test_each_platform_has_its_own_way(platform, products):
+    x, kernel = noise(1, 3, 4, 3), noise(3, 3, 3, 2, seed=1)
+    program = jax.jit(lambda x, kernel: convolve_enlarged(x, kernel, 2)).trace(x, kernel)
+    text = program.lower(lowering_platforms=(platform,)).as_text()
+    assert text.count('stablehlo.dot_general') + text.count('stablehlo.convolution') == products
 
 
 def test_maps_of_three_sizes():
