@@ -4,10 +4,9 @@ A checkpoint holds the train state, the run's random key, the position of the da
 resolved config and a fingerprint of every array, so that damage is noticed when it is read.
 """
 
-import contextlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import ml_collections
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
-from sr_jax import distributed, readable, record
+from sr_jax import disk, distributed, readable, record
 from sr_jax.errors import InputError, first_line
 from sr_jax.fingerprint import fingerprints
 from sr_jax.keeping import HIGHER_IS_BETTER, CheckpointSettings, metric_of, preservation
@@ -92,32 +91,9 @@ class Checkpoints:
         run = record.written(Record(config, data, fingerprints(tree)))
         args = ocp.args.Composite(state=ocp.args.StandardSave(tree), run=ocp.args.JsonSave(run))
         self.wait()
-        self._check_space(tree)
-        with self._writing():
+        disk.check_space(self.folder, tree)
+        with disk.writing(self.folder):
             self._manager.save(step, args=args, metrics=metrics, force=True)
-
-    def _check_space(self, tree: PyTree) -> None:
-        """Raises InputError before a checkpoint is begun that would fill the disk.
-
-        Half-way through, each of Orbax's threads would end in a traceback of its own, and the
-        other processes would wait for this one.
-        """
-        needed = 1.1 * sum(x.nbytes for x in jax.tree.leaves(tree)) + 2**20
-        problem = ''
-        try:
-            free = shutil.disk_usage(self.folder).free
-        except OSError as error:
-            problem = f'{self.folder} has gone while the run went on: {error.strerror}'
-        else:
-            if free < needed:
-                problem = (
-                    f'a checkpoint of {needed / 2**20:.1f} MiB does not fit into the '
-                    f'{free / 2**20:.1f} MiB that are free in {self.folder}: the disk is full; '
-                    'free some space or take another --workdir. The checkpoints before it are kept'
-                )
-        problem = distributed.agree(problem)
-        if problem:
-            raise InputError(problem)
 
     def wait(self) -> None:
         """Waits until everything is on disk.
@@ -125,28 +101,13 @@ class Checkpoints:
         Raises:
           InputError: a checkpoint could not be written; says why.
         """
-        with self._writing():
+        with disk.writing(self.folder):
             self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits, and ends the background threads."""
-        with self._writing():
+        with disk.writing(self.folder):
             self._manager.close()
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turns what goes wrong in Orbax's threads into one message."""
-        try:
-            yield
-        except Exception as error:  # of a dozen kinds; only the text tells a full disk
-            if 'No space left on device' in str(error):
-                reason = 'the disk is full; free some space or take another --workdir'
-            else:
-                reason = first_line(error)
-            raise InputError(
-                f'a checkpoint could not be written in {self.folder}: {reason}. '
-                'Those before it are kept'
-            ) from error
 
     def steps(self) -> list[int]:
         """Returns the steps that have a complete checkpoint, ascending."""

@@ -74,9 +74,9 @@ def inverse_matrix(params: Mapping[str, Array]) -> Float[Array, '*stack c c']:
 def _of_each(function: Callable[[Array], Array], matrices: Float[Array, '*stack c c']) -> Array:
     """The function of each matrix of a stack: batched, but on CPUs of one after the other.
 
-    A batch of LAPACK's is shared out to XLA's threads by jaxlib 0.10 and 0.11, and one of them
-    waits for the others. With as many such batches at once as there are threads, as many levels of
-    a flow on two cores, all wait and none computes: for ever.
+    Up to 0.11.0, jaxlib shares a batch of matrices out to XLA's threads, of which one waits for the
+    others. With as many such batches at once as there are threads, as many levels of a flow on two
+    cores, all wait and none computes: for ever.
     """
     stack = matrices.reshape(-1, *matrices.shape[-2:])
     one_by_one = functools.partial(lax.map, function)
