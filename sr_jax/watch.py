@@ -66,6 +66,7 @@ class Watch:
         self._client = cast(Any, runtime.global_state.client)
         self._coordinator = str(runtime.global_state.coordinator_address)
         self._parting = threading.Event()
+        self._judged = threading.Event()
         self._answered = time.monotonic()
         self._heard = {i: ('', time.monotonic()) for i in range(self._count)}
         self._beats = 0
@@ -92,8 +93,10 @@ class Watch:
         while chained is not None:
             texts.append(f'{type(chained).__name__} {chained}')
             chained = chained.__cause__ or chained.__context__
-        if LOST_PEER.search(' '.join(texts)):
-            time.sleep(self._silence + 4 * self._interval)
+        if LOST_PEER.search(' '.join(texts)) and self._judged.wait(
+            self._silence + 6 * self._interval
+        ):
+            time.sleep(60)  # until the others have been told, and this process ends
 
     def fail(self, text: str) -> None:
         """Tells the others why this process ends."""
@@ -133,6 +136,7 @@ class Watch:
                 continue  # the clock decides
             self._answered = time.monotonic()
             if verdict and not self._parting.is_set():
+                self._judged.set()
                 self._end(verdict[0][1])
 
     def _verdict(self) -> list[tuple[str, str]]:
@@ -147,6 +151,8 @@ class Watch:
             text = f'{self._name(silent[0])} is lost: no sign of life for {self._silence:g} s'
         if not text or self._parting.is_set():
             return []
+        self._judged.set()
+        self._answered = time.monotonic()
         self._client.key_value_set(f'{ROOT}/verdict/0', text, allow_overwrite=True)
         time.sleep(4 * self._interval)  # the store ends with this process
         return [('0', text)]

@@ -122,12 +122,24 @@ def _train(
     frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
     tree = trained.with_frozen(tree, frozen)
     if data is not None:
-        iterator.set_state(data)
+        place_data(iterator, data, checkpoints.folder / str(step))
     if distributed.is_first():
         write(workdir / 'config.json', (config_lib.to_json(config) + '\n').encode())
     stop = stack.enter_context(stop_signals(mesh))
     progress.begin(step)
     return _loop(run, tree, step, stop)
+
+
+def place_data(iterator: TrainIterator, data: dict[str, Any], checkpoint: Path) -> None:
+    """Takes the data to where it was at a checkpoint.
+
+    Raises:
+      InputError: it cannot be taken there; names the checkpoint.
+    """
+    try:
+        iterator.set_state(data)
+    except InputError as error:
+        raise InputError(f'{checkpoint}: {error}') from error
 
 
 def _iterator(settings: Settings, seed: int, mesh: Mesh, progress: Progress) -> TrainIterator:

@@ -27,6 +27,7 @@ from sr_jax import (
     tasks,
     trained,
 )
+from sr_jax.commands.train import place_data
 from sr_jax.commands.train_settings import read_settings
 from sr_jax.errors import InputError
 from sr_jax.pretrained import files, lpips, ncnn
@@ -137,7 +138,9 @@ def checkpoint_json(folder: Path, example: tuple[Path, str, bytes]) -> None:
         finally:
             found.close()
         if data is not None:
-            checkpoints.iterator().set_state(data)
+            place_data(
+                checkpoints.iterator(), data, path / checkpoint.FOLDER / str(checkpoints.STEP)
+            )
     assert all(len(line) <= 2000 for line in told)
     kept = {path.name.partition('-')[0] for path in (path / checkpoint.FOLDER).iterdir()}
     assert kept <= {str(checkpoints.STEP), 'damaged'}
