@@ -74,7 +74,7 @@ class Watch:
         self._client.wait_at_barrier(f'{ROOT}/begin', int(1000 * max(silence, 60)))
         if self._index:
             self._names = dict(self._read('alive'))
-            on_abort(self._why_aborted)
+        on_abort(self._why_aborted)
         for work in (self._look_again, self._look_at_the_clock):
             threading.Thread(target=work, daemon=True, name=f'watch{work.__name__}').start()
 
@@ -93,10 +93,13 @@ class Watch:
         while chained is not None:
             texts.append(f'{type(chained).__name__} {chained}')
             chained = chained.__cause__ or chained.__context__
-        if LOST_PEER.search(' '.join(texts)) and self._judged.wait(
-            self._silence + 6 * self._interval
-        ):
-            time.sleep(60)  # until the others have been told, and this process ends
+        if LOST_PEER.search(' '.join(texts)):
+            self._wait_for_news()
+
+    def _wait_for_news(self) -> None:
+        """Comes back when there are none of another process; otherwise they end this one."""
+        if self._judged.wait(self._silence + 6 * self._interval):
+            time.sleep(60)  # process 0 tells the others first
 
     def fail(self, text: str) -> None:
         """Tells the others why this process ends."""
@@ -170,12 +173,20 @@ class Watch:
         )
 
     def _why_aborted(self) -> str:
-        """Whose loss it was when the runtime aborts because process 0 is gone; '' otherwise."""
-        host, _, port = self._coordinator.rpartition(':')
-        try:
-            socket.create_connection((host.strip('[]'), int(port)), timeout=1).close()
-        except OSError:
-            return '' if self._parting.is_set() else f'{self._coordinator_lost()}. {ADVICE}'
+        """Whose loss it was when the runtime aborts because process 0 is gone; '' otherwise.
+
+        Gloo aborts too, when what reaches it from others is of a size that it does not expect,
+        because one of them has gone on without the lost one. Then the news are waited for.
+        """
+        if self._parting.is_set():
+            return ''
+        if self._index:
+            host, _, port = self._coordinator.rpartition(':')
+            try:
+                socket.create_connection((host.strip('[]'), int(port)), timeout=1).close()
+            except OSError:
+                return f'{self._coordinator_lost()}. {ADVICE}'
+        self._wait_for_news()
         return ''
 
     def _end(self, text: str) -> NoReturn:

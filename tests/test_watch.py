@@ -49,18 +49,23 @@ def first_of_two(monkeypatch, telling):
     store.key_value_set('sr_jax/alive/1', '1 there, pid 2')
     state = SimpleNamespace(client=store, coordinator_address='here:1')
     monkeypatch.setattr(watch, 'runtime', SimpleNamespace(global_state=state))
+    monkeypatch.setattr(watch, 'on_abort', lambda explain: None)
     monkeypatch.setattr(watch.jax, 'process_index', lambda: 0)
     monkeypatch.setattr(watch.jax, 'process_count', lambda: 2)
     return watch.Watch(SILENCE)
 
 
-def test_an_error_of_a_lost_peer_waits_until_the_others_are_told(monkeypatch, ended, capsys):
+@pytest.mark.parametrize('aborted', [False, True])
+def test_what_the_loss_of_another_breaks_waits_until_all_are_told(
+    monkeypatch, ended, capsys, aborted
+):
     others = first_of_two(monkeypatch, telling=0.5 * SILENCE)
     error = RuntimeError('Gloo all-reduce failed: Connection reset by peer')
-    blaming = threading.Thread(target=others.blame, args=(error,), daemon=True)
-    blaming.start()
+    work = others._why_aborted if aborted else lambda: others.blame(error)
+    waiting = threading.Thread(target=work, daemon=True)
+    waiting.start()
     assert ended.wait(30)
-    assert blaming.is_alive()  # else it would have printed the error as its own
+    assert waiting.is_alive()  # else it would have ended by itself, and named nobody
     others._parting.set()
     assert 'process 1 of 2 (there, pid 2) is lost: no sign of life' in capsys.readouterr().err
 
