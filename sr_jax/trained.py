@@ -229,7 +229,7 @@ def _saved_state(config: ml_collections.ConfigDict, mesh: Mesh, folder: Path) ->
     try:
         return abstract_state(config, tasks.make(config), mesh)
     except InputError as error:
-        raise InputError(f'{folder}: the saved config is of no use: {error}') from error
+        raise InputError(f'{folder}: the saved config is of no use: {first_line(error)}') from error
     except Exception as error:  # values of any type and size: flax and JAX raise nearly anything
         reason = first_line(error)
         raise InputError(f'{folder}: no network is like the saved config: {reason}') from error

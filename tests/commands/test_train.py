@@ -256,3 +256,14 @@ def test_a_process_that_sees_other_pictures_is_named(tmp_path, monkeypatch):
     with pytest.raises(InputError, match='the data of process 1 is not that of process 0') as error:
         command.train(vqvae(), tmp_path)
     assert re.search(r'data.pictures: \d+ -> 7\nAll the machines must see', str(error.value))
+
+
+def test_what_is_wrong_with_a_saved_config_is_told_briefly():
+    mesh, config = sharding.make_mesh(jax.devices()[:1]), vqvae()
+    with config.ignore_type():
+        config.model.channels = 'many ' * 1000
+    with pytest.raises(
+        InputError, match='^run: the saved config is of no use: config.model.'
+    ) as told:
+        trained._saved_state(config, mesh, Path('run'))
+    assert 'must be int' in str(told.value) and len(str(told.value)) < 400
