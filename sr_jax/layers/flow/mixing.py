@@ -14,7 +14,7 @@ the inverse of each then magnifies at most 3.4 times, whatever the size of the p
 flow that is still much (RESULTS.md).
 
 `matrix` and `inverse_matrix` also take stacks of matrices, [..., C, C], so that all steps of a flow
-share one factorisation, batched but on CPUs.
+share one factorisation (on CPUs it is one after the other).
 """
 
 import functools
@@ -72,7 +72,7 @@ def inverse_matrix(params: Mapping[str, Array]) -> Float[Array, '*stack c c']:
 
 
 def _of_each(function: Callable[[Array], Array], matrices: Float[Array, '*stack c c']) -> Array:
-    """The function of each matrix of a stack: batched, but on CPUs of one after the other.
+    """The function of each matrix of a stack: batched, except on CPUs: there one by one.
 
     Up to 0.11.0, jaxlib shares a batch of matrices out to XLA's threads, of which one waits for the
     others. With as many such batches at once as there are threads, as many levels of a flow on two
@@ -166,7 +166,7 @@ def _rotation(key: Array, shape: tuple[int, int]) -> Array:
 
 @jax.custom_batching.sequential_vmap
 def _factorised(a: Array) -> tuple[Array, Array]:
-    """QR, under `vmap` of one matrix after the other, for the reason in `_of_each`."""
+    """QR, under `vmap` of one matrix after the other: see `_of_each`."""
     q, r = jnp.linalg.qr(a)
     return q, r
 
