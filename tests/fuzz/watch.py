@@ -62,8 +62,9 @@ def watched(folder: pathlib.Path, memory: int) -> Iterator[None]:
         _hooked = True
     wrong: list[str] = []
     before = _reset_peak()
-    kept = jax.config.jax_compilation_cache_dir  # other tests may have set one, which JAX writes to
-    allowed = tuple(os.path.realpath(path) for path in (folder, kept) if path)
+    # JAX writes to the first one that it had, though other tests may have set another since.
+    kept = (jax.config.jax_compilation_cache_dir, os.environ.get('JAX_COMPILATION_CACHE_DIR'))
+    allowed = tuple(os.path.realpath(path) for path in (folder, *kept) if path)
     _active.update(allowed=allowed, thread=threading.get_ident(), wrong=wrong)
     try:
         yield

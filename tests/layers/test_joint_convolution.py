@@ -23,7 +23,7 @@ def noise(*shape, seed=0):
 @pytest.mark.parametrize(
     'computed', [joint_convolution._by_kinds, joint_convolution._by_differences]
 )
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(SIDE, SIDE, st.integers(2, 5))
 def test_it_is_the_convolution_of_the_enlarged_map(computed, height, width, factor):
     x, kernel = noise(2, height, width, 3), noise(3, 3, 3, 2, seed=1)
