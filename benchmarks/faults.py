@@ -39,6 +39,7 @@ from benchmarks.trainers import (  # noqa: E402
     start,
     start_together,
     tiny,
+    wait_for_a_save,
 )
 
 TIME_LIMIT = 300  # seconds of any one start
@@ -189,8 +190,7 @@ def one_of_four(folder: Path, times: int, seed: int, silence: float = 10.0) -> O
         victim, workdir = trial % 4, folder / f'four{trial}'
         flags = [*tiny(train__steps=10_000), f'--silence={silence}']
         processes = start_together(4, workdir, cache, *flags)
-        while len(saved_steps(workdir)) < 1 and all(p.poll() is None for p in processes):
-            time.sleep(0.1)
+        wait_for_a_save(workdir, processes)
         time.sleep(random.uniform(0, 2))
         processes[victim].send_signal(signal.SIGKILL)
         began, problems = time.monotonic(), []

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks.trainers import losses, saved_steps, start, tiny  # noqa: E402
+from benchmarks.trainers import losses, saved_steps, start, tiny, wait_for_a_save  # noqa: E402
 
 TIME_LIMIT = 300  # seconds of any one start
 NAMES = ('srjax-a', 'srjax-b')
@@ -111,8 +111,7 @@ def split(
     """Trains on both machines, cuts the cable some time after the first save, and goes on."""
     flags = [*tiny(train__steps=10_000), f'--silence={silence}']
     processes = machines.start(workdir, cache, *flags)
-    while not saved_steps(workdir) and all(p.poll() is None for p in processes):
-        time.sleep(0.05)
+    wait_for_a_save(workdir, processes)
     time.sleep(delay)
     machines.cable('down')
     began, problems = time.monotonic(), []

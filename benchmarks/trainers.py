@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,12 @@ def start_together(
         flags = (meeting, *own, *arguments, *(last if i == count - 1 else ()))
         started.append(start(workdir, cache, *flags, config=config, log=log))
     return started
+
+
+def wait_for_a_save(workdir: Path, processes: Sequence[subprocess.Popen]) -> None:
+    """Returns when a run has a checkpoint, or one of its processes has ended."""
+    while not saved_steps(workdir) and all(p.poll() is None for p in processes):
+        time.sleep(0.05)
 
 
 def tiny(**changes: Any) -> list[str]:

@@ -139,7 +139,6 @@ class Watch:
                 continue  # the clock decides
             self._answered = time.monotonic()
             if verdict and not self._parting.is_set():
-                self._judged.set()
                 self._end(verdict[0][1])
 
     def _verdict(self) -> list[tuple[str, str]]:
@@ -155,7 +154,7 @@ class Watch:
         if not text or self._parting.is_set():
             return []
         self._judged.set()
-        self._answered = time.monotonic()
+        self._answered = time.monotonic()  # telling takes time, in which the clock is not to end it
         self._client.key_value_set(f'{ROOT}/verdict/0', text, allow_overwrite=True)
         time.sleep(4 * self._interval)  # the store ends with this process
         return [('0', text)]

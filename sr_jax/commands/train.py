@@ -130,8 +130,8 @@ def _train(
     return _loop(run, tree, step, stop)
 
 
-def place_data(iterator: TrainIterator, data: dict[str, Any], checkpoint: Path) -> None:
-    """Takes the data to where it was at a checkpoint.
+def place_data(iterator: TrainIterator, data: dict[str, Any], folder: Path) -> None:
+    """Takes the data to where it was at the checkpoint in a folder.
 
     Raises:
       InputError: it cannot be taken there; names the checkpoint.
@@ -139,7 +139,7 @@ def place_data(iterator: TrainIterator, data: dict[str, Any], checkpoint: Path) 
     try:
         iterator.set_state(data)
     except InputError as error:
-        raise InputError(f'{checkpoint}: {error}') from error
+        raise InputError(f'{folder}: {error}') from error
 
 
 def _iterator(settings: Settings, seed: int, mesh: Mesh, progress: Progress) -> TrainIterator:

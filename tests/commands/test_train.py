@@ -16,7 +16,7 @@ from tiny import vqvae
 from sr_jax import checkpoint, distributed, sharding, trained
 from sr_jax.commands import train as command
 from sr_jax.commands import train_settings
-from sr_jax.data.pipeline import TrainIterator
+from sr_jax.data.pipeline import TrainIterator, train_iterator
 from sr_jax.errors import InputError, TrainingError
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -267,3 +267,10 @@ def test_what_is_wrong_with_a_saved_config_is_told_briefly():
     ) as told:
         trained._saved_state(config, mesh, Path('run'))
     assert 'must be int' in str(told.value) and len(str(told.value)) < 400
+
+
+def test_a_data_position_of_no_use_names_its_checkpoint():
+    iterator = train_iterator(train_settings.read_settings(vqvae()).data, 4, 0)
+    data = iterator.get_state() | {'crops_taken': -1}
+    with pytest.raises(InputError, match='^run/checkpoints/4: .*position.*: crops_taken is no'):
+        command.place_data(iterator, data, Path('run/checkpoints/4'))

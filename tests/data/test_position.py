@@ -1,10 +1,8 @@
 import json
-from pathlib import Path
 
 import pytest
 from tiny import vqvae
 
-from sr_jax.commands.train import place_data
 from sr_jax.commands.train_settings import read_settings
 from sr_jax.data.pipeline import train_iterator
 from sr_jax.errors import InputError
@@ -46,8 +44,3 @@ def test_the_last_position_of_all_can_be_gone_on_from(iterator):
     state = json.loads(json.dumps({**iterator.get_state(), 'crops_taken': 2**48 - 1}))
     iterator.set_state(state)
     assert next(iterator)['hq'].shape == (4, 16, 16, 3)
-
-
-def test_a_run_that_goes_on_names_the_checkpoint_of_such_a_position(iterator):
-    with pytest.raises(InputError, match=r'^run/checkpoints/4: the data.s position in the check'):
-        place_data(iterator, {**iterator.get_state(), 'crops_taken': -1}, Path('run/checkpoints/4'))
