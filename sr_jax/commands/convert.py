@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a file (.safetensors, .pth, or .param of ncnn), a run, or published weights by name',
     )
     parser.add_argument(
-        '--output', type=Path, required=True, metavar='FILE', help='what is written, .safetensors'
+        '--output',
+        type=Path,
+        required=True,
+        metavar='FILE',
+        help='what is written, .safetensors; with --original also .pth, where PyTorch is installed',
     )
     parser.add_argument(
         '--original',
@@ -49,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = network.model['name']
     if arguments.original:
         state = recognition.foreign_names(name, network.variables, network.source)
-        files.write_state(arguments.output, state, {'format': 'pt'})
+        files.write_original(arguments.output, state)
     else:
         networks.save(arguments.output, network)
     fields = {key: value for key, value in network.model.items() if key != 'name'}

@@ -5,6 +5,7 @@ Nothing that a file says is run: PyTorch's checkpoints are pickles, which its ow
 """
 
 import contextlib
+import io
 import json
 import os
 import struct
@@ -93,6 +94,22 @@ def write_state(
     file_writing.write(path, safetensors.numpy.save(arrays, dict(metadata)))
 
 
+def write_original(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays by the names of an original: as `.safetensors`, or by PyTorch as `.pth`.
+
+    Raises InputError for another suffix, where PyTorch is missing, and when the file cannot be
+    written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in TORCH:
+        write_state(path, state, {'format': 'pt'})
+        return
+    torch = _torch(path, 'written')
+    file = io.BytesIO()
+    torch.save({name: torch.from_numpy(np.array(value)) for name, value in state.items()}, file)
+    file_writing.write(path, file.getvalue())
+
+
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     with _naming(path):
         return {
@@ -101,14 +118,20 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         }
 
 
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
+def _torch(path: Path, done: str) -> Any:
+    """The module. Raises InputError, which says what was to be done with the path, without it."""
     try:
         import torch  # type: ignore[import-not-found]
     except ImportError as error:
         raise InputError(
-            f'{path}: checkpoints of PyTorch are read by PyTorch itself, which is not installed: '
+            f'{path}: checkpoints of PyTorch are {done} by PyTorch itself, which is not installed: '
             "pip install 'sr_jax[torch]', or take the weights as .safetensors"
         ) from error
+    return torch
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    torch = _torch(path, 'read')
     with _naming(path):
         _check_unpacked(path)
         found: Any = torch.load(path, map_location='cpu', weights_only=True)

@@ -1,8 +1,11 @@
 """`sr-jax convert`: foreign weights to ours, and ours to the original's names."""
 
+import sys
+
 import numpy as np
 import pytest
 from ncnn_files import state_of
+from parity import part
 from tiny_networks import network
 
 from sr_jax import __main__ as verbs
@@ -45,3 +48,27 @@ def test_bad_input_has_one_message(tmp_path, capsys):
     assert 'switched_sr is a network of ours' in capsys.readouterr().err
     assert convert(tmp_path / 's.safetensors', '--output', tmp_path / 'o.pth') == 1
     assert 'weights are written as .safetensors' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('scale', [4, 8])
+def test_srflow_as_pytorch_writes_it_and_back(golden, scale, tmp_path):
+    torch = pytest.importorskip('torch')
+    state = part(golden(f'srflow_net_x{scale}'), 'param/')
+    tensors = {name: torch.from_numpy(value) for name, value in state.items()}
+    torch.save(tensors, tmp_path / 'theirs.pth')
+    assert convert(tmp_path / 'theirs.pth', '--output', tmp_path / 'ours.safetensors') == 0
+    assert networks.load(tmp_path / 'ours.safetensors').model['scale'] == scale
+    back = tmp_path / 'back.pth'
+    assert convert(tmp_path / 'ours.safetensors', '--original', '--output', back) == 0
+    found = torch.load(back, weights_only=True)
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], value) for name, value in tensors.items())
+
+
+def test_pth_without_pytorch_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    networks.save(tmp_path / 'w.safetensors', network('rrdb'))
+    output = tmp_path / 'o.pth'
+    assert convert(tmp_path / 'w.safetensors', '--original', '--output', output) == 1
+    assert 'o.pth: checkpoints of PyTorch are written by PyTorch itself' in capsys.readouterr().err
+    assert not output.exists()

@@ -1,10 +1,12 @@
 """Each layer of the flow against the authors' code, in both directions, with gradients."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from parity import error, nhwc, part
 
+from sr_jax.layers.convolution import convolve
 from sr_jax.layers.flow.act_norm import ActNorm
 from sr_jax.layers.flow.coupling import ConditionalCoupling, ZeroConvolution
 from sr_jax.layers.flow.gaussian import log_density
@@ -117,6 +119,27 @@ def test_zero_convolution(golden):
     assert error(y, nhwc(arrays['out/y'])) < TOLERANCE
     assert error(of_x, nhwc(arrays['grad/in/x'])) < TOLERANCE
     assert compared(of_variables, variables_of(part(arrays, 'grad/param/'))) < TOLERANCE
+
+
+def test_convolution_with_act_norm(golden):
+    # As every coupling's first two layers are.
+    arrays = golden('srflow_conv2d_actnorm')
+    norm_of = layer('actnorm')[1]
+
+    def variables_of(prefix):
+        found = part(arrays, prefix)
+        norm = {name: found[f'actnorm.{name}'] for name in ('bias', 'logs')}
+        return jnp.asarray(found['weight'].transpose(2, 3, 1, 0)), norm_of(norm)
+
+    @jax.jit
+    def run(kernel, variables, x):
+        return ActNorm(7).apply(variables, convolve(x, kernel))[0]
+
+    y, pull_back = jax.vjp(run, *variables_of('param/'), nhwc(arrays['in/x']))
+    *of_variables, of_x = pull_back(nhwc(arrays['cotangent']))
+    assert error(y, nhwc(arrays['out/y'])) < TOLERANCE
+    assert error(of_x, nhwc(arrays['grad/in/x'])) < TOLERANCE
+    assert compared(tuple(of_variables), variables_of('grad/param/')) < TOLERANCE
 
 
 def test_act_norm_begins_with_the_data(golden):
