@@ -33,8 +33,8 @@ def switched_conv(
     y[n, i, j] = bias + sum over u, v of x[n, s i + u - k // 2, s j + v - k // 2]
     @ kernel[selector[n, i, j], u, v], with zeros around x. The output has ceil(size / stride)
     pixels a side, and the type of x; sums are taken in float32 at least. Gradients go to x,
-    kernel and bias, none to the selector. Equation 1 of the article on switched convolutions
-    (nonint.com, 2021) for a hard selector.
+    kernel and bias, by reverse mode and as often as one likes, none to the selector. Equation 1
+    of the article on switched convolutions (nonint.com, 2021) for a hard selector.
 
     A selector value outside 0 .. b - 1 is an error where the values are known. Under jit they are
     not: such pixels become NaN, and pass no gradient to x and kernel.

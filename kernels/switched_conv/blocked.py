@@ -20,7 +20,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int32
 
 from .manual_axes import varying_zeros
-from .routing import Routing, split_bands
+from .routing import Routing, over_groups, split_bands
 
 # What a step computes together: enough to share the work out to some cores, few enough for the
 # patches to stay in a cache.
@@ -43,7 +43,7 @@ def forward(
         return lax.map(lambda args: segment(*args), (canvases, routing))
 
     canvases = _canvases(x, routing, kernel.shape[1], stride)
-    y = _join(_over_groups(group, canvases, routing.arrays), routing)
+    y = _join(over_groups(group, canvases, routing.arrays), routing)
     if bias is not None:
         y += bias.astype(y.dtype)[None, None, None, :]
     return y.astype(x.dtype)
@@ -69,7 +69,7 @@ def backward(
         return _canvases(x, routing, size, stride)
 
     cotangents = _split(cotangent, routing)
-    grad_kernel, grad_canvases = _over_groups(group, cut(x), cotangents, routing.arrays)
+    grad_kernel, grad_canvases = over_groups(group, cut(x), cotangents, routing.arrays)
     grad_x = _transposed(cut, x.shape, grad_canvases)
     grad_kernel = jnp.sum(grad_kernel, axis=0).swapaxes(1, 2)
     return grad_x.astype(x.dtype), grad_kernel.reshape(kernel.shape).astype(kernel.dtype)
@@ -228,14 +228,6 @@ def _transposed(linear, shape, cotangent):
     """The transpose of a linear function of an array of this shape, in the cotangent's type."""
     _, pull_back = jax.vjp(linear, varying_zeros(shape, cotangent))
     return pull_back(cotangent)[0]
-
-
-def _over_groups(function, *arrays):
-    """Maps over the leading axis; a single group goes without a mapped axis, which is faster."""
-    if len(arrays[0]) > 1:
-        return jax.vmap(function)(*arrays)
-    results = function(*jax.tree.map(lambda array: array[0], arrays))
-    return jax.tree.map(lambda array: array[None], results)
 
 
 def _flat(kernel):

@@ -48,17 +48,8 @@ def _forward(x, kernel, bias, routing, stride, implementation, precision):
 
 def _backward(stride, implementation, precision, residuals, cotangent):
     x, kernel, bias, routing = residuals
-
-    def by_blocks(x, kernel, routing, cotangent):
-        return blocked.backward(x, kernel, routing, stride, cotangent)
-
-    def by_gpu(x, kernel, routing, cotangent):
-        sizes = gpu.sizes_for(x, kernel, stride, precision)
-        interpret = implementation == INTERPRETED
-        return gpu.backward(x, kernel, routing, stride, cotangent, sizes, interpret)
-
-    grad_x, grad_kernel = _choose(
-        implementation, x.dtype, by_blocks, by_gpu, x, kernel, routing, cotangent
+    grad_x, grad_kernel = gradients(
+        x, kernel, routing, cotangent, stride, implementation, precision
     )
     grad_bias = None
     if bias is not None:
@@ -68,6 +59,52 @@ def _backward(stride, implementation, precision, residuals, cotangent):
 
 
 convolve.defvjp(_forward, _backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
+def gradients(
+    x: Float[Array, 'n h w c'],
+    kernel: Float[Array, 'b k k c o'],
+    routing: Routing,
+    cotangent: Float[Array, 'n h2 w2 o'],
+    stride: int,
+    implementation: Choice,
+    precision: lax.Precision | None,
+) -> tuple[Float[Array, 'n h w c'], Float[Array, 'b k k c o']]:
+    """The gradients of x and kernel, which can be differentiated again, as often as one likes.
+
+    The convolution y = F(x, kernel) is linear in either, and so are its gradients B(g, kernel) of x
+    and W(x, g) of kernel. With u and v the cotangents of B and W, theirs are F(u, kernel) + F(x, v)
+    for g, B(g, v) for x and W(u, g) for kernel: nothing that is not here already.
+    """
+
+    def by_blocks(x, kernel, routing, cotangent):
+        return blocked.backward(x, kernel, routing, stride, cotangent)
+
+    def by_gpu(x, kernel, routing, cotangent):
+        sizes = gpu.sizes_for(x, kernel, stride, precision)
+        interpret = implementation == INTERPRETED
+        return gpu.backward(x, kernel, routing, stride, cotangent, sizes, interpret)
+
+    return _choose(implementation, x.dtype, by_blocks, by_gpu, x, kernel, routing, cotangent)
+
+
+def _gradients_forward(x, kernel, routing, cotangent, stride, implementation, precision):
+    outputs = gradients(x, kernel, routing, cotangent, stride, implementation, precision)
+    return outputs, (x, kernel, routing, cotangent)
+
+
+def _gradients_backward(stride, implementation, precision, residuals, cotangents):
+    x, kernel, routing, cotangent = residuals
+    of_x, of_kernel = cotangents
+    options = (stride, implementation, precision)
+    grad_cotangent = convolve(of_x, kernel, None, routing, *options)
+    grad_cotangent += convolve(x, of_kernel, None, routing, *options)
+    grad_x, grad_kernel = gradients(of_x, of_kernel, routing, cotangent, *options)
+    return grad_x, grad_kernel, None, grad_cotangent.astype(cotangent.dtype)
+
+
+gradients.defvjp(_gradients_forward, _gradients_backward)
 
 
 def route_for(

@@ -2,47 +2,23 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
+from convolutions import (
+    OURS,
+    RUNNABLE,
+    assert_close,
+    assert_same_as_reference,
+    value_and_gradients,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from jax.test_util import check_grads
 from sr_jax.kernels.switched_conv import route, switched_conv
 from sr_jax.kernels.switched_conv.cases import NETWORKS, SMALL, Case
 from switched import arguments
 
 NAIVE = ('s1_k1', 's1_k3', 's1_k5', 's2_k3', 's2_k5')
-# 'pallas' needs a GPU: here its kernels are interpreted; test_compile_check.py compiles them.
-OURS = ('blocked', 'pallas_interpret')
-RUNNABLE = ('reference', *OURS)
-
-
-@functools.partial(jax.jit, static_argnames=('stride', 'implementation'))
-def value_and_gradients(x, selector, kernel, bias, cotangent, stride, implementation, routing=None):
-    """The output, and the gradients of its product with the cotangent to x, kernel and bias."""
-
-    def convolve(x, kernel, bias):
-        settings = dict(routing=routing, precision='highest')  # the default: test_gpu.py
-        return switched_conv(x, selector, kernel, bias, stride, implementation, **settings)
-
-    y, pull_back = jax.vjp(convolve, x, kernel, bias)
-    return y, *pull_back(cotangent)
-
-
-def assert_close(actual, expected, tolerance):
-    """Compares trees of arrays relative to the largest number of each expected one."""
-    for ours, theirs in zip(actual, expected, strict=True):
-        assert ours.shape == theirs.shape
-        theirs = np.asarray(theirs, np.float64)
-        scale = max(np.abs(theirs).max(), 1e-3)
-        np.testing.assert_allclose(np.asarray(ours, np.float64), theirs, atol=tolerance * scale)
-
-
-def assert_same_as_reference(case, args, tolerance, implementation='blocked', routing=None):
-    ours = value_and_gradients(*args, case.stride, implementation, routing)
-    assert_close(ours, value_and_gradients(*args, case.stride, 'reference'), tolerance)
 
 
 @pytest.mark.parametrize('implementation', ['reference', 'blocked'])
@@ -173,25 +149,6 @@ def test_one_kernel_is_a_dense_convolution():
     )
 
 
-def test_gradients_in_float64_by_finite_differences():
-    case = SMALL[1]
-    with jax.enable_x64(True):
-        x, selector, kernel, bias, _ = arguments(case, dtype='float64')
-
-        def loss(x, kernel, bias):
-            return jnp.sum(switched_conv(x, selector, kernel, bias, case.stride) ** 2)
-
-        check_grads(jax.jit(loss), (x, kernel, bias), order=1, modes=('rev',), atol=1e-7, rtol=1e-7)
-
-
-def test_no_gradient_to_the_selector():
-    x, selector, kernel, _, _ = arguments(SMALL[0])
-    gradient = jax.grad(lambda selector: switched_conv(x, selector, kernel).sum(), allow_int=True)(
-        selector
-    )
-    assert gradient.dtype == jax.dtypes.float0
-
-
 @pytest.mark.parametrize('implementation', OURS)
 def test_two_runs_give_the_same_bits(implementation):
     args = arguments(Case(4, 19, 23, 5, 6, breadth=7, size=3, stride=1))
@@ -238,18 +195,6 @@ def test_vmap_over_a_further_axis(implementation):
 
     gradients, y = jax.grad(loss, argnums=(2, 0, 1), has_aux=True)(kernel, bias, x)
     assert_close((y, *gradients), expected, 3e-6)
-
-
-@pytest.mark.parametrize('implementation', OURS)
-def test_checkpoint_gives_the_same_gradients(implementation):
-    x, selector, kernel, bias, cotangent = arguments(SMALL[0])
-
-    def loss(x, kernel, bias):
-        y = switched_conv(x, selector, kernel, bias, 1, implementation)
-        return jnp.sum(y * cotangent)
-
-    plain = jax.grad(loss, argnums=(0, 1, 2))(x, kernel, bias)
-    assert_close(jax.grad(jax.checkpoint(loss), argnums=(0, 1, 2))(x, kernel, bias), plain, 1e-6)
 
 
 class TestEightDevices:
@@ -324,69 +269,3 @@ def test_memory_hardly_grows_with_the_breadth(channels):
         temporary.append(compiled.memory_analysis().temp_size_in_bytes)
     own = 64 * args[2][0].nbytes - 8 * args[2][0].nbytes
     assert temporary[1] < 1.1 * temporary[0] + own  # beyond the kernels' own gradients
-
-
-WRONG = {
-    'even kernel': (dict(kernel=jnp.zeros((2, 4, 4, 3, 5))), r'kernel must be square and odd'),
-    'oblong kernel': (dict(kernel=jnp.zeros((2, 1, 3, 3, 5))), r'1 x 3'),
-    'large kernel': (dict(kernel=jnp.zeros((2, 9, 9, 3, 5))), r'1 to 7 taps'),
-    'dense kernel': (dict(kernel=jnp.zeros((3, 3, 3, 5))), r'kernel\[None\]'),
-    'many kernels': (dict(kernel=jnp.zeros((257, 1, 1, 3, 5))), r'more than 256'),
-    'channels': (dict(kernel=jnp.zeros((2, 3, 3, 4, 5))), r'takes 4 channels, but x has 3'),
-    'kernel type': (dict(kernel=jnp.zeros((2, 3, 3, 3, 5), 'float16')), r'kernel is float16'),
-    'x type': (dict(x=jnp.zeros((2, 6, 7, 3), 'int32')), r'x is int32: cast it'),
-    'x axes': (dict(x=jnp.zeros((6, 7, 3))), r'x must be \[n, h, w, c\]'),
-    'empty x': (dict(x=jnp.zeros((0, 6, 7, 3))), r'without empty axes'),
-    'bias shape': (dict(bias=jnp.zeros(4)), r'bias must be float32\[5\]'),
-    'bias type': (dict(bias=jnp.zeros(5, 'float16')), r'bias must be float32\[5\]'),
-    'selector shape': (dict(selector=jnp.zeros((2, 6, 6), 'int32')), r'\[2, 6, 7\].*at stride 1'),
-    'selector at stride': (dict(stride=2), r'selector must be \[2, 3, 4\]'),
-    'selector type': (dict(selector=jnp.zeros((2, 6, 7))), r'selector\.astype\(jnp\.int32\)'),
-    'selector above': (dict(selector=jnp.full((2, 6, 7), 2)), r'selector holds 2.*0 to 1'),
-    'selector below': (dict(selector=jnp.full((2, 6, 7), -1)), r'selector holds -1'),
-    'stride': (dict(stride=0), r'stride must be a whole number'),
-    'stride type': (dict(stride=1.5), r'stride must be a whole number'),
-    'implementation': (dict(implementation='fast'), r"'fast' is unknown: take one of 'blocked'"),
-    'precision': (dict(precision='exact'), r"'exact' is unknown: take one of 'default', 'high'"),
-    'routing shape': (
-        dict(routing=route(jnp.zeros((2, 6, 6), 'int32'), 2)),
-        r'routing is of a selector \[2, 6, 6\]',
-    ),
-    'routing breadth': (dict(routing=route(jnp.zeros((2, 6, 7), 'int32'), 3)), r'for 3 kernels'),
-}
-
-
-@pytest.fixture
-def without_type_checks():
-    """Calls go through as they do outside pytest, where jaxtyping checks nothing."""
-    jaxtyping.config.update('jaxtyping_disable', True)
-    yield
-    jaxtyping.config.update('jaxtyping_disable', False)
-
-
-@pytest.mark.usefixtures('without_type_checks')
-@pytest.mark.parametrize('name', WRONG)
-def test_errors_name_the_argument_and_the_remedy(name):
-    change, message = WRONG[name]
-    right = dict(
-        x=jnp.zeros((2, 6, 7, 3)),
-        selector=jnp.zeros((2, 6, 7), 'int32'),
-        kernel=jnp.zeros((2, 3, 3, 3, 5)),
-    )
-    with pytest.raises(ValueError, match=message):
-        switched_conv(**(right | change))
-
-
-def test_the_gpu_kernels_know_no_float64():
-    with jax.enable_x64(True):
-        x, selector, kernel, *_ = arguments(SMALL[0], dtype='float64')
-        with pytest.raises(ValueError, match="float64, which 'pallas' does not know"):
-            switched_conv(x, selector, kernel, implementation='pallas')
-
-
-def test_too_many_pixels_for_int32():
-    x = jax.ShapeDtypeStruct((2**10, 2**11, 2**11, 1), jnp.float16)
-    selector = jax.ShapeDtypeStruct(x.shape[:3], jnp.int32)
-    kernel = jax.ShapeDtypeStruct((2, 3, 3, 1, 1), jnp.float16)
-    with pytest.raises(ValueError, match='more pixels than int32 can count'):
-        jax.eval_shape(switched_conv, x, selector, kernel)

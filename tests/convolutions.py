@@ -1,0 +1,37 @@
+"""Runs switched convolutions by each implementation, and compares them."""
+
+import functools
+
+import jax
+import numpy as np
+from sr_jax.kernels.switched_conv import switched_conv
+
+# 'pallas' needs a GPU: here its kernels are interpreted; test_compile_check.py compiles them.
+OURS = ('blocked', 'pallas_interpret')
+RUNNABLE = ('reference', *OURS)
+
+
+@functools.partial(jax.jit, static_argnames=('stride', 'implementation'))
+def value_and_gradients(x, selector, kernel, bias, cotangent, stride, implementation, routing=None):
+    """The output, and the gradients of its product with the cotangent to x, kernel and bias."""
+
+    def convolve(x, kernel, bias):
+        settings = dict(routing=routing, precision='highest')  # the default: test_gpu.py
+        return switched_conv(x, selector, kernel, bias, stride, implementation, **settings)
+
+    y, pull_back = jax.vjp(convolve, x, kernel, bias)
+    return y, *pull_back(cotangent)
+
+
+def assert_close(actual, expected, tolerance):
+    """Compares trees of arrays relative to the largest number of each expected one."""
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert ours.shape == theirs.shape
+        theirs = np.asarray(theirs, np.float64)
+        scale = max(np.abs(theirs).max(), 1e-3)
+        np.testing.assert_allclose(np.asarray(ours, np.float64), theirs, atol=tolerance * scale)
+
+
+def assert_same_as_reference(case, args, tolerance, implementation='blocked', routing=None):
+    ours = value_and_gradients(*args, case.stride, implementation, routing)
+    assert_close(ours, value_and_gradients(*args, case.stride, 'reference'), tolerance)
