@@ -102,6 +102,14 @@ ROWS = {
     'switched_long': variation(
         '(b) switched, 2,000 steps, rate falling from 1e-4', LONG, control='dense_long'
     ),
+    'credit_output': variation(
+        'selectors learn from the output (as it was)', switching(credit='output')
+    ),
+    'credit_output_low': Row(
+        'selectors learn from the output (as it was), rate 1e-4',
+        changes=LOW | switching(credit='output'),
+        control='dense_low',
+    ),
     'no_norm': variation('no switch norm', switching(norm_size=0)),
     'load_balancing': variation(
         'load-balancing loss, weight 0.01, instead of the norm',
@@ -131,6 +139,12 @@ ROWS = {
     'scratch_convolution': variation(
         "from scratch, kernels as a convolution's",
         switching(start='convolution'),
+        start='',
+        control='scratch_dense',
+    ),
+    'scratch_credit_output': variation(
+        "from scratch, kernels as a convolution's, selectors learn from the output (as it was)",
+        switching(start='convolution', credit='output'),
         start='',
         control='scratch_dense',
     ),

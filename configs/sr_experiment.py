@@ -37,6 +37,7 @@ MODELS = {
             dropped='excluded',
             norm_size=256,
             routing='hard',
+            credit='advantage',
             start='convolution',
         ),
     ),

@@ -46,6 +46,7 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
             dropped='excluded',
             norm_size=256,
             routing='hard',
+            credit='advantage',
             start='convolution',
             implementation=None,
         ),

@@ -67,6 +67,7 @@ def get_config(variant: str = 'dense') -> ml_collections.ConfigDict:
             dropped='excluded',
             norm_size=256,
             routing='hard',
+            credit='advantage',
             start='convolution',
             implementation=None,
         ),

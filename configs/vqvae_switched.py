@@ -70,6 +70,7 @@ def get_config(variant: str = 'article') -> ml_collections.ConfigDict:
             dropped='excluded',
             norm_size=256,
             routing='hard',
+            credit='advantage',
             start='convolution',
             implementation=None,
         ),
@@ -116,6 +117,11 @@ def get_config(variant: str = 'article') -> ml_collections.ConfigDict:
     config.log = dict(every=10, samples_every=250, samples=8)
     if variant == 'original':
         config.model.switching.update(
-            layers=ORIGINAL, network='standard', dropout_rate=0.4, dropped='zero', start='published'
+            layers=ORIGINAL,
+            network='standard',
+            dropout_rate=0.4,
+            dropped='zero',
+            credit='output',
+            start='published',
         )
     return config

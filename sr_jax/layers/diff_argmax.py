@@ -79,26 +79,36 @@ def log_probability_of(
     return jnp.where(chosen, log_probabilities, 0).sum(axis=-1)
 
 
-@jax.custom_vjp
 def credit(
-    y: Float[Array, '*batch c'], log_probability: Float[Array, '*batch']
+    y: Float[Array, '*batch c'],
+    log_probability: Float[Array, '*batch'],
+    baseline: Float[Array, '*batch c'] | None = None,
 ) -> Float[Array, '*batch c']:
-    """y as it is; backward, log_probability gets sum_c g_c y_c, in float32.
+    """y as it is; backward, log_probability gets sum_c g_c (y_c - baseline_c), in float32.
 
-    y is what the chosen kernel gave. With a one-hot gate, y = gate_w y, so that g_w is this sum,
-    and g_w is what the hard gate hands to the logarithm of the winner's probability.
+    y is what the chosen kernel gave. With a one-hot gate, y = gate_w y, so that g_w is this sum
+    without a baseline, and g_w is what the hard gate hands to the logarithm of the winner's
+    probability: whether more of y would be better, whichever kernel it is from. A baseline that is
+    what the kernels give on average leaves whether this one is better than the others. None of it
+    goes to the baseline.
     """
+    worth = y if baseline is None else y.astype(jnp.float32) - baseline
+    return _credited(y, jax.lax.stop_gradient(worth), log_probability)
+
+
+@jax.custom_vjp
+def _credited(y, worth, log_probability):
     return y
 
 
-def _credit_forward(y, log_probability):
-    return y, (y, jnp.zeros((), log_probability.dtype))
+def _credit_forward(y, worth, log_probability):
+    return y, (worth, jnp.zeros((), log_probability.dtype))
 
 
 def _credit_backward(residuals, cotangent):
-    y, like = residuals
-    products = cotangent.astype(jnp.float32) * y.astype(jnp.float32)
-    return cotangent, products.sum(axis=-1).astype(like.dtype)
+    worth, like = residuals
+    products = cotangent.astype(jnp.float32) * worth.astype(jnp.float32)
+    return cotangent, jnp.zeros_like(worth), products.sum(axis=-1).astype(like.dtype)
 
 
-credit.defvjp(_credit_forward, _credit_backward)
+_credited.defvjp(_credit_forward, _credit_backward)

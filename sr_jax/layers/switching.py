@@ -35,8 +35,8 @@ class Switching:
 
     Attributes:
       layers: paths of the convolutions in the network's parameters, such as 'decoder/conv'.
-      breadth, network, dropout_rate, dropped, norm_size, routing, start, implementation: see
-        `SwitchedConv`.
+      breadth, network, dropout_rate, dropped, norm_size, routing, credit, start, implementation:
+        see `SwitchedConv`.
     """
 
     layers: tuple[str, ...] = ()
@@ -46,6 +46,7 @@ class Switching:
     dropped: str = 'excluded'
     norm_size: int = 256
     routing: str = 'hard'
+    credit: str = 'advantage'
     start: str = 'convolution'
     implementation: str | None = None
 

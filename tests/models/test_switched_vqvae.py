@@ -53,7 +53,9 @@ def model_of(arrays):
         upsampling='nearest',
         stem_channels=32 if stem else 0,
         negative_slope=0.01 if stem else 0.0,
-        switching=Switching(tuple(LAYERS.values()), breadth=hp['breadth'], network=network),
+        switching=Switching(
+            tuple(LAYERS.values()), breadth=hp['breadth'], network=network, credit='output'
+        ),
     )
 
 
