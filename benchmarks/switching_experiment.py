@@ -91,11 +91,6 @@ ROWS = {
     ),
     'dense_low': dense('(a) dense, rate 1e-4', changes=LOW, control='dense_low'),
     'switched_low': Row('(b) switched, rate 1e-4', changes=LOW, control='dense_low'),
-    'switched_low_16': Row(
-        '(b) switched, rate 1e-4, q 16',
-        changes=LOW | switching(norm_size=16),
-        control='dense_low',
-    ),
     'dense_long': dense(
         '(a) dense, 2,000 steps, rate falling from 1e-4', changes=LONG, control='dense_long'
     ),
@@ -105,11 +100,7 @@ ROWS = {
     'credit_output': variation(
         'selectors learn from the output (as it was)', switching(credit='output')
     ),
-    'credit_output_low': Row(
-        'selectors learn from the output (as it was), rate 1e-4',
-        changes=LOW | switching(credit='output'),
-        control='dense_low',
-    ),
+    'deviation': variation('kernels deviate from a shared one, 0.3', switching(deviation=0.3)),
     'no_norm': variation('no switch norm', switching(norm_size=0)),
     'load_balancing': variation(
         'load-balancing loss, weight 0.01, instead of the norm',
@@ -139,6 +130,12 @@ ROWS = {
     'scratch_convolution': variation(
         "from scratch, kernels as a convolution's",
         switching(start='convolution'),
+        start='',
+        control='scratch_dense',
+    ),
+    'scratch_deviation': variation(
+        'from scratch, kernels deviate from a shared one, 0.3',
+        switching(start='convolution', deviation=0.3),
         start='',
         control='scratch_dense',
     ),

@@ -38,6 +38,7 @@ MODELS = {
             norm_size=256,
             routing='hard',
             credit='advantage',
+            deviation=0.0,
             start='convolution',
         ),
     ),

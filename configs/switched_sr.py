@@ -47,6 +47,7 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
             norm_size=256,
             routing='hard',
             credit='advantage',
+            deviation=0.0,
             start='convolution',
         ),
     )

@@ -71,6 +71,7 @@ def get_config(variant: str = 'article') -> ml_collections.ConfigDict:
             norm_size=256,
             routing='hard',
             credit='advantage',
+            deviation=0.0,
             start='convolution',
             implementation=None,
         ),

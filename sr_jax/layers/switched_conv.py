@@ -109,6 +109,9 @@ class SwitchedConv(nn.Module):
       credit: what the selector learns from the chosen kernel's output y by, g its cotangent:
         'output', sum g y, as published; or 'advantage', sum g (y - what the mean of all kernels
         gives), which takes one dense convolution more in training.
+      deviation: 0 lets every kernel be a parameter of its own. A number d above 0 makes kernel e
+        `shared` + d `kernel`[e]: `shared` [k, k, in, features] starts as one kernel and is trained
+        by all pixels, the others start at zero and deviate from it at d times the rate.
       start: 'published' draws kernels from U(-1/sqrt(b in k k), ..), as the original, which
         counts all kernels into the fan in; 'convolution' from U(-1/sqrt(in k k), ..), as each
         kernel's own convolution would.
@@ -133,6 +136,7 @@ class SwitchedConv(nn.Module):
     dtype: str = 'float32'
     kernel_start: nn.initializers.Initializer | None = None
     credit: str = 'output'
+    deviation: float = 0.0
 
     @nn.compact
     def __call__(
@@ -188,6 +192,8 @@ class SwitchedConv(nn.Module):
         ):
             if value not in valid:
                 raise InputError(f'{name} is {value!r}: it must be one of {valid}')
+        if not 0 <= self.deviation < float('inf'):
+            raise InputError(f'deviation is {self.deviation}: it must be 0 or more, and finite')
 
     def _parameters(self, channels: int) -> tuple[Array, Array | None]:
         """Kernels and bias in the type that is computed in."""
@@ -197,7 +203,13 @@ class SwitchedConv(nn.Module):
         kernel_start, bias_start = uniform_start(counted), uniform_start(fan_in)
         if self.kernel_start is not None:
             kernel_start, bias_start = self.kernel_start, nn.initializers.zeros
-        kernel = jnp.asarray(self.param('kernel', kernel_start, shape), self.dtype)
+        if self.deviation:
+            shared = self.param('shared', kernel_start, shape[1:])
+            deviations = self.param('kernel', nn.initializers.zeros, shape)
+            kernel = shared[None] + self.deviation * deviations
+        else:
+            kernel = self.param('kernel', kernel_start, shape)
+        kernel = jnp.asarray(kernel, self.dtype)
         if not self.use_bias:
             return kernel, None
         bias = self.param('bias', bias_start, (self.features,))

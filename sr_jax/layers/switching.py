@@ -35,8 +35,8 @@ class Switching:
 
     Attributes:
       layers: paths of the convolutions in the network's parameters, such as 'decoder/conv'.
-      breadth, network, dropout_rate, dropped, norm_size, routing, credit, start, implementation:
-        see `SwitchedConv`.
+      breadth, network, dropout_rate, dropped, norm_size, routing, credit, deviation, start,
+        implementation: see `SwitchedConv`.
     """
 
     layers: tuple[str, ...] = ()
@@ -47,6 +47,7 @@ class Switching:
     norm_size: int = 256
     routing: str = 'hard'
     credit: str = 'advantage'
+    deviation: float = 0.0
     start: str = 'convolution'
     implementation: str | None = None
 
@@ -96,7 +97,8 @@ def convert_to_switched(
 ) -> dict[str, Any]:
     """The variables of a trained dense network, with some of its convolutions switched.
 
-    A dense kernel [k, k, in, out] is copied to every kernel of [b, k, k, in, out]; the bias stays.
+    A dense kernel [k, k, in, out] is copied to every kernel of [b, k, k, in, out], or becomes the
+    one that they share and deviate from (`switching.deviation`); the bias stays.
     Selectors and the buffers of switch norms are new. The network that they fit is the same one
     with these layers made by `convolution` (or any other whose `SwitchedConv` bears the name of
     the dense layer, flax's `nn.Conv` included); its output is the dense network's up to the order
@@ -121,8 +123,11 @@ def convert_to_switched(
         module = switching.make(features, taps, use_bias=bias is not None)
         fresh = dict(module.init(jax.random.fold_in(rng, number), jnp.zeros((1, 8, 8, channels))))
         params = fresh.pop('params')
-        copies = jnp.broadcast_to(kernel, params['kernel'].shape)
-        params = {**params, 'kernel': copies} | ({} if bias is None else {'bias': bias})
+        if switching.deviation:
+            trained = {'shared': kernel}
+        else:
+            trained = {'kernel': jnp.broadcast_to(kernel, params['kernel'].shape)}
+        params |= trained | ({} if bias is None else {'bias': bias})
         flat |= traverse_util.flatten_dict({layer: params}, sep='/')
         for collection in COLLECTIONS:
             if collection in fresh:

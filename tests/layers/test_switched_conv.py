@@ -292,6 +292,22 @@ def test_the_mean_of_the_kernels_is_not_computed_without_gradients():
     ).count('convolution(')
 
 
+def test_kernels_deviate_from_a_shared_one():
+    layer, params, x = random_layer('advantage', deviation=0.5)
+    assert params['shared'].shape == (3, 3, 4, 3)
+    assert not params['kernel'].any()
+    noise = np.random.default_rng(0).normal(size=params['kernel'].shape)
+    params = {**params, 'kernel': jnp.asarray(noise, 'float32')}
+    plain = {key: value for key, value in params.items() if key != 'shared'}
+    plain['kernel'] = params['shared'][None] + 0.5 * params['kernel']
+    y, of_params, of_x = gradients(layer, params, x)
+    expected, of_plain, of_plain_x = gradients(random_layer('advantage')[0], plain, x)
+    assert_close(y, expected, 1e-5)
+    assert_close(of_x, of_plain_x, 1e-5)
+    assert_close(of_params['kernel'], 0.5 * of_plain['kernel'], 1e-5)
+    assert_close(of_params['shared'], of_plain['kernel'].sum(axis=0), 1e-5)
+
+
 def test_what_cannot_be_used_is_named():
     x = jnp.ones((1, 4, 4, 4))
     layer = SwitchedConv(4, 3, breadth=2, network='standard')
@@ -309,3 +325,5 @@ def test_what_cannot_be_used_is_named():
     for wrong in ({'routing': 'none'}, {'start': 'none'}, {'credit': 'none'}):
         with pytest.raises(InputError, match="'none'"):
             SwitchedConv(4, 3, **wrong).init(jax.random.key(0), x)
+    with pytest.raises(InputError, match='deviation is -1: it must be 0 or more'):
+        SwitchedConv(4, 3, deviation=-1).init(jax.random.key(0), x)

@@ -33,10 +33,12 @@ def dense():
     return dict(variables), x
 
 
-@pytest.mark.parametrize('implementation', ['reference', 'blocked'])
-def test_a_converted_network_gives_the_dense_output(dense, implementation):
+@pytest.mark.parametrize(
+    ('implementation', 'deviation'), [('reference', 0.0), ('blocked', 0.0), ('blocked', 0.3)]
+)
+def test_a_converted_network_gives_the_dense_output(dense, implementation, deviation):
     variables, x = dense
-    switching = Switching(LAYERS, breadth=4, implementation=implementation)
+    switching = Switching(LAYERS, breadth=4, implementation=implementation, deviation=deviation)
     converted = convert_to_switched(variables, switching, jax.random.key(2))
     model = VQVAE(**SMALL, switching=switching)
     shapes = jax.eval_shape(model.init, jax.random.key(0), x)
