@@ -140,7 +140,7 @@ ROWS = {
         control='scratch_dense',
     ),
     'scratch_credit_output': variation(
-        "from scratch, kernels as a convolution's, selectors learn from the output (as it was)",
+        'from scratch, selectors learn from the output (as it was)',
         switching(start='convolution', credit='output'),
         start='',
         control='scratch_dense',
