@@ -3,7 +3,9 @@
 The article by neonbjb (2021) and neonbjb/SwitchedConvolutions. Features go through a selector, the
 softmax, the switch norm and a hard choice; the chosen kernel gives the output. The selector learns
 from that output alone: with g the cotangent, the logarithm of the winner's probability gets
-sum_o g_o y_o, as through the original's differentiable argmax.
+sum_o g_o y_o, as through the original's differentiable argmax. Nearly all of that is the same
+whichever kernel is chosen, tells nothing of the choice, and goes on through the selector into the
+layers before; `credit='advantage'` takes from y what the mean of the kernels gives.
 """
 
 from typing import Any, NamedTuple
@@ -115,8 +117,8 @@ class SwitchedConv(nn.Module):
       start: 'published' draws kernels from U(-1/sqrt(b in k k), ..), as the original, which
         counts all kernels into the fan in; 'convolution' from U(-1/sqrt(in k k), ..), as each
         kernel's own convolution would.
-      kernel_start: an initialiser takes the place of `start`: it is given the shape of all kernels,
-        and the bias begins with zeros.
+      kernel_start: an initialiser takes the place of `start`: it is given the shape of all kernels
+        (or of the shared one), and the bias begins with zeros.
       implementation: of `sr_jax.kernels.switched_conv`; None takes the device's best.
       dtype: name of the type computed in and returned; the selector, and parameters, stay float32.
     """
