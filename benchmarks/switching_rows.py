@@ -82,6 +82,10 @@ ROWS = {
         'load-balancing loss, weight 0.01, instead of the norm',
         {**switching(norm_size=0), 'loss.load_balancing_weight': 0.01},
     ),
+    'norm_first': variation('the norm from its first row on', switching(norm_start='first')),
+    'norm_first_constant': Row(
+        'the norm from its first row on, constant rate', changes=switching(norm_start='first')
+    ),
     'norm_16': variation('q 16', switching(norm_size=16)),
     'norm_64': variation('q 64', switching(norm_size=64)),
     'breadth_4': variation('b 4', switching(breadth=4)),

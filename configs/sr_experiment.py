@@ -36,6 +36,7 @@ MODELS = {
             dropout_rate=0.0,
             dropped='excluded',
             norm_size=256,
+            norm_start='full',
             routing='hard',
             credit='advantage',
             deviation=0.0,

@@ -66,6 +66,7 @@ def get_config(variant: str = 'dense') -> ml_collections.ConfigDict:
             dropout_rate=0.0,
             dropped='excluded',
             norm_size=256,
+            norm_start='full',
             routing='hard',
             credit='advantage',
             deviation=0.0,

@@ -70,6 +70,7 @@ def get_config(variant: str = 'article') -> ml_collections.ConfigDict:
             dropout_rate=0.0,
             dropped='excluded',
             norm_size=256,
+            norm_start='full',
             routing='hard',
             credit='advantage',
             deviation=0.0,

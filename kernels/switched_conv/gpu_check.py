@@ -4,9 +4,9 @@
 
 For the shapes in `cases.py`: the output and all gradients, as a user gets them and by both designs
 of the gradient of x, against `blocked` on the CPU in float32 (which the tests hold against the
-reference); the routing, which must be the same; that a second run gives the same bits; and that a
-pixel without a kernel becomes NaN. An error is the root of the summed squares of the differences,
-over that of the values.
+reference); of some shapes the gradients of the gradients; the routing, which must be the same; that
+a second run gives the same bits; and that a pixel without a kernel becomes NaN. An error is the
+root of the summed squares of the differences, over that of the values.
 """
 
 import argparse
@@ -32,6 +32,9 @@ CASES = (*SMALL, *NETWORKS)
 # thrice (the gradients of patches and the result).
 LIMITS = {'bfloat16': 8e-3, 'float16': 1e-3, 'tf32': 1e-3, 'ieee': 1e-5}
 RESULTS = ('output', 'grad x', 'grad kernel', 'grad bias')
+# These cases take the kernels of three convolutions once more, which takes its time to compile.
+SECOND_ORDER = (SMALL[0], SMALL[1], NETWORKS[0])
+SECOND_RESULTS = ('grad x of gradients', 'grad kernel of gradients', 'grad cotangent of gradients')
 
 
 def results(
@@ -47,6 +50,27 @@ def results(
 
         y, pull_back = jax.vjp(convolve, x, kernel, bias)
         return y, *pull_back(cotangent)
+
+    return jax.jit(step)
+
+
+def second_order(
+    case: Case, implementation: str | None, precision: str | None
+) -> Callable[..., tuple[Any, ...]]:
+    """A compiled function from `random_arguments` to SECOND_RESULTS: what comes back through the
+    gradients of x and kernel, where x and kernel stand for the cotangents of these too."""
+
+    def step(x, selector, kernel, _, cotangent):
+        def gradients(x, kernel, cotangent):
+            def convolve(x, kernel):
+                return switched_conv(
+                    x, selector, kernel, None, case.stride, implementation, precision=precision
+                )
+
+            return jax.vjp(convolve, x, kernel)[1](cotangent)
+
+        _, pull_back = jax.vjp(gradients, x, kernel, cotangent)
+        return pull_back((x[::-1], kernel[::-1]))
 
     return jax.jit(step)
 
@@ -93,6 +117,12 @@ def check(
         yield name, error(actual, there), limit
     same = all(_bits(a) == _bits(b) for a, b in zip(ours, step(*args), strict=True))
     yield 'same bits again', float(not same), 0.5
+    if case in SECOND_ORDER:
+        with jax.default_device(jax.devices('cpu')[0]):
+            expected_second = second_order(case, 'blocked', None)(*wide)
+        second = second_order(case, implementation, precision)(*args)
+        for name, actual, there in zip(SECOND_RESULTS, second, expected_second, strict=True):
+            yield name, error(actual, there), limit
     by_name = implementation or 'pallas'
     present = _sizes(args[0], args[2], case, precision).input_design
     for design in INPUT_DESIGNS:

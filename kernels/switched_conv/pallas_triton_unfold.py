@@ -2,9 +2,9 @@
 
 The blocks of the forward pass give the gradients of their patches, g W^T, [k, pixels, k c]: apart
 for each row of taps, so that a second kernel, which adds up for every pixel of x what the patches
-hold of it, reads whole stretches of memory. It goes over some segments at a
-time, so that the patches' gradients stay in the L2 cache; see README.md for what that is worth.
-Nothing is added atomically, and every sum has its order: the same input gives the same bits.
+hold of it, reads whole stretches of memory. It goes over some segments at a time, and asks the L2
+cache to keep the patches' gradients before all else; see README.md for what that is worth. Nothing
+is added atomically, and every sum has its order: the same input gives the same bits.
 """
 
 import functools
@@ -170,7 +170,8 @@ def _unfold_kernel(
             down = lax.div(columns, like(g.size * g.channels, columns))
             column = columns - down * (g.size * g.channels)
             where = patches.at[target[:, None] + (down * plane)[None, :], column[None, :]]
-            plgpu.store(where, total.astype(patches.dtype), mask=mask)
+            total = total.astype(patches.dtype)
+            plgpu.store(where, total, mask=mask, eviction_policy='evict_last')
             return done
 
         if span == 1:
@@ -221,7 +222,8 @@ def _fold_kernel(
         row = down * (steps.segments * g.pixels) + source
         index = (right * g.channels + channels)[None, :]
         mask = inside[:, None] & valid[None, :]
-        part = plgpu.load(patches.at[row[:, None], index], mask=mask, other=0.0)
+        where = patches.at[row[:, None], index]
+        part = plgpu.load(where, mask=mask, other=0.0, eviction_policy='evict_first')
         known = (position < g.blocks * g.block)[:, None]
         return total + jnp.where(known, part.astype(jnp.float32), 0.0)
 
@@ -253,9 +255,8 @@ def _fold_kernel(
     target = (picture * g.height + row) * g.width + column
     target = jnp.where(own, target, g.pictures * g.height * g.width)
     mask = own[:, None] & valid[None, :]
-    plgpu.store(
-        grad_x.at[target[:, None], channels[None, :]], total.astype(grad_x.dtype), mask=mask
-    )
+    where = grad_x.at[target[:, None], channels[None, :]]
+    plgpu.store(where, total.astype(grad_x.dtype), mask=mask, eviction_policy='evict_first')
 
 
 def _canvas_places(canvas, first, end, g: Geometry, steps: _Steps):

@@ -3,8 +3,9 @@
 From the article on switched convolutions (neonbjb, 2021) and its code
 neonbjb/SwitchedConvolutions. Each training batch writes its mean use of each kernel into a
 rotating buffer of q rows; a selector's probabilities are divided by the buffer's mean and made to
-sum to one again. Nothing is divided until q rows are there. No gradient flows into the buffer,
-but it belongs to the network: inference needs the saved one.
+sum to one again. As published, nothing is divided until q rows are there; `start='first'` divides
+by the mean of those that are there, from the first one on. No gradient flows into the buffer, but
+it belongs to the network: inference needs the saved one.
 
 The probabilities come and go as logits: with n the buffer's mean, (p / n) / sum(p / n) is
 softmax(logits - log n), which cannot divide by the zero that the use of a dead kernel rounds to.
@@ -27,6 +28,7 @@ from sr_jax.layers import statistics as gathered
 
 COLLECTION = 'switch_norm'
 STATISTICS = 'switch_norm_statistics'
+NORM_STARTS = ('full', 'first')
 _VARIABLES = ('buffer', 'index', 'filled')
 
 
@@ -66,14 +68,19 @@ def update_switch_norms(
     return gathered.apply_statistics(update_switch_norm, collection, statistics)
 
 
-def log_norm(state: Mapping[str, Array]) -> Float[Array, 'b']:
-    """The logarithm of the buffer's mean use of each kernel; zeros until it is filled.
+def log_norm(state: Mapping[str, Array], start: str = 'full') -> Float[Array, 'b']:
+    """The logarithm of the buffer's mean use of each kernel; zeros until it is filled, or, with the
+    start 'first', while it is empty.
 
     Means under the least normal number count as that number, so that the result is finite.
     """
-    mean = state['buffer'].mean(axis=0)
+    buffer = state['buffer']
+    rows = jnp.where(state['filled'], len(buffer), state['index'])
+    # Rows that have not been written are zeros.
+    mean = buffer.sum(axis=0) / jnp.maximum(rows, 1).astype(buffer.dtype)
     logarithm = jnp.log(jnp.maximum(mean, jnp.finfo(mean.dtype).tiny))
-    return lax.stop_gradient(jnp.where(state['filled'], logarithm, 0.0))
+    begun = state['filled'] if start == 'full' else rows > 0
+    return lax.stop_gradient(jnp.where(begun, logarithm, 0.0))
 
 
 class SwitchNorm(nn.Module):
@@ -89,10 +96,14 @@ class SwitchNorm(nn.Module):
       size: rows of the buffer, the article's q.
       renormalize: make the probabilities sum to one again, as in the article. False is the later
         form of neonbjb/DL-Art-School (from June 2021), which only divides.
+      start: 'full' leaves the probabilities as they are until all rows are written, as in the
+        article; 'first' divides by the mean of the rows written so far, so that the norm does not
+        set in all at once after `size` batches.
     """
 
     size: int = 256
     renormalize: bool = True
+    start: str = 'full'
 
     @nn.compact
     def __call__(
@@ -100,14 +111,16 @@ class SwitchNorm(nn.Module):
     ) -> Float[Array, '*batch b']:
         """Logarithms, float32, of the normalised probabilities; their exp sums to one.
 
-        Raises InputError in evaluation if no `'switch_norm'` collection is given: without the
-        saved buffer results are always poor.
+        Raises InputError for a `start` that does not exist, and in evaluation if no
+        `'switch_norm'` collection is given: without the saved buffer results are always poor.
         """
+        if self.start not in NORM_STARTS:
+            raise InputError(f'norm_start is {self.start!r}: it must be one of {NORM_STARTS}')
         logits = logits.astype(jnp.float32)
         state = self._load(logits.shape[-1], train)
         if train and not self.is_initializing():
             state = self._learn(state, lax.stop_gradient(logits))
-        norm = log_norm(state)[(None,) * (logits.ndim - 1)]
+        norm = log_norm(state, self.start)[(None,) * (logits.ndim - 1)]
         if self.renormalize:
             return jax.nn.log_softmax(logits - norm, axis=-1)
         return jax.nn.log_softmax(logits, axis=-1) - norm

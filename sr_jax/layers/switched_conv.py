@@ -56,6 +56,7 @@ class SharedSelector(nn.Module):
     dropped: str = 'zero'
     norm_size: int = 256
     implementation: str | None = None
+    norm_start: str = 'full'
 
     @nn.compact
     def __call__(self, features: Float[Array, 'n h w d'], train: bool = False) -> Selection:
@@ -80,7 +81,9 @@ def _select(module, features: Array, train: bool) -> Float[Array, 'n h2 w2 b']:
         name='selector',
     )(features, train)
     if module.norm_size:
-        log_probabilities = SwitchNorm(module.norm_size, name='norm')(logits, train)
+        log_probabilities = SwitchNorm(module.norm_size, start=module.norm_start, name='norm')(
+            logits, train
+        )
     else:
         log_probabilities = nn.log_softmax(logits, axis=-1)
     module.sow('intermediates', 'choice', winner(log_probabilities))
@@ -106,6 +109,7 @@ class SwitchedConv(nn.Module):
         'dropout'.
       dropped: 'zero' (the original: they may still win) or 'excluded', see `Selector`.
       norm_size: rows of the switch norm's buffer; 0 does without the norm.
+      norm_start: 'full' (the original: from its last row on) or 'first', see `SwitchNorm`.
       routing: 'hard', or 'soft' to blend all kernels, at b times the cost.
       use_bias: whether there is a bias.
       credit: what the selector learns from the chosen kernel's output y by, g its cotangent:
@@ -139,6 +143,7 @@ class SwitchedConv(nn.Module):
     kernel_start: nn.initializers.Initializer | None = None
     credit: str = 'output'
     deviation: float = 0.0
+    norm_start: str = 'full'
 
     @nn.compact
     def __call__(

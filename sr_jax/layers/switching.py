@@ -35,8 +35,8 @@ class Switching:
 
     Attributes:
       layers: paths of the convolutions in the network's parameters, such as 'decoder/conv'.
-      breadth, network, dropout_rate, dropped, norm_size, routing, credit, deviation, start,
-        implementation: see `SwitchedConv`.
+      breadth, network, dropout_rate, dropped, norm_size, norm_start, routing, credit, deviation,
+        start, implementation: see `SwitchedConv`.
     """
 
     layers: tuple[str, ...] = ()
@@ -45,6 +45,7 @@ class Switching:
     dropout_rate: float = 0.0
     dropped: str = 'excluded'
     norm_size: int = 256
+    norm_start: str = 'full'
     routing: str = 'hard'
     credit: str = 'advantage'
     deviation: float = 0.0
