@@ -112,6 +112,37 @@ def test_even_use_follows_from_the_norm():
     np.testing.assert_allclose(divided.mean(axis=(0, 1, 2, 3)), 0.25, rtol=1e-5)
 
 
+@hypothesis.settings(max_examples=20)
+@hypothesis.given(size=st.integers(1, 5), pushes=st.integers(0, 12))
+def test_from_the_first_row_on_the_norm_is_the_mean_of_the_rows_there_are(size, pushes):
+    state = SwitchNorm(size=size).init(jax.random.key(0), jnp.zeros((1, 3)))['switch_norm']
+    rows = []
+    for i in range(pushes):
+        totals = jax.random.uniform(jax.random.key(i), (3,), minval=0.1)
+        rows.append(totals / totals.mean())
+        state = update_switch_norm(state, SwitchNormStatistics(totals))
+    expected = jnp.stack(rows[-size:]).mean(axis=0) if rows else jnp.ones(3)
+    np.testing.assert_allclose(jnp.exp(log_norm(state, 'first')), expected, rtol=1e-5)
+    published = expected if pushes >= size else jnp.ones(3)
+    np.testing.assert_allclose(jnp.exp(log_norm(state, 'full')), published, rtol=1e-5)
+
+
+def test_a_norm_that_begins_at_once_is_even_for_its_first_batch_and_saved_for_evaluation():
+    logits = random_logits(0) + jnp.array([3.0, 0, 0, -3])[None, None, None]
+    norm = SwitchNorm(size=8, renormalize=False, start='first')
+    state = norm.init(jax.random.key(0), logits)
+    log_y, state = norm.apply(state, logits, train=True, mutable=['switch_norm'])
+    np.testing.assert_allclose(jnp.exp(log_y).mean(axis=(0, 1, 2)), 0.25, rtol=1e-5)
+    np.testing.assert_array_equal(norm.apply(state, logits), log_y)
+    published = SwitchNorm(size=8, renormalize=False).apply(state, logits)
+    np.testing.assert_allclose(published, jax.nn.log_softmax(logits), rtol=1e-6)
+
+
+def test_a_start_that_does_not_exist_is_named():
+    with pytest.raises(InputError, match=r"norm_start is 'frist': it must be one of \('full',"):
+        SwitchNorm(start='frist').init(jax.random.key(0), jnp.zeros((1, 3)))
+
+
 def test_a_dead_kernel_gives_finite_values_and_gradients():
     """Its use rounds to zero, where the division of the original gives nan."""
     state = {

@@ -228,3 +228,22 @@ def test_what_cannot_be_used_is_named():
             SwitchedConv(4, 3, **wrong).init(jax.random.key(0), x)
     with pytest.raises(InputError, match='deviation is -1: it must be 0 or more'):
         SwitchedConv(4, 3, deviation=-1).init(jax.random.key(0), x)
+
+
+def test_a_norm_that_begins_with_its_first_row_changes_the_first_batch():
+    """Of a shared selector as of a layer's own."""
+    x = jax.random.normal(jax.random.key(0), (1, 4, 4, 2))
+    for module in (
+        functools.partial(SwitchedConv, 2, 3, breadth=3, network='standard'),
+        functools.partial(SharedSelector, 3, network='standard'),
+    ):
+        variables = module().init(jax.random.key(1), x)
+
+        def probabilities(start, module=module, variables=variables):
+            layer = module(norm_start=start)
+            mutable = ['switch_norm', 'intermediates']
+            _, written = layer.apply(variables, x, train=True, mutable=mutable)
+            return written['intermediates']['probabilities'][0].mean(axis=(0, 1, 2))
+
+        assert np.abs(probabilities('full') - 1 / 3).max() > 0.01
+        assert np.abs(probabilities('first') - 1 / 3).max() < 0.01
