@@ -1,196 +1,21 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-import tiny
+from adversarial import MESH, RATE, config_of, pictures, run, same
 
 from sr_jax import sharding, tasks, trained
 from sr_jax.errors import InputError
-from sr_jax.models import discriminators
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.tasks import gan, generator
 from sr_jax.tasks.task import FROZEN
 from sr_jax.tasks.terms import Term, computed
 
-MESH = sharding.make_mesh(jax.devices()[:1])
-SIZE = 8
-RATE = 1e-3
-KEPT = ['batch_stats', 'spectral_norm']
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _small_discriminators():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(discriminators, 'Model', tiny.Judge)
-        yield
-
-
-def config_of(batch_norm=True, **changes):
-    config = tiny.gan()
-    config.model = dict(name='srresnet', scale=4, features=4, num_blocks=1)
-    config.discriminator = dict(name='discriminators', batch_norm=batch_norm)
-    config.data.crop_size = SIZE
-    rates = dict(learning_rate=RATE, schedule='constant', milestones=())
-    config.optimizer.update(rates, ema_decay=0.9)
-    config.discriminator_optimizer.update(rates)
-    return tiny.changed(config, **changes)
-
-
-def pictures(count=4, size=SIZE, seed=0):
-    return {'hq': np.random.default_rng(seed).random((count, size, size, 3), np.float32)}
-
-
-def start(config, mesh=MESH):
-    task = tasks.make(config)
-    size = config.data.crop_size
-    key = jax.random.key(config.seed)
-    init = jax.jit(lambda key: trained.initial(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
-    tree = jax.device_put(tiny.compiled(init, key)(key), sharding.replicated(mesh))
-    return task, trained.with_frozen(tree, jax.device_put(task.frozen(), sharding.replicated(mesh)))
-
-
-def run(config, count=1, mesh=MESH, batch=None):
-    """Returns the train states from the start on, each step's metrics, and the compiled step."""
-    task, tree = start(config, mesh)
-    batch = sharding.put_batch(batch or pictures(size=config.data.crop_size), mesh)
-    step = tiny.compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
-    states, history = [jax.device_get(tree['state'])], []
-    for _ in range(count):
-        tree, metrics = step(tree, batch)
-        states.append(jax.device_get(tree['state']))
-        history.append(jax.device_get(metrics))
-    return states, history, step
-
-
-def same(tree, other, **tolerances):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerances), tree, other)
-
-
-def relativistic_losses(real, fake):
-    """ESRGAN's, equations 1 and 2 of arXiv:1809.00219, halved as in BasicSR; the second one, the
-    discriminator's, has no gradient through the averages."""
-    mean_real, mean_fake = jax.lax.stop_gradient((real.mean(), fake.mean()))
-    high, low = jax.nn.softplus(-(real - mean_fake)), jax.nn.softplus(fake - mean_real)
-    judging = (high.mean() + low.mean()) / 2
-    high, low = jax.nn.softplus(real - fake.mean()), jax.nn.softplus(-(fake - real.mean()))
-    return (high.mean() + low.mean()) / 2, judging
-
-
-def plain_losses(real, fake):
-    return jax.nn.softplus(-fake).mean(), (
-        jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean()
-    )
-
-
-def independent_step(config, state, lq, hq):
-    """One step of both networks, written down without the task, as BasicSR has it."""
-    settings = config.loss.adversarial
-    judge, first = tiny.Judge(config.discriminator.batch_norm), state.params['discriminator']
-    detach = jax.lax.stop_gradient
-
-    def judged(params, variables, x):
-        logits, new = judge.apply({'params': params, **variables}, x, train=True, mutable=KEPT)
-        return logits, {**variables, **new}
-
-    def generator_loss(params):
-        fake = SRResNet(scale=4, features=4, num_blocks=1).apply({'params': params}, lq)
-        variables = state.variables['discriminator']
-        if settings.relativistic:
-            real, variables = judged(first, variables, hq)
-            found, variables = judged(first, variables, fake)
-            value, _ = relativistic_losses(detach(real), found)
-        else:
-            found, variables = judged(first, variables, fake)
-            value, _ = plain_losses(0.0, found)
-        total = config.loss.pixel.weight * jnp.abs(fake - hq).mean() + settings.weight * value
-        return total, (fake, variables)
-
-    def judging_loss(params, variables, fake):
-        real, variables = judged(params, variables, hq)
-        found, variables = judged(params, variables, fake)
-        if settings.relativistic:
-            _, total = relativistic_losses(real, found)
-            return total, (variables, total, 0.0, 0.0)
-        _, plain = plain_losses(real, found)
-
-        def score(x):
-            return judge.apply({'params': params, **variables}, x[None], train=True).sum()
-
-        squares = (jax.vmap(jax.grad(score))(hq) ** 2).sum(axis=(1, 2, 3))
-        r1, penalty = squares.mean(), ((jnp.sqrt(squares) - 1) ** 2).mean()
-        total = plain + settings.r1 * settings.r1_every * r1 + settings.gradient_penalty * penalty
-        return total, (variables, plain, r1, penalty)
-
-    (loss, (fake, variables)), gradients = jax.value_and_grad(generator_loss, has_aux=True)(
-        state.params['generator']
-    )
-    judging, (variables, *values) = jax.grad(judging_loss, has_aux=True)(first, variables, fake)
-    return {'generator': gradients, 'discriminator': judging}, variables, loss, values
-
-
-RELATIVISTIC = dict(loss__adversarial__weight=0.05)
-PENALISED = dict(
-    batch_norm=False,
-    loss__adversarial__weight=0.5,
-    loss__adversarial__relativistic=False,
-    loss__adversarial__r1=0.3,
-    loss__adversarial__r1_every=2,
-    loss__adversarial__gradient_penalty=0.7,
-)
-
-
-@pytest.fixture(scope='module', params=[RELATIVISTIC, PENALISED], ids=['esrgan', 'penalties'])
-def stepped(request):
-    """A config, its states and metrics over two steps."""
-    config = config_of(**request.param)
-    states, history, _ = run(config, 2)
-    return config, states, history
-
-
-def test_a_step_is_that_of_basicsr(stepped):
-    config, (before, after, _), (metrics, _) = stepped
-    task = tasks.make(config)
-    lq = task.predict(before.inference_variables(), pictures())['lq']
-    independent = jax.jit(lambda state, lq, hq: independent_step(config, state, lq, hq))
-    arguments = (before, lq, pictures()['hq'])
-    gradients, variables, loss, values = tiny.compiled(independent, *arguments)(*arguments)
-    assert metrics['loss'] == pytest.approx(float(loss), rel=1e-5)
-    for name, value in zip(('discriminator', 'r1', 'gradient_penalty'), values, strict=True):
-        assert metrics.get(name, 0.0) == pytest.approx(float(value), rel=1e-4), name
-    same(after.variables['discriminator'], variables, rtol=1e-4, atol=1e-6)
-    for network, gradient in gradients.items():
-        moment = optax.tree.get(after.opt_state[network], 'mu')  # after one step (1 - b1) gradient
-        largest = max(np.abs(g).max() for g in jax.tree.leaves(gradient))
-        expected = jax.tree.map(lambda g: 0.1 * g, gradient)
-        same(moment, expected, rtol=1e-3, atol=1e-5 * largest)
-
-
-def test_the_average_of_the_generator_is_what_predicts(stepped):
-    _, (before, after, _), _ = stepped
-    expected = jax.tree.map(
-        lambda a, b: 0.9 * a + 0.1 * b, before.params['generator'], after.params['generator']
-    )
-    same(after.ema_params, expected, rtol=1e-5, atol=1e-7)
-    assert after.inference_variables() == {'params': after.ema_params}
-
-
-def test_r1_is_taken_in_some_updates_only(stepped):
-    config, _, history = stepped
-    if config.loss.adversarial.r1:
-        assert history[0]['r1'] > 0
-        assert history[1]['r1'] == 0
-        assert history[1]['gradient_penalty'] > 0
-
-
-def test_every_parameter_has_its_flag(stepped):
-    _, (before, *_), history = stepped
-    assert history[0]['finite_gradients'].shape == (len(jax.tree.leaves(before.params)),)
-    assert history[0]['finite_gradients'].all()
+pytestmark = pytest.mark.usefixtures('small_discriminators')
 
 
 @pytest.fixture(scope='module')
-def phases():
+def phases(small_discriminators):
     """Pixels, from step 1 on features too, from step 2 on a discriminator too."""
     config = config_of(
         optimizer__schedule='multistep',

@@ -1,0 +1,53 @@
+"""Tiny trainings against a tiny discriminator."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tiny
+
+from sr_jax import sharding, tasks, trained
+
+MESH = sharding.make_mesh(jax.devices()[:1])
+SIZE = 8
+RATE = 1e-3
+
+
+def config_of(batch_norm=True, **changes):
+    config = tiny.gan()
+    config.model = dict(name='srresnet', scale=4, features=4, num_blocks=1)
+    config.discriminator = dict(name='discriminators', batch_norm=batch_norm)
+    config.data.crop_size = SIZE
+    rates = dict(learning_rate=RATE, schedule='constant', milestones=())
+    config.optimizer.update(rates, ema_decay=0.9)
+    config.discriminator_optimizer.update(rates)
+    return tiny.changed(config, **changes)
+
+
+def pictures(count=4, size=SIZE, seed=0):
+    return {'hq': np.random.default_rng(seed).random((count, size, size, 3), np.float32)}
+
+
+def start(config, mesh=MESH):
+    task = tasks.make(config)
+    size = config.data.crop_size
+    key = jax.random.key(config.seed)
+    init = jax.jit(lambda key: trained.initial(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
+    tree = jax.device_put(tiny.compiled(init, key)(key), sharding.replicated(mesh))
+    return task, trained.with_frozen(tree, jax.device_put(task.frozen(), sharding.replicated(mesh)))
+
+
+def run(config, count=1, mesh=MESH, batch=None):
+    """Returns the train states from the start on, each step's metrics, and the compiled step."""
+    task, tree = start(config, mesh)
+    batch = sharding.put_batch(batch or pictures(size=config.data.crop_size), mesh)
+    step = tiny.compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
+    states, history = [jax.device_get(tree['state'])], []
+    for _ in range(count):
+        tree, metrics = step(tree, batch)
+        states.append(jax.device_get(tree['state']))
+        history.append(jax.device_get(metrics))
+    return states, history, step
+
+
+def same(tree, other, **tolerances):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerances), tree, other)
