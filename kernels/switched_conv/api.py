@@ -58,6 +58,7 @@ def switched_conv(
     Raises:
       ValueError: an argument has the wrong shape, type or value.
     """
+    x, selector, kernel, bias = jax.tree.map(jnp.asarray, (x, selector, kernel, bias))
     _check_settings(stride, implementation, x.dtype)
     _check_kernel(x, kernel, bias)
     _check_selector(x, selector, kernel.shape[0], stride)

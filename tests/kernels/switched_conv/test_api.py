@@ -43,6 +43,15 @@ def test_golden_numbers_in_float64(golden, name, implementation):
 
 
 @pytest.mark.parametrize('implementation', RUNNABLE)
+def test_arrays_of_numpy_are_those_of_jax(implementation):
+    x, selector, kernel, bias, _ = arguments(SMALL[0])
+    expected = switched_conv(x, selector, kernel, bias, implementation=implementation)
+    numpys = jax.tree.map(np.asarray, (x, selector, kernel, bias))
+    actual = switched_conv(*numpys, implementation=implementation)
+    np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize('implementation', RUNNABLE)
 def test_golden_hard_routing_of_the_original(golden, implementation):
     arrays = golden('switch_hardrouting_function')
     selector = jnp.argmax(arrays['in/selector'], axis=1).astype(jnp.int32)
