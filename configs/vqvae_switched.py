@@ -70,7 +70,7 @@ def get_config(variant: str = 'article') -> ml_collections.ConfigDict:
             dropout_rate=0.0,
             dropped='excluded',
             norm_size=256,
-            norm_start='full',
+            norm_start='first',
             routing='hard',
             credit='advantage',
             deviation=0.0,
@@ -124,6 +124,7 @@ def get_config(variant: str = 'article') -> ml_collections.ConfigDict:
             network='standard',
             dropout_rate=0.4,
             dropped='zero',
+            norm_start='full',
             credit='output',
             start='published',
         )
