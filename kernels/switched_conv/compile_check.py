@@ -178,7 +178,7 @@ def compile_module(module: Module, capability: int) -> Report:
 
 
 def _present(text: str) -> str:
-    """A kernel's text as the `triton` wheel has it: JAX 0.10 says otherwise what the cache keeps."""
+    """The text as the `triton` wheel has it: JAX 0.10 says otherwise what the cache keeps."""
     policy = r'{cachePolicy = #tt.cache_policy<cache_modifier = none, eviction_policy = \1>}'
     return re.sub(r'\bevictionPolicy = (\w+)', policy, text)
 
