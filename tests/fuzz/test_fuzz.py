@@ -83,10 +83,10 @@ def test_the_watch_sees_memory_files_and_programs(tmp_path):
     with pytest.raises(AssertionError, match='os.system'), watched(inside, 64 * MIB):
         os.system('true')
     with watched(inside, 512 * MIB):
-        np.ones(80 * MIB, np.uint8)
+        np.ones(240 * MIB, np.uint8)
     if os.path.exists('/proc/self/clear_refs'):
         with pytest.raises(AssertionError, match='MiB were taken'), watched(inside, 64 * MIB):
-            np.ones(80 * MIB, np.uint8)
+            np.ones(240 * MIB, np.uint8)
 
 
 # Names and places
