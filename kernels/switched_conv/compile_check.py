@@ -154,7 +154,7 @@ def compile_module(module: Module, capability: int) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, f'{module.name}.ttir')
         with open(path, 'w', encoding='utf-8') as file:
-            file.write(_present(module.text))
+            file.write(_as_triton_reads(module.text))
         kernel = triton.compile(
             path,
             target=GPUTarget('cuda', capability, 32),
@@ -177,7 +177,7 @@ def compile_module(module: Module, capability: int) -> Report:
     )
 
 
-def _present(text: str) -> str:
+def _as_triton_reads(text: str) -> str:
     """The text as the `triton` wheel has it: JAX 0.10 says otherwise what the cache keeps."""
     policy = r'{cachePolicy = #tt.cache_policy<cache_modifier = none, eviction_policy = \1>}'
     return re.sub(r'\bevictionPolicy = (\w+)', policy, text)
