@@ -11,15 +11,14 @@ Blocks are computed some at a time, segments one after the other: memory is boun
 """
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Float
 
 from .manual_axes import varying_zeros
+from .patches import add_patches, cut_patches, fence
 from .routing import Routing, over_groups, split_bands
 
 # What a step computes together: enough to share the work out to some cores, few enough for the
@@ -78,10 +77,17 @@ def backward(
 def _segment_forward(weights, size, stride, canvas, routing):
     """Outputs [p, o] of the pixels of one segment, NaN where they have no kernel."""
     steps, pixels = _steps(canvas, routing, weights, size, stride)
+    cut = functools.partial(_factors, size)
 
     def step(y, block):
-        kernels, bases, pixels = block
-        rows = _matmul('tmk,tko->tmo', _patches(canvas, bases, size), weights[kernels])
+        kernels, starts, pixels = block
+        needed = starts[0, 0] < canvas.size
+
+        def product(canvas, weights, starts, kernels):
+            patches, chosen = fence(needed, cut, canvas, weights, starts, kernels)
+            return _matmul('tmk,tko->tmo', *_matrices(weights, patches, chosen))
+
+        rows = fence(needed, product, canvas, weights, starts, kernels)
         return y.at[pixels].set(rows, mode='drop'), None
 
     y = varying_zeros((pixels, weights.shape[-1]), canvas) + jnp.nan
@@ -93,28 +99,44 @@ def _segment_backward(weights, size, stride, grad_weights, inputs):
     the segment's canvas."""
     canvas, cotangent, routing = inputs
     steps, _ = _steps(canvas, routing, weights, size, stride)
+    line = canvas.shape[2] * canvas.shape[3]
+
+    cut = functools.partial(_factors, size)
 
     def step(totals, block):
         grad_weights, grad_canvas = totals
-        kernels, bases, pixels = block
-        g = cotangent.at[pixels].get(mode='fill', fill_value=0)
-        # As g^T patches, of which the smaller is turned over: half again as fast as patches^T g.
-        parts = _matmul('tmo,tmk->tok', g, _patches(canvas, bases, size))
+        kernels, starts, pixels = block
+        needed = starts[0, 0] < canvas.size
+
+        def products(canvas, weights, cotangent, starts, kernels, pixels):
+            g = cotangent.at[pixels].get(mode='fill', fill_value=0)
+            patches, chosen = fence(needed, cut, canvas, weights, starts, kernels)
+            patches, chosen = _matrices(weights, patches, chosen)
+            # The smaller factor of grad W turned over, and that outside of the product: XLA's fast
+            # products on CPUs sum over the last axis of their first factor only.
+            turned = lax.optimization_barrier(g.swapaxes(1, 2))
+            parts = _matmul('tom,tmk->tok', turned, patches)
+            return parts, _matmul('tmo,tko->tmk', g, chosen)
+
+        arrays = (canvas, weights, cotangent, starts, kernels, pixels)
+        parts, rows = fence(needed, products, *arrays)
         for kernel, part in zip(kernels, parts, strict=True):
             old = lax.dynamic_index_in_dim(grad_weights, kernel, keepdims=False)
             grad_weights = lax.dynamic_update_index_in_dim(grad_weights, old + part, kernel, 0)
-        rows = _matmul('tmo,tko->tmk', g, weights[kernels])
-        return (grad_weights, _add_patches(grad_canvas, bases, rows, size)), None
+        rows = rows.reshape(*starts.shape, size, size, -1)
+        return (grad_weights, add_patches(grad_canvas, starts, rows, line)), None
 
-    zeros = varying_zeros(canvas.shape, cotangent)
-    return lax.scan(step, (grad_weights, zeros), steps)[0]
+    zeros = varying_zeros((canvas.size,), cotangent)
+    grad_weights, grad_canvas = lax.scan(step, (grad_weights, zeros), steps)[0]
+    return grad_weights, grad_canvas.reshape(canvas.shape)
 
 
 def _steps(canvas, routing, weights, size, stride):
-    """The blocks of a segment, dealt out to the steps of a scan: their kernels, the index in the
-    flat canvas at which the patch of each pixel begins, and the pixels; and the segment's pixels.
+    """The blocks of a segment, dealt out to the steps of a scan: their kernels, where in the flat
+    canvas the patch of each pixel starts, and the pixels; and the segment's pixels.
 
-    Filling has indices past the ends of the canvas and of the segment.
+    Filling has indices past the ends of the canvas and of the segment; steps of nothing else come
+    last.
     """
     kernels, pixels, positions = routing
     at_once = _PIXELS_AT_ONCE // max(pixels.shape[-1], weights.shape[-1])
@@ -123,66 +145,26 @@ def _steps(canvas, routing, weights, size, stride):
     kernels = jnp.pad(kernels, (0, filling)).reshape(-1, at_once)
     pixels = jnp.pad(pixels, ((0, filling), (0, 0)), constant_values=len(positions))
     pixels = pixels.reshape(-1, at_once, pixels.shape[-1])
-    bands, height, width, _ = canvas.shape
+    _, height, width, channels = canvas.shape
     rows, columns = (height - size) // stride + 1, (width - size) // stride + 1
     line, column = pixels // columns, pixels % columns
     band, row = line // rows, line % rows
-    bases = (band * height + row * stride) * width + column * stride
-    bases = jnp.where(pixels < len(positions), bases, bands * height * width)
-    return (kernels, bases, pixels), len(positions)
+    starts = ((band * height + row * stride) * width + column * stride) * channels
+    starts = jnp.where(pixels < len(positions), starts, canvas.size)
+    return (kernels, starts, pixels), len(positions)
 
 
-def _patches(canvas, bases, size):
-    """Patches [t, m, k k c] of the canvas [bands, h, w, c] that begin at flat indices [t, m]."""
-    shape = (*bases.shape, size**2, canvas.shape[-1])
-
-    def cut(canvas, bases):
-        flat = canvas.reshape(-1, canvas.shape[-1])
-        return flat.at[_taps(canvas, bases, size)].get(mode='clip')
-
-    def cut_in_a_branch(canvas, bases):
-        # XLA's CPU compiler would fuse this with the change of shape below, and then compute an
-        # index for every number instead of every c numbers, at half the speed; but not across a
-        # branch. Steps that hold filling alone are skipped, too.
-        zeros = varying_zeros(shape, canvas).astype(canvas.dtype)
-        filled = bases[0, 0] < math.prod(canvas.shape[:3])
-        return lax.cond(filled, cut, lambda *_: zeros, canvas, bases)
-
-    patches = lax.platform_dependent(canvas, bases, cpu=cut_in_a_branch, default=cut)
-    return patches.reshape(*bases.shape, -1)
+def _factors(size, canvas, weights, starts, kernels):
+    """Patches [t, m, k, k c] of the canvas, and the kernels' matrices, each as one row."""
+    line, channels = canvas.shape[2] * canvas.shape[3], canvas.shape[3]
+    patches = cut_patches(canvas.reshape(-1), starts, size, line, channels)
+    return patches, weights.reshape(len(weights), -1)[kernels]
 
 
-def _add_patches(canvas, bases, patches, size):
-    """Adds patches [t, m, k k c] to the canvas where `_patches` cuts them out."""
-    taps = _taps(canvas, bases, size)
-    flat = canvas.reshape(-1, canvas.shape[-1])
-    patches = patches.reshape(*taps.shape, -1)
-    # XLA adds in order on CPUs. Elsewhere the order, and thereby the last bits, are open where
-    # patches overlap; but the same tap of two patches never meets.
-    flat = lax.platform_dependent(flat, taps, patches, cpu=add_at_once, default=add_tap_by_tap)
-    return flat.reshape(canvas.shape)
-
-
-def add_at_once(
-    flat: Float[Array, 'p c'], taps: Int32[Array, 't m kk'], patches: Float[Array, 't m kk c']
-) -> Float[Array, 'p c']:
-    """Adds what stands in patches at the indices in taps; indices past the end are left out."""
-    return flat.at[taps].add(patches, mode='drop')
-
-
-def add_tap_by_tap(
-    flat: Float[Array, 'p c'], taps: Int32[Array, 't m kk'], patches: Float[Array, 't m kk c']
-) -> Float[Array, 'p c']:
-    """The same, one tap after the other."""
-    for tap in range(taps.shape[-1]):
-        flat = flat.at[taps[..., tap]].add(patches[..., tap, :], mode='drop')
-    return flat
-
-
-def _taps(canvas, bases, size):
-    """Indices [t, m, k k] in the flat canvas of the pixels of patches that begin at [t, m]."""
-    taps = np.arange(size)[:, None] * canvas.shape[2] + np.arange(size)[None, :]
-    return bases[:, :, None] + taps.astype(np.int32).reshape(1, 1, -1)
+def _matrices(weights, patches, chosen):
+    """What `_factors` gives, as matrices [t, m, k k c] and [t, k k c, o]."""
+    blocks, pixels = patches.shape[:2]
+    return patches.reshape(blocks, pixels, -1), chosen.reshape(blocks, *weights.shape[1:])
 
 
 def _canvases(x, routing: Routing, size: int, stride: int):

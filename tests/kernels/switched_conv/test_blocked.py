@@ -1,18 +1,39 @@
 import jax.numpy as jnp
 import numpy as np
-from sr_jax.kernels.switched_conv.blocked import add_at_once, add_tap_by_tap
+from sr_jax.kernels.switched_conv.patches import add_lines, add_taps, cut_patches
+
+SIZE, LINE, CHANNELS = 3, 12, 2  # of pictures six pixels wide
+
+
+def test_patches_are_cut_out_line_by_line():
+    flat = np.arange(4 * LINE, dtype=np.float32)
+    starts = np.array([[0, 2, 18]], np.int32)
+    patches = cut_patches(jnp.asarray(flat), jnp.asarray(starts), SIZE, LINE, CHANNELS)
+    for patch, start in zip(patches[0], starts[0], strict=True):
+        for row in range(SIZE):
+            begin = start + row * LINE
+            np.testing.assert_array_equal(patch[row], flat[begin : begin + SIZE * CHANNELS])
+
+
+def test_patches_past_the_end_come_from_the_last_place():
+    flat = jnp.arange(4 * LINE, dtype=jnp.float32)
+    starts = jnp.array([[4 * LINE, LINE + LINE - SIZE * CHANNELS]], jnp.int32)
+    past, last = cut_patches(flat, starts, SIZE, LINE, CHANNELS)[0]
+    np.testing.assert_array_equal(past, last)
 
 
 def test_both_ways_to_add_patches_up_are_the_same():
     rng = np.random.default_rng(0)
-    flat = rng.normal(size=(11, 3)).astype(np.float32)
-    starts = np.array([[0, 1, 2], [5, 7, 11]], np.int32)
-    taps = starts[..., None] + np.array([0, 1, 3], np.int32)  # some past the end
-    patches = rng.normal(size=(*taps.shape, 3)).astype(np.float32)
+    flat = rng.normal(size=4 * LINE).astype(np.float32)
+    starts = np.array(
+        [[0, 2, 4], [2, 14, len(flat)]], np.int32
+    )  # some overlap, one is past the end
+    patches = rng.normal(size=(*starts.shape, SIZE, SIZE, CHANNELS)).astype(np.float32)
     expected = flat.copy()
-    for index in np.ndindex(taps.shape):
-        if taps[index] < len(flat):
-            expected[taps[index]] += patches[index]
-    for add in (add_at_once, add_tap_by_tap):
-        actual = add(jnp.asarray(flat), jnp.asarray(taps), jnp.asarray(patches))
+    for (*which, row, column, channel), value in np.ndenumerate(patches):
+        index = starts[tuple(which)] + row * LINE + column * CHANNELS + channel
+        if starts[tuple(which)] < len(flat):
+            expected[index] += value
+    for add in (add_lines, add_taps):
+        actual = add(jnp.asarray(flat), jnp.asarray(starts), jnp.asarray(patches), LINE)
         np.testing.assert_allclose(actual, expected, atol=1e-6)
