@@ -24,7 +24,7 @@ SEGMENT = 16384  # pixels sorted together
 GPU_SEGMENT = 32768  # on GPUs: fuller blocks, while gradients of patches still fit into the cache
 LARGEST_BLOCK = 256
 SMALLEST_BLOCK = 8
-_CHUNK = 32  # pixels that the counting sort compares each with each; more fill memory on CPUs
+_CHUNK = 16  # pixels that the counting sort compares each with each; more fill memory on CPUs
 
 
 @functools.partial(
