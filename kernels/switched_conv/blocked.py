@@ -12,14 +12,14 @@ Blocks are computed some at a time, segments one after the other: memory is boun
 
 import functools
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from .canvases import Cover, join_pixels, split_pixels
 from .manual_axes import varying_zeros
 from .patches import add_patches, cut_patches, fence
-from .routing import Routing, over_groups, split_bands
+from .routing import Routing, over_groups
 
 # What a step computes together: enough to share the work out to some cores, few enough for the
 # patches to stay in a cache.
@@ -36,13 +36,16 @@ def forward(
 ) -> Float[Array, 'n h2 w2 o']:
     """The output of `switched_conv` by blocks of pixels that share a kernel."""
     weights = _flat(kernel)
-    segment = functools.partial(_segment_forward, weights, kernel.shape[1], stride)
+    cover = Cover(routing, x.shape, kernel.shape[1], stride)
 
-    def group(canvases, routing):
-        return lax.map(lambda args: segment(*args), (canvases, routing))
+    def group(x, routing):
+        def segment(arguments):
+            index, routing = arguments
+            return _segment_forward(weights, cover, cover.cut(x, index), routing)
 
-    canvases = _canvases(x, routing, kernel.shape[1], stride)
-    y = _join(over_groups(group, canvases, routing.arrays), routing)
+        return lax.map(segment, (cover.segments(), routing))
+
+    y = join_pixels(over_groups(group, cover.grouped(x), routing.arrays), routing)
     if bias is not None:
         y += bias.astype(y.dtype)[None, None, None, :]
     return y.astype(x.dtype)
@@ -56,28 +59,35 @@ def backward(
     cotangent: Float[Array, 'n h2 w2 o'],
 ) -> tuple[Float[Array, 'n h w c'], Float[Array, 'b k k c o']]:
     """The gradients of x and kernel."""
-    size = kernel.shape[1]
     weights = _flat(kernel)
-    segment = functools.partial(_segment_backward, weights, size, stride)
+    cover = Cover(routing, x.shape, kernel.shape[1], stride)
 
-    def group(canvases, cotangents, routing):
-        start = varying_zeros((len(weights), *weights.shape[:0:-1]), cotangents)
-        return lax.scan(segment, start, (canvases, cotangents, routing))
+    def group(x, cotangents, routing):
+        def segment(totals, arguments):
+            grad_x, grad_weights = totals
+            index, cotangent, routing = arguments
+            canvas = cover.cut(x, index)
+            grad_weights, grad_canvas = _segment_backward(
+                weights, cover, grad_weights, canvas, cotangent, routing
+            )
+            return (cover.add(grad_x, grad_canvas, index), grad_weights), None
 
-    def cut(x):
-        return _canvases(x, routing, size, stride)
+        grad_x = varying_zeros(x.shape, cotangents)
+        grad_weights = varying_zeros((len(weights), *weights.shape[:0:-1]), cotangents)
+        arguments = (cover.segments(), cotangents, routing)
+        return lax.scan(segment, (grad_x, grad_weights), arguments)[0]
 
-    cotangents = _split(cotangent, routing)
-    grad_kernel, grad_canvases = over_groups(group, cut(x), cotangents, routing.arrays)
-    grad_x = _transposed(cut, x.shape, grad_canvases)
+    cotangents = split_pixels(cotangent, routing)
+    grad_x, grad_kernel = over_groups(group, cover.grouped(x), cotangents, routing.arrays)
     grad_kernel = jnp.sum(grad_kernel, axis=0).swapaxes(1, 2)
-    return grad_x.astype(x.dtype), grad_kernel.reshape(kernel.shape).astype(kernel.dtype)
+    grad_x = grad_x.reshape(x.shape).astype(x.dtype)
+    return grad_x, grad_kernel.reshape(kernel.shape).astype(kernel.dtype)
 
 
-def _segment_forward(weights, size, stride, canvas, routing):
+def _segment_forward(weights, cover, canvas, routing):
     """Outputs [p, o] of the pixels of one segment, NaN where they have no kernel."""
-    steps, pixels = _steps(canvas, routing, weights, size, stride)
-    cut = functools.partial(_factors, size)
+    steps, pixels = _steps(cover, canvas, routing, weights)
+    cut = functools.partial(_factors, cover.size)
 
     def step(y, block):
         kernels, starts, pixels = block
@@ -94,14 +104,12 @@ def _segment_forward(weights, size, stride, canvas, routing):
     return lax.scan(step, y, steps)[0]
 
 
-def _segment_backward(weights, size, stride, grad_weights, inputs):
+def _segment_backward(weights, cover, grad_weights, canvas, cotangent, routing):
     """Adds one segment's part to grad_weights [b, o, k k c], and returns it with the gradient of
     the segment's canvas."""
-    canvas, cotangent, routing = inputs
-    steps, _ = _steps(canvas, routing, weights, size, stride)
+    steps, _ = _steps(cover, canvas, routing, weights)
     line = canvas.shape[2] * canvas.shape[3]
-
-    cut = functools.partial(_factors, size)
+    cut = functools.partial(_factors, cover.size)
 
     def step(totals, block):
         grad_weights, grad_canvas = totals
@@ -123,7 +131,7 @@ def _segment_backward(weights, size, stride, grad_weights, inputs):
         for kernel, part in zip(kernels, parts, strict=True):
             old = lax.dynamic_index_in_dim(grad_weights, kernel, keepdims=False)
             grad_weights = lax.dynamic_update_index_in_dim(grad_weights, old + part, kernel, 0)
-        rows = rows.reshape(*starts.shape, size, size, -1)
+        rows = rows.reshape(*starts.shape, cover.size, cover.size, -1)
         return (grad_weights, add_patches(grad_canvas, starts, rows, line)), None
 
     zeros = varying_zeros((canvas.size,), cotangent)
@@ -131,13 +139,22 @@ def _segment_backward(weights, size, stride, grad_weights, inputs):
     return grad_weights, grad_canvas.reshape(canvas.shape)
 
 
-def _steps(canvas, routing, weights, size, stride):
+def _steps(cover, canvas, routing, weights):
     """The blocks of a segment, dealt out to the steps of a scan: their kernels, where in the flat
     canvas the patch of each pixel starts, and the pixels; and the segment's pixels.
 
     Filling has indices past the ends of the canvas and of the segment; steps of nothing else come
     last.
+
+    Raises:
+      ValueError: int32 cannot count the canvas's numbers.
     """
+    if canvas.size + cover.size * canvas.shape[2] * canvas.shape[3] >= 2**31:
+        raise ValueError(
+            f'x {list(cover.shape)} has more numbers under the {cover.routing.positions.shape[-1]} '
+            'pixels that are sorted together than int32 can count: give '
+            'routing=route(selector, breadth, segment=...) with fewer'
+        )
     kernels, pixels, positions = routing
     at_once = _PIXELS_AT_ONCE // max(pixels.shape[-1], weights.shape[-1])
     at_once = min(max(at_once, 1), _BLOCKS_AT_ONCE)
@@ -146,7 +163,7 @@ def _steps(canvas, routing, weights, size, stride):
     pixels = jnp.pad(pixels, ((0, filling), (0, 0)), constant_values=len(positions))
     pixels = pixels.reshape(-1, at_once, pixels.shape[-1])
     _, height, width, channels = canvas.shape
-    rows, columns = (height - size) // stride + 1, (width - size) // stride + 1
+    stride, rows, columns = cover.stride, cover.routing.band_rows, cover.routing.shape[2]
     line, column = pixels // columns, pixels % columns
     band, row = line // rows, line % rows
     starts = ((band * height + row * stride) * width + column * stride) * channels
@@ -165,51 +182,6 @@ def _matrices(weights, patches, chosen):
     """What `_factors` gives, as matrices [t, m, k k c] and [t, k k c, o]."""
     blocks, pixels = patches.shape[:2]
     return patches.reshape(blocks, pixels, -1), chosen.reshape(blocks, *weights.shape[1:])
-
-
-def _canvases(x, routing: Routing, size: int, stride: int):
-    """Cut x, with zeros around, into the overlapping bands [g, s, bands, h, w, c] of the routing.
-
-    Exactly what the band's patches cover: (rows - 1) stride + k rows, so many columns likewise.
-    """
-    pictures, height, width, channels = x.shape
-    rows, bands = routing.band_rows, routing.bands
-    covered, step = (rows - 1) * stride + size, rows * stride
-    pieces = -(-covered // step) if bands > 1 else 1
-    high = (bands + pieces - 1) * step if bands > 1 else covered
-    wide = (routing.shape[2] - 1) * stride + size
-    low = size // 2
-    padding = [(0, 0, 0), (low, high - height - low, 0), (low, wide - width - low, 0), (0, 0, 0)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), padding)
-    if bands > 1:
-        x = x.reshape(pictures, -1, step, wide, channels)
-        x = jnp.concatenate([x[:, i : i + bands] for i in range(pieces)], axis=2)[:, :, :covered]
-    x = x.reshape(-1, covered, wide, channels)
-    return split_bands(x, len(routing.positions), rows * routing.shape[2], routing.segment, 0)
-
-
-def _split(y, routing: Routing):
-    """Deal the output pixels [n, h2, w2, o] out to the segments, [g, s, p, o]."""
-    pictures, height, width, features = y.shape
-    rows, bands = routing.band_rows, routing.bands
-    y = jnp.pad(y, ((0, 0), (0, bands * rows - height), (0, 0), (0, 0)))
-    y = y.reshape(pictures * bands, rows * width, features)
-    y = split_bands(y, len(routing.positions), rows * width, routing.segment, 0)
-    return y.reshape(*y.shape[:2], -1, features)
-
-
-def _join(y, routing: Routing):
-    """Put the segments' pixels [g, s, p, o] together as [n, h2, w2, o]."""
-    pictures, height, width = routing.shape
-    rows, bands, features = routing.band_rows, routing.bands, y.shape[-1]
-    y = y.reshape(len(y), -1, rows, width, features)[:, : pictures * bands // len(y)]
-    return y.reshape(pictures, bands * rows, width, features)[:, :height]
-
-
-def _transposed(linear, shape, cotangent):
-    """The transpose of a linear function of an array of this shape, in the cotangent's type."""
-    _, pull_back = jax.vjp(linear, varying_zeros(shape, cotangent))
-    return pull_back(cotangent)[0]
 
 
 def _flat(kernel):

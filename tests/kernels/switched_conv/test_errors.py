@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import jaxtyping
@@ -62,6 +64,21 @@ def test_the_gpu_kernels_know_no_float64():
         x, selector, kernel, *_ = arguments(SMALL[0], dtype='float64')
         with pytest.raises(ValueError, match="float64, which 'pallas' does not know"):
             switched_conv(x, selector, kernel, implementation='pallas')
+
+
+def test_too_many_numbers_under_a_segment_for_int32():
+    x = jax.ShapeDtypeStruct((1, 2**13, 2**13, 64), jnp.float16)
+    selector = jax.ShapeDtypeStruct((1, 2**7, 2**7), jnp.int32)
+    kernel = jax.ShapeDtypeStruct((2, 3, 3, 64, 1), jnp.float16)
+
+    def convolve(x, selector, kernel, segment):
+        routing = route(selector, 2, segment=segment)
+        return switched_conv(x, selector, kernel, stride=64, routing=routing)
+
+    with pytest.raises(ValueError, match='under the 16384 pixels .* than int32 can count'):
+        jax.eval_shape(functools.partial(convolve, segment=None), x, selector, kernel)
+    y = jax.eval_shape(functools.partial(convolve, segment=2**12), x, selector, kernel)
+    assert y.shape == (*selector.shape, 1)
 
 
 def test_too_many_pixels_for_int32():
