@@ -22,8 +22,9 @@ from .patches import add_patches, cut_patches, fence
 from .routing import Routing, over_groups
 
 # What a step computes together: enough to share the work out to some cores, few enough for the
-# patches to stay in a cache.
-_PIXELS_AT_ONCE = 1024
+# patches to stay in a cache. Backward, where sums of kernels' gradients share the cache, more pays.
+_FORWARD_PIXELS = 512
+_BACKWARD_PIXELS = 1024
 _BLOCKS_AT_ONCE = 8
 
 
@@ -86,7 +87,7 @@ def backward(
 
 def _segment_forward(weights, cover, canvas, routing):
     """Outputs [p, o] of the pixels of one segment, NaN where they have no kernel."""
-    steps, pixels = _steps(cover, canvas, routing, weights)
+    steps, pixels = _steps(cover, canvas, routing, weights, _FORWARD_PIXELS)
     cut = functools.partial(_factors, cover.size)
 
     def step(y, block):
@@ -107,7 +108,7 @@ def _segment_forward(weights, cover, canvas, routing):
 def _segment_backward(weights, cover, grad_weights, canvas, cotangent, routing):
     """Adds one segment's part to grad_weights [b, o, k k c], and returns it with the gradient of
     the segment's canvas."""
-    steps, _ = _steps(cover, canvas, routing, weights)
+    steps, _ = _steps(cover, canvas, routing, weights, _BACKWARD_PIXELS)
     line = canvas.shape[2] * canvas.shape[3]
     cut = functools.partial(_factors, cover.size)
 
@@ -139,7 +140,7 @@ def _segment_backward(weights, cover, grad_weights, canvas, cotangent, routing):
     return grad_weights, grad_canvas.reshape(canvas.shape)
 
 
-def _steps(cover, canvas, routing, weights):
+def _steps(cover, canvas, routing, weights, pixels_at_once):
     """The blocks of a segment, dealt out to the steps of a scan: their kernels, where in the flat
     canvas the patch of each pixel starts, and the pixels; and the segment's pixels.
 
@@ -156,7 +157,7 @@ def _steps(cover, canvas, routing, weights):
             'routing=route(selector, breadth, segment=...) with fewer'
         )
     kernels, pixels, positions = routing
-    at_once = _PIXELS_AT_ONCE // max(pixels.shape[-1], weights.shape[-1])
+    at_once = pixels_at_once // max(pixels.shape[-1], weights.shape[-1])
     at_once = min(max(at_once, 1), _BLOCKS_AT_ONCE)
     filling = -len(kernels) % at_once
     kernels = jnp.pad(kernels, (0, filling)).reshape(-1, at_once)
