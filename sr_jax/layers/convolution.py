@@ -59,9 +59,9 @@ def normal_start(deviation: float) -> nn.initializers.Initializer:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(
-    x: Float[Array, 'n h w c'], kernel: Float[Array, 'k k c o'], stride: int = 1
+    x: Float[Array, 'n h w c'], kernel: Float[Array, 'k l c o'], stride: int = 1
 ) -> Float[Array, 'n h2 w2 o']:
-    """Cross-correlate x with a square kernel of k taps a side, (k - 1) // 2 zeros around x.
+    """Cross-correlate x with a kernel of k x l taps, (k - 1) // 2 and (l - 1) // 2 zeros around x.
 
     Reverse mode only, to any order. JAX's own rule has the same gradients, as convolutions of other
     layouts. XLA for CPUs puts these into the one that it is fast in, but not inside of `lax.cond`
@@ -72,7 +72,7 @@ def convolve(
 
 
 def _convolve(x: Array, kernel: Array, stride: int) -> Array:
-    padding = [((kernel.shape[0] - 1) // 2,) * 2] * 2
+    padding = [((taps - 1) // 2,) * 2 for taps in kernel.shape[:2]]
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
@@ -87,26 +87,26 @@ def _convolve_backward(
         return jax.vjp(functools.partial(_convolve, stride=stride), x, kernel)[1](cotangent)
 
     def in_layout(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
-        taps = kernel.shape[0]
-        before = (taps - 1) // 2
+        taps = kernel.shape[:2]
+        before = [(k - 1) // 2 for k in taps]
         # Beyond the last window that was taken, there may be pixels that no window reaches.
-        spans = [(n - 1) * stride + taps for n in cotangent.shape[1:3]]
-        after = [span - size - before for span, size in zip(spans, x.shape[1:3], strict=True)]
+        sizes = zip(cotangent.shape[1:3], x.shape[1:3], taps, before, strict=True)
+        after = [(n - 1) * stride + k - size - low for n, size, k, low in sizes]
         gradient_x = lax.conv_general_dilated(
             cotangent,
             _turned(kernel),
             (1, 1),
-            [(taps - 1 - before, taps - 1 - n) for n in after],
+            [(k - 1 - low, k - 1 - n) for k, low, n in zip(taps, before, after, strict=True)],
             lhs_dilation=(stride, stride),
             dimension_numbers=_LAYOUT,
         )
-        if taps == stride == 1:
+        if taps == (1, 1) and stride == 1:
             return gradient_x, _of_single_pixels(x, cotangent)
         gradient_kernel = lax.conv_general_dilated(
             x.transpose(3, 1, 2, 0),
             cotangent.transpose(1, 2, 0, 3),
             (1, 1),
-            [(before, n) for n in after],
+            list(zip(before, after, strict=True)),
             rhs_dilation=(stride, stride),
             dimension_numbers=_LAYOUT,
         )
@@ -140,7 +140,7 @@ def transposed_convolve(
     )
 
 
-def _turned(kernel: Float[Array, 'k k i o']) -> Float[Array, 'k k o i']:
+def _turned(kernel: Float[Array, 'k l i o']) -> Float[Array, 'k l o i']:
     """The kernel of the transposed map: turned by 180 degrees, channels exchanged."""
     return kernel[::-1, ::-1].swapaxes(2, 3)
 

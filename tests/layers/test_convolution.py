@@ -72,6 +72,23 @@ def test_convolve_has_the_gradients_of_jax(taps, stride, size):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(('taps', 'stride'), [((1, 5), 1), ((3, 1), 1), ((2, 5), 2)])
+def test_oblong_kernels_have_the_values_and_gradients_of_jax(taps, stride):
+    x, kernel = normal(0, 2, 6, 7, 3), normal(1, *taps, 3, 4)
+    pad = [((k - 1) // 2,) * 2 for k in taps]
+
+    def plain(x, kernel):
+        layout = ('NHWC', 'HWIO', 'NHWC')
+        return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=layout)
+
+    y, pull_back = jax.vjp(plain, x, kernel)
+    ours, pull_ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)
+    np.testing.assert_allclose(ours, y, rtol=1e-5, atol=1e-5)
+    cotangent = normal(2, *y.shape)
+    for a, b in zip(pull_ours(cotangent), pull_back(cotangent), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 def test_gradients_of_gradients_of_convolve():
     x, kernel = normal(0, 1, 4, 5, 2), normal(1, 4, 4, 2, 3)
     check_grads(lambda x, k: convolve(x, k, 2), (x, kernel), order=2, modes=['rev'], eps=0.02)
