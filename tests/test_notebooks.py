@@ -36,6 +36,9 @@ SMALL = {
     ),
 }
 
+# More than a minute each; docs/switched_convolutions.md and docs/srflow.md run the same steps.
+LONG = ('switched_vqvae', 'srflow_samples')
+
 
 @pytest.fixture
 def weights(tmp_path):
@@ -69,7 +72,13 @@ def test_it_opens_with_an_installation_that_keeps_jax_and_has_no_outputs(path):
     assert not any(cell.outputs or cell.execution_count for cell in codes)
 
 
-@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'path',
+    [
+        pytest.param(path, marks=pytest.mark.slow if path.stem in LONG else (), id=path.stem)
+        for path in NOTEBOOKS
+    ],
+)
 def test_it_runs(path, weights, tmp_path):
     notebook = nbformat.read(path, 4)
     small = {
