@@ -36,7 +36,7 @@ SMALL = {
     ),
 }
 
-# More than a minute each; docs/switched_convolutions.md and docs/srflow.md run the same steps.
+# More than a minute each; docs/switched_convolutions.md and docs/srflow.md train the same.
 LONG = ('switched_vqvae', 'srflow_samples')
 
 

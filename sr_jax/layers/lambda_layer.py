@@ -116,15 +116,15 @@ def correlate_large(
     taps = kernel[centre - reach : centre + reach + 1, :, 0]
     stretches = 1 if w <= _WIDE else -(-w // _COLUMNS)
     columns = -(-w // stretches)
-    if stretches > 1:
-        maps = jnp.pad(maps, ((0, 0), (0, 0), (centre, stretches * columns - w + centre)))
-        starts = [i * columns for i in range(stretches)]
-        maps = jnp.stack([maps[:, :, i : i + columns + 2 * centre] for i in starts], axis=1)
-        maps = maps.reshape(-1, *maps.shape[2:])
-    matrices = _between_columns(taps, maps.shape[2], columns, 0 if stretches > 1 else centre)
+    margin = 0 if stretches == 1 else centre  # columns of its neighbours that a stretch sees
+    inputs = columns + 2 * margin
     # XLA's fast convolutions on CPUs take no kernel that is longer than what it goes over.
-    maps = jnp.pad(maps, ((0, 0), (0, max(0, len(taps) - h)), (0, 0)))
-    y = convolve(maps[:, None], matrices.reshape(1, len(taps), maps.shape[2], -1))
+    short = max(0, len(taps) - h)
+    maps = jnp.pad(maps, ((0, 0), (0, short), (margin, stretches * columns - w + margin)))
+    starts = [i * columns for i in range(stretches)]
+    maps = jnp.stack([maps[:, :, start : start + inputs] for start in starts], axis=1)
+    matrices = _between_columns(taps, inputs, columns, centre - margin)
+    y = convolve(maps.reshape(-1, 1, h + short, inputs), matrices.reshape(1, len(taps), inputs, -1))
     y = y.reshape(n, stretches, -1, columns, keys).transpose(0, 2, 1, 3, 4)
     return y.reshape(n, -1, stretches * columns, keys)[:, :h, :w]
 

@@ -1,6 +1,7 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
-from sr_jax.kernels.switched_conv.patches import add_lines, add_taps, cut_patches
+from sr_jax.kernels.switched_conv.patches import add_lines, add_taps, cut_patches, fence
 
 SIZE, LINE, CHANNELS = 3, 12, 2  # of pictures six pixels wide
 
@@ -22,12 +23,23 @@ def test_patches_past_the_end_come_from_the_last_place():
     np.testing.assert_array_equal(past, last)
 
 
+def test_a_fence_gives_zeros_where_nothing_is_needed():
+    def halves(x):
+        return x / 2, x.astype(jnp.int32)
+
+    fenced = jax.jit(lambda needed, x: fence(needed, halves, x))
+    x = jnp.array([2.0, 4.0])
+    for needed in (True, False):
+        for ours, plain in zip(fenced(needed, x), halves(x), strict=True):
+            assert ours.dtype == plain.dtype
+            np.testing.assert_array_equal(ours, plain if needed else jnp.zeros_like(plain))
+
+
 def test_both_ways_to_add_patches_up_are_the_same():
     rng = np.random.default_rng(0)
     flat = rng.normal(size=4 * LINE).astype(np.float32)
-    starts = np.array(
-        [[0, 2, 4], [2, 14, len(flat)]], np.int32
-    )  # some overlap, one is past the end
+    # Some overlap, and one is past the end.
+    starts = np.array([[0, 2, 4], [2, 14, len(flat)]], np.int32)
     patches = rng.normal(size=(*starts.shape, SIZE, SIZE, CHANNELS)).astype(np.float32)
     expected = flat.copy()
     for (*which, row, column, channel), value in np.ndenumerate(patches):
