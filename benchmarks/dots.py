@@ -9,7 +9,7 @@ TEXT, LINE, LEFT, WIDTH, MARGIN = 15, 26, 470, 430, 20
 
 
 def draw(points: dict[str, list[float]], title: str, path: Path) -> None:
-    """Draws ratios by the titles of their rows, around 1, and writes the picture, if any."""
+    """Draws ratios by the titles of their rows, around 1, and writes the image, if any."""
     points = {name: found for name, found in points.items() if found}
     if not points:
         return

@@ -218,7 +218,7 @@ def one_of_four(folder: Path, times: int, seed: int, silence: float = 10.0) -> O
 
 def flip(folder: Path, times: int, seed: int) -> tuple[Outcome, int]:
     """Changes one byte of a checkpoint, over and over; returns how often that was noticed, too."""
-    from sr_jax.checkpoint import DamagedCheckpoint
+    from sr_jax.checkpoints.manager import DamagedCheckpoint
 
     random, workdir = np.random.default_rng(seed), folder / 'flipped'
     process = start(workdir, folder / 'xla', *tiny(train__steps=6))

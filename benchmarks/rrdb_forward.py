@@ -5,12 +5,12 @@
 JAX runs in the interpreter that runs this file, ncnn (the extra `ncnn`) too; PATH is an interpreter
 that has torch, in which `rrdb_forward_torch.py` runs the same network when told to, channels last.
 All three have the same published weights, 23 blocks of 64 features, in float32, and the same
-picture; what they make of it is compared before anything is timed. Rounds alternate between the
+image; what they make of it is compared before anything is timed. Rounds alternate between the
 three, so that whatever else the machine does falls on all.
 
-  python benchmarks/rrdb_forward.py --peak-memory PICTURE [upscale's options...]
+  python benchmarks/rrdb_forward.py --peak-memory IMAGE [upscale's options...]
 
-enlarges a picture by `python -m sr_jax upscale` and prints the most memory that the process held.
+enlarges an image by `python -m sr_jax upscale` and prints the most memory that the process held.
 """
 
 import argparse
@@ -27,17 +27,17 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from sr_jax import networks
-from sr_jax.networks import Network
+from sr_jax.inference import networks
+from sr_jax.inference.networks import Network
 from sr_jax.pretrained import named, rrdb
 
 WEIGHTS = 'realesrgan-x4plus'
-TOLERANCE = 1e-3  # between what two programs make of a picture in [0, 1]
+TOLERANCE = 1e-3  # between what two programs make of an image in [0, 1]
 MODEL = {'features': 64, 'growth': 32, 'num_blocks': 23}
 
 CLOCKS = ('perf_counter', 'process_time')  # of the module time
 
-Forward = Callable[[], np.ndarray]  # waits for the picture
+Forward = Callable[[], np.ndarray]  # waits for the image
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -55,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
         help='process_time on a busy machine, with --threads 1 and on one core (taskset)',
     )
     parser.add_argument(
-        '--peak-memory', nargs=argparse.REMAINDER, metavar='ARGUMENT', help='a picture, and options'
+        '--peak-memory', nargs=argparse.REMAINDER, metavar='ARGUMENT', help='an image, and options'
     )
     return parser.parse_args()
 
@@ -71,14 +71,14 @@ def multiply_adds(features: int, growth: int, num_blocks: int) -> int:
     return 9 * (at_input + enlarged)
 
 
-def jax_forward(network: Network, picture: np.ndarray) -> Forward:
+def jax_forward(network: Network, image: np.ndarray) -> Forward:
     """JAX's, compiled."""
-    apply = jax.jit(network.module().apply).lower(network.variables, picture[None]).compile()
+    apply = jax.jit(network.module().apply).lower(network.variables, image[None]).compile()
     variables = jax.device_put(network.variables)
-    return lambda: np.asarray(apply(variables, picture[None]))[0]
+    return lambda: np.asarray(apply(variables, image[None]))[0]
 
 
-def ncnn_forward(picture: np.ndarray, threads: int) -> Forward:
+def ncnn_forward(image: np.ndarray, threads: int) -> Forward:
     """ncnn's, in float32, with its default convolutions."""
     import ncnn
 
@@ -89,7 +89,7 @@ def ncnn_forward(picture: np.ndarray, threads: int) -> Forward:
         setattr(net.opt, f'use_{half}', False)
     net.load_param(str(param))
     net.load_model(str(weights))
-    planes = np.ascontiguousarray(picture.transpose(2, 0, 1))  # ncnn only points to them
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))  # ncnn only points to them
 
     def forward() -> np.ndarray:
         with net.create_extractor() as extractor:
@@ -100,17 +100,17 @@ def ncnn_forward(picture: np.ndarray, threads: int) -> Forward:
 
 
 class Torch:
-    """PyTorch's, in a process of its own: `seconds` of a forward pass, and its picture."""
+    """PyTorch's, in a process of its own: `seconds` of a forward pass, and its image."""
 
-    def __init__(self, network: Network, picture: np.ndarray, args: argparse.Namespace):
+    def __init__(self, network: Network, image: np.ndarray, args: argparse.Namespace):
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         state = rrdb.to_torch(network.variables)
         flat = [np.ravel(value).astype(np.float32) for _, value in sorted(state.items())]
         (folder / 'weights').write_bytes(np.concatenate(flat).tobytes())
-        (folder / 'picture').write_bytes(picture.transpose(2, 0, 1).tobytes())
+        (folder / 'image').write_bytes(image.transpose(2, 0, 1).tobytes())
         script = Path(__file__).with_name('rrdb_forward_torch.py')
-        numbers = (*MODEL.values(), len(picture), args.threads)
+        numbers = (*MODEL.values(), len(image), args.threads)
         self._child = subprocess.Popen(
             [args.torch_python, str(script), str(folder), args.clock, *map(str, numbers)],
             stdin=subprocess.PIPE,
@@ -120,7 +120,7 @@ class Torch:
         )
         self.seconds()
         made = np.frombuffer((folder / 'made').read_bytes(), np.float32)
-        side = 4 * len(picture)
+        side = 4 * len(image)
         self.image = made.reshape(3, side, side).transpose(1, 2, 0)
 
     def seconds(self) -> float:
@@ -152,17 +152,17 @@ def seconds(forward: Forward, clock: str) -> float:
 def opened(args: argparse.Namespace) -> Iterator[dict[str, Callable[[], float]]]:
     """What gives the seconds of a forward pass, by the program's name, checked to be the same."""
     network = networks.load(WEIGHTS)
-    picture = np.random.default_rng(0).random((args.side, args.side, 3), np.float32)
-    ours = jax_forward(network, picture)
+    image = np.random.default_rng(0).random((args.side, args.side, 3), np.float32)
+    ours = jax_forward(network, image)
     expected, timed = ours(), {f'JAX {jax.__version__}': lambda: seconds(ours, args.clock)}
     torch = None
     try:
         if args.torch_python:
-            torch = Torch(network, picture, args)
+            torch = Torch(network, image, args)
             check('PyTorch', torch.image, expected)
             timed['PyTorch'] = torch.seconds
         if args.ncnn:
-            theirs = ncnn_forward(picture, args.threads)
+            theirs = ncnn_forward(image, args.threads)
             check('ncnn', theirs(), expected)
             timed['ncnn'] = lambda: seconds(theirs, args.clock)
         yield timed
@@ -172,11 +172,11 @@ def opened(args: argparse.Namespace) -> Iterator[dict[str, Callable[[], float]]]
 
 
 def check(name: str, image: np.ndarray, expected: np.ndarray) -> None:
-    """Prints how far another program's picture is from ours; ValueError if too far."""
+    """Prints how far another program's image is from ours; ValueError if too far."""
     difference = float(np.abs(image - expected).max())
-    print(f'{name}: the same picture to {difference:.1e}', flush=True)
+    print(f'{name}: the same image to {difference:.1e}', flush=True)
     if not difference < TOLERANCE:
-        raise ValueError(f'{name} makes another picture: there is no sense in timing it')
+        raise ValueError(f'{name} makes another image: there is no sense in timing it')
 
 
 def report(rounds: list[dict[str, float]], flops: float) -> None:
@@ -198,7 +198,7 @@ def report(rounds: list[dict[str, float]], flops: float) -> None:
 
 
 def peak_memory(arguments: list[str]) -> int:
-    """Enlarges pictures in a process of its own; returns the most bytes that it held."""
+    """Enlarges images in a process of its own; returns the most bytes that it held."""
     command = [sys.executable, '-m', 'sr_jax', 'upscale', *arguments]
     subprocess.run(command, check=True)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024  # Linux counts in KiB

@@ -1,8 +1,8 @@
 """The PyTorch side of `rrdb_forward.py`: RRDBNet, eager and channels last, on the CPU.
 
 Run by that script in an interpreter that has torch: a folder with the raw float32 files `weights`
-(all parameters, in the order of their names) and `picture` (channels first), a clock of the module
-time, then features, growth, blocks, side and threads. It makes the picture once for each line on
+(all parameters, in the order of their names) and `image` (channels first), a clock of the module
+time, then features, growth, blocks, side and threads. It makes the image once for each line on
 the standard input, answers with the seconds that it took, and leaves the first one in `made`.
 """
 
@@ -67,7 +67,7 @@ class Network(nn.Module):
         self.conv_last = conv(features, 3)
 
     def forward(self, x):
-        """The picture, four times as high and wide."""
+        """The image, four times as high and wide."""
         x = self.conv_first(x)
         x = x + self.conv_body(self.body(x))
         for layer in (self.conv_up1, self.conv_up2):
@@ -100,7 +100,7 @@ def main() -> None:
     model = Network(features, growth, blocks)
     load(model, floats(folder / 'weights'))
     model = model.eval().to(memory_format=torch.channels_last)
-    x = floats(folder / 'picture').view(1, 3, side, side)
+    x = floats(folder / 'image').view(1, 3, side, side)
     x = x.contiguous(memory_format=torch.channels_last)
     print(f'PyTorch {torch.__version__}, {threads} threads', file=sys.stderr)
     for _ in sys.stdin:

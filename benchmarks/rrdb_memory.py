@@ -25,7 +25,9 @@ if str(ROOT) not in sys.path:
 
 from benchmarks.rrdb_forward import multiply_adds  # noqa: E402
 from configs import rrdb  # noqa: E402
-from sr_jax import memory, sharding, tasks, trained  # noqa: E402
+from sr_jax import tasks  # noqa: E402
+from sr_jax.checkpoints.run import abstract_state  # noqa: E402
+from sr_jax.devices import memory, sharding  # noqa: E402
 
 # Dense FLOP/s that the makers state; float32 as TF32 products, as JAX takes them by default there.
 PEAKS = {
@@ -60,16 +62,16 @@ CASES = [
 
 
 def compiled_sizes(case: Case, batch: int, blocks: int, crop: int) -> Sizes:
-    """Compiles the step of a case; `batch` pictures of `crop` pixels make one update."""
+    """Compiles the step of a case; `batch` images of `crop` pixels make one update."""
     config = rrdb.get_config('published')
     config.dtype, config.model.num_blocks, config.data.crop_size = case.dtype, blocks, crop
     config.train.update(
         batch_size=batch // case.accumulation, accumulation=case.accumulation, remat=case.remat
     )
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
-    tree = trained.abstract_state(config, task, mesh)
-    pictures = {'hq': jax.ShapeDtypeStruct((batch, crop, crop, 3), jnp.float32)}
-    step = sharding.jit_step(task.train_step, mesh).lower(tree, pictures).compile(UNOPTIMIZED)
+    tree = abstract_state(config, task, mesh)
+    images = {'hq': jax.ShapeDtypeStruct((batch, crop, crop, 3), jnp.float32)}
+    step = sharding.jit_step(task.train_step, mesh).lower(tree, images).compile(UNOPTIMIZED)
     return Sizes(memory.compiled_bytes(step), step.memory_analysis().temp_size_in_bytes)
 
 
@@ -107,10 +109,10 @@ def line(case: Case, sizes: Sizes, batch: int, blocks: int, crop: int) -> str:
 def main() -> None:
     """Prints the table, row by row."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
-    parser.add_argument('--batch', type=int, default=128, help='pictures of an update')
+    parser.add_argument('--batch', type=int, default=128, help='images of an update')
     parser.add_argument('--blocks', type=int, default=23)
     parser.add_argument('--through', type=int, nargs=2, metavar='BLOCKS')
-    parser.add_argument('--crop', type=int, default=128, help='side of the true pictures')
+    parser.add_argument('--crop', type=int, default=128, help='side of the true images')
     args = parser.parse_args()
     peaks = ' | '.join(f'{name}, s' for name in PEAKS)
     print(

@@ -55,7 +55,7 @@ class Row(NamedTuple):
 def batch(size: int, updates: int, control: str) -> Row:
     """A row of the first table."""
     changes = {'train.batch_size': size, 'train.steps': updates}
-    title = f'batch {size}, {updates:,} updates, {size * updates:,} pictures'
+    title = f'batch {size}, {updates:,} updates, {size * updates:,} images'
     return Row('batch', title, 'batch', changes, control=control)
 
 
@@ -103,7 +103,7 @@ ROWS = {
 def main() -> int:
     """Runs and measures what is missing and writes the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
-    parser.add_argument('--source', required=True, help='pictures, such as folder:/path/to/photos')
+    parser.add_argument('--source', required=True, help='images, such as folder:/path/to/photos')
     parser.add_argument('--runs', type=Path, default=Path('runs/sr_experiment'))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--rows', nargs='*', default=list(ROWS), choices=list(ROWS))

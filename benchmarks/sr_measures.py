@@ -17,18 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs import sr_experiment
-from sr_jax import sharding, trained
-from sr_jax.config import bind
+from sr_jax.checkpoints.run import load_run
+from sr_jax.config.binding import bind
 from sr_jax.data.pipeline import validation_batches
 from sr_jax.data.settings import DataSettings
 from sr_jax.degradations import bicubic
+from sr_jax.devices import sharding
+from sr_jax.images.resize import imresize
 from sr_jax.losses import translational
 from sr_jax.losses.perceptual import perceptual_loss
-from sr_jax.metrics.artefacts import detail, flat_error
+from sr_jax.metrics.artifacts import detail, flat_error
 from sr_jax.metrics.protocol import parse
-from sr_jax.resize import imresize
-from sr_jax.tasks import feature_network
-from sr_jax.tasks.feature_network import PUBLISHED, Perceptual
+from sr_jax.tasks.shared import feature_network
+from sr_jax.tasks.shared.feature_network import PUBLISHED, Perceptual
 
 CROP = 96
 CROPS = 64
@@ -45,7 +46,7 @@ Predict = Callable[[jax.Array], jax.Array]
 def measured(workdir: Path) -> dict[str, float]:
     """The numbers of a complete run; those that have been measured are read from its folder.
 
-    'psnr' in dB, 'ssim', 'l1' of pictures in [0, 1]; 'vgg/<layer>', the mean absolute difference
+    'psnr' in dB, 'ssim', 'l1' of images in [0, 1]; 'vgg/<layer>', the mean absolute difference
     of VGG16's features before the activation; 'flat_error' and 'inconsistency' in 1/255; 'detail'.
     """
     path = workdir / FILE
@@ -57,9 +58,9 @@ def measured(workdir: Path) -> dict[str, float]:
 
 
 def predictions(workdir: Path) -> tuple[Predict, np.ndarray]:
-    """The network of a run, as a function of small pictures, and the true crops to measure on."""
+    """The network of a run, as a function of small images, and the true crops to measure on."""
     mesh = sharding.make_mesh(jax.devices()[:1])
-    model = trained.load(workdir, mesh=mesh)
+    model = load_run(workdir, mesh=mesh)
     data = bind(DataSettings, model.config.data, 'config.data')
     predict = sharding.jit_predict(model.task.predict, mesh)
 
@@ -85,7 +86,7 @@ def bicubic_measures(source: str) -> dict[str, float]:
 
 
 def measures(enlarged: Predict, truth: np.ndarray) -> dict[str, float]:
-    """The numbers of `measured`, of a function of small pictures [BATCH, h, w, 3]."""
+    """The numbers of `measured`, of a function of small images [BATCH, h, w, 3]."""
     images, sums = [], []
     for hq in truth.reshape(-1, BATCH, *truth.shape[1:]):
         lq = small(hq)
@@ -106,15 +107,15 @@ def measures(enlarged: Predict, truth: np.ndarray) -> dict[str, float]:
 
 @jax.jit
 def small(hq: jax.Array) -> jax.Array:
-    """The pictures that networks are given, as in training."""
+    """The images that networks are given, as in training."""
     return bicubic.degrade(hq, SCALE, True)
 
 
 def inconsistency(enlarged: Predict, lq: jax.Array) -> float:
     """How much a network's outputs on two crops differ where both show the same, in 1/255.
 
-    The mean absolute difference over what the four corners of a picture share, of all pairs of
-    corners: what the translational loss drives down, here on pictures that were not trained on.
+    The mean absolute difference over what the four corners of an image share, of all pairs of
+    corners: what the translational loss drives down, here on images that were not trained on.
     """
     side, size = CROP // SCALE, CORNER // SCALE
     differences = []

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 
 from benchmarks.switching_experiment import complete, spread
 from configs import sr_experiment
-from sr_jax import models, sharding, tasks, trained
+from sr_jax import models, tasks
+from sr_jax.checkpoints.run import abstract_state
+from sr_jax.devices import sharding
 
 BATCH = 16
 COLUMNS = {  # name of the measure: (heading, factor, digits)
@@ -86,7 +88,7 @@ def ratios(table: Mapping[str, Any], rows: Mapping[str, Any], name: str) -> list
 
 
 def costs(rows: Mapping[str, Any], runs: Path) -> str:
-    """A table of what the networks cost: parameters, and GFLOP for each picture of 16 x 16 pixels.
+    """A table of what the networks cost: parameters, and GFLOP for each image of 16 x 16 pixels.
 
     Reckoned by XLA of the compiled function, which counts the body of a loop once.
     """
@@ -103,7 +105,7 @@ def costs(rows: Mapping[str, Any], runs: Path) -> str:
 
 
 def cost(row: Any) -> tuple[int, float, float]:
-    """Parameters, GFLOP of the forward pass and of a training step, for each picture."""
+    """Parameters, GFLOP of the forward pass and of a training step, for each image."""
     config = sr_experiment.get_config(row.variant)
     config.update_from_flattened_dict(row.changes)
     model, task = models.make(config.model), tasks.make(config)
@@ -113,7 +115,7 @@ def cost(row: Any) -> tuple[int, float, float]:
     variables.pop('intermediates', None)
     forward = jax.jit(model.apply).lower(variables, lq).compile()
     mesh = sharding.make_mesh(jax.devices()[:1])
-    tree = trained.abstract_state(config, task, mesh)
+    tree = abstract_state(config, task, mesh)
     batch = {'hq': jax.ShapeDtypeStruct((BATCH, side, side, 3), jnp.float32)}
     step = sharding.jit_step(task.train_step, mesh).lower(tree, batch).compile()
     count = sum(leaf.size for leaf in jax.tree.leaves(variables['params']))

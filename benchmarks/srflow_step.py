@@ -8,9 +8,9 @@ a discriminator a step takes longer). The flow's step is timed with its encoder 
 the first half of the published schedule, and with its encoder trained too; and in each of the
 ways to spend memory.
 
-On paper, in multiplications of the convolutions for a pixel of the true picture (64 features, 23
+On paper, in multiplications of the convolutions for a pixel of the true image (64 features, 23
 blocks, 16 steps of 64 hidden channels): the RRDBNet 1.12 million, the flow 1.52, of which the
-stacked features, at the small picture's size, are 0.89 (1.55 at each level's); on CPUs 1.29 and
+stacked features, at the small image's size, are 0.89 (1.55 at each level's); on CPUs 1.29 and
 0.66 (`convolve_enlarged`). A backward pass costs two forward ones. So 1.7 times the generator's
 step with the encoder at rest, 2.4 times with it trained, and 1.5 and 2.2 on CPUs; the original's
 convolutions would make that 2.3 and 2.9.
@@ -38,7 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--growth', type=int, default=32, help='of the RRDBNet')
     parser.add_argument('--steps', type=int, default=16, help='of a level of the flow')
     parser.add_argument('--hidden', type=int, default=64, help="channels of the flow's couplings")
-    parser.add_argument('--crop', type=int, default=160, help='side of the true pictures')
+    parser.add_argument('--crop', type=int, default=160, help='side of the true images')
     parser.add_argument('--batch', type=int, default=1)
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--memory-only', action='store_true', help='compile, and time nothing')
@@ -75,12 +75,12 @@ class Step:
     """A compiled step of Adam.
 
     Args:
-      loss: of parameters and pictures.
+      loss: of parameters and images.
       params: at the start; shapes suffice to compile.
-      pictures: (lq, hq), or their shapes.
+      images: (lq, hq), or their shapes.
     """
 
-    def __init__(self, loss: Callable, params: Any, pictures: tuple[Any, Any]):
+    def __init__(self, loss: Callable, params: Any, images: tuple[Any, Any]):
         optimizer = optax.adam(1e-4)
 
         def step(state, lq, hq):
@@ -91,15 +91,15 @@ class Step:
 
         shapes = (params, jax.eval_shape(optimizer.init, params))
         self._start = lambda: (jax.tree.map(jnp.copy, params), optimizer.init(params))
-        self._pictures = pictures
-        self._compiled = jax.jit(step).lower(shapes, *pictures).compile()
+        self._images = images
+        self._compiled = jax.jit(step).lower(shapes, *images).compile()
         self.gigabytes = self._compiled.memory_analysis().temp_size_in_bytes / 2**30
 
     def seconds(self) -> float:
         """How long a step takes."""
         state = jax.block_until_ready(self._start())
         begin = time.perf_counter()
-        jax.block_until_ready(self._compiled(state, *self._pictures))
+        jax.block_until_ready(self._compiled(state, *self._images))
         return time.perf_counter() - begin
 
 
@@ -108,7 +108,7 @@ def steps(args: argparse.Namespace) -> dict[str, Step]:
     generator, flow = networks(args)
     side = args.crop // 4
     shapes = [(args.batch, size, size, 3) for size in (side, args.crop)]
-    pictures = tuple(
+    images = tuple(
         jax.ShapeDtypeStruct(shape, jnp.float32)
         if args.memory_only
         else jax.random.uniform(jax.random.key(i), shape)
@@ -118,12 +118,12 @@ def steps(args: argparse.Namespace) -> dict[str, Step]:
     start = jnp.zeros((1, 8, 8, 3))
     of_generator = init(generator.init, jax.random.key(0), start)['params']
     of_flow = init(flow.init, jax.random.key(0), start)['params']
-    found = {'generator': Step(generator_loss(generator), of_generator, pictures)}
+    found = {'generator': Step(generator_loss(generator), of_generator, images)}
     for memory in ('keep', 'remat', 'reversible'):
         for rests in (True, False):
             model = networks(args, memory=memory)[1]
             name = f'flow, encoder {"at rest" if rests else "trained"}, {memory}'
-            found[name] = Step(flow_loss(model, rests), of_flow, pictures)
+            found[name] = Step(flow_loss(model, rests), of_flow, images)
             report = found[name]
             print(f'compiled: {name}: {report.gigabytes:.2f} GiB of temporary memory', flush=True)
     return found

@@ -32,7 +32,7 @@ CONFIG = 'configs/vqvae_experiment.py'
 def main() -> int:
     """Runs what is missing and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--source', required=True, help='pictures, such as folder:/path/to/photos')
+    parser.add_argument('--source', required=True, help='images, such as folder:/path/to/photos')
     parser.add_argument('--runs', type=Path, default=Path('runs/experiment'))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--rows', nargs='*', default=list(ROWS), choices=list(ROWS))
@@ -87,23 +87,27 @@ def widened(source: Path, target: Path, seed: int) -> None:
     """Writes the run of a dense network as a wider one with the same output, at step 0."""
     import jax
 
-    from sr_jax import checkpoint, keeping, models, sharding, tasks, trained
-    from sr_jax.config import bind
+    from sr_jax import models, tasks
+    from sr_jax.checkpoints.manager import Checkpoints
+    from sr_jax.checkpoints.retention import CheckpointSettings
+    from sr_jax.checkpoints.run import load_run, resume_or_init
+    from sr_jax.config.binding import bind
+    from sr_jax.devices import sharding
     from sr_jax.layers.widening import widen
 
     mesh = sharding.make_mesh()
-    old = trained.load(source, mesh=mesh)
+    old = load_run(source, mesh=mesh)
     config = old.config.copy_and_resolve_references().unlock()
     narrow = models.make(config.model)
     config.update_from_flattened_dict(WIDE)
     config.lock()
     task, wide = tasks.make(config), models.make(config.model)
-    kept = bind(keeping.CheckpointSettings, config.checkpoint, 'config.checkpoint')
-    checkpoints = checkpoint.Checkpoints(target, kept)
+    kept = bind(CheckpointSettings, config.checkpoint, 'config.checkpoint')
+    checkpoints = Checkpoints(target, kept)
     if checkpoints.steps():
         checkpoints.close()
         return
-    tree, step, _ = trained.resume_or_init(checkpoints, config, task, mesh, print)
+    tree, step, _ = resume_or_init(checkpoints, config, task, mesh, print)
     variables = dict(old.variables)
     params = variables.pop('params')
     joined = wide.concatenated(narrow)
@@ -133,8 +137,8 @@ def complete(workdir: Path) -> bool:
 def measured(workdir: Path) -> dict[str, Any] | None:
     """The numbers of a complete run, or None.
 
-    'loss' as in training: the MSE of pictures in [-1, 1], which is 4 times that in [0, 1] (clipped
-    pictures), and the commitment loss, each with its weight.
+    'loss' as in training: the MSE of images in [-1, 1], which is 4 times that in [0, 1] (clipped
+    images), and the commitment loss, each with its weight.
     """
     if not complete(workdir):
         return None

@@ -37,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def train_step(model: VQVAE, optimizer: optax.GradientTransformation) -> Callable:
-    """`(params, codebook, opt_state), pictures -> ` the same after one step."""
+    """`(params, codebook, opt_state), images -> ` the same after one step."""
 
     def step(state, x):
         params, codebook, opt_state = state

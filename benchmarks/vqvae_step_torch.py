@@ -84,7 +84,7 @@ def blocks(form: str, inputs: int, width: int) -> list[nn.Module]:
 
 
 class VQVAE(nn.Module):
-    """The two-level autoencoder on pictures in [-1, 1]."""
+    """The two-level autoencoder on images in [-1, 1]."""
 
     def __init__(self, form: str, width: int):
         super().__init__()

@@ -3,15 +3,15 @@
   python benchmarks/weak_scaling.py vqvae srresnet rrdb esrgan srflow
   python benchmarks/weak_scaling.py vqvae --flops 350e12 --efficiency 0.4
 
-Each config's training step, of its published size, is compiled for 2 host devices, one picture on
+Each config's training step, of its published size, is compiled for 2 host devices, one image on
 each, and the operands of all its all-reduces are added up, those in a loop as often as it goes
 round: their bytes do not depend on the batch or on the number of devices. A step with more than
-`MOST_BLOCKS` equal blocks, which may take more than 10 GB to compile, is compiled with three small
+`MAX_BLOCKS` equal blocks, which may take more than 10 GB to compile, is compiled with three small
 numbers of blocks instead; the bytes must grow by the same for each, and so they are for all. The
 time of an all-reduce among n GPUs is that of a ring, 2 (n - 1) / n times the bytes over the link's
 rate (Patarasuk and Yuan, 2009, doi:10.1016/j.jpdc.2008.09.002), by NVLink within a node of 8 and by
 InfiniBand, one link for each GPU, between nodes: the slower of both counts. The time of a GPU's own
-work is the FLOPs that XLA counts for its pictures, of the whole step, over `--flops` times
+work is the FLOPs that XLA counts for its images, of the whole step, over `--flops` times
 `--efficiency`; XLA counts what is in a loop once, so they are scaled by the convolutions and
 products with and without their loops. Nothing is overlapped, so that the true efficiency should be
 better; latencies and stragglers are left out, so that with many nodes it may be worse. Nothing here
@@ -36,7 +36,9 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from sr_jax import sharding, tasks, trained
+from sr_jax import tasks
+from sr_jax.checkpoints.run import abstract_state, with_frozen
+from sr_jax.devices import sharding
 
 ROOT = Path(__file__).parents[1]
 GPUS = (8, 16, 64, 256, 1024)
@@ -50,7 +52,7 @@ CALLED = re.compile(
     r'(?:body|calls|to_apply|true_computation|false_computation|branch_computations)=(\{.*?\}|%[\w.-]+)'
 )
 ROUNDS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
-MOST_BLOCKS = 8
+MAX_BLOCKS = 8
 ARRAY = re.compile(r'(\w+)\[([\d,]*)\]')
 
 
@@ -59,8 +61,8 @@ class Step(NamedTuple):
 
     Attributes:
       exchanged: bytes that a device puts into all-reduces.
-      flops: of a device for one picture.
-      batch: pictures of a device in the config's published batch on 8 GPUs, at least 1.
+      flops: of a device for one image.
+      batch: images of a device in the config's published batch on 8 GPUs, at least 1.
     """
 
     exchanged: int
@@ -140,7 +142,7 @@ def jaxprs(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def published(name: str, variant: str) -> ml_collections.ConfigDict:
-    """Returns a config with a picture for each of two devices, and random weights in its losses."""
+    """Returns a config with an image for each of two devices, and random weights in its losses."""
     path = ROOT / 'configs' / f'{name}.py'
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -158,13 +160,13 @@ def step_of(config: ml_collections.ConfigDict) -> tuple[Any, Any]:
     config = config.copy_and_resolve_references()
     config.train.update(batch_size=2, effective_batch_size=0)
     task, mesh, size = tasks.make(config), sharding.make_mesh(), config.data.crop_size
-    tree = trained.abstract_state(config, task, mesh)
-    tree = trained.with_frozen(tree, jax.eval_shape(task.frozen))
-    pictures = {'hq': jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)}
+    tree = abstract_state(config, task, mesh)
+    tree = with_frozen(tree, jax.eval_shape(task.frozen))
+    images = {'hq': jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)}
     if config.data.source.startswith('paired:'):
         side = size // config.model.scale
-        pictures['lq'] = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
-    traced = sharding.jit_step(task.train_step, mesh).trace(tree, pictures)
+        images['lq'] = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
+    traced = sharding.jit_step(task.train_step, mesh).trace(tree, images)
     return traced.lower(), traced.jaxpr.jaxpr
 
 
@@ -178,7 +180,7 @@ def compiled_bytes(config: ml_collections.ConfigDict, blocks: int = 0) -> int:
 
 
 def measure(name: str, variant: str) -> Step:
-    """Measures the training step of a config, with a picture on each of two devices.
+    """Measures the training step of a config, with an image on each of two devices.
 
     Raises:
       RuntimeError: the bytes do not grow by the same with each block.
@@ -189,7 +191,7 @@ def measure(name: str, variant: str) -> Step:
     flops = float(lowered.cost_analysis()['flops']) / 2
     flops *= counted(jaxpr, loops=True) / counted(jaxpr, loops=False)
     blocks = config.model.get('num_blocks', 0)
-    if blocks <= MOST_BLOCKS:
+    if blocks <= MAX_BLOCKS:
         return Step(compiled_bytes(config), flops, max(batch // 8, 1))
     least = config.model.get('stacked', 1)
     first, second, third = (compiled_bytes(config, least + i) for i in range(3))
@@ -221,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--efficiency', type=float, default=0.3, help='share of them that is used')
     arguments = parser.parse_args(argv)
     rate = arguments.flops * arguments.efficiency
-    print('| config | pictures a GPU | GFLOP a picture | MB all-reduced | ', end='')
+    print('| config | images a GPU | GFLOP an image | MB all-reduced | ', end='')
     print(' | '.join(f'{n} GPUs' for n in GPUS), '|')
     print('|---' * (4 + len(GPUS)) + '|')
     for config in arguments.configs:

@@ -12,9 +12,9 @@ Wang et al. 2018 (arXiv:1809.00219), as trained in BasicSR; `phases` (neonbjb, 2
 nothing: pixels, from step 80,000 on features and translational consistency, from 100,000 on the
 discriminator, with group norm, noise and a gradient penalty. `real` is the second phase of
 Real-ESRGAN, Wang et al. 2021 (arXiv:2107.10833), with the numbers of its published options:
-pictures degraded in the second order, sharpened targets for pixels and features, five layers of
+images degraded in the second order, sharpened targets for pixels and features, five layers of
 VGG19, and a U-Net discriminator with spectral norm that judges every pixel and sees the unsharpened
-pictures. All three want pictures in a folder (config.data.source) and torchvision's VGG19
+images. All three want images in a folder (config.data.source) and torchvision's VGG19
 (config.loss.perceptual.weights). Large batches are one flag:
 --config.train.effective_batch_size=128; a relativistic loss compares within a microbatch.
 
@@ -44,7 +44,7 @@ FIRST = dict(
     gaussian_prob=0.5,
     gaussian_sigma=(1.0, 30.0),
     poisson_scale=(0.05, 3.0),
-    grey_prob=0.4,
+    gray_prob=0.4,
     jpeg_quality=(30, 95),
 )
 SECOND = FIRST | dict(

@@ -1,4 +1,4 @@
-"""RRDBNet, ESRGAN's network: pictures enlarged four times, trained on the pixels' differences.
+"""RRDBNet, ESRGAN's network: images enlarged four times, trained on the pixels' differences.
 
   python -m sr_jax.main --config configs/rrdb.py              # small, embedded photographs
   python -m sr_jax.main --config configs/rrdb.py:published    # ESRGAN's first phase on DIV2K
@@ -9,7 +9,7 @@ variant has 2 blocks of 32 features and trains within minutes on two CPU cores.
 
 Expect, with seed 0 on the validation photographs, by the protocol y_matlab_crop4: 29.5 dB and an
 SSIM of 0.732, where bicubic enlargement has 28.9 dB and 0.706; see RESULTS.md. The variants
-published and real have not been run by us; they want pictures in folders (config.data.source).
+published and real have not been run by us; they want images in folders (config.data.source).
 
 Variant real: Wang et al. 2021 (arXiv:2107.10833), the first phase of Real-ESRGAN, with the numbers
 of its published options. That run began with ESRGAN's trained network: `config.train.start_from`.
@@ -32,7 +32,7 @@ FIRST = dict(
     gaussian_prob=0.5,
     gaussian_sigma=(1.0, 30.0),
     poisson_scale=(0.05, 3.0),
-    grey_prob=0.4,
+    gray_prob=0.4,
     jpeg_quality=(30, 95),
 )
 SECOND = FIRST | dict(

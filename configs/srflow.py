@@ -1,4 +1,4 @@
-"""SRFlow: a flow that draws many enlarged pictures of one small picture, trained by likelihood.
+"""SRFlow: a flow that draws many enlarged images of one small image, trained by likelihood.
 
   python -m sr_jax.main --config configs/srflow.py:encoder --workdir runs/encoder
   python -m sr_jax.main --config configs/srflow.py --config.train.start_from=runs/encoder
@@ -13,11 +13,12 @@ embedded photographs four times, with an encoder that rests all the time.
 
 Variants x4 and x8 have the sizes, rates and schedules of the authors' options (andreas128/SRFlow):
 the encoder rests for the first half, as paper and options say (the released code trains it from the
-start), and true pictures are given the options' noise of 32 levels (which the released code leaves
-out). They have not been run by us; they want pictures in folders (config.data.source).
+start), and true images are given the options' noise of 32 levels (which the released code leaves
+out). They have not been run by us; they want images in folders (config.data.source).
 
 Expect, for the small variant with seed 0, 3.78 bits per dimension on the validation photographs,
-and 27.9 dB by rgb_crop4 of samples of heat 0.8; with heat 1 some explode: see RESULTS.md.
+and 27.9 dB by rgb_crop4 of samples of temperature 0.8; with temperature 1 some explode: see
+RESULTS.md.
 """
 
 import ml_collections
@@ -58,13 +59,13 @@ def _photos() -> ml_collections.ConfigDict:
         transitions=2,
         mixing='plain',
         middle=1,
-        least_scale=1e-4,
-        most_noise=0.0,
+        min_scale=1e-4,
+        max_noise=0.0,
         memory='keep',
     )
     config.degradation = dict(name='bicubic', rounded=True)
     config.loss = dict(quantization=256, encoder_from=-1)
-    config.sampling = dict(heat=0.8)
+    config.sampling = dict(temperature=0.8)
     config.optimizer = dict(
         name='adam',
         learning_rate=5e-4,
@@ -111,7 +112,7 @@ def _publish(config: ml_collections.ConfigDict, scale: int) -> None:
     """Sizes, rates and schedules of the authors' options."""
     config.model.update(scale=scale, features=64, growth=32, stacked=4, steps=16, hidden=64)
     config.loss.update(quantization=32, encoder_from=100_000)
-    config.sampling.heat = 0.9
+    config.sampling.temperature = 0.9
     config.optimizer.update(schedule='multistep', milestones=(100_000, 150_000, 180_000, 190_000))
     config.train.update(steps=200_000)
     config.data.update(crop_size=160, rotations=False, workers=8, validation_crops=256)

@@ -1,4 +1,4 @@
-"""SRResNet: pictures enlarged four times, trained on the pixels' differences.
+"""SRResNet: images enlarged four times, trained on the pixels' differences.
 
   python -m sr_jax.main --config configs/srresnet.py              # small, embedded photographs
   python -m sr_jax.main --config configs/srresnet.py:published    # BasicSR's MSRResNet on DIV2K
@@ -8,7 +8,7 @@ Ledig et al. 2017 (arXiv:1609.04802), in BasicSR's modified form. The small vari
 
 Expect, with seed 0 on the validation photographs, by the protocol y_matlab_crop4: 29.8 dB and an
 SSIM of 0.737, where bicubic enlargement has 28.9 dB and 0.706; see RESULTS.md. The variant
-published has not been run by us; it wants DIV2K's pictures in a folder (config.data.source).
+published has not been run by us; it wants DIV2K's images in a folder (config.data.source).
 """
 
 import ml_collections

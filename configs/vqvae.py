@@ -1,11 +1,11 @@
-"""VQ-VAE-2, stage 1: a picture of 256x256 as 32x32 top and 64x64 bottom codes, and back.
+"""VQ-VAE-2, stage 1: an image of 256x256 as 32x32 top and 64x64 bottom codes, and back.
 
   python -m sr_jax.main --config configs/vqvae.py             # embedded photographs, 128 channels
   python -m sr_jax.main --config configs/vqvae.py:nearest     # the form that can be switched
   python -m sr_jax.main --config configs/vqvae.py:demo        # smaller and shorter: `make demo`
   python -m sr_jax.main --config configs/vqvae.py:imagenet    # the published set-up
 
-Expect, as validation MSE of pictures in [0, 1] with seed 0: 0.0041 (photos), 0.0051 (nearest),
+Expect, as validation MSE of images in [0, 1] with seed 0: 0.0041 (photos), 0.0051 (nearest),
 0.0050 (demo; 0.0051 on another machine); see RESULTS.md. The variant imagenet has not been run by
 us.
 """

@@ -14,7 +14,7 @@ one trained for as long:
 `python benchmarks/switching_experiment.py --source folder:/path/to/photos` runs these and all
 other rows of the table in RESULTS.md, with three seeds.
 
-Expect, as validation MSE of pictures in [0, 1] on 74 photographs, mean of three seeds: 0.0042 after
+Expect, as validation MSE of images in [0, 1] on 74 photographs, mean of three seeds: 0.0042 after
 stage 1, then 0.0041 switched and 0.0040 dense.
 """
 

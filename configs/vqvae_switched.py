@@ -11,7 +11,7 @@ convolutions (neonbjb, 2021). It does not name its 4 convolutions in encoder and
 our reading. `original` follows the code: a 1 x 1 convolution selects, kernels are dropped at a
 rate of 0.4 and may still win. `config.train.start_from` is the dense run.
 
-Expect, as validation MSE of pictures in [0, 1] with seed 0: 0.0040 (article), 1 to 2% more than the
+Expect, as validation MSE of images in [0, 1] with seed 0: 0.0040 (article), 1 to 2% more than the
 dense network trained for as long at the same rates; see RESULTS.md, also for what a higher rate
 does. `original` has not been run by us.
 """

@@ -56,8 +56,8 @@ def message_of(error: BaseException) -> str | None:
             return None
         return (
             'the device has too little memory. For training set config.train.effective_batch_size '
-            'to the pictures of an update, so that they are split to fit, or take a smaller '
-            'config.data.crop_size or model; for pictures take smaller ones\n'
+            'to the images of an update, so that they are split to fit, or take a smaller '
+            'config.data.crop_size or model; for images take smaller ones\n'
             + str(error).splitlines()[0]
         )
     if isinstance(error, OSError):

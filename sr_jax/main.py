@@ -16,10 +16,10 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from sr_jax.commands import train
-from sr_jax.distributed import Processes, run_together
+from sr_jax.devices.distributed import Processes, run_together
 from sr_jax.errors import InputError, exit_status
-from sr_jax.progress import FORMATS
+from sr_jax.training import loop
+from sr_jax.training.progress import FORMATS
 
 
 def make_flags(argv: Sequence[str]) -> flags.FlagValues:
@@ -101,7 +101,7 @@ def _train(argv: list[str]) -> int:
     workdir = values.workdir or default_workdir(_config_arguments(argv)[0])
 
     def run() -> int:
-        result = train.train(values.config, workdir, str(values['log-format'].value))
+        result = loop.train(values.config, workdir, str(values['log-format'].value))
         return 0 if result.stopped_by is None else 128 + result.stopped_by
 
     return run_together(_processes(values), run)

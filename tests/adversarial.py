@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import tiny
 
-from sr_jax import sharding, tasks, trained
+from sr_jax import tasks
+from sr_jax.checkpoints.run import initial, with_frozen
+from sr_jax.devices import sharding
 
 MESH = sharding.make_mesh(jax.devices()[:1])
 SIZE = 8
@@ -23,7 +25,7 @@ def config_of(batch_norm=True, **changes):
     return tiny.changed(config, **changes)
 
 
-def pictures(count=4, size=SIZE, seed=0):
+def images(count=4, size=SIZE, seed=0):
     return {'hq': np.random.default_rng(seed).random((count, size, size, 3), np.float32)}
 
 
@@ -31,15 +33,15 @@ def start(config, mesh=MESH):
     task = tasks.make(config)
     size = config.data.crop_size
     key = jax.random.key(config.seed)
-    init = jax.jit(lambda key: trained.initial(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
+    init = jax.jit(lambda key: initial(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
     tree = jax.device_put(tiny.compiled(init, key)(key), sharding.replicated(mesh))
-    return task, trained.with_frozen(tree, jax.device_put(task.frozen(), sharding.replicated(mesh)))
+    return task, with_frozen(tree, jax.device_put(task.frozen(), sharding.replicated(mesh)))
 
 
 def run(config, count=1, mesh=MESH, batch=None):
     """Returns the train states from the start on, each step's metrics, and the compiled step."""
     task, tree = start(config, mesh)
-    batch = sharding.put_batch(batch or pictures(size=config.data.crop_size), mesh)
+    batch = sharding.put_batch(batch or images(size=config.data.crop_size), mesh)
     step = tiny.compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
     states, history = [jax.device_get(tree['state'])], []
     for _ in range(count):

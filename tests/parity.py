@@ -18,7 +18,7 @@ def part(arrays, *prefixes):
 
 
 def nhwc(x):
-    """A picture in our layout; other arrays as they are."""
+    """An image in our layout; other arrays as they are."""
     return jnp.asarray(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
 
 

@@ -1,4 +1,4 @@
-"""Weights and pictures that a seed brings back, for fixtures that need not hold them.
+"""Weights and images that a seed brings back, for fixtures that need not hold them.
 
 The legacy generator of NumPy is frozen: its numbers are the same in every version.
 """
@@ -30,8 +30,8 @@ def state(shapes):
     return {name: array(name, shape) for name, shape in shapes.items()}
 
 
-def pictures(seed, count, height, width):
-    """Smooth pictures with noise, uint8 [count, height, width, 3]."""
+def images(seed, count, height, width):
+    """Smooth images with noise, uint8 [count, height, width, 3]."""
     random = np.random.RandomState(seed)
     low = random.uniform(0, 255, (count, -(-height // 8), -(-width // 8), 3))
     smooth = low.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]

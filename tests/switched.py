@@ -103,9 +103,9 @@ def kernels(arrays, prefix):
 def arguments(case: Case, seed: int = 0, dtype='float32'):
     """Random x, selector, kernel, bias and cotangent of a case."""
     rng = np.random.default_rng(seed)
-    pictures, height, width, channels, features, breadth, size, stride = case
-    shape = (pictures, -(-height // stride), -(-width // stride))
-    x = rng.normal(size=(pictures, height, width, channels))
+    images, height, width, channels, features, breadth, size, stride = case
+    shape = (images, -(-height // stride), -(-width // stride))
+    x = rng.normal(size=(images, height, width, channels))
     kernel = rng.normal(size=(breadth, size, size, channels, features))
     kernel /= size * channels**0.5
     bias, cotangent = rng.normal(size=features), rng.normal(size=(*shape, features))

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from tiny import compiled, shrink
 
-from sr_jax import sharding, tasks, trained
-from sr_jax.commands.train_settings import read_settings
+from sr_jax import tasks
+from sr_jax.checkpoints.run import initial, with_frozen
+from sr_jax.devices import sharding
+from sr_jax.training.settings import read_settings
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'configs'
 
@@ -55,8 +57,8 @@ def test_a_step_and_a_prediction(path, variant):
     batch = {'hq': np.random.default_rng(0).random((4, size, size, 3), np.float32)}
     start = {'hq': jnp.zeros((1, size, size, 3))}
     key = jax.random.key(config.seed)
-    tree = compiled(jax.jit(lambda key: trained.initial(task, key, start)), key)(key)
-    tree = trained.with_frozen(tree, task.frozen())
+    tree = compiled(jax.jit(lambda key: initial(task, key, start)), key)(key)
+    tree = with_frozen(tree, task.frozen())
     before = jax.device_get(tree['state'].params)
     step = compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
     tree, metrics = step(tree, batch)

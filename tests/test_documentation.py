@@ -11,7 +11,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
-from sr_jax import sharding
+from sr_jax.devices import sharding
 from sr_jax.pretrained import named
 
 ROOT = pathlib.Path(__file__).parents[1]

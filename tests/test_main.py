@@ -10,7 +10,7 @@ from documented.small import VQVAE
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
-from sr_jax.commands import train
+from sr_jax.training import loop
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = [
@@ -63,16 +63,16 @@ def test_overrides_reach_the_training_and_the_workdir_has_a_default(main, monkey
 
     def note(config, workdir, log_format):
         seen.append((config.train.batch_size, config.is_locked, workdir, log_format))
-        return train.Result(1, {}, None)
+        return loop.Result(1, {}, None)
 
-    monkeypatch.setattr(train, 'train', note)
+    monkeypatch.setattr(loop, 'train', note)
     assert main('--config', 'configs/vqvae.py:demo', '--config.train.batch_size=3') == 0
     assert seen == [(3, True, 'runs/vqvae_demo', 'text')]
 
 
 def test_a_stopped_run_has_the_status_of_its_signal(main, monkeypatch):
-    stopped = train.Result(1, {}, signal.SIGTERM)
-    monkeypatch.setattr(train, 'train', lambda *arguments: stopped)
+    stopped = loop.Result(1, {}, signal.SIGTERM)
+    monkeypatch.setattr(loop, 'train', lambda *arguments: stopped)
     assert main('--config', 'configs/vqvae.py') == 143
 
 

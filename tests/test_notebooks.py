@@ -12,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from tiny_networks import network
 
-from sr_jax import networks
+from sr_jax.inference import networks
 
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / 'notebooks').glob('*.ipynb'))

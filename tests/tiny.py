@@ -36,7 +36,7 @@ def flow(**changes) -> ml_collections.ConfigDict:
 
 
 def real(**changes) -> ml_collections.ConfigDict:
-    """A run of 4 steps of a tiny RRDBNet on pictures degraded in the second order."""
+    """A run of 4 steps of a tiny RRDBNet on images degraded in the second order."""
     return changed(shrink(rrdb_config.get_config('real')), **changes)
 
 
@@ -64,7 +64,7 @@ class Judge(nn.Module):
 
 
 def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """Makes any config's network, pictures and run tiny, in place, and returns it."""
+    """Makes any config's network, images and run tiny, in place, and returns it."""
     config.model.update(NETWORKS[config.model.name])
     config.data.update(
         source='photos', crop_size=16, validation_crops=12, workers=0, max_rejected=0
@@ -81,7 +81,7 @@ def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 
 def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:
-    """Pictures as large as the least discriminator wants them, all terms from the first step on."""
+    """Images as large as the least discriminator wants them, all terms from the first step on."""
     config.discriminator.update(features=8 if config.discriminator.norm == 'group' else 2, size=32)
     config.data.crop_size = 32
     for term in ('perceptual', 'adversarial', 'translational'):

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sr_jax import models, networks
+from sr_jax import models
+from sr_jax.inference import networks
 
 SMALL = {
     'rrdb': dict(name='rrdb', scale=4, features=4, num_blocks=1, growth=2),
@@ -56,6 +57,6 @@ def network(key):
 
 
 def whole(network, pixels):
-    """What the network makes of a whole picture, in [0, 1]."""
+    """What the network makes of a whole image, in [0, 1]."""
     apply = jax.jit(network.module().apply)
     return np.clip(np.asarray(apply(network.variables, pixels[None])[0]), 0, 1)

@@ -20,7 +20,7 @@ What the docstrings say, a page a room:
 
 {rooms}
 
-Pictures are NHWC, float32 in [0, 1], at every public door. What a user gave and cannot be used
+Images are NHWC, float32 in [0, 1], at every public door. What a user gave and cannot be used
 raises `sr_jax.errors.InputError`, whose message names the thing and the remedy.
 """
 KERNELS = '`kernels` here is imported as `sr_jax.kernels`.\n\n'
@@ -36,7 +36,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def reference() -> dict[str, str]:
     """The pages of the API by their paths: one a room, listing its modules."""
-    pages = {'api/top.md': _page('Whole pictures', modules(ROOT / 'sr_jax', deep=False))}
+    pages = {'api/top.md': _page('Whole images', modules(ROOT / 'sr_jax', deep=False))}
     for room in PACKAGES:
         pages[f'api/{room}.md'] = _page(room, modules(ROOT / 'sr_jax' / room))
     pages['api/kernels.md'] = _page('kernels', modules(ROOT / 'kernels'), KERNELS)
@@ -70,14 +70,14 @@ def relinked(text: str, names: dict[str, str]) -> str:
     """
 
     def link(match: re.Match) -> str:
-        picture, words, target = match.groups()
+        image, words, target = match.groups()
         path, hash_sign, anchor = target.partition('#')
         if not path or re.match(r'\w+:', target):
             return match[0]
         if path.startswith('docs/'):
-            return f'{picture}[{words}]({path.removeprefix("docs/")}{hash_sign}{anchor})'
+            return f'{image}[{words}]({path.removeprefix("docs/")}{hash_sign}{anchor})'
         if path in names:
-            return f'{picture}[{words}]({names[path]}{hash_sign}{anchor})'
+            return f'{image}[{words}]({names[path]}{hash_sign}{anchor})'
         return words
 
     return re.sub(r'(!?)\[([^\]]*)\]\(([^)\s]+)\)', link, text)

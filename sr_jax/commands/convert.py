@@ -11,7 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-from sr_jax import networks
+from sr_jax.inference import networks
 from sr_jax.pretrained import files, recognition
 
 HELP = "other people's weights to ours, and ours to the originals' names"

@@ -7,10 +7,13 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from sr_jax import checkpoint, sharding, tasks, trained
-from sr_jax.config import bind
+from sr_jax import tasks
+from sr_jax.checkpoints.manager import Checkpoints
+from sr_jax.checkpoints.retention import CheckpointSettings
+from sr_jax.checkpoints.run import abstract_state, load_run, read_switching, resume_or_init
+from sr_jax.config.binding import bind
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError
-from sr_jax.keeping import CheckpointSettings
 
 HELP = 'make convolutions of a trained network switched ones'
 
@@ -50,21 +53,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output.exists():
         raise InputError(f'{arguments.output} exists: take another --output')
     mesh = sharding.make_mesh()
-    old = trained.load(arguments.checkpoint, mesh=mesh)
+    old = load_run(arguments.checkpoint, mesh=mesh)
     config = old.config.copy_and_resolve_references().unlock()
-    if trained.switching(config).layers:
+    if read_switching(config).layers:
         raise InputError(f'{arguments.checkpoint} has switched convolutions already')
-    settings = dataclasses.asdict(trained.switching(config))
+    settings = dataclasses.asdict(read_switching(config))
     chosen = {'breadth': arguments.breadth, 'network': arguments.selector}
     config.model.switching = {**settings, **chosen, 'layers': tuple(arguments.layers)}
     config.train.start_from = str(arguments.checkpoint)
     config.lock()
     task = tasks.make(config)
-    trained.abstract_state(config, task, mesh)  # so that a wrong layer leaves nothing behind
+    abstract_state(config, task, mesh)  # so that a wrong layer leaves nothing behind
     kept = bind(CheckpointSettings, config.checkpoint, 'config.checkpoint')
     arguments.output.mkdir(parents=True)
-    checkpoints = checkpoint.Checkpoints(arguments.output, kept)
-    tree, step, _ = trained.resume_or_init(checkpoints, config, task, mesh, print)
+    checkpoints = Checkpoints(arguments.output, kept)
+    tree, step, _ = resume_or_init(checkpoints, config, task, mesh, print)
     checkpoints.save(step, tree, config=config, data=None, metrics=None)
     checkpoints.close()
     print(f'{arguments.output}: evaluate it, or train it with a config of the same model')

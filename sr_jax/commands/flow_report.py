@@ -1,12 +1,13 @@
-"""Shows what a flow makes of true pictures: samples by heat, latents, and how Gaussian these are.
+"""Shows what a flow makes of true images: samples by temperature, latents, and how Gaussian these
+are.
 
   python -m sr_jax flow-report runs/srflow photo.png --output report/
 
-For each picture a sheet: the picture, the small one, the picture of latents that are zero, its
-difference to the truth (grey where there is none), samples by heat, and of each level's latents
-the mean and standard deviation over channels, in units in which white noise looks like white
-noise. Structure that shows there has not been turned into noise, so no noise will draw it. The
-numbers are printed, and written to a JSON file beside the sheet.
+For each image a sheet: the image, the small one, the image of latents that are zero, its
+difference to the truth (grey where there is none), samples by temperature, and of each level's
+latents the mean and standard deviation over channels, in units in which white noise looks like
+white noise. Structure that shows there has not been turned into noise, so no noise will draw it.
+The numbers are printed, and written to a JSON file beside the sheet.
 
 The tests are those of "Training SRFlow in DLAS (and why you shouldn't)", an article of James
 Betker.
@@ -23,24 +24,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sr_jax import image_io, networks
-from sr_jax.commands import measures_table
-from sr_jax.commands.pictures import each_picture, expand, loaders, targets
-from sr_jax.commands.sheets import repeated, sheet
+from sr_jax.commands.shared import table
+from sr_jax.commands.shared.image_jobs import each_image, expand, loaders, targets
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
-from sr_jax.latents import noise
+from sr_jax.images.contact_sheet import repeated, sheet
+from sr_jax.images.files import save_image
+from sr_jax.inference import networks
+from sr_jax.inference.latents import noise
 from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.metrics.gaussianity import Gaussianity, gaussianity
 from sr_jax.metrics.protocol import parse
 
 HELP = 'samples, latents and tests of the latents of a flow'
-HEATS = (0.3, 0.6, 0.8, 1.0)
+TEMPERATURES = (0.3, 0.6, 0.8, 1.0)
 COLUMNS = 4
 PROTOCOL = parse('rgb_crop0')
 RANGE = 3.0  # standard errors from mid-grey to black and white
 DIFFERENCE = 4.0  # how many times the difference is enlarged
-LEAST_SIDE = 2  # of a small picture
+MIN_SIDE = 2  # of a small image
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('weights', metavar='RUN', help='a run, or a file of weights, of an SRFlow')
     parser.add_argument(
-        'pictures', nargs='+', metavar='PICTURE', type=Path, help='true ones, or folders of them'
+        'images', nargs='+', metavar='IMAGE', type=Path, help='true ones, or folders of them'
     )
     parser.add_argument(
         '--output',
@@ -62,14 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=256,
         metavar='PIXELS',
-        help='longest side; of larger pictures the middle is taken (default: %(default)s)',
+        help='longest side; of larger images the middle is taken (default: %(default)s)',
     )
     parser.add_argument(
+        '--temperatures',
         '--heats',
         type=float,
         nargs='+',
-        default=HEATS,
-        metavar='HEAT',
+        default=TEMPERATURES,
+        metavar='TEMPERATURE',
         help='of the samples (default: 0.3 0.6 0.8 1.0)',
     )
     parser.add_argument('--seed', type=int, default=0, help='of the samples')
@@ -79,18 +82,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes `<output>/<name>.png` and `.json` for each picture, and prints the numbers.
+    """Writes `<output>/<name>.png` and `.json` for each image, and prints the numbers.
 
     Returns:
-      0, or 1 when a picture could not be read, or is too small.
+      0, or 1 when an image could not be read, or is too small.
 
     Raises:
-      InputError: no such weights or pictures, weights of another network, or a number that cannot
+      InputError: no such weights or images, weights of another network, or a number that cannot
         be meant.
     """
-    if arguments.seed < 0 or not all(0 <= heat < math.inf for heat in arguments.heats):
-        raise InputError(f'--seed {arguments.seed} --heats {arguments.heats}: none may be negative')
-    paths = list(expand(arguments.pictures))
+    temperatures = arguments.temperatures
+    if arguments.seed < 0 or not all(0 <= value < math.inf for value in temperatures):
+        raise InputError(
+            f'--seed {arguments.seed} --temperatures {temperatures}: none may be negative'
+        )
+    paths = list(expand(arguments.images))
     network = networks.load(arguments.weights, best=arguments.best)
     if network.model['name'] != 'srflow':
         raise InputError(
@@ -98,29 +104,29 @@ def run(arguments: argparse.Namespace) -> int:
             'no latents: take an srflow'
         )
     flow = Flow(network)
-    least = flow.multiple * LEAST_SIDE // 2
+    least = flow.multiple * MIN_SIDE // 2
     if arguments.size < least:
         raise InputError(f'--size {arguments.size}: it must be at least {least}')
     arguments.output.mkdir(parents=True, exist_ok=True)
 
-    def show(picture: np.ndarray, target: Path) -> None:
-        hq = _middle(picture, arguments.size, flow.multiple)
+    def show(image: np.ndarray, target: Path) -> None:
+        hq = _middle(image, arguments.size, flow.multiple)
         if not hq.size:
             raise InputError(f'{target.stem}: under {flow.multiple} pixels a side; take a larger')
-        tiles, numbers = report(flow, hq, arguments.heats, arguments.seed)
-        image_io.save(target, sheet(tiles, max(COLUMNS, len(arguments.heats))))
-        measures_table.write_json(target.with_suffix('.json'), numbers)
+        tiles, numbers = report(flow, hq, arguments.temperatures, arguments.seed)
+        save_image(target, sheet(tiles, max(COLUMNS, len(arguments.temperatures))))
+        table.write_json(target.with_suffix('.json'), numbers)
         _print(target, numbers)
 
     files = targets([path.stem for path in paths], arguments.output)
-    return each_picture(loaders(paths), files, show)
+    return each_image(loaders(paths), files, show)
 
 
 class Flow:
-    """A trained SRFlow's functions of one picture, compiled once for each size.
+    """A trained SRFlow's functions of one image, compiled once for each size.
 
     Args:
-      network: of `sr_jax.networks.load`.
+      network: of `sr_jax.inference.networks.load`.
     """
 
     def __init__(self, network: networks.Network):
@@ -142,25 +148,25 @@ class Flow:
         self.encode, self.sample = encode, sample
 
     def shrunk(self, hq: np.ndarray) -> jax.Array:
-        """The small picture, by the bicubic degradation, rounded."""
+        """The small image, by the bicubic degradation, rounded."""
         return bicubic.degrade(jnp.asarray(hq)[None], self.scale, rounded=True)[0]
 
-    def drawn(self, lq: jax.Array, heat: float, seed: int) -> np.ndarray:
+    def drawn(self, lq: jax.Array, temperature: float, seed: int) -> np.ndarray:
         """A sample, in [0, 1]."""
         shapes = self.latent_shapes(*lq.shape[:2])
-        latents = [heat * noise((seed, 0, i), (0, 0), s) for i, s in enumerate(shapes)]
+        latents = [temperature * noise((seed, 0, i), (0, 0), s) for i, s in enumerate(shapes)]
         return np.clip(np.asarray(self.sample(lq, latents)), 0, 1)
 
 
 def report(
-    flow: Flow, hq: np.ndarray, heats: list[float], seed: int
+    flow: Flow, hq: np.ndarray, temperatures: list[float], seed: int
 ) -> tuple[list[tuple[str, np.ndarray]], dict[str, Any]]:
-    """The titled pictures of a sheet, and the numbers of a true picture.
+    """The titled images of a sheet, and the numbers of a true image.
 
     Args:
       flow: the network.
-      hq: the picture, in [0, 1], its sides multiples of `flow.multiple`.
-      heats: of the samples.
+      hq: the image, in [0, 1], its sides multiples of `flow.multiple`.
+      temperatures: of the samples.
       seed: of the samples.
     """
     lq = flow.shrunk(hq)
@@ -174,10 +180,10 @@ def report(
         (f'true less that, {DIFFERENCE:g} times', difference),
     ]
     psnrs = {'0': PROTOCOL.psnr(mean, hq)}
-    for heat in heats:
-        image = flow.drawn(lq, heat, seed)
-        tiles.append((f'heat {heat:g}', image))
-        psnrs[f'{heat:g}'] = PROTOCOL.psnr(image, hq)
+    for temperature in temperatures:
+        image = flow.drawn(lq, temperature, seed)
+        tiles.append((f'temperature {temperature:g}', image))
+        psnrs[f'{temperature:g}'] = PROTOCOL.psnr(image, hq)
     levels = {}
     for i, latents in enumerate(np.asarray(z[0]) for z in encoding.latents):
         levels[f'latents {i}'] = gaussianity(latents)
@@ -185,7 +191,7 @@ def report(
     bits = float(bits_per_dimension(encoding.log_likelihood, hq.size)[0])
     return tiles, {
         'bits_per_dimension': bits,
-        f'psnr_{PROTOCOL.name}_by_heat': psnrs,
+        f'psnr_{PROTOCOL.name}_by_temperature': psnrs,
         'latents': {name: _plain(found) for name, found in levels.items()},
     }
 
@@ -203,13 +209,13 @@ def _latent_tiles(name: str, latents: np.ndarray, factor: int) -> list[tuple[str
     return tiles
 
 
-def _middle(picture: np.ndarray, size: int, multiple: int) -> np.ndarray:
-    """The middle of a picture, of sides that are multiples, and at most so many pixels."""
+def _middle(image: np.ndarray, size: int, multiple: int) -> np.ndarray:
+    """The middle of an image, of sides that are multiples, and at most so many pixels."""
     corners = []
-    for side in picture.shape[:2]:
+    for side in image.shape[:2]:
         length = min(side, size) // multiple * multiple
         corners.append(slice((side - length) // 2, (side - length) // 2 + length))
-    return picture[corners[0], corners[1]]
+    return image[corners[0], corners[1]]
 
 
 def _plain(found: Gaussianity) -> dict[str, Any]:
@@ -220,10 +226,9 @@ def _plain(found: Gaussianity) -> dict[str, Any]:
 
 def _print(target: Path, numbers: Mapping[str, Any]) -> None:
     print(f'{target}  {numbers["bits_per_dimension"]:.3f} bits per dimension')
-    psnrs = ', '.join(
-        f'{heat}: {v:.2f}' for heat, v in numbers[f'psnr_{PROTOCOL.name}_by_heat'].items()
-    )
-    print(f'  psnr_rgb_crop0 in dB by heat  {psnrs}')
+    by_temperature = numbers[f'psnr_{PROTOCOL.name}_by_temperature']
+    psnrs = ', '.join(f'{value}: {psnr:.2f}' for value, psnr in by_temperature.items())
+    print(f'  psnr_rgb_crop0 in dB by temperature  {psnrs}')
     for name, found in numbers['latents'].items():
         lags = ' '.join(f'({lag}) {r:+.3f}' for lag, r in found['autocorrelation'].items())
         print(

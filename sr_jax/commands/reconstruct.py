@@ -1,4 +1,4 @@
-"""Shows pictures beside what a trained autoencoder makes of them."""
+"""Shows images beside what a trained autoencoder makes of them."""
 
 import argparse
 import functools
@@ -9,14 +9,17 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from sr_jax import image_io, sharding, trained
-from sr_jax.commands import pictures
-from sr_jax.config import bind
+from sr_jax.checkpoints.run import load_run
+from sr_jax.commands.shared import image_jobs
+from sr_jax.config.binding import bind
 from sr_jax.data.settings import DataSettings
 from sr_jax.data.sources import validation_source
+from sr_jax.devices import sharding
+from sr_jax.images.contact_sheet import grid
+from sr_jax.images.files import save_image
+from sr_jax.images.padding import mirrored
 
-HELP = 'pictures in, side-by-side pictures (input | reconstruction) out'
-MULTIPLE = 64  # pictures are padded to it, so that those of similar size share a compilation
+HELP = 'images in, side-by-side images (input | reconstruction) out'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,18 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
     )
     parser.add_argument(
-        'pictures',
+        'images',
         nargs='*',
-        metavar='PICTURE',
+        metavar='IMAGE',
         type=Path,
-        help="pictures, or folders of them (default: the run's own validation pictures)",
+        help="images, or folders of them (default: the run's own validation images)",
     )
     parser.add_argument(
         '--output',
         type=Path,
         default=Path('reconstructions'),
         metavar='FOLDER',
-        help='where the side-by-side pictures go (default: %(default)s)',
+        help='where the side-by-side images go (default: %(default)s)',
     )
     parser.add_argument(
         '--best', action='store_true', help='take the best checkpoint instead of the newest'
@@ -44,22 +47,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes `<output>/<name>.png` for each picture: the picture | its reconstruction.
+    """Writes `<output>/<name>.png` for each image: the image | its reconstruction.
 
     Returns:
-      0, or 1 when a picture could not be read; the others are done all the same.
+      0, or 1 when an image could not be read; the others are done all the same.
 
     Raises:
-      InputError: no checkpoint, or no such picture or folder.
+      InputError: no checkpoint, or no such image or folder.
     """
-    paths = list(pictures.expand(arguments.pictures))
+    paths = list(image_jobs.expand(arguments.images))
     mesh = sharding.make_mesh(jax.devices()[:1])
-    model = trained.load(arguments.checkpoint, best=arguments.best, mesh=mesh)
+    model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
     print(f'{arguments.checkpoint}: network after {model.step} steps')
     predict = sharding.jit_predict(model.task.predict, mesh)
     arguments.output.mkdir(parents=True, exist_ok=True)
     if paths:
-        loads = pictures.loaders(paths)
+        loads = image_jobs.loaders(paths)
     else:
         source = validation_source(bind(DataSettings, model.config.data, 'config.data'))
         loads = [
@@ -67,33 +70,28 @@ def run(arguments: argparse.Namespace) -> int:
             for i in range(len(source))
         ]
 
-    def show(picture, target):
-        output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), picture)
-        mse = float(np.mean(np.square(output - picture)))
-        image_io.save(target, image_io.grid([picture[None], output[None]]))
+    def show(image, target):
+        output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), image)
+        mse = float(np.mean(np.square(output - image)))
+        save_image(target, grid([image[None], output[None]]))
         print(f'{target}  mse {mse:.5f}')
 
-    files = pictures.targets([name for name, _ in loads], arguments.output)
-    return pictures.each_picture(loads, files, show)
+    files = image_jobs.targets([name for name, _ in loads], arguments.output)
+    return image_jobs.each_image(loads, files, show)
 
 
 def reconstruct(
-    predict: Callable, picture: Float[np.ndarray, 'h w 3']
+    predict: Callable, image: Float[np.ndarray, 'h w 3']
 ) -> Float[np.ndarray, 'h w 3']:
-    """Returns what the network makes of a picture of any size, in [0, 1].
+    """Returns what the network makes of an image of any size, in [0, 1].
 
-    The picture is mirrored beyond its lower and right edge to a multiple of 64 pixels, and what
+    The image is mirrored beyond its lower and right edge to a multiple of 64 pixels, and what
     the network returns is cut back.
 
     Args:
       predict: float32 [1, H, W, 3] -> {'image': [1, H, W, 3]}.
     """
-    height, width = picture.shape[:2]
-    return np.asarray(predict(mirrored(picture)[None])['image'])[0, :height, :width]
+    height, width = image.shape[:2]
+    return np.asarray(predict(mirrored(image)[None])['image'])[0, :height, :width]
 
 
-def mirrored(picture: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h2 w2 3']:
-    """The picture, mirrored beyond its lower and right edge to a multiple of 64 pixels."""
-    height, width = picture.shape[:2]
-    padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
-    return np.pad(picture, padding, mode='symmetric')

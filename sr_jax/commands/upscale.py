@@ -1,11 +1,11 @@
-"""Enlarges pictures with a trained network: one of yours, or published weights by name.
+"""Enlarges images with a trained network: one of yours, or published weights by name.
 
   python -m sr_jax upscale photo.jpg --weights realesrgan-x4plus --output enlarged.png
   python -m sr_jax upscale photos/ --weights runs/mine --output enlarged/
-  python -m sr_jax upscale photo.jpg --weights runs/srflow --heat 0.8 --samples 5 --seed 1
+  python -m sr_jax upscale photo.jpg --weights runs/srflow --temperature 0.8 --samples 5 --seed 1
 
-Grey pictures stay grey; transparency, 16 bits, the colour profile and EXIF are kept, and the
-orientation is applied. A picture that fails is named, the others are done, and the exit status is
+Grey images stay grey; transparency, 16 bits, the colour profile and EXIF are kept, and the
+orientation is applied. An image that fails is named, the others are done, and the exit status is
 1.
 """
 
@@ -19,13 +19,16 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from sr_jax import image_io, networks
-from sr_jax.commands import pictures, upscaler_arguments
+from sr_jax.commands.shared import image_jobs, upscaler_arguments
 from sr_jax.errors import InputError
+from sr_jax.images.decoding import Layers
+from sr_jax.images.files import check_suffix, image_size, read_layers, save_layers
+from sr_jax.images.resize import resize_lanczos
+from sr_jax.inference import networks
+from sr_jax.inference.upscaler import Upscaler, outscaled
 from sr_jax.pretrained.named import WEIGHTS
-from sr_jax.upscaling import Upscaler, outscaled
 
-HELP = 'enlarge pictures with a trained network or published weights'
+HELP = 'enlarge images with a trained network or published weights'
 FORMATS = ('png', 'jpg', 'webp')
 
 
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `python -m sr_jax upscale`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        'pictures', nargs='+', metavar='PICTURE', type=Path, help='pictures, or folders of them'
+        'images', nargs='+', metavar='IMAGE', type=Path, help='images, or folders of them'
     )
     parser.add_argument(
         '--weights',
@@ -46,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path('upscaled'),
         metavar='PATH',
-        help='a folder, or for a single picture a file (default: %(default)s)',
+        help='a folder, or for a single image a file (default: %(default)s)',
     )
     parser.add_argument(
         '--format', choices=FORMATS, default='png', help='of files in a folder (default: png)'
@@ -55,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--outscale',
         type=float,
         metavar='FACTOR',
-        help="pixels along a side for each of the picture's (default: the network's scale); any "
+        help="pixels along a side for each of the image's (default: the network's scale); any "
         "number: what the network makes is resized by Lanczos' filter",
     )
     upscaler_arguments.add(parser)
@@ -65,19 +68,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes an enlarged picture for each picture.
+    """Writes an enlarged image for each image.
 
     Returns:
-      0, or 1 when a picture could not be read, enlarged or written.
+      0, or 1 when an image could not be read, enlarged or written.
 
     Raises:
-      InputError: no such weights or pictures, a network that does not enlarge, an output that
+      InputError: no such weights or images, a network that does not enlarge, an output that
         cannot be written, or too little memory.
     """
     upscaler_arguments.check(arguments)
     if arguments.outscale is not None:
         outscaled((1, 1), arguments.outscale)
-    paths = list(pictures.expand(arguments.pictures))
+    paths = list(image_jobs.expand(arguments.images))
     count = arguments.samples
     stems = [f'{path.stem}_{i}' if count > 1 else path.stem for path in paths for i in range(count)]
     files = _files(stems, paths, arguments.output, arguments.format)
@@ -86,56 +89,56 @@ def run(arguments: argparse.Namespace) -> int:
     outscale = arguments.outscale or upscaler.scale
     print(
         f'{arguments.weights}: {network.model["name"]} of scale {upscaler.scale}, '
-        f'{len(paths)} picture(s) to {outscale:g} times their size on {jax.device_count()} '
+        f'{len(paths)} image(s) to {outscale:g} times their size on {jax.device_count()} '
         f'{jax.devices()[0].device_kind} device(s)'
     )
     if sizes := _readable_sizes(paths):
         upscaler.prepare(sizes)
 
-    def show(layers: image_io.Layers, own: list[Path]) -> None:
-        height, width = layers.colour.shape[:2]
+    def show(layers: Layers, own: list[Path]) -> None:
+        height, width = layers.color.shape[:2]
         for sample, file in enumerate(own):
             begin = time.perf_counter()
-            image_io.save_layers(file, enlarge(layers, upscaler, outscale, file.name, sample))
+            save_layers(file, enlarge(layers, upscaler, outscale, file.name, sample))
             seconds = time.perf_counter() - begin
             print(f'{file}  {width}x{height} -> x{outscale:g} in {seconds:.1f} s')
 
-    loads = [(path.stem, functools.partial(image_io.read_layers, path)) for path in paths]
+    loads = [(path.stem, functools.partial(read_layers, path)) for path in paths]
     each = [files[i : i + count] for i in range(0, len(files), count)]
-    return pictures.each_picture(loads, each, show)
+    return image_jobs.each_image(loads, each, show)
 
 
 def enlarge(
-    layers: image_io.Layers, upscaler: Upscaler, outscale: float, name: str, sample: int = 0
-) -> image_io.Layers:
-    """A picture with all that belongs to it, enlarged.
+    layers: Layers, upscaler: Upscaler, outscale: float, name: str, sample: int = 0
+) -> Layers:
+    """An image with all that belongs to it, enlarged.
 
-    A network enlarges the colours, and transparency as if it were a grey picture; of grey pictures
+    A network enlarges the colours, and transparency as if it were a grey image; of grey images
     the mean of its three channels is kept.
 
     Args:
-      layers: the picture.
+      layers: the image.
       upscaler: the network.
       outscale: output pixels per pixel along a side.
-      name: what the bar of progress calls the picture.
+      name: what the bar of progress calls the image.
       sample: which of those that a flow draws.
     """
-    size = outscaled(layers.colour.shape[:2], outscale)
+    size = outscaled(layers.color.shape[:2], outscale)
     with tqdm(desc=name, unit='tile', leave=False, disable=None) as bar:
 
         def progress(done: int, count: int) -> None:
             bar.total = count
             bar.update(done - bar.n)
 
-        colour = image_io.resized(upscaler(layers.colour, progress, sample), size)
+        colour = resize_lanczos(upscaler(layers.color, progress, sample), size)
         alpha = layers.alpha
         if alpha is not None:
             bar.reset()
             grey = upscaler(np.repeat(alpha, 3, axis=-1), progress, sample)
-            alpha = _grey(image_io.resized(grey, size))
-    if layers.is_grey:
+            alpha = _grey(resize_lanczos(grey, size))
+    if layers.is_gray:
         colour = np.repeat(_grey(colour), 3, axis=-1)
-    return layers._replace(colour=colour, alpha=alpha)
+    return layers._replace(color=colour, alpha=alpha)
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
@@ -148,20 +151,20 @@ def _files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list
 
     Args:
       stems: of the results' names, where they go into a folder.
-      paths: of the pictures.
+      paths: of the images.
       output: a folder, or a file for a single result.
       kind: of files in a folder.
 
-    Raises InputError: a single file for several pictures, a result in the place of a picture, or a
+    Raises InputError: a single file for several images, a result in the place of an image, or a
     folder that cannot be made or written.
     """
     if output.suffix and not output.is_dir():
         if len(stems) != 1:
-            raise InputError(f'--output {output} is one file, but there are {len(stems)} pictures')
-        image_io.check_suffix(output)
+            raise InputError(f'--output {output} is one file, but there are {len(stems)} images')
+        check_suffix(output)
         files, folder = [output], output.parent
     else:
-        files = list(pictures.targets(stems, output, f'.{kind}'))
+        files = list(image_jobs.targets(stems, output, f'.{kind}'))
         folder = output
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
@@ -169,16 +172,16 @@ def _files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list
     given = {path.resolve() for path in paths}
     for file in files:
         if file.resolve() in given:
-            raise InputError(f'{file} would replace the picture itself: take another --output')
+            raise InputError(f'{file} would replace the image itself: take another --output')
     return files
 
 
 def _readable_sizes(paths: list[Path]) -> list[tuple[int, int]]:
-    """Of the pictures that can be read; the others are named when their turn comes."""
+    """Of the images that can be read; the others are named when their turn comes."""
     sizes = []
     for path in paths:
         try:
-            sizes.append(image_io.size(path))
+            sizes.append(image_size(path))
         except InputError:
             continue
     return sizes

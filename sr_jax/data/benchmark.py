@@ -1,9 +1,9 @@
-"""Whole pictures to measure with: the true ones, and what belongs to each of them."""
+"""Whole images to measure with: the true ones, and what belongs to each of them."""
 
 import pathlib
 from typing import NamedTuple
 
-from sr_jax.data.folder import PictureFiles, picture_names
+from sr_jax.data.folder import ImageFiles, image_names
 from sr_jax.data.pairs import matched, split_folders
 from sr_jax.data.photos import open_photos
 from sr_jax.data.protocol import Source
@@ -12,11 +12,11 @@ from sr_jax.errors import InputError
 
 
 class Benchmark(NamedTuple):
-    """Sources of as many pictures, those of one index belonging together.
+    """Sources of as many images, those of one index belonging together.
 
     Attributes:
-      names: of the pictures, short: in a folder, their paths from there.
-      hq: the true pictures.
+      names: of the images, short: in a folder, their paths from there.
+      hq: the true images.
       lq: the small ones, where the source has any.
       results: what was made of the small ones, where there is a folder of that.
     """
@@ -28,45 +28,45 @@ class Benchmark(NamedTuple):
 
 
 def open_benchmark(spec: str, results: pathlib.Path | None = None) -> Benchmark:
-    """Opens whole pictures.
+    """Opens whole images.
 
     Args:
       spec: 'folder:<path>', 'paired:<folder of hq>:<folder of lq>', 'tfds:<name>' (its validation
         or test split) or 'photos' (their validation part).
-      results: a folder of what was made of the small pictures, by the names of the true ones; these
+      results: a folder of what was made of the small images, by the names of the true ones; these
         must lie in a folder then.
 
     Raises:
-      InputError: no such source, it cannot be opened or is empty; or a picture lacks its partner.
+      InputError: no such source, it cannot be opened or is empty; or an image lacks its partner.
     """
     kind, _, rest = spec.partition(':')
     if kind in ('folder', 'paired') and rest:
         return _of_folders(rest, kind == 'paired', results)
     if results is not None and (spec == 'photos' or (kind == 'tfds' and rest)):
         raise InputError(
-            f'the pictures in {results} are matched by name with those in a folder, so the true '
+            f'the images in {results} are matched by name with those in a folder, so the true '
             f'ones must be folder:<path> or paired:<folder of hq>:<folder of lq>, not {spec}'
         )
     if spec == 'photos':
         photos = open_photos('validation')
         return Benchmark([photos.name(i) for i in range(len(photos))], photos)
     if kind == 'tfds' and rest:
-        from sr_jax.data.tfds import TfdsPictures  # a slow import that only this source needs
+        from sr_jax.data.tfds import TfdsImages  # a slow import that only this source needs
 
-        pictures = TfdsPictures(rest, 'validation')
-        if not len(pictures):
-            raise InputError(f'the dataset {spec} has no pictures in its validation part')
-        return Benchmark([pictures.name(i) for i in range(len(pictures))], pictures)
+        images = TfdsImages(rest, 'validation')
+        if not len(images):
+            raise InputError(f'the dataset {spec} has no images in its validation part')
+        return Benchmark([images.name(i) for i in range(len(images))], images)
     raise no_such_source(spec)
 
 
 def _of_folders(rest: str, paired: bool, results: pathlib.Path | None) -> Benchmark:
     hq_folder, lq_folder = split_folders(rest) if paired else (pathlib.Path(rest), None)
     hq_folder = hq_folder.expanduser()
-    names = picture_names(hq_folder)
+    names = image_names(hq_folder)
     return Benchmark(
         names,
-        PictureFiles([str(hq_folder / name) for name in names]),
+        ImageFiles([str(hq_folder / name) for name in names]),
         _partners(hq_folder, lq_folder, names),
         _partners(hq_folder, results, names),
     )
@@ -74,9 +74,9 @@ def _of_folders(rest: str, paired: bool, results: pathlib.Path | None) -> Benchm
 
 def _partners(
     hq_folder: pathlib.Path, folder: pathlib.Path | None, names: list[str]
-) -> PictureFiles | None:
-    """The pictures of a folder that belong to the true ones, in their order."""
+) -> ImageFiles | None:
+    """The images of a folder that belong to the true ones, in their order."""
     if folder is None:
         return None
     partners = matched(hq_folder, folder)
-    return PictureFiles([str(folder / partners[name]) for name in names])
+    return ImageFiles([str(folder / partners[name]) for name in names])

@@ -1,4 +1,4 @@
-"""Decoded pictures kept in memory."""
+"""Decoded images kept in memory."""
 
 import collections
 import threading
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Num
 
-from sr_jax import image_io
 from sr_jax.data.protocol import Source
+from sr_jax.images.decoding import to_float
 
 
-class PictureCache:
-    """A source of pictures that keeps those used last, up to a number of bytes.
+class ImageCache:
+    """A source of images that keeps those used last, up to a number of bytes.
 
     Safe in threads. A pickled copy starts empty, so that it is cheap to send to a process.
     """
@@ -38,11 +38,11 @@ class PictureCache:
         self._lock = threading.Lock()
 
     def name(self, index: int) -> str:
-        """What messages call the picture."""
+        """What messages call the image."""
         return self.source.name(index)
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The picture in its own precision; not to be written to."""
+        """The image in its own precision; not to be written to."""
         with self._lock:
             if index in self._kept:
                 self._kept.move_to_end(index)
@@ -52,8 +52,8 @@ class PictureCache:
         return pixels
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The picture as float32 in [0, 1]."""
-        return image_io.to_float(self.pixels(index))
+        """The image as float32 in [0, 1]."""
+        return to_float(self.pixels(index))
 
     def _keep(self, index: int, pixels: np.ndarray) -> None:
         with self._lock:

@@ -5,27 +5,27 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax import image_io
 from sr_jax.data.augmentation import augment, random_corner
-from sr_jax.data.cache import PictureCache
-from sr_jax.data.pairs import PicturePairs
+from sr_jax.data.cache import ImageCache
+from sr_jax.data.pairs import ImagePairs
 from sr_jax.data.protocol import Source
-from sr_jax.data.rejection import none_left, too_many, usable_pictures
+from sr_jax.data.rejection import none_left, too_many, usable_images
 from sr_jax.data.settings import DataSettings
+from sr_jax.images.decoding import ImageError, to_float
 
-KINDS = ('hq', 'lq')  # of pictures, in an element and in a batch
+KINDS = ('hq', 'lq')  # of images, in an element and in a batch
 
 
 class RandomCrop:
-    """Picture number -> one random crop of it, or of another one when it cannot be used.
+    """Image number -> one random crop of it, or of another one when it cannot be used.
 
-    A crop is a function of the picture number and the generator alone, so that it does not matter
-    which process makes it. It comes in the picture's own precision, with the names of the
-    pictures passed over and the reasons: `{'hq': ..., 'rejected': ...}`. Of a pair the same part
-    of the small picture comes with it as 'lq', turned in the same way.
+    A crop is a function of the image number and the generator alone, so that it does not matter
+    which process makes it. It comes in the image's own precision, with the names of the
+    images passed over and the reasons: `{'hq': ..., 'rejected': ...}`. Of a pair the same part
+    of the small image comes with it as 'lq', turned in the same way.
 
     Raises:
-      InputError: more than `settings.max_rejected` pictures were passed over, or all of them.
+      InputError: more than `settings.max_rejected` images were passed over, or all of them.
     """
 
     def __init__(self, source: Source, settings: DataSettings):
@@ -36,25 +36,25 @@ class RandomCrop:
     def __call__(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """Makes one element of the pipeline."""
         rejected: list[int] = []
-        while (pictures := self._pictures(index)) is None:
+        while (images := self._images(index)) is None:
             rejected.append(index)
             index = self._another(rejected, rng)
-        unit, size = unit_of(pictures), self._settings.crop_size
-        height, width = pictures['hq'].shape[:2]
+        unit, size = unit_of(images), self._settings.crop_size
+        height, width = images['hq'].shape[:2]
         top, left = random_corner((height // unit, width // unit), size // unit, rng)
-        crops = cut(pictures, top, left, size)
+        crops = cut(images, top, left, size)
         draws = rng.bit_generator.state
         for name, crop in crops.items():
             rng.bit_generator.state = draws  # the same ones for both of a pair
             crops[name] = augment(crop, rng, self._settings.flips, self._settings.rotations)
         return {**crops, 'rejected': self._named(rejected)}
 
-    def _pictures(self, index: int) -> dict[str, np.ndarray] | None:
+    def _images(self, index: int) -> dict[str, np.ndarray] | None:
         if index in self._reasons:
             return None
         try:
-            return usable_pictures(self._source, index, self._settings.crop_size)
-        except image_io.PictureError as error:
+            return usable_images(self._source, index, self._settings.crop_size)
+        except ImageError as error:
             self._reasons[index] = error.reason
             return None
 
@@ -78,40 +78,40 @@ def collate(elements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for name in _kinds_in(elements[0]):
         crops = [element[name] for element in elements]
         if len({crop.dtype for crop in crops}) > 1:
-            crops = [image_io.to_float(crop) for crop in crops]
+            crops = [to_float(crop) for crop in crops]
         batch[name] = np.stack(crops)
     return batch
 
 
 def as_float(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Turns a batch of `collate` into float32 in [0, 1]."""
-    floats = {name: image_io.to_float(np.asarray(batch[name])) for name in _kinds_in(batch)}
+    floats = {name: to_float(np.asarray(batch[name])) for name in _kinds_in(batch)}
     return {**batch, **floats}
 
 
-def _kinds_in(pictures: Mapping[str, Any]) -> list[str]:
-    return [name for name in KINDS if name in pictures]
+def _kinds_in(images: Mapping[str, Any]) -> list[str]:
+    return [name for name in KINDS if name in images]
 
 
-def unit_of(pictures: Mapping[str, np.ndarray]) -> int:
-    """Returns how many pixels of the true picture make one of the small one; 1 without it."""
-    return pictures['hq'].shape[0] // pictures['lq'].shape[0] if 'lq' in pictures else 1
+def unit_of(images: Mapping[str, np.ndarray]) -> int:
+    """Returns how many pixels of the true image make one of the small one; 1 without it."""
+    return images['hq'].shape[0] // images['lq'].shape[0] if 'lq' in images else 1
 
 
 def cut(
-    pictures: Mapping[str, np.ndarray], top: int, left: int, size: int
+    images: Mapping[str, np.ndarray], top: int, left: int, size: int
 ) -> dict[str, np.ndarray]:
-    """Cuts the same square out of the true picture and, if there is one, the small one; views.
+    """Cuts the same square out of the true image and, if there is one, the small one; views.
 
     Args:
-      pictures: 'hq', and 'lq' of a pair.
-      top: where it begins, in the pixels of the small picture if there is one.
+      images: 'hq', and 'lq' of a pair.
+      top: where it begins, in the pixels of the small image if there is one.
       left: likewise.
-      size: in pixels of the true picture.
+      size: in pixels of the true image.
     """
-    unit = unit_of(pictures)
+    unit = unit_of(images)
     crops = {}
-    for name, pixels in pictures.items():
+    for name, pixels in images.items():
         factor = unit if name == 'hq' else 1
         rows = slice(factor * top, factor * (top + size // unit))
         columns = slice(factor * left, factor * (left + size // unit))
@@ -120,9 +120,9 @@ def cut(
 
 
 def _cached(source: Source, limit: int) -> Source:
-    """Returns the source with its pictures kept up to a number of bytes; pairs share it."""
-    if not isinstance(source, PicturePairs):
-        return PictureCache(source, limit)
+    """Returns the source with its images kept up to a number of bytes; pairs share it."""
+    if not isinstance(source, ImagePairs):
+        return ImageCache(source, limit)
     small = limit // (source.scale**2 + 1)
-    hq, lq = PictureCache(source.hq, limit - small), PictureCache(source.lq, small)
-    return PicturePairs(hq, lq, source.scale)
+    hq, lq = ImageCache(source.hq, limit - small), ImageCache(source.lq, small)
+    return ImagePairs(hq, lq, source.scale)

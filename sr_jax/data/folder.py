@@ -1,4 +1,4 @@
-"""Pictures in a folder, and which of them are held out for validation."""
+"""Images in a folder, and which of them are held out for validation."""
 
 import hashlib
 import pathlib
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Num
 
-from sr_jax import image_io
 from sr_jax.errors import InputError
+from sr_jax.images.decoding import to_float
+from sr_jax.images.files import SUFFIXES, image_size, list_images, read_image
 
 
-class PictureFiles:
-    """A random-access sequence of picture files.
+class ImageFiles:
+    """A random-access sequence of image files.
 
     Args:
       paths: the files.
@@ -27,24 +28,24 @@ class PictureFiles:
         return len(self._paths)
 
     def name(self, index: int) -> str:
-        """What messages call the picture."""
+        """What messages call the image."""
         return self._names[index]
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The picture in its own precision (`image_io.read`); raises `PictureError`."""
-        return image_io.read(self._paths[index])
+        """The image in its own precision (`image_io.read`); raises `ImageError`."""
+        return read_image(self._paths[index])
 
     def size(self, index: int) -> tuple[int, int]:
-        """Height and width of the picture, from its header alone; raises `PictureError`."""
-        return image_io.size(self._paths[index])
+        """Height and width of the image, from its header alone; raises `ImageError`."""
+        return image_size(self._paths[index])
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The picture as float32 in [0, 1]."""
-        return image_io.to_float(self.pixels(index))
+        """The image as float32 in [0, 1]."""
+        return to_float(self.pixels(index))
 
 
-def open_folder(path: str, part: str, validation_fraction: float) -> PictureFiles:
-    """Opens the pictures of a folder and of the folders in it.
+def open_folder(path: str, part: str, validation_fraction: float) -> ImageFiles:
+    """Opens the images of a folder and of the folders in it.
 
     Args:
       path: the folder; '~' is the home folder.
@@ -52,24 +53,24 @@ def open_folder(path: str, part: str, validation_fraction: float) -> PictureFile
       validation_fraction: expected size of the validation part.
 
     Raises:
-      InputError: the folder is missing or has no picture, or has a single one to be split.
+      InputError: the folder is missing or has no image, or has a single one to be split.
     """
     folder = pathlib.Path(path).expanduser()
-    names = split_part(folder, picture_names(folder), part, validation_fraction)
-    return PictureFiles([str(folder / name) for name in names])
+    names = split_part(folder, image_names(folder), part, validation_fraction)
+    return ImageFiles([str(folder / name) for name in names])
 
 
-def picture_names(folder: pathlib.Path) -> list[str]:
-    """Lists the pictures in a folder and below it, sorted, by their paths from there.
+def image_names(folder: pathlib.Path) -> list[str]:
+    """Lists the images in a folder and below it, sorted, by their paths from there.
 
     Raises:
-      InputError: the folder is missing or has no picture.
+      InputError: the folder is missing or has no image.
     """
-    names = [found.relative_to(folder).as_posix() for found in image_io.list_pictures(folder)]
+    names = [found.relative_to(folder).as_posix() for found in list_images(folder)]
     if not names:
         raise InputError(
-            f'{folder}: no pictures in this folder or below it '
-            f'(looked for {", ".join(image_io.SUFFIXES)})'
+            f'{folder}: no images in this folder or below it '
+            f'(looked for {", ".join(SUFFIXES)})'
         )
     return names
 
@@ -86,8 +87,8 @@ def split_part(
         return names
     if len(names) < 2:
         raise InputError(
-            f'{folder}: one picture cannot be split into training and validation; '
-            'add pictures, or set config.data.validation_source'
+            f'{folder}: one image cannot be split into training and validation; '
+            'add images, or set config.data.validation_source'
         )
     train, validation = split_names(names, validation_fraction)
     return train if part == 'train' else validation

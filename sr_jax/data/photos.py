@@ -1,9 +1,9 @@
 """Real colour photographs that lie inside the scikit-image and scikit-learn wheels.
 
 Nothing is downloaded and neither package is imported. Authors and licences are as told by the
-docstrings of `skimage.data` and by the README beside scikit-learn's pictures:
+docstrings of `skimage.data` and by the README beside scikit-learn's images:
 
-    picture               shows                      author, licence
+    image               shows                      author, licence
     astronaut.png         an astronaut's portrait    NASA, public domain
     chelsea.png           the face of a cat          Stefan van der Walt, CC0
     coffee.png            a cup on a wooden table    Rachel Michetti, CC0
@@ -16,14 +16,14 @@ docstrings of `skimage.data` and by the README beside scikit-learn's pictures:
     china.jpg             a pagoda above trees       danielbuechele (Flickr), CC BY 2.0
     flower.jpg            a dahlia                   vultilion (Flickr), CC BY 2.0
 
-(scikit-learn's README credits both of its pictures to danielbuechele, but links the second one to
-vultilion.) Left out is what those packages have besides: drawings, charts and grey pictures.
+(scikit-learn's README credits both of its images to danielbuechele, but links the second one to
+vultilion.) Left out is what those packages have besides: drawings, charts and grey images.
 """
 
 import importlib.util
 import pathlib
 
-from sr_jax.data.folder import PictureFiles
+from sr_jax.data.folder import ImageFiles
 from sr_jax.errors import InputError
 
 # Both motorcycles show one scene, so they are on the same side. Validation has an animal, a still
@@ -51,10 +51,10 @@ _FOLDERS = {
 }
 
 
-def open_photos(part: str) -> PictureFiles:
+def open_photos(part: str) -> ImageFiles:
     """Opens the photographs of one part, 'train' or 'validation'.
 
-    Raises `InputError` when a package or one of its pictures is missing.
+    Raises `InputError` when a package or one of its images is missing.
     """
     folders = {name: _folder(name) for name in _FOLDERS}
     paths = []
@@ -64,16 +64,16 @@ def open_photos(part: str) -> PictureFiles:
         if not path.is_file():
             raise InputError(f'{path} is missing; reinstall it with: pip install -U {package}')
         paths.append(str(path))
-    return PictureFiles(paths, PARTS[part])
+    return ImageFiles(paths, PARTS[part])
 
 
 def _folder(package: str) -> pathlib.Path:
-    """Where an installed package keeps its pictures, without importing it."""
+    """Where an installed package keeps its images, without importing it."""
     module, inside = _FOLDERS[package]
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
-            f"the pictures of 'photos' come with {package}, which is not installed; "
+            f"the images of 'photos' come with {package}, which is not installed; "
             f'install it with: pip install {package}'
         )
     return pathlib.Path(spec.submodule_search_locations[0], inside)

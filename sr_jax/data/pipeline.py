@@ -14,13 +14,13 @@ import numpy as np
 from absl import flags
 from jaxtyping import Float
 
-from sr_jax import image_io
 from sr_jax.data.crops import RandomCrop, as_float, collate, cut, unit_of
 from sr_jax.data.position import check_position
-from sr_jax.data.rejection import Rejections, none_left, usable_pictures
+from sr_jax.data.rejection import Rejections, none_left, usable_images
 from sr_jax.data.settings import DataSettings
 from sr_jax.data.sources import training_source, validation_source
 from sr_jax.errors import InputError
+from sr_jax.images.decoding import ImageError, to_float
 
 _log = logging.getLogger(__name__).warning
 
@@ -41,10 +41,10 @@ def train_iterator(
     """Opens an endless stream of batches of random crops.
 
     Args:
-      settings: which pictures, and how they are cut.
+      settings: which images, and how they are cut.
       batch_size: crops in a batch.
-      seed: from 0 to 2**32 - 1; decides the order of the pictures and every crop.
-      report: is given one line for each picture that is passed over.
+      seed: from 0 to 2**32 - 1; decides the order of the images and every crop.
+      report: is given one line for each image that is passed over.
       rows: of each batch, those that this process makes; None = all of them.
 
     Raises:
@@ -58,11 +58,11 @@ class TrainIterator:
 
     With `rows`, only those of each batch, so that several processes make one batch together; the
     position is that of the whole batches, and any number of processes can go on from it.
-    Of a paired source they hold 'lq' too, the same parts of the small pictures.
-    Every picture comes equally often in each pass over the source (once, or as often as makes the
+    Of a paired source they hold 'lq' too, the same parts of the small images.
+    Every image comes equally often in each pass over the source (once, or as often as makes the
     pass 4096 crops long), in a new order each time. Crop n is a function of the settings, the
     seed and n alone: neither the number of workers nor the batch size changes it. A broken or too
-    small picture is replaced by another one drawn at random; it is reported once, and when more
+    small image is replaced by another one drawn at random; it is reported once, and when more
     than `settings.max_rejected` of them have been met, `next` raises `InputError` with the list.
     """
 
@@ -88,7 +88,7 @@ class TrainIterator:
 
     @property
     def rejected(self) -> dict[str, str]:
-        """The names of the pictures passed over so far, and why."""
+        """The names of the images passed over so far, and why."""
         return self._rejections.reasons
 
     def __iter__(self) -> 'TrainIterator':
@@ -139,7 +139,7 @@ class TrainIterator:
         self.set_rejected(state['rejected'])
 
     def set_rejected(self, reasons: Mapping[str, str]) -> None:
-        """Takes over which pictures have been passed over, here or by other processes, and why."""
+        """Takes over which images have been passed over, here or by other processes, and why."""
         self._rejections.reasons = dict(reasons)
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ class TrainIterator:
     def _made_from(self) -> dict[str, Any]:
         return {
             'source': self._settings.source,
-            'pictures': len(self._source),
+            'images': len(self._source),
             'seed': self._seed,
             'crop_size': self._settings.crop_size,
         }
@@ -210,17 +210,17 @@ def _leave_signals(worker: int, workers: int) -> None:
 def validation_crops(
     settings: DataSettings, report: Callable[[str], None] = _log
 ) -> Iterator[Float[np.ndarray, 'crop_size crop_size 3']]:
-    """Cuts the validation pictures into tiles that do not overlap, the same ones every time.
+    """Cuts the validation images into tiles that do not overlap, the same ones every time.
 
-    At most `settings.validation_crops` in all: every picture is allowed an equal share of them,
-    evenly spaced over it (where there are more pictures than that, evenly spaced pictures give
-    one each). A broken or too small picture is handled as in training.
+    At most `settings.validation_crops` in all: every image is allowed an equal share of them,
+    evenly spaced over it (where there are more images than that, evenly spaced images give
+    one each). A broken or too small image is handled as in training.
 
     Yields:
-      float32 tiles in [0, 1], of pairs those of the true pictures.
+      float32 tiles in [0, 1], of pairs those of the true images.
 
     Raises:
-      InputError: the source cannot be opened, too many pictures are rejected, or no tile is left.
+      InputError: the source cannot be opened, too many images are rejected, or no tile is left.
     """
     for tiles in _validation_tiles(settings, report):
         yield tiles['hq']
@@ -239,22 +239,22 @@ def _validation_tiles(
         if not share:
             continue
         try:
-            pictures = usable_pictures(source, index, size)
-        except image_io.PictureError as error:
+            images = usable_images(source, index, size)
+        except ImageError as error:
             rejections.add({error.name: error.reason})
             continue
-        unit = unit_of(pictures)
-        height, width = pictures['hq'].shape[:2]
+        unit = unit_of(images)
+        height, width = images['hq'].shape[:2]
         for top, left in _spaced_tiles((height // unit, width // unit), size // unit, share):
             tiles += 1
-            parts = cut(pictures, top, left, size)
-            yield {name: image_io.to_float(part) for name, part in parts.items()}
+            parts = cut(images, top, left, size)
+            yield {name: to_float(part) for name, part in parts.items()}
     if not tiles:
         raise none_left(rejections.reasons)
 
 
 def _spaced_tiles(shape: Sequence[int], size: int, share: int) -> list[tuple[int, int]]:
-    """Corners of at most `share` tiles of the grid of tiles centred in a picture."""
+    """Corners of at most `share` tiles of the grid of tiles centred in an image."""
     height, width = shape[:2]
     rows, columns = height // size, width // size
     tiles = rows * columns

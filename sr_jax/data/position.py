@@ -5,7 +5,7 @@ from typing import Any
 
 from sr_jax.errors import InputError
 
-_MOST_CROPS = 2**48  # no run takes as many; Grain's counting ends at 2**63
+_MAX_CROPS = 2**48  # no run takes as many; Grain's counting ends at 2**63
 
 
 def check_position(state: Mapping[str, Any]) -> None:
@@ -15,12 +15,12 @@ def check_position(state: Mapping[str, Any]) -> None:
       InputError: it is not what `TrainIterator.get_state` returns; says what is wrong.
     """
     taken, rejected = state.get('crops_taken'), state.get('rejected')
-    if type(taken) is not int or not 0 <= taken < _MOST_CROPS:
+    if type(taken) is not int or not 0 <= taken < _MAX_CROPS:
         problem = 'crops_taken is no whole number, or none that can be'
     elif not isinstance(state.get('made_from'), Mapping):
         problem = 'made_from does not say what the crops are cut from'
     elif not isinstance(rejected, Mapping) or not all(map(_is_text, rejected.values())):
-        problem = 'rejected does not give pictures with reasons'
+        problem = 'rejected does not give images with reasons'
     else:
         return
     raise InputError(

@@ -1,4 +1,4 @@
-"""What every source of pictures is."""
+"""What every source of images is."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,15 +8,15 @@ from jaxtyping import Float, Num
 
 @runtime_checkable
 class Source(Protocol):
-    """A random-access sequence of pictures."""
+    """A random-access sequence of images."""
 
     def __len__(self) -> int: ...
 
     def name(self, index: int) -> str:
-        """What messages call the picture."""
+        """What messages call the image."""
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The picture in its own precision; raises `image_io.PictureError` when it is broken."""
+        """The image in its own precision; raises `image_io.ImageError` when it is broken."""
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The picture as float32 in [0, 1]."""
+        """The image as float32 in [0, 1]."""

@@ -7,18 +7,18 @@ from sr_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
-    """Where pictures come from and how they are cut.
+    """Where images come from and how they are cut.
 
     Attributes:
-      source: pictures to train on: 'photos', 'folder:<path>' or 'tfds:<name>', or true and small
+      source: images to train on: 'photos', 'folder:<path>' or 'tfds:<name>', or true and small
         ones, 'paired:<folder of hq>:<folder of lq>'.
-      validation_source: pictures to validate on; '' takes the validation part of `source`.
-      crop_size: height and width of a crop of the true pictures, in pixels.
+      validation_source: images to validate on; '' takes the validation part of `source`.
+      crop_size: height and width of a crop of the true images, in pixels.
       flips: mirror half of the crops left to right.
       rotations: turn crops by a random multiple of 90 degrees.
-      workers: processes that read pictures; 0 reads in threads of this process.
-      cache_bytes: decoded pictures kept in memory, in bytes, by each process that reads.
-      max_rejected: so many broken or too small pictures are skipped; one more stops training.
+      workers: processes that read images; 0 reads in threads of this process.
+      cache_bytes: decoded images kept in memory, in bytes, by each process that reads.
+      max_rejected: so many broken or too small images are skipped; one more stops training.
       validation_fraction: part of a folder held out when `validation_source` is ''.
       validation_crops: validate on at most so many crops.
     """
@@ -48,5 +48,5 @@ class DataSettings:
         if not 0 < self.validation_fraction < 1:
             raise InputError(
                 f'config.data.validation_fraction is {self.validation_fraction}, but must lie '
-                'between 0 and 1; for other validation pictures set config.data.validation_source'
+                'between 0 and 1; for other validation images set config.data.validation_source'
             )

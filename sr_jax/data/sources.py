@@ -1,4 +1,4 @@
-"""What a config calls a source of pictures, opened."""
+"""What a config calls a source of images, opened."""
 
 import difflib
 import pathlib
@@ -16,7 +16,7 @@ _FORMS = ('photos', 'folder:<path>', 'tfds:<name>', 'paired:<folder of hq>:<fold
 def open_source(spec: str, part: str, settings: DataSettings) -> Source:
     """Opens 'photos', 'folder:<path>', 'tfds:<name>' or 'paired:<folder of hq>:<folder of lq>'.
 
-    A folder is split by `settings.validation_fraction`, unless the validation pictures are a
+    A folder is split by `settings.validation_fraction`, unless the validation images are a
     source of their own (`settings.validation_source`): then all of it is taken.
 
     Args:
@@ -36,20 +36,20 @@ def open_source(spec: str, part: str, settings: DataSettings) -> Source:
             return open_folder(rest, whole, settings.validation_fraction)
         return open_pairs(rest, whole, settings.validation_fraction, settings.crop_size)
     if kind == 'tfds' and rest:
-        from sr_jax.data.tfds import TfdsPictures  # a slow import that only this source needs
+        from sr_jax.data.tfds import TfdsImages  # a slow import that only this source needs
 
-        return TfdsPictures(rest, part)
+        return TfdsImages(rest, part)
     raise no_such_source(spec)
 
 
 def training_source(settings: DataSettings) -> Source:
-    """Opens the pictures to train on."""
+    """Opens the images to train on."""
     _refuse_overlap(settings)
     return open_source(settings.source, 'train', settings)
 
 
 def validation_source(settings: DataSettings) -> Source:
-    """Opens the pictures to validate on: of `validation_source`, or the part held out."""
+    """Opens the images to validate on: of `validation_source`, or the part held out."""
     _refuse_overlap(settings)
     return open_source(settings.validation_source or settings.source, 'validation', settings)
 
@@ -74,7 +74,7 @@ def _refuse_overlap(settings: DataSettings) -> None:
     train, validation = folders
     if train.is_relative_to(validation) or validation.is_relative_to(train):
         raise InputError(
-            f'the training pictures in {train} and the validation pictures in {validation} '
+            f'the training images in {train} and the validation images in {validation} '
             "overlap; give separate folders, or set config.data.validation_source to '' to hold "
             'out a part of the training folder'
         )

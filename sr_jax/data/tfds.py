@@ -9,18 +9,18 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float, Num
 
-from sr_jax import image_io
 from sr_jax.errors import InputError
+from sr_jax.images.decoding import decode, to_float
 
-# What a dataset may call its pictures; and the parts to validate on, the best first.
+# What a dataset may call its images; and the parts to validate on, the best first.
 _FEATURES = ('image', 'hr')
 _VALIDATION_SPLITS = ('validation', 'test')
 
 
-class TfdsPictures:
-    """The pictures of one part of a prepared dataset, as a random-access sequence.
+class TfdsImages:
+    """The images of one part of a prepared dataset, as a random-access sequence.
 
-    They are decoded by the rule of `sr_jax.image_io`. A pickled copy opens the files anew.
+    They are decoded by the rule of `sr_jax.images.files`. A pickled copy opens the files anew.
 
     Args:
       name: as TFDS has it: 'imagenet2012', 'mnist', 'my_set/my_config:1.0.0'. The folder is the
@@ -30,7 +30,7 @@ class TfdsPictures:
 
     Raises:
       InputError: no such dataset, it is not prepared or not for random access, it has no such
-        split, or no pictures.
+        split, or no images.
     """
 
     def __init__(self, name: str, part: str):
@@ -47,16 +47,16 @@ class TfdsPictures:
         return len(self._opened())
 
     def name(self, index: int) -> str:
-        """What messages call the picture."""
+        """What messages call the image."""
         return f'{self._name}/{self._split}[{index}]'
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The picture in its own precision; raises `PictureError` when it is broken."""
-        return image_io.decode(self._opened()[index][self._feature], self.name(index))
+        """The image in its own precision; raises `ImageError` when it is broken."""
+        return decode(self._opened()[index][self._feature], self.name(index))
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The picture as float32 in [0, 1]."""
-        return image_io.to_float(self.pixels(index))
+        """The image as float32 in [0, 1]."""
+        return to_float(self.pixels(index))
 
     def _opened(self) -> Sequence[dict[str, Any]]:
         if self._records is None:
@@ -105,7 +105,7 @@ def _choose_feature(builder: tfds.core.DatasetBuilder, name: str) -> str:
         if isinstance(features.get(feature), tfds.features.Image):
             return feature
     raise InputError(
-        f'the dataset tfds:{name} has no pictures called {" or ".join(map(repr, _FEATURES))}, but '
+        f'the dataset tfds:{name} has no images called {" or ".join(map(repr, _FEATURES))}, but '
         f'{", ".join(map(repr, sorted(features)))}'
     )
 
@@ -113,7 +113,7 @@ def _choose_feature(builder: tfds.core.DatasetBuilder, name: str) -> str:
 def _open_records(
     builder: tfds.core.DatasetBuilder, name: str, split: str
 ) -> Sequence[dict[str, Any]]:
-    """Opens a split for random access; its pictures come encoded, as they are on the disk."""
+    """Opens a split for random access; its images come encoded, as they are on the disk."""
     encoded = [
         feature
         for feature, kind in builder.info.features.items()

@@ -1,7 +1,7 @@
-"""Small, worse pictures made from good ones, on the device, to train and to measure with.
+"""Small, worse images made from good ones, on the device, to train and to measure with.
 
 No function here has parameters or reads files. Tasks call `degrade` in their jitted step. Random
-degradations draw for every picture by itself from a key.
+degradations draw for every image by itself from a key.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from sr_jax.config import Section, bind, check_keys, nearest
+from sr_jax.config.binding import Section, bind, check_keys, nearest
 from sr_jax.degradations import bicubic, second_order
 from sr_jax.degradations.settings import BicubicSettings, PairedSettings, SecondOrderSettings
 from sr_jax.errors import InputError
@@ -44,25 +44,25 @@ def read_settings(section: Section, where: str = 'config.degradation') -> Settin
 def degrade(
     hq: Float[Array, 'n h w 3'], scale: int, settings: Settings, key: Key[Array, '']
 ) -> tuple[Float[Array, 'n h2 w2 3'], Float[Array, 'n h w 3']]:
-    """Returns small pictures, ceil(side / scale) pixels a side, and what to make of them again.
+    """Returns small images, ceil(side / scale) pixels a side, and what to make of them again.
 
     Args:
-      hq: pictures in [0, 1].
+      hq: images in [0, 1].
       scale: of the network.
       settings: from `read_settings`.
-      key: picture i draws from it and i alone, whatever the other pictures are; the same key gives
-        the same result. Bicubic pictures do not depend on it.
+      key: image i draws from it and i alone, whatever the other images are; the same key gives
+        the same result. Bicubic images do not depend on it.
 
     Returns:
       (lq, target), both in [0, 1]. The target is `hq` itself but where the settings sharpen it,
       as `second_order` does for losses of pixels and features: a discriminator is shown `hq`.
 
     Raises:
-      InputError: the pictures should have come in pairs.
+      InputError: the images should have come in pairs.
     """
     if isinstance(settings, PairedSettings):
         raise InputError(
-            "config.degradation.name='paired' makes no small pictures: they must come with the "
+            "config.degradation.name='paired' makes no small images: they must come with the "
             f'true ones, from a source of the form {PAIRS}'
         )
     if isinstance(settings, BicubicSettings):
@@ -84,12 +84,12 @@ def training_pair(
     return degrade(batch['hq'], scale, settings, key)
 
 
-def small_pictures(
+def small_images(
     batch: Mapping[str, Array], scale: int, settings: Settings
 ) -> Float[Array, 'n h2 w2 3']:
     """Returns what to enlarge: the batch's 'lq', or its 'hq' degraded, each always alike.
 
-    A picture's draws come from its own pixels, so that it is degraded in the same way in every
+    An image's draws come from its own pixels, so that it is degraded in the same way in every
     evaluation, whatever its place in a batch and the size of the batches.
 
     Raises:
@@ -110,14 +110,14 @@ def _given(batch: Mapping[str, Array], scale: int) -> Float[Array, 'n h w 3']:
     lq = batch['lq']
     if 'hq' in batch and batch['hq'].shape[1:3] != (scale * lq.shape[1], scale * lq.shape[2]):
         raise InputError(
-            f'config.model.scale={scale}, but of the pairs of pictures the true one has '
+            f'config.model.scale={scale}, but of the pairs of images the true one has '
             f'{batch["hq"].shape[1] / lq.shape[1]:g} times the side of the small one'
         )
     return lq
 
 
 def check_source(settings: Settings, data: Section) -> None:
-    """Raises InputError unless `config.data` has pairs of pictures just where they are wanted.
+    """Raises InputError unless `config.data` has pairs of images just where they are wanted.
 
     Pairs to validate on go with every degradation, and are then not degraded.
     """
@@ -130,6 +130,6 @@ def check_source(settings: Settings, data: Section) -> None:
     validation = data['validation_source']
     if paired and validation and not validation.startswith('paired:'):
         raise InputError(
-            f'config.data.validation_source={validation!r} has no small pictures, and '
+            f'config.data.validation_source={validation!r} has no small images, and '
             f"config.degradation.name='paired' makes none: give {PAIRS}, or '' to hold out some"
         )

@@ -1,4 +1,4 @@
-"""Pictures whose size is known at run time only, in arrays whose shape is fixed."""
+"""Images whose size is known at run time only, in arrays whose shape is fixed."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from jaxtyping import Array, Float, Int
 
 
 class Canvas(NamedTuple):
-    """One picture in the upper left of an array; what lies beyond it has no meaning.
+    """One image in the upper left of an array; what lies beyond it has no meaning.
 
-    So that each picture of a batch can be resized by its own factor in a compiled function. What
-    looks over the picture's edge takes the place of a pixel from `mirrored` or `repeated`.
+    So that each image of a batch can be resized by its own factor in a compiled function. What
+    looks over the image's edge takes the place of a pixel from `mirrored` or `repeated`.
 
     Attributes:
-      pixels: in [0, 1], the picture and what lies beyond.
-      height, width: of the picture.
+      pixels: in [0, 1], the image and what lies beyond.
+      height, width: of the image.
     """
 
     pixels: Float[Array, 'H W 3']
@@ -23,7 +23,7 @@ class Canvas(NamedTuple):
 
 
 def whole(pixels: Float[Array, 'h w 3']) -> Canvas:
-    """Returns the canvas that a picture fills."""
+    """Returns the canvas that an image fills."""
     height, width = pixels.shape[:2]
     return Canvas(pixels, jnp.int32(height), jnp.int32(width))
 

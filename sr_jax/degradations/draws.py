@@ -1,6 +1,6 @@
 """Uniform numbers in [0, 1) turned into choices.
 
-A degradation draws all the numbers that decide about one picture at once: a call of `jax.random`
+A degradation draws all the numbers that decide about one image at once: a call of `jax.random`
 for each of them would take longer to compile than everything else.
 """
 

@@ -1,4 +1,4 @@
-"""JPEG's losses on the device: what a picture is after libjpeg has written and read it."""
+"""JPEG's losses on the device: what an image is after libjpeg has written and read it."""
 
 import math
 
@@ -47,34 +47,34 @@ def quantization_tables(quality: Int[Array, '']) -> Float[Array, '2 8 8']:
     return jnp.clip((_TABLES * percent + 50) // 100, 1, 255).astype(jnp.float32)
 
 
-def compress(picture: Canvas, quality: Int[Array, ''], offset: Int[Array, '2']) -> Canvas:
-    """Returns one picture as it comes back from a JPEG file with halved colours (4:2:0).
+def compress(image: Canvas, quality: Int[Array, ''], offset: Int[Array, '2']) -> Canvas:
+    """Returns one image as it comes back from a JPEG file with halved colours (4:2:0).
 
     Every rounding of libjpeg-turbo's default path is followed, but the factors of its cosine
     transform, of 13 bits there, are exact: of the values of photographs 99% are Pillow's, and the
     difference is 59 dB or more below the range, where JPEG's own loss is 28 to 52 dB. The entropy
-    coding loses nothing and is left out. So pictures need not go through a library on the host,
+    coding loses nothing and is left out. So images need not go through a library on the host,
     which is sooner done on a CPU (0.7 ms against 8 ms for 256 x 256 pixels) but would have to come
     between two jitted halves of the step, twice.
 
     Args:
-      picture: in [0, 1]; rounded to 8 bits first.
+      image: in [0, 1]; rounded to 8 bits first.
       quality: libjpeg's, 1 to 100.
-      offset: how far up and left of the picture the first block begins, from 0 to 15, as in a
-        picture that was cropped after it had been compressed.
+      offset: how far up and left of the image the first block begins, from 0 to 15, as in an
+        image that was cropped after it had been compressed.
     """
-    height, width = picture.pixels.shape[:2]
+    height, width = image.pixels.shape[:2]
     padded = [-(-(side + BLOCK - 1) // BLOCK) * BLOCK for side in (height, width)]
-    rows = repeated(jnp.arange(padded[0]) - offset[0], picture.height)
-    columns = repeated(jnp.arange(padded[1]) - offset[1], picture.width)
-    rgb = taken(jnp.round(255 * jnp.clip(picture.pixels, 0.0, 1.0)), rows, columns)
+    rows = repeated(jnp.arange(padded[0]) - offset[0], image.height)
+    columns = repeated(jnp.arange(padded[1]) - offset[1], image.width)
+    rgb = taken(jnp.round(255 * jnp.clip(image.pixels, 0.0, 1.0)), rows, columns)
     y, cb, cr = _split(rgb)
     tables = quantization_tables(quality)
     y = _lossy(y[None], tables[0])[0]
     colours = _lossy(jnp.stack([_halved(cb), _halved(cr)]), tables[1])
     y = taken(y, offset[0] + jnp.arange(height), offset[1] + jnp.arange(width))
-    cb, cr = (_doubled(plane, picture, offset) for plane in colours)
-    return picture._replace(pixels=_joined(y, cb - 128, cr - 128) / 255)
+    cb, cr = (_doubled(plane, image, offset) for plane in colours)
+    return image._replace(pixels=_joined(y, cb - 128, cr - 128) / 255)
 
 
 def _split(rgb: Float[Array, 'h w 3']) -> list[Float[Array, 'h w']]:
@@ -101,12 +101,12 @@ def _halved(plane: Float[Array, 'h w']) -> Float[Array, 'h2 w2']:
 
 
 def _doubled(
-    plane: Float[Array, 'h2 w2'], picture: Canvas, offset: Int[Array, '2']
+    plane: Float[Array, 'h2 w2'], image: Canvas, offset: Int[Array, '2']
 ) -> Float[Array, 'H W']:
     """Enlarges to the canvas by 9/16, 3/16, 3/16 and 1/16 of the nearest pixels, as by default."""
-    sizes = (picture.height, picture.width)
+    sizes = (image.height, image.width)
     places, others, odd = [], [], []
-    for begin, size, side in zip(offset, sizes, picture.pixels.shape, strict=False):
+    for begin, size, side in zip(offset, sizes, image.pixels.shape, strict=False):
         place = begin + jnp.arange(side)
         odd.append(place % 2)
         first, last = begin // 2, (begin + size - 1) // 2

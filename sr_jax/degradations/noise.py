@@ -15,45 +15,45 @@ _LUMINANCE = np.array([0.2989, 0.587, 0.114], np.float32)  # of torchvision's `r
 _COUNTS = 512  # a Poisson number of mean 256 is below it but for 1 in 10^40
 
 
-def add_noise(key: Key[Array, ''], picture: Canvas, settings: StageSettings) -> Canvas:
-    """Adds noise of one kind to one picture, and clips to [0, 1].
+def add_noise(key: Key[Array, ''], image: Canvas, settings: StageSettings) -> Canvas:
+    """Adds noise of one kind to one image, and clips to [0, 1].
 
     Wang et al. 2021 (arXiv:2107.10833), section 3.1, with the strengths of `settings`. One uniform
     number for each value is turned into the Gaussian or the Poisson one, whichever is drawn.
     """
     decide, spread = jax.random.split(key)
     u = jax.random.uniform(decide, (4,))
-    grey = u[0] < settings.grey_prob
+    grey = u[0] < settings.gray_prob
     sigma = between(u[1], *settings.gaussian_sigma)
     strength = between(u[2], *settings.poisson_scale)
-    uniform = jax.random.uniform(spread, picture.pixels.shape, minval=2.0**-24)
+    uniform = jax.random.uniform(spread, image.pixels.shape, minval=2.0**-24)
     uniform = jnp.where(grey, uniform[..., :1], uniform)
     noise = jnp.where(
         u[3] < settings.gaussian_prob,
         sigma / 255 * _normal(uniform),
-        strength * poisson_noise(uniform, picture, grey),
+        strength * poisson_noise(uniform, image, grey),
     )
-    return picture._replace(pixels=jnp.clip(picture.pixels + noise, 0.0, 1.0))
+    return image._replace(pixels=jnp.clip(image.pixels + noise, 0.0, 1.0))
 
 
 def poisson_noise(
-    uniform: Float[Array, 'H W 3'], picture: Canvas, grey: Array | bool
+    uniform: Float[Array, 'H W 3'], image: Canvas, grey: Array | bool
 ) -> Float[Array, 'H W 3']:
     """Returns Poisson(v x) / v - x, where v = 2^ceil(log2(number of distinct values of x)).
 
-    x is the picture, or its luminance for grey noise, rounded to 8 bits. As Real-ESRGAN, which
-    counts distinct values because the picture would have come from so many photons.
+    x is the image, or its luminance for grey noise, rounded to 8 bits. As Real-ESRGAN, which
+    counts distinct values because the image would have come from so many photons.
 
     Args:
       uniform: numbers in (0, 1), from which the Poisson numbers are read off.
-      picture: whose own pixels are counted, those beyond it are not.
+      image: whose own pixels are counted, those beyond it are not.
       grey: whether to take the luminance.
     """
-    luminance = (picture.pixels * _LUMINANCE[None, None]).sum(-1, keepdims=True)
-    x = jnp.where(grey, luminance, picture.pixels)
+    luminance = (image.pixels * _LUMINANCE[None, None]).sum(-1, keepdims=True)
+    x = jnp.where(grey, luminance, image.pixels)
     levels = jnp.clip(jnp.round(255 * x), 0, 255).astype(jnp.int32)
-    inside = (jnp.arange(x.shape[0]) < picture.height)[:, None]
-    inside &= (jnp.arange(x.shape[1]) < picture.width)[None]
+    inside = (jnp.arange(x.shape[0]) < image.height)[:, None]
+    inside &= (jnp.arange(x.shape[1]) < image.width)[None]
     count = distinct_levels(levels, inside)
     power = 32 - jax.lax.clz(count - 1)  # ceil(log2(count)), exactly
     v = jnp.left_shift(1, power).astype(jnp.float32)

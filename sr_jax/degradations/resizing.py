@@ -11,29 +11,29 @@ _A = -0.75  # of PyTorch's cubic kernel; MATLAB's is -0.5
 
 
 def resize(
-    picture: Canvas,
+    image: Canvas,
     height: Int[Array, ''],
     width: Int[Array, ''],
     mode: Int[Array, ''],
     limits: tuple[int, int],
 ) -> Canvas:
-    """Resizes one picture; values can leave [0, 1] by the bicubic mode.
+    """Resizes one image; values can leave [0, 1] by the bicubic mode.
 
-    Two products with the matrices of `interpolation_matrix`, in float32, so of a picture of 256 on
+    Two products with the matrices of `interpolation_matrix`, in float32, so of an image of 256 on
     a canvas of 384 pixels a side 0.4 GFLOP.
 
     Args:
-      picture: on its canvas.
+      image: on its canvas.
       height: new, in pixels.
       width: new, in pixels.
       mode: AREA, BILINEAR or BICUBIC.
       limits: height and width of the new canvas, at least as large.
     """
-    rows, columns = picture.pixels.shape[:2]
-    down = interpolation_matrix(picture.height, height, mode, (limits[0], rows))
-    across = interpolation_matrix(picture.width, width, mode, (limits[1], columns))
+    rows, columns = image.pixels.shape[:2]
+    down = interpolation_matrix(image.height, height, mode, (limits[0], rows))
+    across = interpolation_matrix(image.width, width, mode, (limits[1], columns))
     exact = jax.lax.Precision.HIGHEST
-    pixels = jnp.einsum('ih,hwc->iwc', down, picture.pixels, precision=exact)
+    pixels = jnp.einsum('ih,hwc->iwc', down, image.pixels, precision=exact)
     pixels = jnp.einsum('jw,iwc->ijc', across, pixels, precision=exact)
     return Canvas(pixels, height, width)
 

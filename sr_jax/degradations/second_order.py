@@ -20,24 +20,24 @@ from sr_jax.degradations.sharpening import sharpen
 def degrade(
     hq: Float[Array, 'n h w 3'], scale: int, settings: SecondOrderSettings, keys: Key[Array, ' n']
 ) -> tuple[Float[Array, 'n h2 w2 3'], Float[Array, 'n h w 3']]:
-    """Returns (lq, target): pictures of ceil(side / scale) pixels a side in 8 bits, and targets.
+    """Returns (lq, target): images of ceil(side / scale) pixels a side in 8 bits, and targets.
 
     Wang et al., Real-ESRGAN: training real-world blind super-resolution with pure synthetic data,
     2021 (arXiv:2107.10833), section 3. The targets are `hq`, sharpened if the settings say so.
 
-    Where we differ from the published code: every picture has its own draws, also of the factors
+    Where we differ from the published code: every image has its own draws, also of the factors
     and modes of resizing, the kind of noise, the second blur and the order of the last steps. There
     they are shared by a batch, so that batches have to be mixed from a pool of 180 pairs; none is
-    needed here. A resized picture is spread over all of its pixels, which keeps it aligned with its
+    needed here. A resized image is spread over all of its pixels, which keeps it aligned with its
     target (there the first resizing steps by the factor drawn, off by up to a pixel at the far
     edge). JPEG is libjpeg's, with integral qualities and rounded tables, and its blocks begin
     anywhere, which there comes of a crop after the degradation: we degrade just what is trained on.
 
     Args:
-      hq: pictures in [0, 1].
+      hq: images in [0, 1].
       scale: of the network.
       settings: ranges and probabilities.
-      keys: one a picture.
+      keys: one an image.
     """
     target = sharpen(hq) if settings.sharpened else hq
     height, width = hq.shape[1:3]
@@ -55,21 +55,21 @@ def _degrade_one(
     large = pixels.shape[0], pixels.shape[1]
     small = large[0] // scale, large[1] // scale
 
-    picture = blur(whole(pixels), draw_kernel(keys[0], first, sizes))
-    picture = _resize_randomly(keys[1], picture, large, first)
-    picture = add_noise(keys[2], picture, first)
-    picture = _compress_randomly(keys[3], picture, first)
+    image = blur(whole(pixels), draw_kernel(keys[0], first, sizes))
+    image = _resize_randomly(keys[1], image, large, first)
+    image = add_noise(keys[2], image, first)
+    image = _compress_randomly(keys[3], image, first)
 
-    picture = blur(picture, draw_kernel(keys[4], second, sizes))
-    picture = _resize_randomly(keys[5], picture, small, second)
-    picture = add_noise(keys[6], picture, second)
+    image = blur(image, draw_kernel(keys[4], second, sizes))
+    image = _resize_randomly(keys[5], image, small, second)
+    image = add_noise(keys[6], image, second)
     kernel = draw_final_kernel(keys[7], settings.final_sinc_prob, sizes)
-    picture = _finish(keys[8], picture, small, second, kernel)
-    return jnp.round(255 * jnp.clip(picture.pixels[: small[0], : small[1]], 0.0, 1.0)) / 255
+    image = _finish(keys[8], image, small, second, kernel)
+    return jnp.round(255 * jnp.clip(image.pixels[: small[0], : small[1]], 0.0, 1.0)) / 255
 
 
 def _resize_randomly(
-    key: Key[Array, ''], picture: Canvas, size: tuple[int, int], settings: StageSettings
+    key: Key[Array, ''], image: Canvas, size: tuple[int, int], settings: StageSettings
 ) -> Canvas:
     """Resizes to `size` times a factor that is drawn, on a canvas for the highest factor."""
     low, high = settings.resize_range
@@ -82,12 +82,12 @@ def _resize_randomly(
         jnp.clip(jnp.floor(factor * side).astype(jnp.int32), 1, limit)
         for side, limit in zip(size, limits, strict=True)
     )
-    return resize(picture, height, width, mode, limits)
+    return resize(image, height, width, mode, limits)
 
 
 def _finish(
     key: Key[Array, ''],
-    picture: Canvas,
+    image: Canvas,
     size: tuple[int, int],
     settings: StageSettings,
     kernel: Float[Array, 'k k'],
@@ -103,17 +103,17 @@ def _finish(
     mode = integer(u[1], 0, len(MODES) - 1)
     nothing = delta(kernel.shape[0])
     final = jnp.int32(size[0]), jnp.int32(size[1])
-    limits = picture.pixels.shape[0], picture.pixels.shape[1]
-    height = jnp.where(compressed_last, final[0], picture.height)
-    width = jnp.where(compressed_last, final[1], picture.width)
-    picture = resize(picture, height, width, mode, limits)
-    picture = blur(picture, jnp.where(compressed_last, kernel, nothing))
-    picture = _compress_randomly(compress_key, picture, settings)
-    picture = resize(picture, *final, mode, size)
-    return blur(picture, jnp.where(compressed_last, nothing, kernel))
+    limits = image.pixels.shape[0], image.pixels.shape[1]
+    height = jnp.where(compressed_last, final[0], image.height)
+    width = jnp.where(compressed_last, final[1], image.width)
+    image = resize(image, height, width, mode, limits)
+    image = blur(image, jnp.where(compressed_last, kernel, nothing))
+    image = _compress_randomly(compress_key, image, settings)
+    image = resize(image, *final, mode, size)
+    return blur(image, jnp.where(compressed_last, nothing, kernel))
 
 
-def _compress_randomly(key: Key[Array, ''], picture: Canvas, settings: StageSettings) -> Canvas:
+def _compress_randomly(key: Key[Array, ''], image: Canvas, settings: StageSettings) -> Canvas:
     u = jax.random.uniform(key, (3,))
     quality = integer(u[0], *settings.jpeg_quality)
-    return compress(picture, quality, integer(u[1:], 0, BLOCK - 1))
+    return compress(image, quality, integer(u[1:], 0, BLOCK - 1))

@@ -11,7 +11,7 @@ class BicubicSettings:
 
     Attributes:
       name: 'bicubic'.
-      rounded: whether the small pictures are rounded to 8 bits, as if they had been saved.
+      rounded: whether the small images are rounded to 8 bits, as if they had been saved.
     """
 
     name: str
@@ -20,7 +20,7 @@ class BicubicSettings:
 
 @dataclasses.dataclass(frozen=True)
 class PairedSettings:
-    """None is made: the data holds small pictures beside the true ones.
+    """None is made: the data holds small images beside the true ones.
 
     Attributes:
       name: 'paired'.
@@ -45,7 +45,7 @@ class StageSettings:
       gaussian_prob: that the noise is Gaussian, else it is Poisson noise.
       gaussian_sigma: range of standard deviations, in steps of 1/255.
       poisson_scale: range of the factor of Poisson noise.
-      grey_prob: that the three channels share their noise.
+      gray_prob: that the three channels share their noise.
       jpeg_quality: range of libjpeg's quality, both ends included.
     """
 
@@ -60,11 +60,11 @@ class StageSettings:
     gaussian_prob: float
     gaussian_sigma: tuple[float, ...]
     poisson_scale: tuple[float, ...]
-    grey_prob: float
+    gray_prob: float
     jpeg_quality: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        for key in ('blur_prob', 'sinc_prob', 'gaussian_prob', 'grey_prob'):
+        for key in ('blur_prob', 'sinc_prob', 'gaussian_prob', 'gray_prob'):
             _check_probability(key, getattr(self, key))
         _check_distribution('kernel_probs', self.kernel_probs, KERNELS)
         _check_distribution('resize_probs', self.resize_probs, ('up', 'down', 'keep'))
@@ -95,7 +95,7 @@ class SecondOrderSettings:
       kernel_sizes: smallest and largest side of the blur kernels, odd; every odd side between them
         is equally likely.
       final_sinc_prob: of the low-pass near the end.
-      sharpened: whether the targets, and what is degraded, are the sharpened pictures.
+      sharpened: whether the targets, and what is degraded, are the sharpened images.
     """
 
     name: str

@@ -10,25 +10,25 @@ _SIDE, _WEIGHT, _THRESHOLD = 51, 0.5, 10.0
 _SIGMA = 0.3 * ((_SIDE - 1) / 2 - 1) + 0.8  # OpenCV's for a kernel of that side: 8 pixels
 
 
-def sharpen(pictures: Float[Array, 'n h w 3']) -> Float[Array, 'n h w 3']:
-    """Sharpens pictures in [0, 1] where they differ from their blur by more than 10 of 255 steps.
+def sharpen(images: Float[Array, 'n h w 3']) -> Float[Array, 'n h w 3']:
+    """Sharpens images in [0, 1] where they differ from their blur by more than 10 of 255 steps.
 
     Real-ESRGAN's targets (Wang et al. 2021, arXiv:2107.10833, section 3.5): x + (x - blur) / 2,
     clipped, with a blurred mask; the blur is a Gaussian of 51 x 51 pixels with a standard deviation
     of 8, edges in mirror image. Both blurs are products with `_gaussian_matrix`.
     """
-    residual = pictures - _blurred(pictures)
-    mask = (jnp.abs(residual) * 255 > _THRESHOLD).astype(pictures.dtype)
+    residual = images - _blurred(images)
+    mask = (jnp.abs(residual) * 255 > _THRESHOLD).astype(images.dtype)
     soft = _blurred(mask)
-    sharp = jnp.clip(pictures + _WEIGHT * residual, 0.0, 1.0)
-    return soft * sharp + (1 - soft) * pictures
+    sharp = jnp.clip(images + _WEIGHT * residual, 0.0, 1.0)
+    return soft * sharp + (1 - soft) * images
 
 
-def _blurred(pictures: Float[Array, 'n h w 3']) -> Float[Array, 'n h w 3']:
-    height, width = pictures.shape[1:3]
+def _blurred(images: Float[Array, 'n h w 3']) -> Float[Array, 'n h w 3']:
+    height, width = images.shape[1:3]
     down, across = _gaussian_matrix(height), _gaussian_matrix(width)
-    pictures = jnp.einsum('ih,nhwc->niwc', down, pictures, precision='highest')
-    return jnp.einsum('jw,niwc->nijc', across, pictures, precision='highest')
+    images = jnp.einsum('ih,nhwc->niwc', down, images, precision='highest')
+    return jnp.einsum('jw,niwc->nijc', across, images, precision='highest')
 
 
 @functools.lru_cache(maxsize=64)

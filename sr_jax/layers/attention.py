@@ -1,4 +1,4 @@
-"""Self-attention over the pixels of a picture."""
+"""Self-attention over the pixels of an image."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
-from sr_jax.layers.convolution import uniform_start
+from sr_jax.layers.convolution import uniform_init
 
 HIDDEN_FACTOR = 4
 
@@ -32,7 +32,7 @@ class TransformerBlock(nn.Module):
             raise InputError(f'{channels} channels do not split into {self.heads} attention heads')
 
         def dense(features: int, name: str, fan_in: int = channels) -> nn.Dense:
-            start = uniform_start(fan_in)
+            start = uniform_init(fan_in)
             return nn.Dense(features, kernel_init=start, bias_init=start, name=name)
 
         tokens = x.reshape(n, h * w, channels)

@@ -1,7 +1,7 @@
-"""Where the arrays at hand lie in a picture, so that convolutions see zeros beyond its edges.
+"""Where the arrays at hand lie in an image, so that convolutions see zeros beyond its edges.
 
 Convolutions give what they are about to look at to `held`. Usually that returns it as it is: the
-convolution's own padding is of zeros. Inside of `apply_within`, pictures end before their arrays
+convolution's own padding is of zeros. Inside of `apply_within`, images end before their arrays
 do; inside of `in_patches`, an array is a part of a larger one.
 """
 
@@ -30,12 +30,12 @@ class Patch(NamedTuple):
     whole: tuple[int, ...]
 
 
-class Pictures(NamedTuple):
-    """How much of an array is picture.
+class Images(NamedTuple):
+    """How much of an array is image.
 
     Attributes:
       sides: rows and columns of the array.
-      valid: those of each of its pictures, which begin in its upper left corner.
+      valid: those of each of its images, which begin in its upper left corner.
     """
 
     sides: tuple[int, ...]
@@ -44,8 +44,8 @@ class Pictures(NamedTuple):
 
 # Set while a layer is traced, so each thread has its own.
 _patch: contextvars.ContextVar[Patch | None] = contextvars.ContextVar('patch', default=None)
-_pictures: contextvars.ContextVar[Pictures | None] = contextvars.ContextVar(
-    'pictures', default=None
+_images: contextvars.ContextVar[Images | None] = contextvars.ContextVar(
+    'images', default=None
 )
 
 
@@ -71,45 +71,45 @@ def apply_within(
     *inputs: Any,
     method: str = '__call__',
 ) -> Float[Array, 'n h2 w2 c2']:
-    """Applies a network to an array of which only the upper left part is picture.
+    """Applies a network to an array of which only the upper left part is image.
 
-    Inside of the picture the result is that of the picture alone, whatever its size: one compiled
+    Inside of the image the result is that of the image alone, whatever its size: one compiled
     function serves all that fit into x. It holds for networks that look over a pixel's edge by
     convolutions that call `held`, or by what continues the edge.
 
     Args:
       module: the network.
       variables: its collections.
-      x: the pictures; beyond each its edge is repeated.
-      valid: rows and columns of each that are picture.
+      x: the images; beyond each its edge is repeated.
+      valid: rows and columns of each that are image.
       inputs: further ones of the network.
       method: of the network that is called.
     """
-    with _while_set(_pictures, Pictures(x.shape[1:3], valid)):
+    with _while_set(_images, Images(x.shape[1:3], valid)):
         return module.apply(variables, x, *inputs, method=method)  # type: ignore[return-value]
 
 
 def held(features: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
-    """The features with zeros where there is no picture."""
-    pictures = _pictures.get()
-    if pictures is None:
+    """The features with zeros where there is no image."""
+    images = _images.get()
+    if images is None:
         return features
-    rows, columns = (_inside(axis, features.shape[1 + axis], pictures) for axis in (0, 1))
+    rows, columns = (_inside(axis, features.shape[1 + axis], images) for axis in (0, 1))
     inside = rows[:, :, None, None] & columns[:, None, :, None]
     return jnp.where(inside, features, 0)
 
 
-def _inside(axis: int, length: int, pictures: Pictures) -> Bool[Array, 'n length']:
-    """Which of the rows (axis 0) or columns (1) of features lie in the pictures.
+def _inside(axis: int, length: int, images: Images) -> Bool[Array, 'n length']:
+    """Which of the rows (axis 0) or columns (1) of features lie in the images.
 
-    The features may be larger or smaller than the array that the pictures lie in, by one factor.
+    The features may be larger or smaller than the array that the images lie in, by one factor.
     """
-    places, pixels = jnp.arange(length), pictures.sides[axis]
+    places, pixels = jnp.arange(length), images.sides[axis]
     if patch := _patch.get():
         factor = length // patch.sides[axis]
         places += patch.starts[axis] * factor
         length = patch.whole[axis] * factor
     # The fraction is reduced, since the products of long sides would not fit into 32 bits.
     common = math.gcd(length, pixels)
-    valid = pictures.valid[:, axis, None] * (length // common)
+    valid = images.valid[:, axis, None] * (length // common)
     return places[None, :] * (pixels // common) < valid

@@ -1,4 +1,4 @@
-"""Convolutions over NHWC pictures with PyTorch's padding and start values.
+"""Convolutions over NHWC images with PyTorch's padding and start values.
 
 Kernels are stored [height, width, in, out] in float32 and applied as cross-correlations, whatever
 the type that is computed in.
@@ -19,7 +19,7 @@ from sr_jax.layers.borders import held
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
-def uniform_start(fan_in: int) -> nn.initializers.Initializer:
+def uniform_init(fan_in: int) -> nn.initializers.Initializer:
     """Initialiser U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for kernels and biases.
 
     The numbers are drawn in one dimension: they are the same, and XLA compiles them for CPUs in
@@ -33,7 +33,7 @@ def uniform_start(fan_in: int) -> nn.initializers.Initializer:
     return draw
 
 
-def kaiming_start(scale: float) -> nn.initializers.Initializer:
+def kaiming_init(scale: float) -> nn.initializers.Initializer:
     """Initialiser N(0, scale^2 * 2 / fan_in): He et al. 2015 (arXiv:1502.01852), times `scale`.
 
     Of kernels [..., height, width, in, out], each with a fan in of height * width * in.
@@ -43,13 +43,13 @@ def kaiming_start(scale: float) -> nn.initializers.Initializer:
 
     def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         deviation = scale * math.sqrt(2 / math.prod(shape[-4:-1]))
-        return normal_start(deviation)(key, shape, dtype)
+        return normal_init(deviation)(key, shape, dtype)
 
     return draw
 
 
-def normal_start(deviation: float) -> nn.initializers.Initializer:
-    """Initialiser N(0, deviation^2), drawn in one dimension, as `uniform_start` is."""
+def normal_init(deviation: float) -> nn.initializers.Initializer:
+    """Initialiser N(0, deviation^2), drawn in one dimension, as `uniform_init` is."""
 
     def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         return deviation * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
@@ -169,8 +169,8 @@ class Convolution(nn.Module):
       stride: step along each side.
       dtype: name of the type computed in and returned; parameters stay float32.
       use_bias: whether there is a bias.
-      kernel_start: initialiser of the kernel, such as `kaiming_start(0.1)`; the bias then starts
-        with zeros. None starts both by `uniform_start`.
+      kernel_init: initialiser of the kernel, such as `kaiming_init(0.1)`; the bias then starts
+        with zeros. None starts both by `uniform_init`.
     """
 
     features: int
@@ -178,7 +178,7 @@ class Convolution(nn.Module):
     stride: int = 1
     dtype: str = 'float32'
     use_bias: bool = True
-    kernel_start: nn.initializers.Initializer | None = None
+    kernel_init: nn.initializers.Initializer | None = None
 
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
@@ -193,14 +193,14 @@ class Convolution(nn.Module):
         self, channels: int
     ) -> tuple[Float[Array, 'k k channels features'], Float[Array, ' features'] | None]:
         """The kernel for so many channels, and the bias if there is one, in `dtype`."""
-        kernel_start = bias_start = uniform_start(channels * self.kernel_size**2)
-        if self.kernel_start is not None:
-            kernel_start, bias_start = self.kernel_start, nn.initializers.zeros
+        kernel_init = bias_init = uniform_init(channels * self.kernel_size**2)
+        if self.kernel_init is not None:
+            kernel_init, bias_init = self.kernel_init, nn.initializers.zeros
         shape = (self.kernel_size, self.kernel_size, channels, self.features)
-        kernel = jnp.asarray(self.param('kernel', kernel_start, shape), self.dtype)
+        kernel = jnp.asarray(self.param('kernel', kernel_init, shape), self.dtype)
         if not self.use_bias:
             return kernel, None
-        return kernel, jnp.asarray(self.param('bias', bias_start, (self.features,)), self.dtype)
+        return kernel, jnp.asarray(self.param('bias', bias_init, (self.features,)), self.dtype)
 
 
 class TransposedConvolution(nn.Module):
@@ -221,7 +221,7 @@ class TransposedConvolution(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n 2*h 2*w features']:
         """The transposed convolution of x."""
-        start = uniform_start(self.features * 4**2)
+        start = uniform_init(self.features * 4**2)
         shape = (4, 4, x.shape[-1], self.features)
         kernel = jnp.asarray(self.param('kernel', start, shape), self.dtype)
         bias = jnp.asarray(self.param('bias', start, (self.features,)), self.dtype)

@@ -1,4 +1,4 @@
-"""How the published networks of ImageNet take their pictures."""
+"""How the published networks of ImageNet take their images."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +9,11 @@ MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
-def normalised(pictures: Float[Array, '*batch 3']) -> Float[Array, '*batch 3']:
+def normalised(images: Float[Array, '*batch 3']) -> Float[Array, '*batch 3']:
     """RGB in [0, 1] as float32 less ImageNet's mean, over its deviation.
 
-    It is also the input of LPIPS: of a picture in [-1, 1] that takes off (-0.030, -0.088, -0.188)
+    It is also the input of LPIPS: of an image in [-1, 1] that takes off (-0.030, -0.088, -0.188)
     and divides by (0.458, 0.448, 0.450), which in [0, 1] are these very numbers.
     """
-    along = (None,) * (pictures.ndim - 1)
-    return (pictures.astype(jnp.float32) - MEAN[along]) / DEVIATION[along]
+    along = (None,) * (images.ndim - 1)
+    return (images.astype(jnp.float32) - MEAN[along]) / DEVIATION[along]

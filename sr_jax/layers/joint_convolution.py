@@ -128,12 +128,12 @@ class JointConvolution(nn.Module):
 
     Attributes:
       features: channels of the output.
-      kernel_start: initialiser of the kernel, [3, 3, channels of all maps, features].
+      kernel_init: initialiser of the kernel, [3, 3, channels of all maps, features].
       dtype: name of the type computed in and returned; parameters stay float32.
     """
 
     features: int
-    kernel_start: nn.initializers.Initializer
+    kernel_init: nn.initializers.Initializer
     dtype: str = 'float32'
 
     @nn.compact
@@ -141,7 +141,7 @@ class JointConvolution(nn.Module):
         """The convolution of the maps. Raises InputError for a map of another kind of size."""
         channels = [x.shape[-1] for x in maps]
         shape = (TAPS, TAPS, sum(channels), self.features)
-        kernel = jnp.asarray(self.param('kernel', self.kernel_start, shape), self.dtype)
+        kernel = jnp.asarray(self.param('kernel', self.kernel_init, shape), self.dtype)
         parts: dict[int, list[Any]] = {}
         start = 0
         for x, count in zip(maps, channels, strict=True):

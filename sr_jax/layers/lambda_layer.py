@@ -1,4 +1,4 @@
-"""The lambda layer: every pixel applies a small linear map made of the whole picture.
+"""The lambda layer: every pixel applies a small linear map made of the whole image.
 
 Bello 2021 (arXiv:2102.08602), section 3 and the convolutional form of section 3.2 ("lambda
 convolution"), with the details of the package lambda-networks 0.4.0. Used to let a selector of
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.layers.batch_norm import BatchNorm
-from sr_jax.layers.convolution import convolve, uniform_start
+from sr_jax.layers.convolution import convolve, uniform_init
 
 _WIDE = 64  # columns of a map that are not cut
 _COLUMNS = 32  # about so many columns of a wider one are computed together
@@ -22,9 +22,9 @@ class LambdaLayer(nn.Module):
     """Maps features to `features` channels, each head applying the same lambdas to its queries.
 
     With v values of a channel, k keys and q queries, v = features / heads wide: the content lambda
-    is sum_m softmax_m(k)_m v_m, one for the picture; the position lambda is a correlation of v
+    is sum_m softmax_m(k)_m v_m, one for the image; the position lambda is a correlation of v
     with a learnt `radius` x `radius` filter for each key. Queries and values are batch-normalised,
-    so that in training the pictures of a batch take part in each other's output.
+    so that in training the images of a batch take part in each other's output.
 
     Attributes:
       features: channels of the output, a multiple of `heads`.
@@ -52,7 +52,7 @@ class LambdaLayer(nn.Module):
                 f'not {self.features}; a selector of this kind needs as many kernels'
             )
         n, h, w, channels = x.shape
-        start = uniform_start(channels)
+        start = uniform_init(channels)
         x = x.astype(jnp.float32)
 
         def project(features: int, name: str) -> Array:
@@ -70,9 +70,9 @@ class LambdaLayer(nn.Module):
         return y.reshape(n, h, w, self.features)
 
     def _position(self, values: Float[Array, 'n h w v']) -> Float[Array, 'n v h w keys']:
-        """All channels of the values go through the same filters, as pictures of one channel."""
+        """All channels of the values go through the same filters, as images of one channel."""
         n, h, w, width = values.shape
-        start = uniform_start(self.radius**2)
+        start = uniform_init(self.radius**2)
         kernel = self.param('position_kernel', start, (self.radius, self.radius, 1, self.keys))
         bias = self.param('position_bias', start, (self.keys,))
         maps = values.transpose(0, 3, 1, 2).reshape(n * width, h, w)

@@ -169,7 +169,7 @@ class Quantizer(nn.Module):
 
         The commitment loss is mean((sg(e) - z)^2) over all elements; the output is
         z + sg(e - z), in the type of z. Codes are those from before this call's update. The loss of
-        each picture, `commitment` [n], is sown into the collection 'intermediates'.
+        each image, `commitment` [n], is sown into the collection 'intermediates'.
         """
         vectors = z.astype(jnp.float32).reshape(-1, self.dim)
         codes = lax.stop_gradient(jnp.asarray(self.embedding.value))

@@ -25,7 +25,7 @@ DROPPED = ('zero', 'excluded')
 
 
 def kept_kernels(uniform: Float[Array, 'n 1 1 b'], rate: float) -> Bool[Array, 'n 1 1 b']:
-    """Which kernels each picture keeps: those drawn above the rate, or all if there are none."""
+    """Which kernels each image keeps: those drawn above the rate, or all if there are none."""
     keep = uniform > rate
     return keep | ~keep.any(axis=-1, keepdims=True)
 
@@ -53,7 +53,7 @@ class Selector(nn.Module):
         features are the logits, at the output's resolution), or a module to be called as
         module(features, train), which returns logits [n, h, w, breadth] of every pixel.
       stride: of the convolution that is switched.
-      dropout_rate: share of kernels that each picture does without in training, in [0, 1); random
+      dropout_rate: share of kernels that each image does without in training, in [0, 1); random
         stream 'dropout'.
       dropped: 'zero' or 'excluded', see `drop_kernels`.
     """

@@ -12,7 +12,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from sr_jax.layers.convolution import convolve, uniform_start
+from sr_jax.layers.convolution import convolve, uniform_init
 
 COLLECTION = 'spectral_norm'
 EPSILON = 1e-12
@@ -51,7 +51,7 @@ class SpectralConvolution(nn.Module):
     ) -> Float[Array, 'n h2 w2 features']:
         """The convolution of x by the normalised kernel."""
         rows = (self.kernel_size, self.kernel_size, x.shape[-1])
-        start = uniform_start(x.shape[-1] * self.kernel_size**2)
+        start = uniform_init(x.shape[-1] * self.kernel_size**2)
         kernel = jnp.asarray(self.param('kernel', start, (*rows, self.features)))
         matrix = kernel.reshape(-1, self.features)
         state_u = self.variable(COLLECTION, 'u', self._random_vector, (self.features,))

@@ -33,7 +33,7 @@ _VARIABLES = ('buffer', 'index', 'filled')
 
 
 class SwitchNormStatistics(NamedTuple):
-    """`totals`: the sum of each kernel's probabilities over all pictures and pixels."""
+    """`totals`: the sum of each kernel's probabilities over all images and pixels."""
 
     totals: Float[Array, 'b']
 

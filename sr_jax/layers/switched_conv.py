@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int32
 
 from sr_jax.errors import InputError
 from sr_jax.kernels.switched_conv import route, switched_conv  # type: ignore[import-not-found]
-from sr_jax.layers.convolution import convolve, uniform_start
+from sr_jax.layers.convolution import convolve, uniform_init
 from sr_jax.layers.diff_argmax import credit, log_probability_of, winner
 from sr_jax.layers.selector import Selector
 from sr_jax.layers.soft_routing import blended_convolution
@@ -105,7 +105,7 @@ class SwitchedConv(nn.Module):
       breadth: number of kernels, 1 to 256.
       stride: step along each side; the output has ceil(size / stride) pixels.
       network: of the `Selector`: a name or a module.
-      dropout_rate: share of kernels that each picture does without in training; random stream
+      dropout_rate: share of kernels that each image does without in training; random stream
         'dropout'.
       dropped: 'zero' (the original: they may still win) or 'excluded', see `Selector`.
       norm_size: rows of the switch norm's buffer; 0 does without the norm.
@@ -121,7 +121,7 @@ class SwitchedConv(nn.Module):
       start: 'published' draws kernels from U(-1/sqrt(b in k k), ..), as the original, which
         counts all kernels into the fan in; 'convolution' from U(-1/sqrt(in k k), ..), as each
         kernel's own convolution would.
-      kernel_start: an initialiser takes the place of `start`: it is given the shape of all kernels
+      kernel_init: an initialiser takes the place of `start`: it is given the shape of all kernels
         (or of the shared one), and the bias begins with zeros.
       implementation: of `sr_jax.kernels.switched_conv`; None takes the device's best.
       dtype: name of the type computed in and returned; the selector, and parameters, stay float32.
@@ -140,7 +140,7 @@ class SwitchedConv(nn.Module):
     start: str = 'published'
     implementation: str | None = None
     dtype: str = 'float32'
-    kernel_start: nn.initializers.Initializer | None = None
+    kernel_init: nn.initializers.Initializer | None = None
     credit: str = 'output'
     deviation: float = 0.0
     norm_start: str = 'full'
@@ -207,19 +207,19 @@ class SwitchedConv(nn.Module):
         fan_in = channels * self.kernel_size**2
         counted = self.breadth * fan_in if self.start == 'published' else fan_in
         shape = (self.breadth, self.kernel_size, self.kernel_size, channels, self.features)
-        kernel_start, bias_start = uniform_start(counted), uniform_start(fan_in)
-        if self.kernel_start is not None:
-            kernel_start, bias_start = self.kernel_start, nn.initializers.zeros
+        kernel_init, bias_init = uniform_init(counted), uniform_init(fan_in)
+        if self.kernel_init is not None:
+            kernel_init, bias_init = self.kernel_init, nn.initializers.zeros
         if self.deviation:
-            shared = self.param('shared', kernel_start, shape[1:])
+            shared = self.param('shared', kernel_init, shape[1:])
             deviations = self.param('kernel', nn.initializers.zeros, shape)
             kernel = shared[None] + self.deviation * deviations
         else:
-            kernel = self.param('kernel', kernel_start, shape)
+            kernel = self.param('kernel', kernel_init, shape)
         kernel = jnp.asarray(kernel, self.dtype)
         if not self.use_bias:
             return kernel, None
-        bias = self.param('bias', bias_start, (self.features,))
+        bias = self.param('bias', bias_init, (self.features,))
         return kernel, jnp.asarray(bias, self.dtype)
 
 

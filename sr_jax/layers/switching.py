@@ -16,7 +16,7 @@ from flax import linen as nn
 from flax import traverse_util
 from jaxtyping import Array, Float, Int
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers import batch_norm, switch_norm
 from sr_jax.layers.convolution import Convolution
@@ -25,7 +25,7 @@ from sr_jax.layers.switched_conv import SwitchedConv
 # Collections that the switched convolutions of a network own, beside their parameters.
 COLLECTIONS = (switch_norm.COLLECTION, batch_norm.COLLECTION)
 # What they write in training for the update of those, and their choices.
-WRITTEN = (switch_norm.STATISTICS, batch_norm.STATISTICS, 'intermediates')
+MUTABLE = (switch_norm.STATISTICS, batch_norm.STATISTICS, 'intermediates')
 SELECTORS = 'selectors'  # in statistics: those of `selector_statistics`
 
 
@@ -67,13 +67,13 @@ def convolution(
     kernel_size: int,
     stride: int = 1,
     dtype: str = 'float32',
-    kernel_start: nn.initializers.Initializer | None = None,
+    kernel_init: nn.initializers.Initializer | None = None,
 ) -> nn.Module:
     """The convolution `name` of a module: a `SwitchedConv` where `switching` says so.
 
     Either is called as module(x, train). To be used in a compact method of `parent`.
     """
-    fields: dict[str, Any] = {'dtype': dtype, 'kernel_start': kernel_start, 'name': name}
+    fields: dict[str, Any] = {'dtype': dtype, 'kernel_init': kernel_init, 'name': name}
     if '/'.join((*parent.path, name)) in switching.layers:
         return switching.make(features, kernel_size, stride, **fields)
     return Convolution(features, kernel_size, stride, **fields)
@@ -192,20 +192,20 @@ def selector_statistics(intermediates: Mapping[str, Any]) -> dict[str, SelectorS
     return found
 
 
-def written_statistics(written: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training call wrote to `WRITTEN`, as statistics for `merge` and `update`."""
+def collect_statistics(written: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training call wrote to `MUTABLE`, as statistics for `merge` and `update`."""
     kept = {k: written[k] for k in (switch_norm.STATISTICS, batch_norm.STATISTICS) if k in written}
     return {**kept, SELECTORS: selector_statistics(written.get('intermediates', {}))}
 
 
 def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The `written_statistics` of two microbatches together."""
+    """The `collect_statistics` of two microbatches together."""
     merges = {batch_norm.STATISTICS: batch_norm.merge_statistics}
     return {k: merges.get(k, switch_norm.merge_statistics)(first[k], second[k]) for k in first}
 
 
 def update(variables: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """The collections of a network that change with its `written_statistics`, changed."""
+    """The collections of a network that change with its `collect_statistics`, changed."""
     changed = {}
     for collection, name, change in (
         (switch_norm.COLLECTION, switch_norm.STATISTICS, switch_norm.update_switch_norms),

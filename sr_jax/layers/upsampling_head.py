@@ -1,4 +1,4 @@
-"""The last part of RRDBNet: from features at the input's size to a larger picture."""
+"""The last part of RRDBNet: from features at the input's size to a larger image."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,7 +10,7 @@ NEGATIVE_SLOPE = 0.2
 
 
 class UpsamplingHead(nn.Module):
-    """Doublings, each by repeated pixels and a convolution, and two convolutions to the picture.
+    """Doublings, each by repeated pixels and a convolution, and two convolutions to the image.
 
     ESRGAN, Wang et al. 2018 (arXiv:1809.00219), as BasicSR's RRDBNet has it, with two doublings:
     leaky ReLUs of slope 0.2 after every 3 x 3 convolution but the last.
@@ -24,14 +24,14 @@ class UpsamplingHead(nn.Module):
     dtype: str = 'float32'
 
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 3']:
-        """The picture of features, float32, with 2^num_ups times their height and width."""
+        """The image of features, float32, with 2^num_ups times their height and width."""
         return self.stages(x)[0]
 
     @nn.compact
     def stages(
         self, x: Float[Array, 'n h w c']
     ) -> tuple[Float[Array, 'n h2 w2 3'], list[Float[Array, 'n _h _w c']]]:
-        """The picture, and the features after each doubling."""
+        """The image, and the features after each doubling."""
         channels, doubled = x.shape[-1], []
         for i in range(self.num_ups):
             x = self._activated(f'conv_up_{i}', channels, upsample_nearest(x))

@@ -1,6 +1,6 @@
-"""Adversarial losses, from the logits that a discriminator gives to real and to generated pictures.
+"""Adversarial losses, from the logits that a discriminator gives to real and to generated images.
 
-Logits may have any shape: one a picture, or a map. Means run over the whole batch and map, also
+Logits may have any shape: one an image, or a map. Means run over the whole batch and map, also
 where they are sharded, in float32. With r for real and f for generated ('fake') logits:
 
 | kind | discriminator | generator | source |
@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 
 Logits: TypeAlias = Float[Array, '*logits']
@@ -67,7 +67,7 @@ def generator_loss(fake: Logits, kind: str = 'vanilla') -> Float[Array, '']:
 def relativistic_discriminator_loss(
     real: Logits, fake: Logits, kind: str = 'vanilla', detach_average: bool = True
 ) -> Float[Array, '']:
-    """Returns how far real pictures are from looking more real than the average fake one.
+    """Returns how far real images are from looking more real than the average fake one.
 
     Half of E[high(r - E[f])] + E[low(f - E[r])], with high and low the two terms of `kind`:
     vanilla and hinge as above, least_squares (x - 1)^2 and (x + 1)^2. Jolicoeur-Martineau 2018
@@ -76,7 +76,7 @@ def relativistic_discriminator_loss(
     There is no wasserstein, which would be the plain one.
 
     Args:
-      real: logits of real pictures.
+      real: logits of real images.
       fake: logits of generated ones.
       kind: vanilla, least_squares or hinge.
       detach_average: no gradient goes through the averages, as in BasicSR; the paper lets it.
@@ -97,7 +97,7 @@ def relativistic_generator_loss(
 ) -> Float[Array, '']:
     """Returns half of E[low(r - E[f])] + E[high(f - E[r])]: the other side of the loss above.
 
-    Gradient goes through the logits of generated pictures and their average, not through the real
+    Gradient goes through the logits of generated images and their average, not through the real
     ones. For the sources see `relativistic_discriminator_loss` (ESRGAN: equation 2).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Losses on the frequencies of two pictures: by Fourier transform, and by Haar wavelets."""
+"""Losses on the frequencies of two images: by Fourier transform, and by Haar wavelets."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ def focal_frequency(
     """Returns the focal frequency loss, in float32: the worst frequencies weigh the most.
 
     The mean of w |d|^2, d the difference of the two orthonormal Fourier transforms of each channel
-    of each picture, w = |d|^alpha over its largest value in that channel, without gradient: in
+    of each image, w = |d|^alpha over its largest value in that channel, without gradient: in
     [0, 1]. With alpha 0 it is the mean squared difference of the pixels. Jiang et al. 2021
     (arXiv:2012.12821), section 3; of the published code's options only alpha is here.
 
@@ -37,7 +37,7 @@ def haar(
 ) -> tuple[Float[Array, 'n h/2 w/2 c'], Float[Array, 'n h/2 w/2 3 c']]:
     """Returns one level of the orthonormal Haar transform: the approximation and three details.
 
-    The approximation is half the sum of each 2 x 2 block (of a picture in [0, 1] it is in [0, 2]);
+    The approximation is half the sum of each 2 x 2 block (of an image in [0, 1] it is in [0, 2]);
     the details are half of left minus right, top minus bottom, and one diagonal minus the other
     (Mallat, A theory for multiresolution signal decomposition, 1989). The sum of squares is kept.
 
@@ -60,7 +60,7 @@ def wavelet(
     criterion: str = 'l1',
     approximation_weight: float = 1.0,
 ) -> Float[Array, '']:
-    """Returns the difference of the Haar coefficients of two pictures, in float32.
+    """Returns the difference of the Haar coefficients of two images, in float32.
 
     The sum over the levels of the criterion's mean over that level's details, plus
     `approximation_weight` times the one over the last approximation. After the wavelet prediction

@@ -1,4 +1,4 @@
-"""The gradient-space loss of SPSR: pictures are compared by the strength of their edges."""
+"""The gradient-space loss of SPSR: images are compared by the strength of their edges."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -14,7 +14,7 @@ def gradient_map(x: Float[Array, 'n h w c'], padding: int = 1) -> Float[Array, '
     v and h are the differences of the two neighbours above and below, left and right (Ma et al.
     2020, arXiv:2003.13081; the 1e-6 is of the published code). Beyond the edges lie
     `padding` rows and columns of zeros: 1 keeps the size, 2 adds one pixel on every side, as the
-    published code has it on pictures of the output's size.
+    published code has it on images of the output's size.
 
     Raises:
       ValueError: `padding` is not 1 or 2.
@@ -33,7 +33,7 @@ def gradient_map_loss(
     criterion: str = 'l2',
     padding: int = 1,
 ) -> Float[Array, '']:
-    """Returns the difference of two pictures' gradient maps, in float32.
+    """Returns the difference of two images' gradient maps, in float32.
 
     The published code compares by l2 (with weight 0.01).
 

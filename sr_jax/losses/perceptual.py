@@ -1,6 +1,6 @@
-"""Losses between the features that a network finds in two pictures.
+"""Losses between the features that a network finds in two images.
 
-The network comes as a function `features(pictures) -> {name of the layer: [n, h, w, c]}`, with its
+The network comes as a function `features(images) -> {name of the layer: [n, h, w, c]}`, with its
 parameters bound into it. Features are compared in float32, whatever type they have.
 """
 
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.losses import pixel
 
@@ -36,7 +36,7 @@ def perceptual_loss(
 
     Args:
       features: see above; called once for each of the two.
-      prediction: pictures in [0, 1], or what else `features` takes.
+      prediction: images in [0, 1], or what else `features` takes.
       target: the same.
       weights: by layer.
       criterion: 'l1', 'l2' or 'charbonnier'.

@@ -1,4 +1,4 @@
-"""Losses between the pixels of two pictures, and one that a picture has by itself.
+"""Losses between the pixels of two images, and one that an image has by itself.
 
 They take any real type and compute in float32.
 """
@@ -9,7 +9,7 @@ from typing import TypeAlias
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 
 Criterion: TypeAlias = Callable[[Array, Array], Array]
@@ -52,7 +52,7 @@ def total_variation(image: Float[Array, 'n h w c']) -> Float[Array, '']:
     """Returns the mean absolute step from pixel to pixel, down plus across, in float32.
 
     The anisotropic form of Rudin, Osher, Fatemi, Nonlinear total variation based noise removal
-    algorithms, 1992, as means instead of sums. A picture in [0, 1] has at most 2, an even one 0.
+    algorithms, 1992, as means instead of sums. An image in [0, 1] has at most 2, an even one 0.
 
     Raises:
       ValueError: a side has less than two pixels.

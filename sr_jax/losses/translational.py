@@ -1,11 +1,11 @@
 """The translational consistency loss: a region comes out alike in every crop that it lies in.
 
-Two crops are cut from a picture. The network's output on the first serves the ordinary losses too;
+Two crops are cut from an image. The network's output on the first serves the ordinary losses too;
 on the region that both crops share, its output on the second must agree with it.
 
 After neonbjb, Super Resolution (DL-Art-School), 2021, section "Self Consistency Losses for Single
 Image Super Resolution", and its code's TranslationInvarianceLoss, which always has the first crop
-in the top left corner. It is for networks that give sensible pictures already: let the schedule of
+in the top left corner. It is for networks that give sensible images already: let the schedule of
 its weight begin with 0. All sizes are static, positions may be traced.
 """
 
@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.losses import pixel
 
@@ -34,7 +34,7 @@ CORNERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
 )
 @dataclasses.dataclass(frozen=True)
 class CropPair:
-    """Where two square crops lie in a picture, and a region that both contain; all in pixels.
+    """Where two square crops lie in an image, and a region that both contain; all in pixels.
 
     Attributes:
       first: the crop for the ordinary losses.
@@ -54,14 +54,14 @@ class CropPair:
 def corner_crops(
     key: Array, height: int, width: int, size: int, first: str | None = None
 ) -> CropPair:
-    """Draws two different corners of a height x width picture, all pairs alike.
+    """Draws two different corners of a height x width image, all pairs alike.
 
     The region is what the crops in all four corners share: 2 size - height by 2 size - width.
 
     Args:
       key: a random key.
-      height: of the picture.
-      width: of the picture.
+      height: of the image.
+      width: of the image.
       size: side of the crops.
       first: one of CORNERS for the first crop, which is drawn too when it is None.
 
@@ -95,7 +95,7 @@ def corner_pair(
 
 
 def random_crops(key: Array, height: int, width: int, size: int, overlap: int) -> CropPair:
-    """Draws two crops anywhere in a height x width picture that share overlap x overlap pixels.
+    """Draws two crops anywhere in a height x width image that share overlap x overlap pixels.
 
     The first is drawn from all positions, the second from all that are near enough; both can be
     the same. The region lies in the middle of all that they share.
@@ -120,13 +120,13 @@ def random_crops(key: Array, height: int, width: int, size: int, overlap: int) -
 
 
 def crop(
-    pictures: Float[Array, 'n h w c'], position: Position, size: int, scale: int = 1
+    images: Float[Array, 'n h w c'], position: Position, size: int, scale: int = 1
 ) -> Float[Array, 'n size*scale size*scale c']:
-    """Cuts the same square out of all pictures; position and size are multiplied by `scale`.
+    """Cuts the same square out of all images; position and size are multiplied by `scale`.
 
-    So one pair of positions in small pictures serves the large ones too.
+    So one pair of positions in small images serves the large ones too.
     """
-    return _cut(pictures, position * scale, (size * scale, size * scale))
+    return _cut(images, position * scale, (size * scale, size * scale))
 
 
 def shared_region(
@@ -152,7 +152,7 @@ def shared_region(
 
 def translational_loss(
     apply: Callable[[Float[Array, 'n size size c']], Float[Array, 'n h2 w2 c2']],
-    pictures: Float[Array, 'n h w c'],
+    images: Float[Array, 'n h w c'],
     first_output: Float[Array, 'n h2 w2 c2'],
     pair: CropPair,
     scale: int = 1,
@@ -162,9 +162,9 @@ def translational_loss(
     """Returns the difference, over the shared region, of a network's outputs on two crops.
 
     Args:
-      apply: the network, a function of pictures alone.
-      pictures: small ones, of which the crops are cut.
-      first_output: what `apply` gave for `crop(pictures, pair.first, pair.size)`; gradient goes
+      apply: the network, a function of images alone.
+      images: small ones, of which the crops are cut.
+      first_output: what `apply` gave for `crop(images, pair.first, pair.size)`; gradient goes
         through it always.
       pair: of crops, from `corner_crops` or `random_crops`.
       scale: the network's magnification.
@@ -176,7 +176,7 @@ def translational_loss(
       ValueError: an output is not `scale` times as large as a crop.
     """
     compare = pixel.criterion(criterion)
-    second_output = apply(crop(pictures, pair.second, pair.size))
+    second_output = apply(crop(images, pair.second, pair.size))
     if detach:
         second_output = jax.lax.stop_gradient(second_output)
     return compare(

@@ -1,4 +1,4 @@
-"""How far apart the pictures are that a network draws of one small picture."""
+"""How far apart the images are that a network draws of one small image."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ def diversity(samples: Sequence[Float[np.ndarray, 'h w c']]) -> float:
     Lugmayr et al., SRFlow, 2020 (arXiv:2006.14200), section 4.1: the pixel standard deviation.
 
     Args:
-      samples: pictures in [0, 1].
+      samples: images in [0, 1].
     """
     mean = np.mean(samples, axis=0, dtype=np.float64)
     variance = np.mean([np.square(sample - mean) for sample in samples], axis=0)

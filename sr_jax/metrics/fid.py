@@ -1,8 +1,8 @@
-"""FID, how far two sets of pictures are apart: the Fréchet distance of their features.
+"""FID, how far two sets of images are apart: the Fréchet distance of their features.
 
 Heusel et al., GANs trained by a two time-scale update rule converge to a local Nash equilibrium,
 2017 (arXiv:1706.08500), equation 6, over the 2048 last features of the InceptionV3 of
-`sr_jax.models.inception`, of pictures resized to 299 x 299.
+`sr_jax.models.inception`, of images resized to 299 x 299.
 """
 
 import functools
@@ -15,23 +15,23 @@ from flax import linen as nn
 from jaxtyping import Float
 from PIL import Image
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
-from sr_jax.image_decoding import to_uint8
+from sr_jax.images.decoding import to_uint8
 from sr_jax.models import inception
 
 SIDE = 299  # pixels that the network is given
-BATCH = 8  # pictures at a time
+BATCH = 8  # images at a time
 
 
 class Statistics(NamedTuple):
     """The Gaussian through a set of features.
 
     Attributes:
-      number: of pictures.
+      number: of images.
       mean: of their features.
       factor: its transpose times it is the unbiased covariance. It has as many rows as there are
-        pictures, or features where these are fewer.
+        images, or features where these are fewer.
     """
 
     number: int
@@ -40,14 +40,14 @@ class Statistics(NamedTuple):
 
 
 def statistics(features: Float[np.ndarray, 'n features']) -> Statistics:
-    """The Gaussian through the features of pictures, in float64.
+    """The Gaussian through the features of images, in float64.
 
     Raises:
-      InputError: there is a single picture, or none: it has no covariance.
+      InputError: there is a single image, or none: it has no covariance.
     """
     number, width = features.shape
     if number < 2:
-        raise InputError(f'FID needs at least two pictures, and there is {number or "none"}')
+        raise InputError(f'FID needs at least two images, and there is {number or "none"}')
     features = np.asarray(features, np.float64)
     mean = features.mean(axis=0)
     factor = (features - mean) / np.sqrt(number - 1)
@@ -60,7 +60,7 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
     """The squared Fréchet distance of two Gaussians, 0 for equal ones.
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). With C = F^T F, the eigenvalues of (C1 C2)^(1/2)
-    are the singular values of F1 F2^T. So no root is taken of a matrix, which of few pictures is
+    are the singular values of F1 F2^T. So no root is taken of a matrix, which of few images is
     singular: pytorch-fid then adds 1e-6 to both diagonals, or finds imaginary parts.
 
     Raises:
@@ -109,11 +109,11 @@ RESIZES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 class Fid:
-    """The metric, ready to measure sets of pictures.
+    """The metric, ready to measure sets of images.
 
     Args:
       module: `sr_jax.models.inception`'s.
-      variables: its weights, as `sr_jax.networks.load` reads them from a file.
+      variables: its weights, as `sr_jax.inference.networks.load` reads them from a file.
       resize: 'bilinear', as pytorch-fid, or 'bicubic', as clean-fid; numbers by one do not compare
         with the other's.
 
@@ -130,26 +130,26 @@ class Fid:
         self._apply = jax.jit(functools.partial(_exactly, module))
 
     def prepared(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, '299 299 3']:
-        """A picture in [0, 1], of any size, rounded to 8 bits and then resized."""
+        """An image in [0, 1], of any size, rounded to 8 bits and then resized."""
         return self._resize(to_uint8(image).astype(np.float32) / 255)
 
     def features(
         self, prepared: Sequence[Float[np.ndarray, '299 299 3']]
     ) -> Float[np.ndarray, 'n features']:
-        """What the network finds in up to `BATCH` pictures from `prepared`."""
+        """What the network finds in up to `BATCH` images from `prepared`."""
         filled = np.zeros((BATCH, SIDE, SIDE, 3), np.float32)
         filled[: len(prepared)] = prepared
         return np.asarray(self._apply(self._variables, filled))[: len(prepared)]
 
 
-def _exactly(module: nn.Module, variables: Mapping, pictures: jax.Array) -> Any:
-    """What the network makes of pictures; GPUs would round the factors of products to 10 bits."""
+def _exactly(module: nn.Module, variables: Mapping, images: jax.Array) -> Any:
+    """What the network makes of images; GPUs would round the factors of products to 10 bits."""
     with jax.default_matmul_precision('highest'):
-        return module.apply(variables, pictures)
+        return module.apply(variables, images)
 
 
-class PictureSet:
-    """Pictures that come one by one, of which only the features are kept.
+class ImageSet:
+    """Images that come one by one, of which only the features are kept.
 
     Args:
       fid: the metric.
@@ -161,13 +161,13 @@ class PictureSet:
         self._found: list[np.ndarray] = []
 
     def add(self, image: Float[np.ndarray, 'h w 3']) -> None:
-        """Takes in a picture in [0, 1], of any size."""
+        """Takes in an image in [0, 1], of any size."""
         self._waiting.append(self._fid.prepared(image))
         if len(self._waiting) == BATCH:
             self._flush()
 
     def statistics(self) -> Statistics:
-        """The Gaussian through their features. Raises InputError for fewer than two pictures."""
+        """The Gaussian through their features. Raises InputError for fewer than two images."""
         self._flush()
         return statistics(np.concatenate([np.zeros((0, inception.FEATURES)), *self._found]))
 
@@ -177,11 +177,11 @@ class PictureSet:
             self._waiting = []
 
 
-def few_pictures(number: int, width: int) -> str:
-    """What to say of a FID over so many pictures, or '' where they are more than the features."""
+def few_images(number: int, width: int) -> str:
+    """What to say of a FID over so many images, or '' where they are more than the features."""
     if number > width:
         return ''
     return (
-        f'FID over {number} pictures, no more than its {width} features, is biased upwards: '
-        'compare it only with numbers over the same pictures'
+        f'FID over {number} images, no more than its {width} features, is biased upwards: '
+        'compare it only with numbers over the same images'
     )

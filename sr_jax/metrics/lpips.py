@@ -1,4 +1,4 @@
-"""LPIPS, how unlike two pictures look: distances between the features of a trained network.
+"""LPIPS, how unlike two images look: distances between the features of a trained network.
 
 Zhang et al., The unreasonable effectiveness of deep features as a perceptual metric, 2018
 (arXiv:1801.03924), equation 1; version 0.1 of the weights.
@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
-from sr_jax.image_decoding import to_uint8
+from sr_jax.images.decoding import to_uint8
 from sr_jax.models import alexnet, vgg
 from sr_jax.pretrained import lpips as weights
 from sr_jax.pretrained import named
@@ -29,19 +29,19 @@ class Kind(NamedTuple):
       published: the name of its weights in `sr_jax.pretrained.named`.
       model: its feature network.
       layers: of which distances are taken.
-      least_side: pixels that a side must have.
+      min_side: pixels that a side must have.
     """
 
     published: str
     model: Any
     layers: tuple[str, ...]
-    least_side: int
+    min_side: int
 
 
 _ALEX = tuple(f'relu{i}_1' for i in range(1, 6))
 _VGG = ('relu1_2', 'relu2_2', 'relu3_3', 'relu4_3', 'relu5_3')
 KINDS = {
-    'alex': Kind('lpips-alexnet', alexnet.Model(_ALEX), _ALEX, alexnet.LEAST_SIDE),
+    'alex': Kind('lpips-alexnet', alexnet.Model(_ALEX), _ALEX, alexnet.MIN_SIDE),
     'vgg': Kind('lpips-vgg16', vgg.Model(_VGG, depth=16), _VGG, 16),
 }
 
@@ -49,7 +49,7 @@ KINDS = {
 def distances(
     features: Sequence[jax.Array], others: Sequence[jax.Array], heads: Sequence[jax.Array]
 ) -> jax.Array:
-    """The distance in each layer of two batches of pictures; LPIPS is their sum.
+    """The distance in each layer of two batches of images; LPIPS is their sum.
 
     At each place the vectors of channels are divided by their length plus 1e-10; the squares of
     their differences are weighted by channel, summed, and averaged over the places.
@@ -76,9 +76,9 @@ def _unit(x: jax.Array) -> jax.Array:
 
 
 class Lpips:
-    """The metric, ready to measure; what it compiled for a size of pictures is kept.
+    """The metric, ready to measure; what it compiled for a size of images is kept.
 
-    Pictures are measured whole, which takes about 0.1 KB a pixel, or 1.5 KB with VGG16.
+    Images are measured whole, which takes about 0.1 KB a pixel, or 1.5 KB with VGG16.
 
     Args:
       kind: 'alex', which the authors report, or 'vgg'.
@@ -97,11 +97,11 @@ class Lpips:
     def __call__(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, '...']
     ) -> float:
-        """The distance of two pictures in [0, 1], rounded to 8 bits first; about 0 for equal ones.
+        """The distance of two images in [0, 1], rounded to 8 bits first; about 0 for equal ones.
 
         Raises:
           ValueError: the shapes differ.
-          InputError: a picture too small for the network.
+          InputError: an image too small for the network.
         """
         return float(self.by_layer(image, reference).sum())
 
@@ -110,13 +110,13 @@ class Lpips:
     ) -> Float[np.ndarray, ' layers']:
         """The distance in each of the five layers; LPIPS is their sum. Raises as a call does."""
         if image.shape != reference.shape:
-            raise ValueError(f'pictures of different shapes: {image.shape} and {reference.shape}')
+            raise ValueError(f'images of different shapes: {image.shape} and {reference.shape}')
         height, width = image.shape[:2]
-        least = self._kind.least_side
+        least = self._kind.min_side
         if min(height, width) < least:
             raise InputError(
                 f'{self.name} needs at least {least}x{least} pixels, there are {width}x{height}; '
-                'take larger pictures, or leave it out'
+                'take larger images, or leave it out'
             )
         pair = np.stack([to_uint8(image), to_uint8(reference)]).astype(np.float32) / 255
         return np.asarray(self._measure(self._variables, pair), np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sr_jax.errors import InputError
-from sr_jax.image_decoding import to_uint8
+from sr_jax.images.decoding import to_uint8
 from sr_jax.metrics.color import rgb_to_ycbcr
 from sr_jax.metrics.psnr import psnr
 from sr_jax.metrics.ssim import ssim
@@ -20,7 +20,7 @@ _COMMON = tuple(
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """One way to measure: both pictures are rounded to 8 bits, cropped, and perhaps made grey.
+    """One way to measure: both images are rounded to 8 bits, cropped, and perhaps made grey.
 
     As `calculate_psnr` and `calculate_ssim` of BasicSR do it.
 
@@ -37,13 +37,13 @@ class Protocol:
     def psnr(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, 'h w 3']
     ) -> float:
-        """PSNR in dB of two pictures in [0, 1] (see `sr_jax.metrics.psnr`)."""
+        """PSNR in dB of two images in [0, 1] (see `sr_jax.metrics.psnr`)."""
         return psnr(self._prepare(image), self._prepare(reference), peak=255)
 
     def ssim(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, 'h w 3']
     ) -> float:
-        """SSIM of two pictures in [0, 1] (see `sr_jax.metrics.ssim`)."""
+        """SSIM of two images in [0, 1] (see `sr_jax.metrics.ssim`)."""
         return ssim(self._prepare(image), self._prepare(reference), peak=255)
 
     def _prepare(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h_left w_left c']:

@@ -12,15 +12,15 @@ _K1, _K2 = 0.01, 0.03
 def ssim(
     image: Num[np.ndarray, 'h w c'], reference: Num[np.ndarray, '...'], peak: int | float
 ) -> float:
-    """Returns the mean structural similarity; 1 for equal pictures.
+    """Returns the mean structural similarity; 1 for equal images.
 
-    An 11x11 Gaussian window of sigma 1.5 where it lies wholly inside the picture, constants 0.01
+    An 11x11 Gaussian window of sigma 1.5 where it lies wholly inside the image, constants 0.01
     and 0.03, biased variances, each channel by itself, in float64 (Wang et al., Image quality
     assessment: from error visibility to structural similarity, 2004, equation 13; BasicSR takes
     the same choices).
 
     Args:
-      image: a picture.
+      image: an image.
       reference: what it should be.
       peak: the largest value that a pixel can have, 255 or 1.
 
@@ -29,12 +29,12 @@ def ssim(
       InputError: a side is shorter than the window.
     """
     if image.shape != reference.shape:
-        raise ValueError(f'pictures of different shapes: {image.shape} and {reference.shape}')
+        raise ValueError(f'images of different shapes: {image.shape} and {reference.shape}')
     if min(image.shape[:2]) < _WIDTH:
         height, width = image.shape[:2]
         raise InputError(
             f'SSIM needs at least {_WIDTH}x{_WIDTH} pixels after cropping, there are '
-            f'{width}x{height}; take larger pictures or a protocol that crops less'
+            f'{width}x{height}; take larger images or a protocol that crops less'
         )
     x, y = np.asarray(image, np.float64), np.asarray(reference, np.float64)
     c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2

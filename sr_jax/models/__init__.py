@@ -2,7 +2,7 @@
 
 from flax import linen as nn
 
-from sr_jax.config import Section, bind, find_module
+from sr_jax.config.binding import Section, bind, find_module
 
 
 def make(section: Section, **fields) -> nn.Module:

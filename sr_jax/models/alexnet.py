@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers import imagenet
 
@@ -32,11 +32,11 @@ STAGES = (
     Stage(256, 3, 1, 1, False),
     Stage(256, 3, 1, 1, False),
 )
-LEAST_SIDE = 31  # pixels, for one pixel to be left of the last stage
+MIN_SIDE = 31  # pixels, for one pixel to be left of the last stage
 
 
 class Model(nn.Module):
-    """What AlexNet finds in pictures, up to the last layer asked for.
+    """What AlexNet finds in images, up to the last layer asked for.
 
     Attributes:
       outputs: names of the layers wanted, 'relu1_1' to 'relu5_1', after the activations.
@@ -47,8 +47,8 @@ class Model(nn.Module):
     dtype: str = 'float32'
 
     @nn.compact
-    def __call__(self, pictures: Float[Array, 'n h w 3']) -> dict[str, Float[Array, 'n h2 w2 c']]:
-        """The layers asked for, of RGB pictures in [0, 1] of at least 31 pixels a side.
+    def __call__(self, images: Float[Array, 'n h w 3']) -> dict[str, Float[Array, 'n h2 w2 c']]:
+        """The layers asked for, of RGB images in [0, 1] of at least 31 pixels a side.
 
         Raises:
           InputError: no such layer, or none asked for.
@@ -58,7 +58,7 @@ class Model(nn.Module):
             if name not in names:
                 raise InputError(f'AlexNet has no layer {name!r}; {nearest(name, names)}')
         last = max(names.index(name) for name in self.outputs)
-        x, found = imagenet.normalised(pictures).astype(self.dtype), {}
+        x, found = imagenet.normalised(images).astype(self.dtype), {}
         for i, stage in enumerate(STAGES[: last + 1], 1):
             if stage.pooled:
                 x = nn.max_pool(x, (3, 3), (2, 2))

@@ -1,8 +1,8 @@
-"""Discriminators: pictures to logits, high where a picture is taken for a photograph.
+"""Discriminators: images to logits, high where an image is taken for a photograph.
 
-vgg   one logit for a picture of 128 or 256 pixels: the discriminator of SRGAN (Ledig et al. 2017,
+vgg   one logit for an image of 128 or 256 pixels: the discriminator of SRGAN (Ledig et al. 2017,
       arXiv:1609.04802, figure 4) as ESRGAN uses it; BasicSR's VGGStyleDiscriminator. With group
-      norm instead of batch norm it is DL-Art-School's. Here it takes pictures of 32, 64 and 96
+      norm instead of batch norm it is DL-Art-School's. Here it takes images of 32, 64 and 96
       pixels too, by the same stages.
 unet  one logit for every pixel: Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833, section 3.4),
       BasicSR's UNetDiscriminatorSN, of spectrally normalised convolutions.
@@ -16,13 +16,13 @@ from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.layers.batch_norm import BatchNorm
-from sr_jax.layers.convolution import Convolution, uniform_start
+from sr_jax.layers.convolution import Convolution, uniform_init
 from sr_jax.layers.resampling import upsample_bilinear
 from sr_jax.layers.spectral_norm import SpectralConvolution
 
 FORMS = ('vgg', 'unet')
 NORMS = ('batch', 'group')
-# Of the stages of the VGG form, in multiples of `features`, by the size of the pictures, which each
+# Of the stages of the VGG form, in multiples of `features`, by the size of the images, which each
 # stage halves: down to 4 x 4 or less.
 WIDTHS = {
     **dict.fromkeys((32, 64, 96, 128), (1, 2, 4, 8, 8)),
@@ -75,7 +75,7 @@ class Discriminator(nn.Module):
     Attributes:
       form: 'vgg' or 'unet'.
       features: channels of the first convolution.
-      size: height and width of the pictures of the vgg form: 128 or 256, as published, or 32, 64
+      size: height and width of the images of the vgg form: 128 or 256, as published, or 32, 64
         or 96; of no concern to 'unet'.
       norm: of the vgg form: 'batch', or 'group', with 8 groups.
       dtype: name of the type that convolutions compute in; parameters and logits are float32.
@@ -91,9 +91,9 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w 3'], train: bool = False) -> Float[Array, 'n *hw 1']:
-        """Logits of pictures in [0, 1]: [n, 1] of the vgg form, [n, h, w, 1] of the unet form.
+        """Logits of images in [0, 1]: [n, 1] of the vgg form, [n, h, w, 1] of the unet form.
 
-        Raises InputError for settings that do not exist, pictures of another size than `size`
+        Raises InputError for settings that do not exist, images of another size than `size`
         (vgg), or sides that are no multiples of 8 (unet).
         """
         if self.form not in FORMS:
@@ -123,7 +123,7 @@ class Discriminator(nn.Module):
             )
         if shape[1:3] != (self.size, self.size):
             raise InputError(
-                f'this discriminator takes pictures of {self.size} x {self.size}, not '
+                f'this discriminator takes images of {self.size} x {self.size}, not '
                 f'{shape[1]} x {shape[2]}: crop them, or change size ({tuple(WIDTHS)})'
             )
 
@@ -131,7 +131,7 @@ class Discriminator(nn.Module):
         height, width = x.shape[1:3]
         if height % 8 or width % 8:
             raise InputError(
-                'a U-Net discriminator takes pictures whose sides are multiples of 8, not '
+                'a U-Net discriminator takes images whose sides are multiples of 8, not '
                 f'{height} x {width}: crop or pad them'
             )
         module = SpectralConvolution
@@ -157,7 +157,7 @@ class Discriminator(nn.Module):
 
 def _dense(features: int, x: Float[Array, 'n c'], name: str) -> Float[Array, 'n features']:
     """A linear layer with PyTorch's start values, as a submodule of the module that calls it."""
-    start = uniform_start(x.shape[-1])
+    start = uniform_init(x.shape[-1])
     return nn.Dense(features, kernel_init=start, bias_init=start, name=name)(x)
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from sr_jax.layers.batch_norm import BatchNorm
 
 FEATURES = 2048
-LEAST_SIDE = 75  # pixels, for one pixel to be left of the last block
+MIN_SIDE = 75  # pixels, for one pixel to be left of the last block
 EPSILON = 1e-3
 
 
@@ -192,12 +192,12 @@ def _branch(layers: Branch, x: Array) -> Array:
 
 
 class Model(nn.Module):
-    """What the network finds in whole pictures: its last features, averaged over the places."""
+    """What the network finds in whole images: its last features, averaged over the places."""
 
     @nn.compact
-    def __call__(self, pictures: Float[Array, 'n h w 3']) -> Float[Array, 'n 2048']:
-        """The features of RGB pictures in [0, 1], of at least 75 pixels a side; FID takes 299."""
-        x = 2 * pictures.astype(jnp.float32) - 1
+    def __call__(self, images: Float[Array, 'n h w 3']) -> Float[Array, 'n 2048']:
+        """The features of RGB images in [0, 1], of at least 75 pixels a side; FID takes 299."""
+        x = 2 * images.astype(jnp.float32) - 1
         for layer in STEM:
             if layer is None:
                 x = nn.max_pool(x, (3, 3), (2, 2))

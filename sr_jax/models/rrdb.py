@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.layers.borders import held
-from sr_jax.layers.convolution import Convolution, convolve, kaiming_start
+from sr_jax.layers.convolution import Convolution, convolve, kaiming_init
 from sr_jax.layers.in_patches import in_patches
 from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.switching import Switching, convolution
@@ -30,7 +30,7 @@ HEAD_RADIUS = 2  # of the head's convolutions, which are at larger sizes
 HEAD_PATCHES = 4  # along a patch of the blocks: the head's features take so much more memory
 OTHER_RADIUS = 1 + 1 + HEAD_RADIUS  # the first one, the body's last one, the head
 RESIDUAL_SCALE = 0.2
-KAIMING = kaiming_start(0.1)
+KAIMING = kaiming_init(0.1)
 
 
 class ResidualDenseBlock(nn.Module):
@@ -60,7 +60,7 @@ class ResidualDenseBlock(nn.Module):
                 features,
                 3,
                 dtype=self.dtype,
-                kernel_start=KAIMING,
+                kernel_init=KAIMING,
             )
 
         def applied(module: nn.Module, *inputs: Array) -> Array:
@@ -122,11 +122,11 @@ class RRDB(nn.Module):
 
 
 class Features(NamedTuple):
-    """What an RRDBNet has computed on the way to its picture.
+    """What an RRDBNet has computed on the way to its image.
 
     Attributes:
       blocks: outputs of the blocks that were asked for.
-      trunk: features at the input's size, of which the picture is made.
+      trunk: features at the input's size, of which the image is made.
       doubled: features after each doubling of the size and its leaky ReLU.
     """
 
@@ -147,7 +147,7 @@ class RRDBNet(nn.Module):
       features: channels between the blocks.
       num_blocks: blocks of three residual dense blocks, of 15 convolutions in all.
       growth: channels that a convolution adds inside a residual dense block.
-      dtype: name of the type that convolutions compute in; parameters and pictures are float32.
+      dtype: name of the type that convolutions compute in; parameters and images are float32.
       remat: recompute the blocks' activations in the backward pass, for memory.
       switching: which convolutions are switched, and how; none by default. The paths are those of
         the parameters, such as 'block_0/rdb_0/conv_0' and 'conv_body'.
@@ -171,7 +171,7 @@ class RRDBNet(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w 3'], train: bool = False
     ) -> Float[Array, 'n h2 w2 3']:
-        """Pictures in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
+        """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
         `train` concerns switched convolutions only. Raises InputError for another scale than 1, 2,
         4 and 8, where the sides do not divide by 2 (scale 2) or 4 (scale 1), and for patches with
@@ -192,7 +192,7 @@ class RRDBNet(nn.Module):
         """As `with_features`; without a whole head, there are no doubled features."""
         if self.patch and self.switching.layers:
             raise InputError(
-                f'patch={self.patch}: switched convolutions look at the whole picture, so that '
+                f'patch={self.patch}: switched convolutions look at the whole image, so that '
                 'RRDBNet cannot be computed in patches with them'
             )
         x = self._unshuffled(x)
@@ -208,22 +208,22 @@ class RRDBNet(nn.Module):
         head = UpsamplingHead(NUM_UPS[self.scale], self.dtype, name='head')
         doubled: list[Array] = []
         if whole_head:
-            picture, doubled = head.stages(trunk)
+            image, doubled = head.stages(trunk)
         else:
             h, w = (side * 2 ** NUM_UPS[self.scale] for side in trunk.shape[1:3])
             made = jax.ShapeDtypeStruct((len(trunk), h, w, 3), jnp.float32)
             side = -(-self.patch // HEAD_PATCHES)
-            picture = in_patches(head, trunk, made, side, HEAD_RADIUS)
-        return picture, Features([outputs[1 + i] for i in blocks], trunk, doubled)
+            image = in_patches(head, trunk, made, side, HEAD_RADIUS)
+        return image, Features([outputs[1 + i] for i in blocks], trunk, doubled)
 
     @property
     def multiple(self) -> int:
-        """What the sides of a picture must be multiples of."""
+        """What the sides of an image must be multiples of."""
         return UNSHUFFLING[self.scale]
 
     @property
     def halo(self) -> int | None:
-        """Pixels around one on which its enlargement depends; None: on the whole picture."""
+        """Pixels around one on which its enlargement depends; None: on the whole image."""
         if self.switching.layers:
             return None
         return (BLOCK_RADIUS * self.num_blocks + OTHER_RADIUS) * self.multiple
@@ -237,7 +237,7 @@ class RRDBNet(nn.Module):
         height, width = x.shape[1:3]
         if height % factor or width % factor:
             raise InputError(
-                f'RRDBNet of scale {self.scale} takes pictures whose sides are multiples of '
+                f'RRDBNet of scale {self.scale} takes images whose sides are multiples of '
                 f'{factor}, not {height} x {width}: crop or pad them'
             )
         return pixel_unshuffle(x, factor)

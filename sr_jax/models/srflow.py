@@ -1,9 +1,9 @@
-"""SRFlow: a normalizing flow from true pictures to Gaussian latents, given the small picture.
+"""SRFlow: a normalizing flow from true images to Gaussian latents, given the small image.
 
 Lugmayr et al. 2020, "SRFlow: Learning the Super-Resolution Space with Normalizing Flow"
 (arXiv:2006.14200), as in the authors' code (andreas128/SRFlow). The defaults are the published
 network for x4 (DF2K). What the original keeps at the size of each level, the stacked features of
-the encoder, is kept here at the small picture's: the flow's first convolutions take them from
+the encoder, is kept here at the small image's: the flow's first convolutions take them from
 there, with the same result (`JointConvolution`).
 """
 
@@ -16,7 +16,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from sr_jax.errors import InputError
-from sr_jax.layers.flow.coupling import LEAST_SCALE
+from sr_jax.layers.flow.coupling import MIN_SCALE
 from sr_jax.layers.flow.gaussian import log_density
 from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import FlowStep, FlowSteps
@@ -33,12 +33,12 @@ Latents = tuple[Float[Array, 'n h w c'], ...]
 
 
 class Encoding(NamedTuple):
-    """A true picture as the flow sees it.
+    """A true image as the flow sees it.
 
     Attributes:
       latents: those that leave at each split, then the last ones: for x4 [N, H/2, W/2, 6] and
         [N, H/8, W/8, 96], for x8 [N, H/2, W/2, 6], [N, H/4, W/4, 12] and [N, H/16, W/16, 192].
-      log_likelihood: log p(hq | lq) of each picture, in nats, of the density over [0, 1].
+      log_likelihood: log p(hq | lq) of each image, in nats, of the density over [0, 1].
       finite: {level: whether z was finite after each of its steps, from its transition steps on}.
     """
 
@@ -50,9 +50,9 @@ class Encoding(NamedTuple):
 class SRFlow(nn.Module):
     """A conditional flow, and the RRDBNet whose features it depends on.
 
-    Called, it is a network for super-resolution like any other: it gives the picture of latents
+    Called, it is a network for super-resolution like any other: it gives the image of latents
     that are zero. `encode` and `decode` are the flow and its inverse; both take what `condition`
-    makes of the small pictures.
+    makes of the small images.
 
     Attributes:
       scale: 4 or 8; there are 3 or 4 levels, each at half the size of the one before.
@@ -65,18 +65,18 @@ class SRFlow(nn.Module):
       hidden: channels inside the couplings.
       transitions: steps without a coupling at the start of each level.
       mixing: of channels, 'plain' or 'plu', or 'emerging', which mixes neighbours as well and whose
-        inverse looks at whole pictures: see `sr_jax.layers.flow.mixing`.
+        inverse looks at whole images: see `sr_jax.layers.flow.mixing`.
       middle: taps along a side of the couplings' second convolution: 1 as published; 3 lets every
         step see further.
-      least_scale: that a coupling can multiply by, over 0 and under 1: 1e-4 as published; with a
+      min_scale: that a coupling can multiply by, over 0 and under 1: 1e-4 as published; with a
         larger one fewer samples explode: see `sr_jax.layers.flow.coupling`.
-      most_noise: largest deviation of the noise that training adds to true pictures, and of which
+      max_noise: largest deviation of the noise that training adds to true images, and of which
         the flow is told, by one more map, how much there is: Kim et al. 2020, "SoftFlow"
-        (arXiv:2006.04604). Pictures are drawn for none. 0 as published: no such map.
+        (arXiv:2006.04604). Images are drawn for none. 0 as published: no such map.
       memory: of the backward pass through the conditional steps: 'keep', 'remat' or 'reversible':
         see `sr_jax.layers.flow.steps`.
       dtype: name of the type that convolutions compute in; latents, scales, log-determinants,
-        parameters and pictures are float32.
+        parameters and images are float32.
       remat: recompute the encoder's blocks, and turn memory='keep' into 'remat'.
     """
 
@@ -90,8 +90,8 @@ class SRFlow(nn.Module):
     transitions: int = TRANSITIONS
     mixing: str = 'plain'
     middle: int = 1
-    least_scale: float = LEAST_SCALE
-    most_noise: float = 0.0
+    min_scale: float = MIN_SCALE
+    max_noise: float = 0.0
     memory: str = 'keep'
     dtype: str = 'float32'
     remat: bool = False
@@ -100,10 +100,10 @@ class SRFlow(nn.Module):
         """Makes the parts."""
         if self.scale not in LEVELS:
             raise InputError(f'SRFlow enlarges by 4 or 8, not by {self.scale!r}: change scale')
-        if not 0 < self.least_scale < 1:
-            raise InputError(f'least_scale={self.least_scale}: take one between 0 and 1')
-        if not 0 <= self.most_noise < 1:
-            raise InputError(f'most_noise={self.most_noise}: take 0, or one up to 1')
+        if not 0 < self.min_scale < 1:
+            raise InputError(f'min_scale={self.min_scale}: take one between 0 and 1')
+        if not 0 <= self.max_noise < 1:
+            raise InputError(f'max_noise={self.max_noise}: take 0, or one up to 1')
         self.rrdb = RRDBNet(
             scale=self.scale,
             features=self.features,
@@ -119,17 +119,17 @@ class SRFlow(nn.Module):
 
     @property
     def levels(self) -> int:
-        """How often the pictures are halved."""
+        """How often the images are halved."""
         return LEVELS[self.scale]
 
     @property
     def multiple(self) -> int:
-        """What the sides of a small picture must be multiples of."""
+        """What the sides of a small image must be multiples of."""
         return 2**self.levels // self.scale
 
     @property
     def halo(self) -> int | None:
-        """Pixels of the small picture around one on which its enlargement depends; None: all.
+        """Pixels of the small image around one on which its enlargement depends; None: all.
 
         Each level's steps look at its latents and maps, and at what the levels below made of
         theirs; all look at the encoder's features.
@@ -138,20 +138,20 @@ class SRFlow(nn.Module):
             return None
         flow = 0.0
         for level in range(self.levels):
-            pixels = 2 ** (level + 1) / self.scale  # of the small picture, in one of the level
+            pixels = 2 ** (level + 1) / self.scale  # of the small image, in one of the level
             flow += pixels * (STEP_RADIUS + self.middle // 2) * (self.steps + 1)
         encoder = RRDBNet(scale=self.scale, num_blocks=self.num_blocks).halo
         assert encoder is not None  # no convolution of it is switched
         return math.ceil((flow + encoder) / self.multiple) * self.multiple
 
     def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
-        """[height, width, channels] of each of the latents for a small picture of such sides.
+        """[height, width, channels] of each of the latents for a small image of such sides.
 
         Raises InputError for sides that are no multiples of `multiple`.
         """
         if height % self.multiple or width % self.multiple:
             raise InputError(
-                f'SRFlow takes small pictures whose sides are multiples of {self.multiple}, not '
+                f'SRFlow takes small images whose sides are multiples of {self.multiple}, not '
                 f'{height} x {width}: crop or pad them'
             )
         channels = self._channels()
@@ -164,7 +164,7 @@ class SRFlow(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w 3'], train: bool = False
     ) -> Float[Array, 'n h2 w2 3']:
-        """Pictures `scale` times as high and as wide, of latents of zero (not clipped to [0, 1]).
+        """Images `scale` times as high and as wide, of latents of zero (not clipped to [0, 1]).
 
         `train` changes nothing. Raises InputError for sides that are no multiples of `multiple`.
         """
@@ -172,7 +172,7 @@ class SRFlow(nn.Module):
         return self.sample(x, tuple(jnp.zeros((len(x), *shape)) for shape in shapes))
 
     def sample(self, x: Float[Array, 'n h w 3'], latents: Latents) -> Float[Array, 'n h2 w2 3']:
-        """Pictures of small pictures and of latents as `latent_shapes` has them."""
+        """Images of small images and of latents as `latent_shapes` has them."""
         return self.decode(self.condition(x), latents)
 
     def condition(
@@ -180,13 +180,13 @@ class SRFlow(nn.Module):
     ) -> tuple[Maps, ...]:
         """What the flow is to depend on, for each level.
 
-        Two maps: features at the level's size, and the stacked ones at the small picture's (on the
+        Two maps: features at the level's size, and the stacked ones at the small image's (on the
         last level at half of that, every other pixel).
 
         Args:
-          x: small pictures.
-          noise: deviation of the noise that was added to each true picture, where the flow is told
-            (`most_noise`); None: no noise.
+          x: small images.
+          noise: deviation of the noise that was added to each true image, where the flow is told
+            (`max_noise`); None: no noise.
         """
         every = max((self.num_blocks - 1) // max(self.stacked - 1, 1), 1)
         last = self.num_blocks - 1
@@ -194,8 +194,8 @@ class SRFlow(nn.Module):
         if blocks[0] < 0:
             raise InputError(f'stacked={self.stacked} of num_blocks={self.num_blocks}: too many')
         _, found = self.rrdb.with_features(x, blocks)
-        if self.most_noise:
-            level = jnp.zeros(len(x)) if noise is None else noise / self.most_noise
+        if self.max_noise:
+            level = jnp.zeros(len(x)) if noise is None else noise / self.max_noise
             shape = (*x.shape[:3], 1)
             found.blocks.append(jnp.broadcast_to(level[:, None, None, None], shape))
         stacked = jnp.concatenate(found.blocks, axis=-1)
@@ -205,7 +205,7 @@ class SRFlow(nn.Module):
         return (*((near, stacked) for near in sizes), (halved, stacked[:, ::2, ::2]))
 
     def encode(self, hq: Float[Array, 'n h w 3'], condition: Sequence[Maps]) -> Encoding:
-        """The latents of true pictures and their likelihood, given what `condition` returned.
+        """The latents of true images and their likelihood, given what `condition` returned.
 
         A call in which the collection 'params' is mutable begins with the data: see `ActNorm`.
         """
@@ -226,7 +226,7 @@ class SRFlow(nn.Module):
         return Encoding((*latents, z), total + log_density(z), finite)
 
     def decode(self, condition: Sequence[Maps], latents: Latents) -> Float[Array, 'n h w 3']:
-        """The true pictures that have such latents: the inverse of `encode`."""
+        """The true images that have such latents: the inverse of `encode`."""
         *leaving, z = latents
         for i in reversed(range(self.levels)):
             if i < len(self.split):
@@ -251,7 +251,7 @@ class SRFlow(nn.Module):
             self.mixing,
             self.dtype,
             self.middle,
-            self.least_scale,
+            self.min_scale,
             parent=None,
         )
         memory = 'remat' if self.remat and self.memory == 'keep' else self.memory

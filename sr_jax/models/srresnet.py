@@ -2,7 +2,7 @@
 
 Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial
 Network" (arXiv:1609.04802), section 2.1, in the modified form that BasicSR calls MSRResNet: no
-batch normalisation, no skip over all the blocks, and the picture is added, bilinearly enlarged.
+batch normalisation, no skip over all the blocks, and the image is added, bilinearly enlarged.
 """
 
 import functools
@@ -12,12 +12,12 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
-from sr_jax.layers.convolution import Convolution, kaiming_start
+from sr_jax.layers.convolution import Convolution, kaiming_init
 from sr_jax.layers.resampling import pixel_shuffle, upsample_bilinear
 
 UP_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
 NEGATIVE_SLOPE = 0.1
-KAIMING = kaiming_start(0.1)
+KAIMING = kaiming_init(0.1)
 OTHER_RADIUS = 3  # of the other convolutions, those at larger sizes counting less
 
 
@@ -30,7 +30,7 @@ class ResBlock(nn.Module):
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
         """Features of the same shape as x."""
         conv = functools.partial(
-            Convolution, x.shape[-1], 3, dtype=self.dtype, kernel_start=KAIMING
+            Convolution, x.shape[-1], 3, dtype=self.dtype, kernel_init=KAIMING
         )
         return x + conv(name='conv_1')(nn.relu(conv(name='conv_0')(x)))
 
@@ -45,7 +45,7 @@ class SRResNet(nn.Module):
       scale: output pixels per input pixel along a side: 2, 3 or 4.
       features: channels inside.
       num_blocks: residual blocks of two convolutions.
-      dtype: name of the type that convolutions compute in; parameters and pictures are float32.
+      dtype: name of the type that convolutions compute in; parameters and images are float32.
       remat: recompute the blocks' activations in the backward pass, for memory.
     """
 
@@ -64,14 +64,14 @@ class SRResNet(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w 3'], train: bool = False
     ) -> Float[Array, 'n h2 w2 3']:
-        """Pictures in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
+        """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
         `train` changes nothing: no layer behaves differently in training. Raises InputError for
         another scale than 2, 3 and 4.
         """
         if self.scale not in UP_FACTORS:
             raise InputError(f'SRResNet enlarges by 2, 3 or 4, not by {self.scale!r}: change scale')
-        conv = functools.partial(Convolution, kernel_size=3, dtype=self.dtype, kernel_start=KAIMING)
+        conv = functools.partial(Convolution, kernel_size=3, dtype=self.dtype, kernel_init=KAIMING)
         activation = functools.partial(nn.leaky_relu, negative_slope=NEGATIVE_SLOPE)
         block = nn.remat(ResBlock) if self.remat else ResBlock
         h = activation(conv(self.features, name='conv_first')(x))

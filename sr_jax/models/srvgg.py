@@ -36,14 +36,14 @@ class ConvPReLU(nn.Module):
 class SRVGGNetCompact(nn.Module):
     """Real-ESRGAN's compact network with PReLUs; the defaults are realesr-general-x4v3's.
 
-    The last convolution's output, laid out as pixels, is added to the picture with its pixels
+    The last convolution's output, laid out as pixels, is added to the image with its pixels
     repeated. Start values are PyTorch's defaults, as in the original.
 
     Attributes:
       scale: output pixels per input pixel along a side, 1 or more.
       features: channels inside.
       num_convs: convolutions between the first and the last one.
-      dtype: name of the type that convolutions compute in; parameters and pictures are float32.
+      dtype: name of the type that convolutions compute in; parameters and images are float32.
       remat: recompute each convolution and activation in the backward pass, for memory.
     """
 
@@ -62,7 +62,7 @@ class SRVGGNetCompact(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w 3'], train: bool = False
     ) -> Float[Array, 'n h2 w2 3']:
-        """Pictures in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
+        """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
         `train` changes nothing: no layer behaves differently in training. Raises InputError for a
         scale below 1.

@@ -3,7 +3,7 @@
 The article on switched convolutions (neonbjb, 2021) reports a switched network of 5 layers and
 breadth 8 to be competitive with RRDBNet's 23 blocks, and does not say more of it. Our reading: a
 first convolution; five switched 3 x 3 convolutions, each a residual branch behind a leaky ReLU, so
-that a branch may take any sign; and RRDBNet's head, which makes the picture.
+that a branch may take any sign; and RRDBNet's head, which makes the image.
 """
 
 from flax import linen as nn
@@ -43,7 +43,7 @@ class SwitchedSR(nn.Module):
       scale: output pixels per input pixel along a side: 1, 2, 4 or 8.
       features: channels inside.
       num_layers: residual layers; another number than 5 needs other `switching.layers`.
-      dtype: name of the type that convolutions compute in; parameters and pictures are float32.
+      dtype: name of the type that convolutions compute in; parameters and images are float32.
       remat: recompute the layers' activations in the backward pass, for memory.
       switching: which layers are switched, and how: by default 'layer_0/conv' to 'layer_4/conv',
         with 8 kernels each.
@@ -58,14 +58,14 @@ class SwitchedSR(nn.Module):
 
     @property
     def halo(self) -> int | None:
-        """Pixels around one on which its enlargement depends; None: on the whole picture."""
+        """Pixels around one on which its enlargement depends; None: on the whole image."""
         return None if self.switching.layers else self.num_layers + OTHER_RADIUS
 
     @nn.compact
     def __call__(
         self, x: Float[Array, 'n h w 3'], train: bool = False
     ) -> Float[Array, 'n h2 w2 3']:
-        """Pictures in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
+        """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
         Raises InputError for another scale than 1, 2, 4 and 8.
         """

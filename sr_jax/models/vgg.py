@@ -10,7 +10,7 @@ from typing import NamedTuple
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers import imagenet
 from sr_jax.layers.convolution import Convolution
@@ -42,7 +42,7 @@ def plan(depth: int) -> Iterator[Layer]:
 
 
 class Model(nn.Module):
-    """What VGG finds in pictures, up to the last layer asked for.
+    """What VGG finds in images, up to the last layer asked for.
 
     Attributes:
       outputs: names of the layers wanted: 'conv5_4' before, 'relu5_4' after the activation; and
@@ -56,8 +56,8 @@ class Model(nn.Module):
     dtype: str = 'float32'
 
     @nn.compact
-    def __call__(self, pictures: Float[Array, 'n h w 3']) -> dict[str, Float[Array, 'n h2 w2 c']]:
-        """The layers asked for, of RGB pictures in [0, 1], in the network's order.
+    def __call__(self, images: Float[Array, 'n h w 3']) -> dict[str, Float[Array, 'n h2 w2 c']]:
+        """The layers asked for, of RGB images in [0, 1], in the network's order.
 
         Pooling halves the sides, rounding down: block b needs 2^(b - 1) pixels a side.
 
@@ -65,7 +65,7 @@ class Model(nn.Module):
           InputError: no such layer or depth, or none asked for.
         """
         wanted = _until_last(list(plan(self.depth)), self.outputs, self.depth)
-        x, found = imagenet.normalised(pictures).astype(self.dtype), {}
+        x, found = imagenet.normalised(images).astype(self.dtype), {}
         for name, features in wanted:
             if name.startswith('conv'):
                 x = Convolution(features, 3, dtype=self.dtype, name=name)(x)

@@ -1,4 +1,4 @@
-"""VQ-VAE-2, stage 1: a picture as two grids of discrete codes, and back.
+"""VQ-VAE-2, stage 1: an image as two grids of discrete codes, and back.
 
 Razavi, van den Oord, Vinyals 2019 (arXiv:1906.00446), in the two published forms that differ in
 how they change resolution:
@@ -8,7 +8,7 @@ how they change resolution:
               (neonbjb/DL-Art-School). Its residual blocks add relu(x), not x, to their branch: the
               first activation worked in place there, and published weights depend on it.
 
-Pictures are float32 in [0, 1] at the door and [-1, 1] inside.
+Images are float32 in [0, 1] at the door and [-1, 1] inside.
 """
 
 import functools
@@ -29,7 +29,7 @@ UPSAMPLING = ('transposed', 'nearest')
 
 class VQVAEOutput(NamedTuple):
     """A reconstruction on the scale of [0, 1] (not clipped), the sum of the commitment losses of
-    both levels (a scalar on the codes' own scale) and the codes: `top` at 1/8 of the picture's
+    both levels (a scalar on the codes' own scale) and the codes: `top` at 1/8 of the image's
     size, `bottom` at 1/4."""
 
     image: Float[Array, 'n h w 3']
@@ -90,7 +90,7 @@ class Encoder(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 channels']:
-        """Features of a picture or of finer features."""
+        """Features of an image or of finer features."""
         conv = functools.partial(convolution, self, self.switching, dtype=self.dtype)
         taps = 4 if self.upsampling == 'transposed' else 5
         for i in range(self.num_downs):
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 features']:
-        """A picture or finer features of codes."""
+        """An image or finer features of codes."""
         x = convolution(self, self.switching, 'conv', self.channels, 3, dtype=self.dtype)(x, train)
         x = _res_blocks(self)(x, train)
         for i in range(self.num_ups):
@@ -185,7 +185,7 @@ class VQVAE(nn.Module):
         the parameters, such as 'decoder/up_0/conv'; the transposed form can switch the 3 x 3 and
         1 x 1 convolutions of its encoders and decoders only.
       stem_channels: features of a 3 x 3 convolution before the network, and before another one
-        that makes the picture, both at full size (DL-Art-School's VQVAE3 has 32); 0 does without.
+        that makes the image, both at full size (DL-Art-School's VQVAE3 has 32); 0 does without.
       negative_slope: of the activations outside the residual blocks (VQVAE3: 0.01; 0: plain ReLUs).
     """
 
@@ -233,7 +233,7 @@ class VQVAE(nn.Module):
             self.final_conv = Convolution(3, 3, dtype=self.dtype)
 
     def __call__(self, x: Float[Array, 'n h w 3'], train: bool = False) -> VQVAEOutput:
-        """Encode and decode pictures in [0, 1] whose sides are multiples of 8.
+        """Encode and decode images in [0, 1] whose sides are multiples of 8.
 
         Raises InputError for other sizes. Gradients reach the encoders straight through.
         """
@@ -243,12 +243,12 @@ class VQVAE(nn.Module):
         return VQVAEOutput(image, top.commitment_loss + bottom.commitment_loss, codes)
 
     def encode(self, x: Float[Array, 'n h w 3']) -> dict[str, Int[Array, 'n _ _']]:
-        """The codes of pictures in [0, 1] whose sides are multiples of 8 (else InputError)."""
+        """The codes of images in [0, 1] whose sides are multiples of 8 (else InputError)."""
         top, bottom = self._quantize(x, train=False)
         return {'top': top.indices, 'bottom': bottom.indices}
 
     def decode(self, codes: Mapping[str, Int[Array, 'n _ _']]) -> Float[Array, 'n h w 3']:
-        """The pictures of codes as `encode` gives them, on the scale of [0, 1] (not clipped)."""
+        """The images of codes as `encode` gives them, on the scale of [0, 1] (not clipped)."""
         top = self.quantizer_top.lookup(codes['top'])
         bottom = self.quantizer_bottom.lookup(codes['bottom'])
         return self._reconstruct(top.astype(self.dtype), bottom.astype(self.dtype))
@@ -277,7 +277,7 @@ class VQVAE(nn.Module):
         height, width = x.shape[1:3]
         if height % 8 or width % 8:
             raise InputError(
-                f'a VQ-VAE takes pictures whose sides are multiples of 8, not {height} x {width}: '
+                f'a VQ-VAE takes images whose sides are multiples of 8, not {height} x {width}: '
                 'crop or pad them'
             )
         x = 2 * x - 1

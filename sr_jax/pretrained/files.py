@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-from sr_jax import file_writing
 from sr_jax.errors import InputError
+from sr_jax.images import atomic
 from sr_jax.pretrained import ncnn
 
 SAFETENSORS = '.safetensors'
@@ -30,8 +30,8 @@ DTYPES: dict[str, Any] = {
     **{'F64': '<f8', 'F32': '<f4', 'F16': '<f2', 'BF16': jnp.bfloat16},
     **{'I64': '<i8', 'I32': '<i4', 'I16': '<i2', 'I8': '<i1', 'U8': '<u1', 'BOOL': '?'},
 }
-MOST_EXPANSION = 8  # times the size of a file, of what it unpacks to
-MOST_HEADER = 100_000_000  # bytes; safetensors' own limit
+MAX_EXPANSION = 8  # times the size of a file, of what it unpacks to
+MAX_HEADER = 100_000_000  # bytes; safetensors' own limit
 
 
 def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -71,7 +71,7 @@ def read_metadata(path: str | os.PathLike) -> dict[str, str]:
         return {}
     with _naming(path), open(path, 'rb') as file:
         (size,) = struct.unpack('<Q', file.read(8))
-        if size > MOST_HEADER:
+        if size > MAX_HEADER:
             raise ValueError('its header is too long')
         text = file.read(size)
         if len(text) < size:
@@ -91,7 +91,7 @@ def write_state(
     if path.suffix.lower() != SAFETENSORS:
         raise InputError(f'{path}: weights are written as {SAFETENSORS}, not {path.suffix!r}')
     arrays = {name: np.asarray(value, order='C') for name, value in state.items()}
-    file_writing.write(path, safetensors.numpy.save(arrays, dict(metadata)))
+    atomic.write(path, safetensors.numpy.save(arrays, dict(metadata)))
 
 
 def write_original(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> None:
@@ -107,7 +107,7 @@ def write_original(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> 
     torch = _torch(path, 'written')
     file = io.BytesIO()
     torch.save({name: torch.from_numpy(np.array(value)) for name, value in state.items()}, file)
-    file_writing.write(path, file.getvalue())
+    atomic.write(path, file.getvalue())
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -157,7 +157,7 @@ def _check_unpacked(path: Path) -> None:
 
 def _allowed(path: Path) -> int:
     """Bytes that the arrays of a checkpoint may take: 16 bits become 32, and names share arrays."""
-    return MOST_EXPANSION * path.stat().st_size + 2**20
+    return MAX_EXPANSION * path.stat().st_size + 2**20
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     """The collections 'params' and 'batch_stats' that a state dictionary holds, as float32.
 
     Their names are the originals' here. Whether all of them are there shows when their shapes are
-    checked (`sr_jax.networks.load`).
+    checked (`sr_jax.inference.networks.load`).
 
     Raises InputError for torchvision's InceptionV3, and naming arrays of no such network.
     """

@@ -1,7 +1,7 @@
 """Arrays of PyTorch state dictionaries to our names and layouts, and back.
 
 A network's own file lists its arrays as `Entry`s; the rest is here. PyTorch lays kernels out as
-[out, in, height, width], linear layers as [out, in], pictures as [channel, height, width].
+[out, in, height, width], linear layers as [out, in], images as [channel, height, width].
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -114,7 +114,7 @@ def to_ours(value: np.ndarray, kind: str) -> np.ndarray:
     pixels, whose inputs are [channel, height, width] there and [height, width, channel] here; so
     for 1 to 9 pixels a side), taps3 and taps4 (a vector over the inputs of a convolution of 3 x 3
     or 4 x 4 taps), channels3 and channels4 (a vector over channels, shaped to be added to one
-    picture or several) and vector.
+    image or several) and vector.
     """
     if kind == 'conv':
         value = value.transpose(2, 3, 1, 0)

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from sr_jax import file_writing
 from sr_jax.errors import InputError
+from sr_jax.images import atomic
 
 FOLDER = 'SR_JAX_WEIGHTS'  # the environment variable; by default ~/.cache/sr_jax/weights
 OFFLINE = 'SR_JAX_OFFLINE'  # set to 1: nothing is fetched
@@ -176,4 +176,4 @@ def _keep(archive: Path, path: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f'{target} cannot be written: {error.strerror or error}') from error
-    file_writing.write(target, data)
+    atomic.write(target, data)

@@ -38,7 +38,7 @@ DOUBLING: Numbers = {0: 1, 1: 2.0, 2: 2.0}  # by repeated pixels
 
 
 class Layer(NamedTuple):
-    """A layer: its kind, the layers that it takes (0 is the picture), its numbers, its name.
+    """A layer: its kind, the layers that it takes (0 is the image), its numbers, its name.
 
     The name is the original's, for layers that have weights.
     """
@@ -102,7 +102,7 @@ def _parse(param: Path) -> tuple[list[Layer], list[int]]:
 def _layers(rows: list[list[str]]) -> tuple[list[Layer], list[int]]:
     layers: list[Layer] = []
     sizes: list[int] = []
-    made_by: dict[str, int] = {}  # blob -> layer; 0 is the picture
+    made_by: dict[str, int] = {}  # blob -> layer; 0 is the image
     for kind, _, num_inputs, num_outputs, *rest in rows:
         end = int(num_inputs) + int(num_outputs)
         inputs = tuple(made_by[blob] for blob in rest[: int(num_inputs)])
@@ -153,25 +153,25 @@ def _difference(layer: Layer, wanted: Layer) -> str:
 def _rrdb(num_blocks: int) -> Iterator[Layer]:
     """The layers of an RRDBNet of scale 4, in order."""
     yield Layer(CONVOLUTION, (0,), PLAIN, 'conv_first')
-    done = block_start = rdb_start = 1
+    done = block_init = rdb_init = 1
     for i, j in np.ndindex(num_blocks, 3):
-        outputs = [rdb_start]
+        outputs = [rdb_init]
         for k in range(5):
             if k:
                 yield Layer('Concat', tuple(outputs), {})
                 done += 1
-            source = done if k else rdb_start
+            source = done if k else rdb_init
             numbers = LEAKY if k < 4 else PLAIN
             yield Layer(CONVOLUTION, (source,), numbers, f'body.{i}.rdb{j + 1}.conv{k + 1}')
             done += 1
             outputs.append(done)
-        yield Layer('Eltwise', (done, rdb_start), RESIDUAL)
+        yield Layer('Eltwise', (done, rdb_init), RESIDUAL)
         done += 1
-        rdb_start = done
+        rdb_init = done
         if j == 2:
-            yield Layer('Eltwise', (done, block_start), RESIDUAL)
+            yield Layer('Eltwise', (done, block_init), RESIDUAL)
             done += 1
-            block_start = rdb_start = done
+            block_init = rdb_init = done
     yield Layer(CONVOLUTION, (done,), PLAIN, 'conv_body')
     yield Layer('BinaryOp', (1, done + 1), {})
     done += 2

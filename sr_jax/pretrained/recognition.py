@@ -35,8 +35,8 @@ SIGNS = (
 )
 
 
-class Recognised(NamedTuple):
-    """What `recognise` found.
+class Recognized(NamedTuple):
+    """What `recognize` found.
 
     Attributes:
       model: as in a config's section 'model': the network's name in `sr_jax.models`, its fields.
@@ -47,7 +47,7 @@ class Recognised(NamedTuple):
     variables: dict[str, Any]
 
 
-def recognise(state: Mapping[str, Any], source: str) -> Recognised:
+def recognize(state: Mapping[str, Any], source: str) -> Recognized:
     """The network of a foreign state dictionary, with its hyper-parameters, and its variables.
 
     Args:
@@ -96,10 +96,10 @@ def model_name(module: ModuleType) -> str:
     return module.__name__.rpartition('.')[2]
 
 
-def _read(module: ModuleType, state: Mapping[str, np.ndarray], source: str) -> Recognised:
+def _read(module: ModuleType, state: Mapping[str, np.ndarray], source: str) -> Recognized:
     try:
         model = {'name': model_name(module), **module.model_fields(state)}
-        return Recognised(model, module.from_torch(state))
+        return Recognized(model, module.from_torch(state))
     except InputError as error:
         raise InputError(f'{source}: {error}') from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:

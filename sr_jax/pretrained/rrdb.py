@@ -53,7 +53,7 @@ def _modern_name(name: str) -> str:
 def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `RRDBNet` that a state dictionary belongs to.
 
-    Raises InputError where an array that tells them is missing, or tells of other pictures than
+    Raises InputError where an array that tells them is missing, or tells of other images than
     of three channels.
     """
     state = modern_names(plain(state))
@@ -62,7 +62,7 @@ def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
     if channels not in SCALES:
         raise InputError(
             f'the first convolution of these weights takes {channels} channels: an RRDBNet for '
-            f'pictures of three takes {", ".join(map(str, SCALES))}'
+            f'images of three takes {", ".join(map(str, SCALES))}'
         )
     return {
         'scale': SCALES[channels] if 'conv_up3.weight' not in state else 8,

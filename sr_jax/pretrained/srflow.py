@@ -215,7 +215,7 @@ def _check_original(name: str, steps: Mapping[str, Any], features: int) -> None:
         return
     injector = steps['coupling']['injector']
     if injector['conv_0']['kernel'].shape[-2] % features:
-        raise InputError(f'{name}/coupling is told how noisy a picture is: the original is not')
+        raise InputError(f'{name}/coupling is told how noisy an image is: the original is not')
     if injector['conv_1']['kernel'].shape[1] > 1:
         raise InputError(f"{name}/coupling: the original's second convolution has 1 x 1 taps")
 

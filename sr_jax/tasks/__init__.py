@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from sr_jax.config import find_module
+from sr_jax.config.binding import find_module
 from sr_jax.tasks.task import Task
 
 

@@ -1,7 +1,7 @@
 """Super-resolution by likelihood: a conditional normalizing flow, SRFlow.
 
 Lugmayr et al. 2020 (arXiv:2006.14200), equation 4: what is minimised is the negative log-likelihood
-of the true picture given the small one, and nothing else. The encoder, an RRDBNet that has learnt
+of the true image given the small one, and nothing else. The encoder, an RRDBNet that has learnt
 before, may rest for the first part of a run.
 """
 
@@ -17,12 +17,14 @@ from flax import linen as nn
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array, Float, Int
 
-from sr_jax import degradations, models, optimizer
-from sr_jax.config import bind, check_keys
+from sr_jax import degradations, models
+from sr_jax.config.binding import bind, check_keys
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.models.srflow import Encoding, SRFlow
+from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.update import accumulated_update, ema, split_microbatches
 from sr_jax.tasks.regression import check_crops, first_variables
 from sr_jax.tasks.task import (
     NOT_FINITE,
@@ -43,9 +45,9 @@ class LossSettings:
     """The section `config.loss`.
 
     Attributes:
-      quantization: levels of a value: noise as wide as one, uniform, is added to true pictures. 256
-        makes the likelihood that of 8-bit pictures; 32 is in the options of SRFlow; 0 adds none, as
-        its released code does, and then pictures of few colours may have any likelihood.
+      quantization: levels of a value: noise as wide as one, uniform, is added to true images. 256
+        makes the likelihood that of 8-bit images; 32 is in the options of SRFlow; 0 adds none, as
+        its released code does, and then images of few colours may have any likelihood.
       encoder_from: the step from which the encoder is trained as well: 0 = from the start, -1 =
         never.
     """
@@ -65,15 +67,15 @@ class SamplingSettings:
     """The section `config.sampling`.
 
     Attributes:
-      heat: standard deviation of the latents of pictures that are shown and measured. 0 gives the
-        picture of the most likely latents; the paper takes 0.9 for x4.
+      temperature: standard deviation of the latents of images that are shown and measured. 0 gives
+        the image of the most likely latents; the paper takes 0.9 for x4.
     """
 
-    heat: float
+    temperature: float
 
     def __post_init__(self):
-        if self.heat < 0:
-            raise InputError('config.sampling.heat must not be negative')
+        if self.temperature < 0:
+            raise InputError('config.sampling.temperature must not be negative')
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
@@ -82,9 +84,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
     Batches are those of `regression`; the crops' side must be a multiple of 2 to the number of
     levels. In the first update of a run, layers that have not learnt yet begin with the data of its
     first microbatch: see `sr_jax.layers.flow.act_norm`. The loss is in bits per dimension: see
-    `sr_jax.losses.likelihood`. predict gives 'image', a sample of the heat in `config.sampling`,
-    always with the same noise; 'lq'; and, where 'hq' is given and its sides are such multiples,
-    'bits_per_dimension' of each picture.
+    `sr_jax.losses.likelihood`. predict gives 'image', a sample of the temperature in
+    `config.sampling`, always with the same noise; 'lq'; and, where 'hq' is given and its sides are
+    such multiples, 'bits_per_dimension' of each image.
 
     Raises:
       InputError: a key that is missing, unknown or of the wrong type, another network than a flow,
@@ -99,9 +101,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
     sampling = bind(SamplingSettings, config.sampling, 'config.sampling')
     degradation = degradations.read_settings(config.degradation)
     degradations.check_source(degradation, config.data)
-    settings = bind(optimizer.OptimizerSettings, config.optimizer, 'config.optimizer')
-    schedule = optimizer.make_schedule(settings, train.steps)
-    transformation = optimizer.make(settings, schedule)
+    settings = bind(OptimizerSettings, config.optimizer, 'config.optimizer')
+    schedule = make_schedule(settings, train.steps)
+    transformation = make_optimizer(settings, schedule)
 
     def init(rng, batch):
         params, variables = first_variables(model, rng, batch)
@@ -123,7 +125,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
             return bits, ({}, _faults(encoding), None)
 
         key = jax.random.fold_in(rng, state.step)
-        first = optimizer.split_microbatches(batch, train.accumulation)
+        first = split_microbatches(batch, train.accumulation)
         first = jax.tree.map(lambda x: x[0], first)
         begun, average = jax.lax.cond(
             state.step == 0,
@@ -131,7 +133,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
             lambda state: (state.params, state.ema_params),
             state,
         )
-        params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
+        params, opt_state, loss_scale, gradients = accumulated_update(
             compute_loss,
             begun,
             state.opt_state,
@@ -145,7 +147,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         new = state.replace(
             params=params,
             opt_state=opt_state,
-            ema_params=optimizer.ema(average, params, settings.ema_decay, gradients.taken),
+            ema_params=ema(average, params, settings.ema_decay, gradients.taken),
             loss_scale=loss_scale,
             step=state.step + 1,
         )
@@ -181,14 +183,14 @@ def _checked(model: nn.Module, crop_size: int) -> SRFlow:
 def _pair(
     batch: Batch, model: SRFlow, degradation: degradations.Settings, loss: LossSettings, key: Array
 ) -> tuple[Float[Array, 'n h w 3'], Float[Array, 'n h2 w2 3'], Float[Array, ' n'] | None]:
-    """The small pictures, the true ones with the noise of their quantisation, and how much further
+    """The small images, the true ones with the noise of their quantisation, and how much further
     noise each of these has, if the flow is told: drawn evenly from 0 to the most."""
     keys = [jax.random.fold_in(key, i) for i in range(1, 5)]
     lq, target = degradations.training_pair(batch, model.scale, degradation, keys[0])
     hq = _noisy(target, loss.quantization, keys[1])
-    if not model.most_noise:
+    if not model.max_noise:
         return lq, hq, None
-    noise = jax.random.uniform(keys[2], (len(hq),), hq.dtype, 0.0, model.most_noise)
+    noise = jax.random.uniform(keys[2], (len(hq),), hq.dtype, 0.0, model.max_noise)
     return lq, hq + noise[:, None, None, None] * jax.random.normal(keys[3], hq.shape), noise
 
 
@@ -244,14 +246,14 @@ def _predict(
     batch: Batch,
 ) -> dict[str, Any]:
     """The function `predict`: see `make`."""
-    lq = degradations.small_pictures(batch, model.scale, degradation)
+    lq = degradations.small_images(batch, model.scale, degradation)
     height, width = lq.shape[1:3]
     down, right = (-side % model.multiple for side in (height, width))
     padded = jnp.pad(lq, ((0, 0), (0, down), (0, right), (0, 0)), mode='edge')
     condition = _apply(model, variables, padded, method='condition')
     keys = jax.random.split(jax.random.key(0), model.levels)
     latents = tuple(
-        sampling.heat * jax.random.normal(key, (len(lq), *shape))
+        sampling.temperature * jax.random.normal(key, (len(lq), *shape))
         for key, shape in zip(keys, model.latent_shapes(*padded.shape[1:3]), strict=False)
     )
     image = _apply(model, variables, condition, latents, method='decode')

@@ -5,7 +5,7 @@ then features, then the discriminator, in one run or in several (`config.train.s
 Without a discriminator it trains any network for super-resolution on the other terms.
 
 The order is BasicSR's: the generator's update first, against the discriminator as it was; then the
-discriminator's, on the pictures that the generator made before its update.
+discriminator's, on the images that the generator made before its update.
 """
 
 import functools
@@ -18,15 +18,15 @@ from flax import linen as nn
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array
 
-from sr_jax import degradations, models, optimizer
-from sr_jax.config import bind, check_keys
+from sr_jax import degradations, models
+from sr_jax.config.binding import bind, check_keys
 from sr_jax.errors import InputError
 from sr_jax.losses import translational
-from sr_jax.optimizer import OptimizerSettings
-from sr_jax.tasks import feature_network
-from sr_jax.tasks.discriminator import discriminator_step
+from sr_jax.optim.optimizer import OptimizerSettings, make_schedule
 from sr_jax.tasks.generator import GANState, LossSettings, Parts, Translational, generator_step
 from sr_jax.tasks.regression import check_crops, enlarge, first_variables
+from sr_jax.tasks.shared import feature_network
+from sr_jax.tasks.shared.discriminator import discriminator_step
 from sr_jax.tasks.task import (
     SECTIONS,
     Batch,
@@ -77,23 +77,23 @@ def _parts(config: ml_collections.ConfigDict) -> Parts:
     optimizers, judge = {'generator': 'optimizer'}, None
     if config.get('discriminator', {}).get('name'):
         judge = models.make(config.discriminator, **fields)
-        pictures = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-        jax.eval_shape(judge.init, jax.random.key(0), pictures)
+        images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+        jax.eval_shape(judge.init, jax.random.key(0), images)
         optimizers['discriminator'] = 'discriminator_optimizer'
     elif loss.adversarial.ever:
         raise InputError('config.loss.adversarial has a weight, so it needs a config.discriminator')
     adapted = {}
     for network, section in optimizers.items():
         settings = bind(OptimizerSettings, config[section], f'config.{section}')
-        adapted[network] = (settings, optimizer.make_schedule(settings, train.steps))
+        adapted[network] = (settings, make_schedule(settings, train.steps))
     degradation = degradations.read_settings(config.degradation)
     degradations.check_source(degradation, config.data)
     return Parts(generator, judge, size, loss, degradation, train, config.dtype, adapted)
 
 
 def _judged_size(settings: Translational, crop_size: int, scale: int) -> int:
-    """Returns the side of the pictures that losses see; raises InputError for crops that no two
-    corners of a picture share."""
+    """Returns the side of the images that losses see; raises InputError for crops that no two
+    corners of an image share."""
     size = settings.crop_size
     if not size and settings.ever:
         raise InputError('config.loss.translational has a weight, so it needs a crop_size')
@@ -111,8 +111,8 @@ def _init(parts: Parts, rng: Array, batch: Batch) -> GANState:
     params, variables = {}, {}
     params['generator'], variables['generator'] = first_variables(parts.generator, rng, batch)
     if parts.discriminator is not None:
-        pictures = batch['hq'][:1, : parts.size, : parts.size]
-        found = dict(parts.discriminator.init(jax.random.fold_in(rng, 1), pictures))
+        images = batch['hq'][:1, : parts.size, : parts.size]
+        found = dict(parts.discriminator.init(jax.random.fold_in(rng, 1), images))
         params['discriminator'] = found.pop('params')
         variables['discriminator'] = found
     step = jnp.zeros((), jnp.int32)
@@ -145,7 +145,7 @@ def _train_step(
 
 
 def _judged(
-    model: nn.Module, parts: Parts, state: GANState, pictures: dict[str, Array], key: Array
+    model: nn.Module, parts: Parts, state: GANState, images: dict[str, Array], key: Array
 ) -> tuple[GANState, Metrics]:
     """The discriminator's part of a training step."""
     settings, judge = parts.loss.adversarial, state.of('discriminator')
@@ -155,7 +155,7 @@ def _judged(
         model,
         settings,
         judge,
-        pictures,
+        images,
         key,
         transformation=parts.transformation('discriminator', state.step),
         accumulation=parts.train.accumulation,

@@ -10,17 +10,18 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from sr_jax import degradations, optimizer
+from sr_jax import degradations
 from sr_jax.layers import switching
 from sr_jax.losses import pixel, translational
 from sr_jax.losses.perceptual import perceptual_loss
-from sr_jax.optimizer import Gradients, OptimizerSettings
-from sr_jax.tasks import discriminator, feature_network
-from sr_jax.tasks.discriminator import Adversarial
-from sr_jax.tasks.feature_network import Perceptual
-from sr_jax.tasks.switched import mean_load_balancing
+from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer
+from sr_jax.optim.update import Gradients, accumulated_update, ema, select
+from sr_jax.tasks.shared import discriminator, feature_network
+from sr_jax.tasks.shared.discriminator import Adversarial
+from sr_jax.tasks.shared.feature_network import Perceptual
+from sr_jax.tasks.shared.switched import mean_load_balancing
+from sr_jax.tasks.shared.terms import Term, computed
 from sr_jax.tasks.task import FROZEN, Batch, TrainSettings, TrainState
-from sr_jax.tasks.terms import Term, computed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Translational(Term):
     """The section `config.loss.translational`: see `sr_jax.losses.translational`.
 
     Attributes:
-      crop_size: side of the crops of the true pictures, over half of theirs; 0 where there is no
+      crop_size: side of the crops of the true images, over half of theirs; 0 where there is no
         such loss. All other losses then see the crop in the top left corner alone, from the first
         step on, as in DL-Art-School.
       criterion: 'l1', 'l2' or 'charbonnier'.
@@ -49,7 +50,7 @@ class LossSettings:
     """The section `config.loss`: the terms of the generator's loss.
 
     Attributes:
-      criterion: of the pixels: 'l1', 'l2' or 'charbonnier', of pictures in [0, 1].
+      criterion: of the pixels: 'l1', 'l2' or 'charbonnier', of images in [0, 1].
       pixel: the weight of the pixels.
       perceptual, adversarial, translational: see there.
       load_balancing: of Switch Transformers' loss for even use of the kernels of switched
@@ -108,9 +109,9 @@ class Parts(NamedTuple):
     Attributes:
       generator: the network for super-resolution.
       discriminator: or None.
-      size: side of the true pictures that losses see.
+      size: side of the true images that losses see.
       loss: the terms of the loss.
-      degradation: how small pictures come from true ones.
+      degradation: how small images come from true ones.
       train: the section `config.train`.
       dtype: `config.dtype`.
       optimizers: settings and learning rate of each network's.
@@ -128,16 +129,16 @@ class Parts(NamedTuple):
     def transformation(self, network: str, step: Int[Array, '']) -> optax.GradientTransformation:
         """Returns a network's optimiser, at the rate of a step of the run."""
         settings, schedule = self.optimizers[network]
-        return optimizer.make(settings, lambda count: schedule(step))
+        return make_optimizer(settings, lambda count: schedule(step))
 
 
 def generator_step(
     parts: Parts, state: GANState, batch: Batch, key: Array
 ) -> tuple[GANState, Gradients]:
-    """One update of the generator, and of what its pictures' passes move in the discriminator.
+    """One update of the generator, and of what its images' passes move in the discriminator.
 
     Returns:
-      The state, whose `step` is the old one, and the gradients; their outputs are the pictures that
+      The state, whose `step` is the old one, and the gradients; their outputs are the images that
       losses saw, {'real': [N, h, w, 3], 'fake': those made before the update}.
     """
 
@@ -145,7 +146,7 @@ def generator_step(
         return _loss(parts, state, params, microbatch, key)
 
     old = state.of('generator')
-    params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
+    params, opt_state, loss_scale, gradients = accumulated_update(
         loss,
         old.params,
         old.opt_state,
@@ -161,9 +162,9 @@ def generator_step(
     decay = parts.optimizers['generator'][0].ema_decay
     new = old.replace(
         params=params,
-        variables=optimizer.select(taken, moved, old.variables),
+        variables=select(taken, moved, old.variables),
         opt_state=opt_state,
-        ema_params=optimizer.ema(old.ema_params, params, decay, taken),
+        ema_params=ema(old.ema_params, params, decay, taken),
         loss_scale=loss_scale,
     )
     state = state.having('generator', new)
@@ -198,7 +199,7 @@ def _loss(
     height, width = lq.shape[1:3]
     pair = translational.corner_crops(crop_key, height, width, size // scale, 'top_left')
     image, written = apply(translational.crop(lq, pair.first, pair.size), dropout_key)
-    pictures = {'real': batch['hq'][:, :size, :size], 'fake': image}
+    images = {'real': batch['hq'][:, :size, :size], 'fake': image}
     computations: dict[str, Callable[[], Any]] = {
         'perceptual': lambda: _perceptual(parts, state.variables[FROZEN], image, target),
         'translational': lambda: translational.translational_loss(
@@ -211,29 +212,29 @@ def _loss(
             settings.translational.detach,
         ),
         'load_balancing': lambda: mean_load_balancing(written['intermediates']),
-        'adversarial': lambda: _fooling(parts, state, pictures, noise_key),
+        'adversarial': lambda: _fooling(parts, state, images, noise_key),
     }
     compare = pixel.criterion(settings.criterion)
     terms: dict[str, Any] = {'pixel': compare(image, target)}
     for name, compute in computations.items():
         if getattr(settings, name).ever:
             terms[name] = computed(getattr(settings, name), state.step, compute)
-    statistics: dict[str, Any] = {'generator': switching.written_statistics(written)}
+    statistics: dict[str, Any] = {'generator': switching.collect_statistics(written)}
     if 'adversarial' in terms:
         terms['adversarial'], statistics['discriminator'] = terms['adversarial']
     total = sum(getattr(settings, name).at(state.step) * terms[name] for name in terms)
-    return total, (terms, statistics, jax.lax.stop_gradient(pictures))
+    return total, (terms, statistics, jax.lax.stop_gradient(images))
 
 
 def _apply(
     model: nn.Module, params: Any, variables: Mapping[str, Any], lq: Array, key: Array
 ) -> Any:
-    """Returns what a network makes of small pictures in training, and what it wrote."""
+    """Returns what a network makes of small images in training, and what it wrote."""
     return model.apply(
         {'params': params, **variables},
         lq,
         train=True,
-        mutable=list(switching.WRITTEN),
+        mutable=list(switching.MUTABLE),
         rngs={'dropout': key},
     )
 
@@ -245,9 +246,9 @@ def _perceptual(parts: Parts, frozen: Any, image: Array, target: Array) -> Float
 
 
 def _fooling(
-    parts: Parts, state: GANState, pictures: dict[str, Array], key: Array
+    parts: Parts, state: GANState, images: dict[str, Array], key: Array
 ) -> tuple[Float[Array, ''], discriminator.Passes]:
     model, judge = parts.discriminator, state.of('discriminator')
     assert model is not None  # `make` has seen to that
     settings = parts.loss.adversarial
-    return discriminator.fooling(model, settings, judge.params, judge.variables, pictures, key)
+    return discriminator.fooling(model, settings, judge.params, judge.variables, images, key)

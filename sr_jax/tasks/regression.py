@@ -1,6 +1,6 @@
-"""Super-resolution by regression: small pictures enlarged, compared with the true ones.
+"""Super-resolution by regression: small images enlarged, compared with the true ones.
 
-The small pictures are made from the true ones on the device, in the step itself, or come with them.
+The small images are made from the true ones on the device, in the step itself, or come with them.
 """
 
 import dataclasses
@@ -15,13 +15,15 @@ from flax import linen as nn
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array
 
-from sr_jax import degradations, models, optimizer
-from sr_jax.config import bind, check_keys
+from sr_jax import degradations, models
+from sr_jax.config.binding import bind, check_keys
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import pixel
-from sr_jax.tasks.switched import mean_load_balancing
+from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.update import accumulated_update, ema, select
+from sr_jax.tasks.shared.switched import mean_load_balancing
 from sr_jax.tasks.task import (
     SECTIONS,
     Batch,
@@ -38,7 +40,7 @@ class LossSettings:
     """The section `config.loss`.
 
     Attributes:
-      criterion: 'l1', 'l2' or 'charbonnier', of pictures in [0, 1].
+      criterion: 'l1', 'l2' or 'charbonnier', of images in [0, 1].
       load_balancing_weight: of Switch Transformers' loss for even use of the kernels of switched
         convolutions, the mean over them; 0 leaves it out.
     """
@@ -53,12 +55,12 @@ class LossSettings:
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
-    A batch holds 'hq', the true pictures [N, H, W, 3] in [0, 1], whose sides are multiples of the
+    A batch holds 'hq', the true images [N, H, W, 3] in [0, 1], whose sides are multiples of the
     network's scale for training; 'lq', the small ones, are made of them as `config.degradation`
     says, or with its name 'paired' come in the batch. The loss compares with the degradation's
-    target, which may be a sharpened picture. predict takes 'lq' where a batch has it, and 'hq' may
-    then be missing; otherwise it degrades 'hq', the same picture always alike. Its outputs are
-    'image', the enlarged pictures (as large as 'hq' where that is given), 'lq', and of a network
+    target, which may be a sharpened image. predict takes 'lq' where a batch has it, and 'hq' may
+    then be missing; otherwise it degrades 'hq', the same image always alike. Its outputs are
+    'image', the enlarged images (as large as 'hq' where that is given), 'lq', and of a network
     with switched convolutions 'choices': {path: int32 [N, h, w]}.
 
     Raises:
@@ -72,9 +74,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
     weights = bind(LossSettings, config.loss, 'config.loss')
     compare = pixel.criterion(weights.criterion)
     degradation = degradations.read_settings(config.degradation)
-    settings = bind(optimizer.OptimizerSettings, config.optimizer, 'config.optimizer')
-    schedule = optimizer.make_schedule(settings, train.steps)
-    transformation = optimizer.make(settings, schedule)
+    settings = bind(OptimizerSettings, config.optimizer, 'config.optimizer')
+    schedule = make_schedule(settings, train.steps)
+    transformation = make_optimizer(settings, schedule)
     check_crops(config.data.crop_size, model)
     degradations.check_source(degradation, config.data)
 
@@ -98,7 +100,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
                 {'params': params, **state.variables},
                 lq,
                 train=True,
-                mutable=list(switching.WRITTEN),
+                mutable=list(switching.MUTABLE),
                 rngs={'dropout': key},
             )
             total = compare(image, target)
@@ -106,9 +108,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
             if weights.load_balancing_weight:
                 terms['load_balancing'] = mean_load_balancing(written['intermediates'])
                 total += weights.load_balancing_weight * terms['load_balancing']
-            return total, (terms, switching.written_statistics(written), None)
+            return total, (terms, switching.collect_statistics(written), None)
 
-        params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
+        params, opt_state, loss_scale, gradients = accumulated_update(
             loss,
             state.params,
             state.opt_state,
@@ -125,9 +127,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
         }
         new = state.replace(
             params=params,
-            variables=optimizer.select(gradients.taken, variables, state.variables),
+            variables=select(gradients.taken, variables, state.variables),
             opt_state=opt_state,
-            ema_params=optimizer.ema(state.ema_params, params, settings.ema_decay, gradients.taken),
+            ema_params=ema(state.ema_params, params, settings.ema_decay, gradients.taken),
             loss_scale=loss_scale,
             step=state.step + 1,
         )
@@ -157,7 +159,7 @@ def enlarge(
     batch: Batch,
 ) -> dict[str, Any]:
     """The function `predict` of tasks for super-resolution: see `make`."""
-    lq = degradations.small_pictures(batch, model.scale, degradation)
+    lq = degradations.small_images(batch, model.scale, degradation)
     image, written = model.apply(variables, lq, mutable=['intermediates'])
     if 'hq' in batch:
         image = image[:, : batch['hq'].shape[1], : batch['hq'].shape[2]]

@@ -12,11 +12,11 @@ import optax
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array, Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError, TrainingError
 from sr_jax.layers import switching
-from sr_jax.optimizer import Gradients
-from sr_jax.tasks.switched import selector_metrics
+from sr_jax.optim.update import Gradients
+from sr_jax.tasks.shared.switched import selector_metrics
 
 Batch = dict[str, Float[Array, '...']]
 Metrics = dict[str, Array]
@@ -45,9 +45,9 @@ class TrainSettings:
 
     Attributes:
       steps: updates of the parameters.
-      batch_size: pictures of one forward and backward pass (a microbatch), over all devices.
+      batch_size: images of one forward and backward pass (a microbatch), over all devices.
       accumulation: microbatches whose gradients are averaged for one update.
-      effective_batch_size: 0, or the pictures of one update; then `batch_size`, `accumulation`
+      effective_batch_size: 0, or the images of one update; then `batch_size`, `accumulation`
         and `remat` are chosen for it, to fit into the memory.
       memory_limit: bytes of one device that a step may take; 0 = what the device has.
       remat: recompute activations in the backward pass instead of keeping them.
@@ -128,10 +128,10 @@ class Task(NamedTuple):
         whole effective batch; `rng` is the run's key, the same in every step. `metrics` are
         scalars: 'loss', its terms, 'gradient_norm', 'learning_rate', and others of the task; and
         'finite_gradients', a flag for each parameter array in the order of `jax.tree.leaves`;
-        LEAST_SHARE + its path for each switched convolution; and there may be NOT_FINITE + the name
+        MIN_SHARE + its path for each switched convolution; and there may be NOT_FINITE + the name
         of a part, an integer for each of its layers that is 0 where its output was finite. An
         update that is not finite is not taken.
-      predict: (variables, batch) -> outputs; outputs['image'] is the picture, float32
+      predict: (variables, batch) -> outputs; outputs['image'] is the image, float32
         [N, H, W, 3] in [0, 1], to be compared with batch['hq'].
       frozen: () -> what training needs, prediction does not, and no step changes, such as the
         weights of a feature network; or None. It lies in `TrainState.variables[FROZEN]` while a run
@@ -148,7 +148,7 @@ def step_metrics(gradients: Gradients, state: TrainState, learning_rate: Array |
     """Returns the scalars that every task reports of a step: see `Task.train_step`.
 
     Args:
-      gradients: of the step; its statistics hold those of `switching.written_statistics`.
+      gradients: of the step; its statistics hold those of `switching.collect_statistics`.
       state: after the step.
       learning_rate: of the step.
     """

@@ -1,4 +1,4 @@
-"""Stage 1 of VQ-VAE-2: pictures as codes and back (Razavi et al., arXiv:1906.00446).
+"""Stage 1 of VQ-VAE-2: images as codes and back (Razavi et al., arXiv:1906.00446).
 
 Some of the network's convolutions may be switched, `config.model.switching` (neonbjb, 2021).
 """
@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import ml_collections
 from flax.training.dynamic_scale import DynamicScale
 
-from sr_jax import models, optimizer
-from sr_jax.config import bind, check_keys
+from sr_jax import models
+from sr_jax.config.binding import bind, check_keys
 from sr_jax.layers import quantizer, switching
 from sr_jax.losses import pixel
 from sr_jax.metrics.codebook import perplexity, usage
-from sr_jax.tasks.switched import mean_load_balancing
+from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.update import accumulated_update, ema, select
+from sr_jax.tasks.shared.switched import mean_load_balancing
 from sr_jax.tasks.task import (
     SECTIONS,
     Task,
@@ -34,7 +36,7 @@ class LossSettings:
     """The section `config.loss`.
 
     Attributes:
-      reconstruction_weight: of the mean squared error of pictures in [-1, 1], as published.
+      reconstruction_weight: of the mean squared error of images in [-1, 1], as published.
       commitment_weight: of the mean squared distance of the encoder's output to its codes.
       load_balancing_weight: of Switch Transformers' loss for even use of the kernels, the mean
         over the switched convolutions; 0 (with a switch norm there is no need of it) leaves it out.
@@ -49,8 +51,8 @@ def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
     predict's outputs are 'image'; 'codes': {'top': int32 [N, H/8, W/8], 'bottom': [N, H/4, W/4]};
-    'code_counts': how often a picture uses each code, {'top': int32 [N, codebook_size], ...};
-    'commitment': float32 [N], the commitment loss of each picture, the sum of both levels; and of a
+    'code_counts': how often an image uses each code, {'top': int32 [N, codebook_size], ...};
+    'commitment': float32 [N], the commitment loss of each image, the sum of both levels; and of a
     network with switched convolutions 'choices': {path of the layer: int32 [N, h, w]}.
     Height and width must be divisible by 8.
 
@@ -62,9 +64,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
     train = bind(TrainSettings, config.train, 'config.train')
     model = models.make(config.model, dtype=config.dtype, remat=train.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
-    settings = bind(optimizer.OptimizerSettings, config.optimizer, 'config.optimizer')
-    schedule = optimizer.make_schedule(settings, train.steps)
-    transformation = optimizer.make(settings, schedule)
+    settings = bind(OptimizerSettings, config.optimizer, 'config.optimizer')
+    schedule = make_schedule(settings, train.steps)
+    transformation = make_optimizer(settings, schedule)
 
     def init(rng, batch):
         variables = dict(model.init(rng, batch['hq'][:1]))
@@ -86,7 +88,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
                 {'params': params, **state.variables},
                 microbatch['hq'],
                 train=True,
-                mutable=['codebook_statistics', *switching.WRITTEN],
+                mutable=['codebook_statistics', *switching.MUTABLE],
                 rngs={'revive': key, 'dropout': jax.random.fold_in(key, 1)},
             )
             terms = {
@@ -96,10 +98,10 @@ def make(config: ml_collections.ConfigDict) -> Task:
             if weights.load_balancing_weight:
                 terms['load_balancing'] = mean_load_balancing(written['intermediates'])
             total = sum(getattr(weights, f'{name}_weight') * terms[name] for name in terms)
-            statistics = switching.written_statistics(written)
+            statistics = switching.collect_statistics(written)
             return total, (terms, {CODEBOOKS: written[CODEBOOKS], **statistics}, None)
 
-        params, opt_state, loss_scale, gradients = optimizer.accumulated_update(
+        params, opt_state, loss_scale, gradients = accumulated_update(
             loss,
             state.params,
             state.opt_state,
@@ -123,9 +125,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
         }
         new = state.replace(
             params=params,
-            variables=optimizer.select(gradients.taken, variables, state.variables),
+            variables=select(gradients.taken, variables, state.variables),
             opt_state=opt_state,
-            ema_params=optimizer.ema(state.ema_params, params, settings.ema_decay, gradients.taken),
+            ema_params=ema(state.ema_params, params, settings.ema_decay, gradients.taken),
             loss_scale=loss_scale,
             step=state.step + 1,
         )

@@ -13,7 +13,7 @@ def test_the_multiply_adds_are_those_that_xla_counts():
     x = jax.ShapeDtypeStruct((1, 24, 24, 3), np.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), x)
     flops = jax.jit(model.apply).lower(variables, x).compile().cost_analysis()['flops']
-    # XLA leaves out the products with the zeros around a picture, and counts activations
+    # XLA leaves out the products with the zeros around an image, and counts activations
     assert 2 * rrdb_forward.multiply_adds(**SMALL) * 24**2 == pytest.approx(flops, rel=0.1)
 
 
@@ -22,13 +22,13 @@ def test_the_floor_of_the_published_network():
     assert flops == pytest.approx(587e9, rel=0.005)
 
 
-def test_another_picture_is_refused():
-    picture = np.zeros((2, 2, 3))
-    rrdb_forward.check('other', picture + 1e-5, picture)
-    with pytest.raises(ValueError, match='another picture'):
-        rrdb_forward.check('other', picture + 0.01, picture)
-    with pytest.raises(ValueError, match='another picture'):
-        rrdb_forward.check('other', picture * np.nan, picture)
+def test_another_image_is_refused():
+    image = np.zeros((2, 2, 3))
+    rrdb_forward.check('other', image + 1e-5, image)
+    with pytest.raises(ValueError, match='another image'):
+        rrdb_forward.check('other', image + 0.01, image)
+    with pytest.raises(ValueError, match='another image'):
+        rrdb_forward.check('other', image * np.nan, image)
 
 
 def test_ratios_are_taken_round_by_round(capsys):

@@ -9,7 +9,7 @@ from benchmarks import sr_experiment as experiment
 from benchmarks import sr_measures, sr_tables
 from configs import sr_experiment as configs
 from sr_jax.data.settings import DataSettings
-from sr_jax.resize import imresize
+from sr_jax.images.resize import imresize
 
 
 def config_of(name):
@@ -40,8 +40,8 @@ def test_budgets_are_equal():
     assert len({steps[name] for name in further}) == 1
     sizes = {name: config_of(name).train.batch_size for name in steps}
     assert steps['batch_8'] == steps['batch_16'] == steps['batch_64']
-    pictures = {name: sizes[name] * steps[name] for name in steps}
-    assert pictures['batch_8_long'] == pictures['batch_16_long'] == pictures['batch_64']
+    images = {name: sizes[name] * steps[name] for name in steps}
+    assert images['batch_8_long'] == images['batch_16_long'] == images['batch_64']
     rates = {config_of(n).optimizer.learning_rate for n in steps if n.startswith('batch')}
     assert len(rates) == 1
 
@@ -102,7 +102,7 @@ def test_inconsistency_is_of_what_depends_on_the_crop(monkeypatch):
     assert sr_measures.inconsistency(brighter_at_left, lq) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_numbers_of_a_sharper_picture_are_better(monkeypatch):
+def test_the_numbers_of_a_sharper_image_are_better(monkeypatch):
     monkeypatch.setattr(sr_measures, 'vgg_distances', lambda image, hq: {'vgg/conv5_3': 0.0})
     truth = photographs()
     cubic = sr_measures.measures(jax.jit(lambda lq: jnp.clip(imresize(lq, 4), 0, 1)), truth)

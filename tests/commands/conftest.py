@@ -4,8 +4,8 @@ import jax
 import pytest
 from tiny import vqvae
 
-from sr_jax import sharding
-from sr_jax.commands import train
+from sr_jax.devices import sharding
+from sr_jax.training import loop
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -38,4 +38,4 @@ def finished(tmp_path_factory, compilations_are_kept):
     workdir = tmp_path_factory.mktemp('run')
     with pytest.MonkeyPatch.context() as monkeypatch:
         see_one_device(monkeypatch)
-        return workdir, train.train(vqvae(), workdir)
+        return workdir, loop.train(vqvae(), workdir)

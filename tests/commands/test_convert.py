@@ -9,7 +9,7 @@ from parity import part
 from tiny_networks import network
 
 from sr_jax import __main__ as verbs
-from sr_jax import networks
+from sr_jax.inference import networks
 from sr_jax.pretrained import files, rrdb
 
 

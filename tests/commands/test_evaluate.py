@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sr_jax import __main__ as verbs
-from sr_jax import image_io, sharding
-from sr_jax.commands import evaluate
+from sr_jax.training import validation
+from sr_jax.devices import sharding
+from sr_jax.images.files import save_image
 from sr_jax.metrics.protocol import parse
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -18,14 +19,14 @@ def test_the_checkpoint_alone_gives_the_numbers_of_the_training(finished, tmp_pa
     record = json.loads(target.read_text())
     assert {k: record[k] for k in result.metrics} == pytest.approx(result.metrics)
     shown = capsys.readouterr().out
-    assert 'step 4, validation pictures of photos in crops of 16x16' in shown
+    assert 'step 4, validation images of photos in crops of 16x16' in shown
     assert 'psnr_rgb_crop0' in shown
 
 
-def test_other_pictures_protocol_and_step(finished, tmp_path, capsys):
+def test_other_images_protocol_and_step(finished, tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name in 'ab':
-        image_io.save(tmp_path / f'{name}.png', rng.random((16, 32, 3), np.float32))
+        save_image(tmp_path / f'{name}.png', rng.random((16, 32, 3), np.float32))
     checkpoint = finished[0] / 'checkpoints' / '2'
     protocols = 'y_matlab_crop2,rgb_crop1'
     arguments = ['--data', f'folder:{tmp_path}', '--protocol', protocols, '--crops', '4']
@@ -49,8 +50,8 @@ def test_other_pictures_protocol_and_step(finished, tmp_path, capsys):
 )
 def test_bad_input_gets_a_message_and_status_1(arguments, message, finished, tmp_path, capsys):
     if 'folder:' in arguments[-1]:
-        image_io.save(tmp_path / 'small.png', np.zeros((8, 8, 3), np.float32))
-        image_io.save(tmp_path / 'smaller.png', np.zeros((4, 8, 3), np.float32))
+        save_image(tmp_path / 'small.png', np.zeros((8, 8, 3), np.float32))
+        save_image(tmp_path / 'smaller.png', np.zeros((4, 8, 3), np.float32))
         arguments = [*arguments[:-1], f'folder:{tmp_path}']
     arguments = [a.format(run=finished[0]) for a in arguments]
     assert verbs.main(['evaluate', *arguments]) == 1
@@ -59,7 +60,7 @@ def test_bad_input_gets_a_message_and_status_1(arguments, message, finished, tmp
     assert message in error
 
 
-def test_masked_pictures_do_not_count():
+def test_masked_images_do_not_count():
     mesh = sharding.make_mesh()
     hq = np.full((4, 16, 16, 3), 0.5, np.float32)
     batch = {'hq': hq, 'mask': np.array([1, 1, 1, 0], np.float32)}
@@ -76,8 +77,8 @@ def test_masked_pictures_do_not_count():
             'choices': {'decoder/conv': np.array([[[0, 0]], [[0, 1]], [[1, 1]], [[2, 2]]])},
         }
 
-    metrics = evaluate.evaluate_batches(predict, {}, [batch], [parse('rgb_crop0')], mesh)
-    assert metrics['pictures'] == 3
+    metrics = validation.evaluate_batches(predict, {}, [batch], [parse('rgb_crop0')], mesh)
+    assert metrics['images'] == 3
     np.testing.assert_allclose(metrics['mse'], 0.03, rtol=1e-5)
     assert metrics['psnr_rgb_crop0'] == np.inf
     assert metrics['usage_top'] == 1

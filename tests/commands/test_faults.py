@@ -12,10 +12,10 @@ from PIL import Image
 from saved import restored
 from tiny import vqvae
 
-from sr_jax import checkpoint
-from sr_jax.commands import train as command
-from sr_jax.commands.train_settings import read_settings
+from sr_jax.checkpoints.manager import Checkpoints
 from sr_jax.errors import InputError
+from sr_jax.training import loop as command
+from sr_jax.training.settings import read_settings
 
 pytestmark = pytest.mark.usefixtures('one_device')
 
@@ -42,8 +42,8 @@ def test_a_workdir_that_vanishes_is_named(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    folder = tmp_path / 'pictures'
+def images(tmp_path):
+    folder = tmp_path / 'images'
     folder.mkdir()
     random = np.random.default_rng(0)
     for name in 'abc':
@@ -52,9 +52,9 @@ def pictures(tmp_path):
     return folder
 
 
-def from_folder(pictures, **changes):
+def from_folder(images, **changes):
     return vqvae(
-        data__source=f'folder:{pictures}',
+        data__source=f'folder:{images}',
         data__validation_source='photos',
         data__cache_bytes=0,
         log__samples=0,
@@ -63,20 +63,20 @@ def from_folder(pictures, **changes):
     )
 
 
-def test_a_data_file_that_vanishes_ends_the_run_by_name(pictures, tmp_path, monkeypatch):
-    before_step(3, (pictures / 'b.png').unlink, monkeypatch)
+def test_a_data_file_that_vanishes_ends_the_run_by_name(images, tmp_path, monkeypatch):
+    before_step(3, (images / 'b.png').unlink, monkeypatch)
     with pytest.raises(InputError, match=r'(?s)max_rejected=0.*b\.png: '):
-        command.train(from_folder(pictures), tmp_path / 'run')
-    assert checkpoint.Checkpoints(tmp_path / 'run').steps()
+        command.train(from_folder(images), tmp_path / 'run')
+    assert Checkpoints(tmp_path / 'run').steps()
 
 
 def test_or_it_is_passed_over_by_name_where_that_is_allowed(
-    pictures, tmp_path, monkeypatch, capsys
+    images, tmp_path, monkeypatch, capsys
 ):
-    before_step(3, (pictures / 'b.png').unlink, monkeypatch)
-    result = command.train(from_folder(pictures, data__max_rejected=1), tmp_path / 'run')
+    before_step(3, (images / 'b.png').unlink, monkeypatch)
+    result = command.train(from_folder(images, data__max_rejected=1), tmp_path / 'run')
     assert result.step == 12
-    assert len(re.findall(r'skipped picture \S*b\.png: ', capsys.readouterr().out)) == 1
+    assert len(re.findall(r'skipped image \S*b\.png: ', capsys.readouterr().out)) == 1
     (name,) = restored(tmp_path / 'run', 12).data['rejected']
     assert name.endswith('b.png')
 
@@ -118,7 +118,7 @@ def test_unreadable_metrics_do_not_keep_a_run_from_going_on(finished, tmp_path, 
     workdir = copy_of(finished, tmp_path)
     path = workdir / 'checkpoints' / '4' / 'metrics' / 'metrics'
     path.write_bytes(b'\xff' + path.read_bytes()[1:])
-    assert checkpoint.Checkpoints(workdir).best_step('mse') == 2
+    assert Checkpoints(workdir).best_step('mse') == 2
     result = command.train(vqvae(), workdir)
     shown = capsys.readouterr().out
     assert f'checkpoint {path.parents[1]} is damaged: its metrics: ' in shown
@@ -134,7 +134,7 @@ def test_what_orbax_cannot_open_is_set_aside(text, finished, tmp_path):
     (path / '_CHECKPOINT_METADATA').write_text(text)
     (workdir / 'checkpoints' / '4-mine' / 'metrics').mkdir(parents=True)
     (workdir / 'checkpoints' / '4-mine' / 'metrics' / 'metrics').write_text('{')  # a copy of a user
-    found = checkpoint.Checkpoints(workdir, read_settings(vqvae()).checkpoint)
+    found = Checkpoints(workdir, read_settings(vqvae()).checkpoint)
     assert found.steps() == [2]
     found.close()
     kept = {path.name for path in (workdir / 'checkpoints').iterdir()}
@@ -142,7 +142,7 @@ def test_what_orbax_cannot_open_is_set_aside(text, finished, tmp_path):
 
 
 def test_a_metric_that_was_not_measured_is_named(finished):
-    found = checkpoint.Checkpoints(finished[0])
+    found = Checkpoints(finished[0])
     with pytest.raises(InputError, match="best_metric='bits_per_dimension' was not measured .*mse"):
         found.best_step('bits_per_dimension')
 

@@ -9,9 +9,12 @@ import tiny
 from PIL import Image
 
 from sr_jax import __main__ as verbs
-from sr_jax import image_io, networks, sharding, trained
-from sr_jax.commands.train import train
+from sr_jax.checkpoints.run import load_run
+from sr_jax.devices import sharding
+from sr_jax.images.files import load_image, save_image
+from sr_jax.inference import networks
 from sr_jax.pretrained import files
+from sr_jax.training.loop import train
 
 pytestmark = pytest.mark.usefixtures('one_device')
 
@@ -54,16 +57,16 @@ def finished(tmp_path_factory, compilations_are_kept):
 
 
 @pytest.fixture(scope='module')
-def picture(tmp_path_factory):
-    path = tmp_path_factory.mktemp('pictures') / 'odd.png'
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp('images') / 'odd.png'
     pixels = np.random.default_rng(0).random((21, 17, 3), np.float32)
-    image_io.save(path, pixels)
+    save_image(path, pixels)
     return path
 
 
 def test_the_flow_begins_with_the_encoder_and_leaves_it_at_rest(finished):
-    encoder = trained.load(finished / 'encoder').variables['params']
-    flow = trained.load(finished / 'run').variables['params']
+    encoder = load_run(finished / 'encoder').variables['params']
+    flow = load_run(finished / 'run').variables['params']
     for a, b in zip(jax.tree.leaves(encoder), jax.tree.leaves(flow['rrdb']), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -73,30 +76,31 @@ def test_a_run_that_was_stopped_goes_on_exactly(finished, tmp_path):
     begin = {'train__start_from': str(finished / 'encoder')}
     train(config_of(**begin, train__steps=1), tmp_path)
     train(config_of(**begin), tmp_path)
-    runs = (trained.load(run).variables for run in (finished / 'run', tmp_path))
+    runs = (load_run(run).variables for run in (finished / 'run', tmp_path))
     for a, b in zip(*map(jax.tree.leaves, runs), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_samples(finished, picture, tmp_path, capsys):
-    command = ['upscale', str(picture), '--weights', str(finished / 'run'), '--heat', '0.8']
+def test_samples(finished, image, tmp_path, capsys):
+    command = ['upscale', str(image), '--weights', str(finished / 'run'), '--temperature', '0.8']
     command += ['--seed', '1']
     assert verbs.main([*command, '--samples', '3', '--output', str(tmp_path / 'a')]) == 0
-    drawn = [image_io.load(tmp_path / 'a' / f'odd_{i}.png') for i in range(3)]
+    drawn = [load_image(tmp_path / 'a' / f'odd_{i}.png') for i in range(3)]
     assert drawn[0].shape == (84, 68, 3)
     assert np.abs(drawn[0] - drawn[1]).max() > 0.01 < np.abs(drawn[1] - drawn[2]).max()
     assert verbs.main([*command, '--output', str(tmp_path / 'one.png')]) == 0
-    np.testing.assert_array_equal(image_io.load(tmp_path / 'one.png'), drawn[0])
+    np.testing.assert_array_equal(load_image(tmp_path / 'one.png'), drawn[0])
     several = ['--samples', '2', '--output', str(tmp_path / 'one.png')]
     assert verbs.main([*command, *several]) == 1
-    assert 'is one file, but there are 2 pictures' in capsys.readouterr().err
+    assert 'is one file, but there are 2 images' in capsys.readouterr().err
     assert verbs.main([*command[:-4], '--samples', '2']) == 1
-    assert 'there must be a --heat' in capsys.readouterr().err
+    assert 'there must be a --temperature' in capsys.readouterr().err
 
 
-def test_evaluate_tells_the_diversity(finished, picture, tmp_path, capsys):
-    command = ['evaluate', str(finished / 'run'), '--benchmark', f'folder:{picture.parent}']
-    command += ['--protocol', 'rgb_crop0', '--heat', '0.8', '--json', str(tmp_path / 'a.json')]
+def test_evaluate_tells_the_diversity(finished, image, tmp_path, capsys):
+    command = ['evaluate', str(finished / 'run'), '--benchmark', f'folder:{image.parent}']
+    command += ['--protocol', 'rgb_crop0', '--temperature', '0.8']
+    command += ['--json', str(tmp_path / 'a.json')]
     assert verbs.main([*command, '--samples', '2']) == 0
     mean = json.loads((tmp_path / 'a.json').read_text())['mean']
     assert mean['result']['diversity'] > 0.1
@@ -104,23 +108,23 @@ def test_evaluate_tells_the_diversity(finished, picture, tmp_path, capsys):
     assert 'diversity' in capsys.readouterr().out
 
 
-def test_report(finished, picture, tmp_path, capsys):
+def test_report(finished, image, tmp_path, capsys):
     command = ['flow-report', str(finished / 'run'), '--output', str(tmp_path)]
-    assert verbs.main([*command, str(picture), '--heats', '0.5', '1']) == 0
+    assert verbs.main([*command, str(image), '--temperatures', '0.5', '1']) == 0
     with Image.open(tmp_path / 'odd.png') as sheet:
         assert sheet.width >= 4 * 16
         assert sheet.height >= 3 * 16
     numbers = json.loads((tmp_path / 'odd.json').read_text())
-    assert set(numbers['psnr_rgb_crop0_by_heat']) == {'0', '0.5', '1'}
+    assert set(numbers['psnr_rgb_crop0_by_temperature']) == {'0', '0.5', '1'}
     assert numbers['latents']['latents 0']['numbers'] == 8 * 8 * 6
     assert set(numbers['latents']) == {'latents 0', 'latents 1'}
     assert 'bits per dimension' in capsys.readouterr().out
-    image_io.save(tmp_path / 'small.png', np.zeros((7, 30, 3), np.float32))
+    save_image(tmp_path / 'small.png', np.zeros((7, 30, 3), np.float32))
     assert verbs.main([*command, str(tmp_path / 'small.png')]) == 1
     assert 'small: under 8 pixels a side' in capsys.readouterr().err
-    assert verbs.main([*command, str(picture), '--heats', '-1']) == 1
+    assert verbs.main([*command, str(image), '--temperatures', '-1']) == 1
     assert 'none may be negative' in capsys.readouterr().err
-    assert verbs.main(['flow-report', str(finished / 'encoder'), str(picture)]) == 1
+    assert verbs.main(['flow-report', str(finished / 'encoder'), str(image)]) == 1
     assert "the kind 'rrdb', which has no latents" in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ import tiny
 from saved import restored
 
 from configs import esrgan
-from sr_jax.commands.train import train
+from sr_jax.training.loop import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('one_device')]
 
@@ -75,7 +75,7 @@ def test_then_the_features_come_nearer(history):
         assert not history[name][:JUDGED].any()
 
 
-def test_then_the_discriminator_learns_and_the_picture_stays(history):
+def test_then_the_discriminator_learns_and_the_image_stays(history):
     judged = history['discriminator'][JUDGED:]
     assert judged[0] == pytest.approx(2 * math.log(2), abs=0.3)  # it cannot tell at first
     assert judged[-WINDOW:].mean() < 0.8 * judged[0]

@@ -1,4 +1,4 @@
-"""ESRGAN from its config to pictures: trained, stopped, gone on, started from, evaluated."""
+"""ESRGAN from its config to images: trained, stopped, gone on, started from, evaluated."""
 
 import json
 
@@ -10,11 +10,14 @@ from PIL import Image
 from saved import restored
 
 from sr_jax import __main__ as verbs
-from sr_jax import checkpoint, sharding, tasks, trained
-from sr_jax.commands.train import train
-from sr_jax.commands.train_settings import read_settings, resolve
+from sr_jax import tasks
+from sr_jax.checkpoints.manager import Checkpoints
+from sr_jax.checkpoints.run import abstract_state, resume_or_init
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.models import discriminators
+from sr_jax.training.loop import train
+from sr_jax.training.settings import read_settings, resolve
 
 pytestmark = pytest.mark.usefixtures('one_device')
 
@@ -57,8 +60,8 @@ def finished(tmp_path_factory, compilations_are_kept):
 
 def test_a_run_starts_from_the_generator_of_another(finished, tmp_path, capsys):
     config, mesh = config_of(train__start_from=str(finished / 'pixels')), sharding.make_mesh()
-    checkpoints = checkpoint.Checkpoints(tmp_path, read_settings(config).checkpoint)
-    tree, step, _ = trained.resume_or_init(checkpoints, config, tasks.make(config), mesh, print)
+    checkpoints = Checkpoints(tmp_path, read_settings(config).checkpoint)
+    tree, step, _ = resume_or_init(checkpoints, config, tasks.make(config), mesh, print)
     checkpoints.close()
     assert step == 0
     assert 'begins with the network of' in capsys.readouterr().out
@@ -96,7 +99,7 @@ def test_a_checkpoint_serves_without_the_weights_of_the_feature_network(finished
         train(config_of(train__steps=3, **missing), finished / 'run')
     config = config_of(**missing)
     mesh = sharding.make_mesh()
-    trained.abstract_state(config, tasks.make(config), mesh)  # asks for no file
+    abstract_state(config, tasks.make(config), mesh)  # asks for no file
 
 
 def test_another_discriminator_is_refused(finished):
@@ -107,4 +110,4 @@ def test_another_discriminator_is_refused(finished):
 def test_a_large_batch_is_fitted_with_the_frozen_weights_there(capsys):
     config = config_of(train__effective_batch_size=2, train__memory_limit=2**40)
     assert resolve(config, sharding.make_mesh(), print).train.batch_size == 2
-    assert 'chosen for 2 pictures an update' in capsys.readouterr().out
+    assert 'chosen for 2 images an update' in capsys.readouterr().out

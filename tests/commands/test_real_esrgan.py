@@ -1,4 +1,4 @@
-"""Real-ESRGAN's recipe from its config to a picture: with its degradation and its discriminator."""
+"""Real-ESRGAN's recipe from its config to an image: with its degradation and its discriminator."""
 
 import json
 
@@ -10,8 +10,8 @@ from saved import restored
 
 from configs import esrgan
 from sr_jax import __main__ as verbs
-from sr_jax import image_io
-from sr_jax.commands.train import train
+from sr_jax.images.files import image_size, save_image
+from sr_jax.training.loop import train
 
 pytestmark = pytest.mark.usefixtures('one_device', 'quickly_compiled')
 
@@ -37,7 +37,7 @@ def config_of(steps=STEPS):
 
 
 @pytest.mark.slow
-def test_the_recipe_runs_goes_on_exactly_and_makes_a_picture(tmp_path):
+def test_the_recipe_runs_goes_on_exactly_and_makes_a_image(tmp_path):
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     result = train(config_of(), whole)
     assert np.isfinite(result.metrics['mse'])
@@ -54,8 +54,8 @@ def test_the_recipe_runs_goes_on_exactly_and_makes_a_picture(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, found.tree, expected.tree)
     judge = expected.tree['state'].variables['discriminator']
     assert set(judge) == {'spectral_norm'}
-    picture, large = tmp_path / 'small.png', tmp_path / 'large.png'
-    image_io.save(picture, np.full((10, 12, 3), 0.5, np.float32))
-    arguments = ['upscale', str(picture), '--weights', str(whole), '--output', str(large)]
+    image, large = tmp_path / 'small.png', tmp_path / 'large.png'
+    save_image(image, np.full((10, 12, 3), 0.5, np.float32))
+    arguments = ['upscale', str(image), '--weights', str(whole), '--output', str(large)]
     assert verbs.main(arguments) == 0
-    assert image_io.size(large) == (40, 48)
+    assert image_size(large) == (40, 48)

@@ -1,4 +1,4 @@
-"""A network for super-resolution from its config to pictures."""
+"""A network for super-resolution from its config to images."""
 
 import jax
 import numpy as np
@@ -7,9 +7,10 @@ import tiny
 from PIL import Image
 
 from sr_jax import __main__ as verbs
-from sr_jax import image_io, trained
-from sr_jax.commands.train import train
+from sr_jax.checkpoints.run import load_run
 from sr_jax.errors import InputError
+from sr_jax.images.files import image_size, save_image
+from sr_jax.training.loop import train
 
 
 def test_train_evaluate_and_enlarge(tmp_path, capsys):
@@ -17,25 +18,25 @@ def test_train_evaluate_and_enlarge(tmp_path, capsys):
     result = train(tiny.regression(train__batch_size=8, evaluation__batch_size=8), run)
     assert result.step == 4
     assert {'mse', 'psnr_y_matlab_crop0', 'ssim_y_matlab_crop0'} <= set(result.metrics)
-    assert f'sr_jax upscale --weights {run} PICTURE' in capsys.readouterr().out
+    assert f'sr_jax upscale --weights {run} IMAGE' in capsys.readouterr().out
     (samples,) = (run / 'samples').iterdir()
     with Image.open(samples) as sheet:  # given | made of it | true
         assert sheet.width >= 3 * 16
         assert sheet.width < 4 * 16
     assert verbs.main(['evaluate', str(run), '--protocol', 'rgb_crop0']) == 0
     assert 'psnr_rgb_crop0' in capsys.readouterr().out
-    image_io.save(tmp_path / 'odd.png', np.full((30, 41, 3), 0.5, np.float32))
+    save_image(tmp_path / 'odd.png', np.full((30, 41, 3), 0.5, np.float32))
     output = tmp_path / 'out'
-    picture = str(tmp_path / 'odd.png')
-    assert verbs.main(['reconstruct', str(run), picture, '--output', str(output)]) == 0
+    image = str(tmp_path / 'odd.png')
+    assert verbs.main(['reconstruct', str(run), image, '--output', str(output)]) == 0
     with Image.open(output / 'odd.png') as sheet:
         assert sheet.height >= 30
         assert sheet.width >= 2 * 41
     enlarged = tmp_path / 'large.png'
-    assert verbs.main(['upscale', picture, '--weights', str(run), '--output', str(enlarged)]) == 0
-    assert image_io.size(enlarged) == (120, 164)
+    assert verbs.main(['upscale', image, '--weights', str(run), '--output', str(enlarged)]) == 0
+    assert image_size(enlarged) == (120, 164)
     (tmp_path / 'true').mkdir()
-    image_io.save(tmp_path / 'true' / 'x.png', np.full((43, 50, 3), 0.5, np.float32))
+    save_image(tmp_path / 'true' / 'x.png', np.full((43, 50, 3), 0.5, np.float32))
     assert verbs.main(['evaluate', str(run), '--benchmark', f'folder:{tmp_path / "true"}']) == 0
     assert 'psnr_y_matlab_crop4' in capsys.readouterr().out
     again = train(tiny.regression(train__batch_size=8, train__steps=6), run)
@@ -44,13 +45,13 @@ def test_train_evaluate_and_enlarge(tmp_path, capsys):
 
 @pytest.fixture
 def pairs(tmp_path):
-    """Six pairs of noise, the true pictures 4 times the side of the small ones."""
+    """Six pairs of noise, the true images 4 times the side of the small ones."""
     for folder in ('hq', 'lq'):
         (tmp_path / folder).mkdir()
     for number in range(6):
         lq = np.random.default_rng(number).random((12, 8, 3)).astype(np.float32)
-        image_io.save(tmp_path / 'lq' / f'{number}x4.png', lq)
-        image_io.save(tmp_path / 'hq' / f'{number}.png', lq.repeat(4, 0).repeat(4, 1))
+        save_image(tmp_path / 'lq' / f'{number}x4.png', lq)
+        save_image(tmp_path / 'hq' / f'{number}.png', lq.repeat(4, 0).repeat(4, 1))
     return f'paired:{tmp_path / "hq"}:{tmp_path / "lq"}'
 
 
@@ -72,7 +73,7 @@ def test_pairs_from_training_to_evaluation(tmp_path, capsys, pairs):
     assert {'mse', 'psnr_y_matlab_crop0'} <= set(result.metrics)
     train(paired(pairs, train__steps=2), parts)
     train(paired(pairs), parts)
-    leaves = [jax.tree.leaves(trained.load(run).variables) for run in (whole, parts)]
+    leaves = [jax.tree.leaves(load_run(run).variables) for run in (whole, parts)]
     for one, other in zip(*leaves, strict=True):
         np.testing.assert_array_equal(one, other)
     capsys.readouterr()

@@ -11,10 +11,13 @@ from PIL import Image
 from tiny import vqvae
 
 from sr_jax import __main__ as verbs
-from sr_jax import checkpoint, image_io, sharding
-from sr_jax.commands import selector_maps, sheets
-from sr_jax.commands import train as command
+from sr_jax.checkpoints.manager import Checkpoints
+from sr_jax.images import selector_map
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError
+from sr_jax.images.contact_sheet import GAP, TEXT
+from sr_jax.images.files import save_image
+from sr_jax.training import loop as command
 
 pytestmark = pytest.mark.usefixtures('one_device')
 
@@ -45,7 +48,7 @@ def test_a_run_starts_from_a_dense_one(finished, switched):
     first = next(line for line in lines if line['event'] == 'train')
     for layer in LAYERS:
         assert 0 < first[f'entropy/{layer}'] <= np.log(4) + 1e-6
-        assert 0 <= first[f'least_share/{layer}'] <= 0.25 + 1e-6
+        assert 0 <= first[f'min_share/{layer}'] <= 0.25 + 1e-6
     assert (workdir / 'selectors' / '00000004.png').exists()
 
 
@@ -81,7 +84,7 @@ def test_a_converted_run_measures_the_same_and_trains_on(finished, tmp_path, cap
         numbers[name] = json.loads(target.read_text())
     assert numbers['switched']['mse'] == pytest.approx(numbers['dense']['mse'], rel=1e-5)
     assert numbers['switched']['step'] == 0
-    found = checkpoint.Checkpoints(output)
+    found = Checkpoints(output)
     config = found.config(0).unlock()
     found.close()
     config.train.steps = 1
@@ -102,13 +105,13 @@ def test_a_conversion_that_cannot_be_leaves_nothing_behind(finished, switched, t
     assert 'exists: take another --output' in capsys.readouterr().err
 
 
-def test_selector_maps_of_a_picture(switched, tmp_path, capsys):
+def test_selector_maps_of_a_image(switched, tmp_path, capsys):
     rng = np.random.default_rng(0)
-    image_io.save(tmp_path / 'odd.png', rng.random((70, 90, 3), np.float32))
-    (tmp_path / 'broken.jpg').write_bytes(b'\xff\xd8\xff not a picture')
-    pictures = [str(tmp_path / name) for name in ('broken.jpg', 'odd.png')]
+    save_image(tmp_path / 'odd.png', rng.random((70, 90, 3), np.float32))
+    (tmp_path / 'broken.jpg').write_bytes(b'\xff\xd8\xff not an image')
+    images = [str(tmp_path / name) for name in ('broken.jpg', 'odd.png')]
     output = tmp_path / 'maps'
-    assert verbs.main(['selector-maps', str(switched[0]), *pictures, '--output', str(output)]) == 1
+    assert verbs.main(['selector-maps', str(switched[0]), *images, '--output', str(output)]) == 1
     with Image.open(tmp_path / 'maps' / 'odd.png') as sheet:
         assert sheet.width > 3 * 3 * 90
         assert sheet.height > 3 * 70
@@ -122,18 +125,18 @@ def test_selector_maps_of_a_picture(switched, tmp_path, capsys):
 
 
 def test_a_dense_network_has_no_maps(finished, tmp_path, capsys):
-    image_io.save(tmp_path / 'a.png', np.zeros((16, 16, 3), np.float32))
+    save_image(tmp_path / 'a.png', np.zeros((16, 16, 3), np.float32))
     assert verbs.main(['selector-maps', str(finished[0]), str(tmp_path / 'a.png')]) == 1
     assert 'no switched convolutions' in capsys.readouterr().err
 
 
 def test_a_drawn_map_shows_each_pixel_in_the_colour_of_its_kernel():
-    picture = np.zeros((64, 64, 3), np.float32)
+    image = np.zeros((64, 64, 3), np.float32)
     choice = np.zeros((16, 16), np.int32)
     choice[8:, 4:] = 2
-    sheet = selector_maps.draw(picture, {'layer': choice}, 3)
-    colors = np.asarray(jax.device_get(selector_maps.palette(3)))
-    zoom, gap, text = 4, sheets.GAP, sheets.TEXT
+    sheet = selector_map.draw(image, {'layer': choice}, 3)
+    colors = np.asarray(jax.device_get(selector_map.palette(3)))
+    zoom, gap, text = 4, GAP, TEXT
     left = gap + zoom * 64 + gap
     corner = sheet[gap + text : gap + text + zoom * 64, left : left + zoom * 64]
     np.testing.assert_allclose(corner[10, 10], colors[0], atol=1 / 255)

@@ -1,4 +1,4 @@
-"""Pictures of every kind through `sr-jax upscale`, and what it says of bad input."""
+"""Images of every kind through `sr-jax upscale`, and what it says of bad input."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ from PIL import Image
 from tiny_networks import network, whole
 
 from sr_jax import __main__ as verbs
-from sr_jax import image_io, networks
-from sr_jax.image_decoding import Layers
+from sr_jax.images.decoding import Layers
+from sr_jax.images.files import image_size, read_layers, save_layers
+from sr_jax.inference import networks
 
 pytestmark = pytest.mark.usefixtures('one_device')
 PROFILE = b'not really a profile, but bytes that come back'
@@ -21,14 +22,14 @@ def weights(tmp_path_factory):
 
 
 def write(path, height=9, width=14, kind=np.uint8, grey=False, alpha=False, exif=None):
-    """A picture at random; returns its layers."""
+    """An image at random; returns its layers."""
     rng = np.random.default_rng(0)
     most = np.iinfo(kind).max
     colour = rng.integers(0, most, (height, width, 1 if grey else 3), kind, endpoint=True)
     opacity = rng.integers(0, most, (height, width, 1), kind, endpoint=True) if alpha else None
     colour = np.repeat(colour, 3, axis=-1) if grey else colour
     layers = Layers(colour, opacity, grey, PROFILE, exif or Image.Exif())
-    image_io.save_layers(path, layers)
+    save_layers(path, layers)
     return layers
 
 
@@ -44,17 +45,17 @@ def expected(pixels):
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16])
 @pytest.mark.parametrize('grey', [False, True])
 @pytest.mark.parametrize('alpha', [False, True])
-def test_all_that_belongs_to_a_picture_is_kept(weights, tmp_path, kind, grey, alpha):
+def test_all_that_belongs_to_a_image_is_kept(weights, tmp_path, kind, grey, alpha):
     given = write(tmp_path / 'a.png', kind=kind, grey=grey, alpha=alpha)
     assert upscale(tmp_path / 'a.png', '--weights', weights, '--output', tmp_path / 'b.png') == 0
-    made = image_io.read_layers(tmp_path / 'b.png')
-    assert (made.is_grey, made.icc_profile) == (grey, PROFILE)
-    assert made.colour.dtype == kind
-    colour = expected(given.colour)
+    made = read_layers(tmp_path / 'b.png')
+    assert (made.is_gray, made.icc_profile) == (grey, PROFILE)
+    assert made.color.dtype == kind
+    colour = expected(given.color)
     if grey:
         colour = colour.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     tolerance = 1 + 1e-5 * np.iinfo(kind).max
-    assert np.abs(made.colour - colour).max() <= tolerance
+    assert np.abs(made.color - colour).max() <= tolerance
     assert (made.alpha is None) == (not alpha)
     if alpha:
         opacity = expected(given.alpha.repeat(3, axis=-1)).mean(axis=-1, keepdims=True)
@@ -73,25 +74,25 @@ def test_the_orientation_is_applied_and_the_rest_of_exif_kept(weights, tmp_path)
 
 def test_a_palette_becomes_colour(weights, tmp_path):
     layers = write(tmp_path / 'a.png')
-    Image.fromarray(layers.colour).quantize(16).save(tmp_path / 'p.png')
+    Image.fromarray(layers.color).quantize(16).save(tmp_path / 'p.png')
     assert upscale(tmp_path / 'p.png', '--weights', weights, '--output', tmp_path / 'o') == 0
     with Image.open(tmp_path / 'o' / 'p.png') as made:
         assert (made.mode, made.size) == ('RGB', (28, 18))
 
 
-def test_a_folder_with_a_broken_picture(weights, tmp_path, capsys):
+def test_a_folder_with_a_broken_image(weights, tmp_path, capsys):
     folder = tmp_path / 'in' / 'deep'
     folder.mkdir(parents=True)
     write(tmp_path / 'in' / 'a.png')
     write(folder / 'a.png', 20, 8)
-    (folder / 'b.png').write_bytes(b'no picture')
-    (folder / 'notes.txt').write_text('not a picture either')
+    (folder / 'b.png').write_bytes(b'no image')
+    (folder / 'notes.txt').write_text('not an image either')
     arguments = ['--weights', weights, '--output', tmp_path / 'o', '--format', 'jpg']
     assert upscale(tmp_path / 'in', *arguments) == 1
     output = capsys.readouterr()
-    assert 'b.png: not a PNG' in output.err and '1 of 3 pictures' in output.err
+    assert 'b.png: not a PNG' in output.err and '1 of 3 images' in output.err
     assert output.out.count('windows of') == 1
-    made = [image_io.size(tmp_path / 'o' / name) for name in ('a.jpg', 'a_2.jpg')]
+    made = [image_size(tmp_path / 'o' / name) for name in ('a.jpg', 'a_2.jpg')]
     assert made == [(18, 28), (40, 16)]
 
 
@@ -103,7 +104,7 @@ def test_any_factor(weights, tmp_path):
         assert made.size == (46, 30)
 
 
-def test_a_picture_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
+def test_a_image_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
     write(tmp_path / 'a.png', 2, 30_000)
     arguments = ['--weights', weights, '--memory', '0.01', '--output']
     assert upscale(tmp_path / 'a.png', *arguments, tmp_path / 'b.png') == 0
@@ -120,11 +121,11 @@ def test_a_picture_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
         (['a.png', '--weights', 'no.safetensors'], 'no such run, file of weights'),
         (['a.png', '--weights', 'WEIGHTS', '--outscale', '0'], '--outscale'),
         (['a.png', '--weights', 'WEIGHTS', '--halo', '-1'], '--halo -1: it must not be negative'),
-        (['a.png', '--weights', 'WEIGHTS', '--output', '.'], 'would replace the picture itself'),
-        (['a.png', 'a.png', '--weights', 'WEIGHTS', '--output', 'b.png'], 'there are 2 pictures'),
+        (['a.png', '--weights', 'WEIGHTS', '--output', '.'], 'would replace the image itself'),
+        (['a.png', 'a.png', '--weights', 'WEIGHTS', '--output', 'b.png'], 'there are 2 images'),
         (['a.png', '--weights', 'WEIGHTS', '--output', 'b.gif'], 'written as .png'),
         (['a.png', '--weights', 'WEIGHTS', '--output', 'a.png/o'], 'a part of this path is a file'),
-        (['missing.png', '--weights', 'WEIGHTS'], 'no such picture or folder: missing.png'),
+        (['missing.png', '--weights', 'WEIGHTS'], 'no such image or folder: missing.png'),
         (['a.png', '--weights', 'WEIGHTS', '--memory', '1e-6'], 'does not fit into 0 MiB'),
     ],
 )
@@ -141,13 +142,13 @@ def test_a_network_that_does_not_enlarge(tmp_path, capsys):
     networks.save(tmp_path / 'v.safetensors', network('vqvae'))
     write(tmp_path / 'a.png')
     assert upscale(tmp_path / 'a.png', '--weights', tmp_path / 'v.safetensors') == 1
-    assert "of the kind 'vqvae', which does not enlarge pictures" in capsys.readouterr().err
+    assert "of the kind 'vqvae', which does not enlarge images" in capsys.readouterr().err
 
 
-def test_transparency_in_a_jpeg_is_an_error_of_that_picture(weights, tmp_path, capsys):
+def test_transparency_in_a_jpeg_is_an_error_of_that_image(weights, tmp_path, capsys):
     write(tmp_path / 'a.png', alpha=True)
     write(tmp_path / 'b.png')
     arguments = ['--weights', weights, '--output', tmp_path / 'o', '--format', 'jpg']
     assert upscale(tmp_path / 'a.png', tmp_path / 'b.png', *arguments) == 1
-    assert 'a.jpg: the picture has transparency' in capsys.readouterr().err
+    assert 'a.jpg: the image has transparency' in capsys.readouterr().err
     assert [path.name for path in (tmp_path / 'o').iterdir()] == ['b.jpg']

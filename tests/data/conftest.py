@@ -1,4 +1,4 @@
-"""Settings and folders of pictures for the tests of the data."""
+"""Settings and folders of images for the tests of the data."""
 
 import pathlib
 from collections.abc import Callable
@@ -31,9 +31,9 @@ def make_settings() -> Callable[..., DataSettings]:
 
 @pytest.fixture
 def make_folder(tmp_path) -> Callable[..., pathlib.Path]:
-    """Returns a function that fills a folder with PNG pictures of one colour of grey each."""
+    """Returns a function that fills a folder with PNG images of one colour of grey each."""
 
-    def make(count: int, size: tuple[int, int] = (16, 12), name: str = 'pictures') -> pathlib.Path:
+    def make(count: int, size: tuple[int, int] = (16, 12), name: str = 'images') -> pathlib.Path:
         folder = tmp_path / name
         folder.mkdir()
         for number in range(count):
@@ -48,7 +48,7 @@ def make_folder(tmp_path) -> Callable[..., pathlib.Path]:
 def make_pairs(tmp_path) -> Callable[..., str]:
     """Returns a function that fills two folders, and gives their source.
 
-    The small pictures are noise; a true one repeats each of their pixels `scale` times a side.
+    The small images are noise; a true one repeats each of their pixels `scale` times a side.
     """
 
     def make(

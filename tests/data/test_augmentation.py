@@ -19,7 +19,7 @@ def found_among(pixels, candidates):
 @given(
     height=st.integers(1, 9), width=st.integers(1, 9), size=st.integers(1, 9), seed=st.integers(0)
 )
-def test_a_crop_is_a_part_of_the_picture(height, width, size, seed):
+def test_a_crop_is_a_part_of_the_image(height, width, size, seed):
     size = min(size, height, width)
     top, left = random_corner((height, width, 3), size, np.random.default_rng(seed))
     assert 0 <= top <= height - size
@@ -35,7 +35,7 @@ def test_every_position_of_a_crop_is_about_equally_likely():
     assert counts.max() < 260
 
 
-def test_half_of_the_pictures_are_mirrored():
+def test_half_of_the_images_are_mirrored():
     rng = np.random.default_rng(0)
     kinds = [found_among(random_flip(SQUARE, rng), [SQUARE, SQUARE[:, ::-1]]) for _ in range(400)]
     assert 160 < kinds.count([0]) < 240

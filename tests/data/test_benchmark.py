@@ -6,7 +6,7 @@ from sr_jax.data.benchmark import open_benchmark
 from sr_jax.errors import InputError
 
 
-def test_a_folder_has_all_its_pictures_by_short_names(make_folder):
+def test_a_folder_has_all_its_images_by_short_names(make_folder):
     folder = make_folder(3)
     (folder / 'more').mkdir()
     (folder / '000.png').rename(folder / 'more' / '000.png')
@@ -24,8 +24,8 @@ def test_what_belongs_together_has_one_index(make_pairs, make_folder, tmp_path):
     for path in (p for p in sorted((tmp_path / hq).rglob('*')) if p.is_file()):
         target = made / path.relative_to(hq).with_suffix('.webp')
         target.parent.mkdir(parents=True, exist_ok=True)
-        with Image.open(path) as picture:
-            picture.save(target, lossless=True)
+        with Image.open(path) as image:
+            image.save(target, lossless=True)
     found = open_benchmark(spec, made)
     assert len(found.names) == len(found.hq) == len(found.lq) == len(found.results) == 3
     for i in range(3):
@@ -43,7 +43,7 @@ def test_the_photographs_are_those_of_validation():
     [
         ('folder:', "no such data source: 'folder:'"),
         ('tfds:', "no such data source: 'tfds:'"),
-        ('pictures', 'There are photos, folder:<path>'),
+        ('images', 'There are photos, folder:<path>'),
         ('folder:/nowhere', '/nowhere: no such folder'),
         ('paired:/a', 'must name two folders'),
     ],

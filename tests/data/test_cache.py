@@ -3,11 +3,11 @@ import threading
 
 import numpy as np
 
-from sr_jax.data.cache import PictureCache
+from sr_jax.data.cache import ImageCache
 
 
 class Counting:
-    """A source of pictures of 12 bytes each that counts how often each one was read."""
+    """A source of images of 12 bytes each that counts how often each one was read."""
 
     def __init__(self):
         self.reads = [0] * 10
@@ -16,7 +16,7 @@ class Counting:
         return len(self.reads)
 
     def name(self, index):
-        return f'picture {index}'
+        return f'image {index}'
 
     def pixels(self, index):
         self.reads[index] += 1
@@ -26,38 +26,38 @@ class Counting:
         return self.pixels(index) / np.float32(255)
 
 
-def test_a_picture_that_fits_is_read_once():
-    cache = PictureCache(Counting(), 24)
+def test_a_image_that_fits_is_read_once():
+    cache = ImageCache(Counting(), 24)
     for _ in range(3):
         assert (cache.pixels(1) == 1).all()
         assert (cache.pixels(2) == 2).all()
     assert cache.source.reads[1:3] == [1, 1]
 
 
-def test_the_picture_unused_for_longest_is_dropped_first():
-    cache = PictureCache(Counting(), 24)
+def test_the_image_unused_for_longest_is_dropped_first():
+    cache = ImageCache(Counting(), 24)
     for index in (0, 1, 0, 2, 0, 1):  # 2 takes the place of 1
         cache.pixels(index)
     assert cache.source.reads[:3] == [1, 2, 1]
 
 
 def test_nothing_is_kept_without_room():
-    cache = PictureCache(Counting(), 11)
+    cache = ImageCache(Counting(), 11)
     cache.pixels(0)
     cache.pixels(0)
     assert cache.source.reads[0] == 2
 
 
 def test_it_is_a_source_like_the_one_it_keeps():
-    cache = PictureCache(Counting(), 100)
+    cache = ImageCache(Counting(), 100)
     assert len(cache) == 10
-    assert cache.name(3) == 'picture 3'
+    assert cache.name(3) == 'image 3'
     assert cache[5].dtype == np.float32
     np.testing.assert_allclose(cache[5], 5 / 255, rtol=1e-6)
 
 
 def test_a_pickled_copy_starts_empty_and_works():
-    cache = PictureCache(Counting(), 2**20)
+    cache = ImageCache(Counting(), 2**20)
     empty = len(pickle.dumps(cache))
     for index in range(10):
         cache.pixels(index)
@@ -70,7 +70,7 @@ def test_a_pickled_copy_starts_empty_and_works():
 
 
 def test_threads_share_it_within_its_limit():
-    cache = PictureCache(Counting(), 36)
+    cache = ImageCache(Counting(), 36)
     wrong = []
 
     def read(seed):

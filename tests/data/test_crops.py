@@ -11,14 +11,14 @@ def crops_of(folder, settings):
     return RandomCrop(open_folder(str(folder), 'all', 0.5), settings)
 
 
-def test_a_crop_keeps_the_precision_of_its_picture(make_settings, make_folder):
+def test_a_crop_keeps_the_precision_of_its_image(make_settings, make_folder):
     element = crops_of(make_folder(3), make_settings())(2, np.random.default_rng(0))
     assert element['rejected'] == {}
     assert element['hq'].dtype == np.uint8
     np.testing.assert_array_equal(element['hq'], np.full((8, 8, 3), 2))
 
 
-def test_a_crop_depends_on_the_picture_and_the_generator_alone(make_settings, make_folder):
+def test_a_crop_depends_on_the_image_and_the_generator_alone(make_settings, make_folder):
     settings = make_settings()
     folder = make_folder(0)
     for number in range(4):
@@ -36,7 +36,7 @@ def test_a_crop_depends_on_the_picture_and_the_generator_alone(make_settings, ma
     assert list(first(2, np.random.default_rng(7))['rejected']) == [str(folder / '2.png')]
 
 
-def test_every_good_picture_may_replace_a_broken_one(make_settings, make_folder):
+def test_every_good_image_may_replace_a_broken_one(make_settings, make_folder):
     folder = make_folder(4)
     (folder / '001.png').write_bytes(b'')
     crop = crops_of(folder, make_settings())
@@ -45,9 +45,9 @@ def test_every_good_picture_may_replace_a_broken_one(make_settings, make_folder)
     assert seen == {0, 2, 3}
 
 
-def test_no_picture_left_is_an_error(make_settings, make_folder):
+def test_no_image_left_is_an_error(make_settings, make_folder):
     crop = crops_of(make_folder(2), make_settings(crop_size=13))
-    with pytest.raises(InputError, match='none of the pictures can be used') as caught:
+    with pytest.raises(InputError, match='none of the images can be used') as caught:
         crop(0, np.random.default_rng(0))
     assert '000.png' in str(caught.value)
     assert '001.png' in str(caught.value)
@@ -55,7 +55,7 @@ def test_no_picture_left_is_an_error(make_settings, make_folder):
 
 def test_too_many_in_one_crop_is_an_error(make_settings, make_folder):
     crop = crops_of(make_folder(6), make_settings(crop_size=13, max_rejected=2))
-    with pytest.raises(InputError, match='3 pictures cannot be used'):
+    with pytest.raises(InputError, match='3 images cannot be used'):
         crop(0, np.random.default_rng(0))
 
 

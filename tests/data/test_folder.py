@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sr_jax.data.folder import open_folder, split_names
 from sr_jax.errors import InputError
-from sr_jax.image_io import PictureError
+from sr_jax.images.decoding import ImageError
 
 NAMES = st.lists(st.text(min_size=1), min_size=2, max_size=40, unique=True)
 
@@ -49,7 +49,7 @@ def test_parts_of_a_folder_do_not_overlap(make_folder):
     assert names['all'] == {str(path) for path in folder.iterdir()}
 
 
-def test_a_picture_is_read_in_its_own_precision_and_as_float(make_folder):
+def test_a_image_is_read_in_its_own_precision_and_as_float(make_folder):
     source = open_folder(str(make_folder(3)), 'all', 0.5)
     assert source.pixels(2).dtype == np.uint8
     assert source[2].dtype == np.float32
@@ -64,8 +64,8 @@ def test_pixels_do_not_travel_when_it_is_pickled(make_folder):
 
 
 def test_an_empty_folder_is_an_error(tmp_path):
-    (tmp_path / 'notes.txt').write_text('no picture')
-    with pytest.raises(InputError, match=r'no pictures in this folder.*\.png'):
+    (tmp_path / 'notes.txt').write_text('no image')
+    with pytest.raises(InputError, match=r'no images in this folder.*\.png'):
         open_folder(str(tmp_path), 'train', 0.5)
 
 
@@ -74,17 +74,17 @@ def test_a_missing_folder_is_an_error(tmp_path):
         open_folder(str(tmp_path / 'nowhere'), 'all', 0.5)
 
 
-def test_one_picture_cannot_be_split_but_can_be_used(make_folder):
+def test_one_image_cannot_be_split_but_can_be_used(make_folder):
     folder = str(make_folder(1))
     assert len(open_folder(folder, 'all', 0.5)) == 1
-    with pytest.raises(InputError, match=r'one picture.*config\.data\.validation_source'):
+    with pytest.raises(InputError, match=r'one image.*config\.data\.validation_source'):
         open_folder(folder, 'train', 0.5)
 
 
 def test_sizes_are_told_without_decoding(make_folder):
     folder = make_folder(2, size=(5, 9))
-    (folder / '001.png').write_bytes(b'not a picture')
+    (folder / '001.png').write_bytes(b'not an image')
     found = open_folder(str(folder), 'all', 0.5)
     assert found.size(0) == (5, 9)
-    with pytest.raises(PictureError, match=r'001\.png'):
+    with pytest.raises(ImageError, match=r'001\.png'):
         found.size(1)

@@ -43,9 +43,9 @@ def test_partners_are_found_by_name(make_pairs, suffix):
     pairs = open_pairs(make_pairs(5, suffix=suffix)[len('paired:') :], 'all', 0.5, 8)
     assert (len(pairs), pairs.scale) == (5, 2)
     for index in range(5):
-        pictures = pairs.pair(index)
-        np.testing.assert_array_equal(pictures['hq'], enlarged(pictures['lq'], 2))
-        np.testing.assert_array_equal(pairs.pixels(index), pictures['hq'])
+        images = pairs.pair(index)
+        np.testing.assert_array_equal(images['hq'], enlarged(images['lq'], 2))
+        np.testing.assert_array_equal(pairs.pixels(index), images['hq'])
         assert pairs[index].dtype == np.float32
 
 
@@ -107,7 +107,7 @@ def test_validation_tiles_are_aligned(make_settings, make_pairs):
     assert len(list(itertools.islice(validation_batches(split, 2), 1))) == 1
 
 
-def test_a_fault_of_either_picture_rejects_the_pair(make_settings, make_pairs):
+def test_a_fault_of_either_image_rejects_the_pair(make_settings, make_pairs):
     source = make_pairs(8, suffix='x2')
     hq, lq = folders_of(source)
     (hq / '002.png').write_bytes(b'broken')
@@ -128,7 +128,7 @@ def test_a_fault_of_either_picture_rejects_the_pair(make_settings, make_pairs):
     assert '006.png' in str(caught.value)
 
 
-def test_pictures_without_partner_are_named(make_settings, make_pairs):
+def test_images_without_partner_are_named(make_settings, make_pairs):
     source = make_pairs(9)
     hq, lq = folders_of(source)
     (hq / '000.png').unlink()
@@ -156,7 +156,7 @@ def test_several_partners_are_named(make_settings, make_pairs):
         training_source(make_settings(source=source))
     (lq / '000x4.png').unlink()
     Image.new('RGB', (14, 18)).save(hq / '000.bmp')
-    with pytest.raises(InputError, match='1 pictures in .* have two partners'):
+    with pytest.raises(InputError, match='1 images in .* have two partners'):
         training_source(make_settings(source=source))
 
 
@@ -171,7 +171,7 @@ def test_pairs_without_a_whole_scale_are_refused(make_settings, make_pairs):
     for path in hq.rglob('*.png'):
         Image.new('RGB', (15, 18)).save(path)
     (hq / '000.png').write_bytes(b'broken')
-    with pytest.raises(InputError, match='no pair has a true picture a whole number of times'):
+    with pytest.raises(InputError, match='no pair has a true image a whole number of times'):
         training_source(make_settings(source=source, validation_source='photos'))
 
 

@@ -15,7 +15,7 @@ def test_every_photograph_is_there_in_colour(part):
         pixels = source.pixels(index)
         assert pixels.dtype == np.uint8
         assert min(pixels.shape[:2]) >= 300
-        spread = np.ptp(pixels.astype(int), axis=2).mean()  # 0 for a grey picture
+        spread = np.ptp(pixels.astype(int), axis=2).mean()  # 0 for a grey image
         assert spread > 5, source.name(index)
 
 

@@ -33,7 +33,7 @@ def read(make_settings):
 
 
 def numbers(batches):
-    """Which pictures of `make_folder` the crops come from."""
+    """Which images of `make_folder` the crops come from."""
     return np.rint(np.concatenate(batches)[:, 0, 0, 0] * 255).astype(int)
 
 
@@ -62,7 +62,7 @@ def test_the_batch_size_does_not_change_the_crops(read):
     np.testing.assert_array_equal(np.concatenate(by_two), np.concatenate(by_three))
 
 
-def test_every_picture_comes_equally_often_in_ever_new_order(read, make_folder):
+def test_every_image_comes_equally_often_in_ever_new_order(read, make_folder):
     folder = make_folder(64)
     batches, _, _ = read(2, batch_size=4096, source=f'folder:{folder}', crop_size=1)
     first, second = numbers(batches[:1]), numbers(batches[1:2])
@@ -73,7 +73,7 @@ def test_every_picture_comes_equally_often_in_ever_new_order(read, make_folder):
     assert not np.array_equal(first, second)
 
 
-def test_one_picture_is_enough(read, make_folder):
+def test_one_image_is_enough(read, make_folder):
     folder = make_folder(1)
     batches, _, _ = read(2, source=f'folder:{folder}', validation_source='photos')
     assert (numbers(batches) == 0).all()
@@ -143,11 +143,11 @@ def test_a_source_changed_since_the_checkpoint_is_reported(read, make_folder):
     _, state, _ = read(1, **changes)
     Image.new('RGB', (16, 12)).save(folder / 'new.png')
     _, _, report = read(1, state=state, seed=3, **changes)
-    assert ['pictures was 5' in line for line in report] == [True, False]
+    assert ['images was 5' in line for line in report] == [True, False]
     assert ['seed was 0' in line for line in report] == [False, True]
 
 
-def test_a_broken_and_a_small_picture_are_replaced_and_told_once(read, make_folder):
+def test_a_broken_and_a_small_image_are_replaced_and_told_once(read, make_folder):
     folder = make_folder(6)
     (folder / '001.png').write_bytes((folder / '000.png').read_bytes()[:45])
     Image.new('RGB', (7, 40)).save(folder / '004.png')
@@ -156,14 +156,14 @@ def test_a_broken_and_a_small_picture_are_replaced_and_told_once(read, make_fold
     )
     assert set(numbers(batches)) == {0, 2, 3, 5}
     assert sorted(line.split(':')[0] for line in report) == [
-        f'skipped picture {folder / "001.png"}',
-        f'skipped picture {folder / "004.png"}',
+        f'skipped image {folder / "001.png"}',
+        f'skipped image {folder / "004.png"}',
     ]
     assert set(state['rejected']) == {str(folder / '001.png'), str(folder / '004.png')}
     assert state['rejected'][str(folder / '004.png')].startswith('7x40 pixels, smaller')
 
 
-def test_rejected_pictures_stay_counted_after_restoring(read, make_folder):
+def test_rejected_images_stay_counted_after_restoring(read, make_folder):
     folder = make_folder(6)
     (folder / '001.png').write_bytes(b'broken')
     changes = {'source': f'folder:{folder}', 'validation_source': 'photos', 'max_rejected': 1}
@@ -171,18 +171,18 @@ def test_rejected_pictures_stay_counted_after_restoring(read, make_folder):
     _, _, second = read(10, state=state, **changes)
     assert (len(first), len(second)) == (1, 0)
     (folder / '004.png').write_bytes(b'broken')
-    with pytest.raises(InputError, match=r'2 pictures cannot be used') as caught:
+    with pytest.raises(InputError, match=r'2 images cannot be used') as caught:
         read(10, state=state, **changes)
     assert '001.png' in str(caught.value)
     assert '004.png' in str(caught.value)
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_too_many_rejected_pictures_stop_it_with_the_list(read, make_folder, workers):
+def test_too_many_rejected_images_stop_it_with_the_list(read, make_folder, workers):
     folder = make_folder(9)
     for number in (1, 4, 7):
         (folder / f'00{number}.png').write_bytes(b'broken')
-    with pytest.raises(InputError, match=r'3 pictures .*max_rejected=2') as caught:
+    with pytest.raises(InputError, match=r'3 images .*max_rejected=2') as caught:
         read(
             60,
             source=f'folder:{folder}',
@@ -194,9 +194,9 @@ def test_too_many_rejected_pictures_stop_it_with_the_list(read, make_folder, wor
         assert f'00{number}.png' in str(caught.value)
 
 
-def test_no_usable_picture_stops_it(read, make_folder):
+def test_no_usable_image_stops_it(read, make_folder):
     folder = make_folder(3)
-    with pytest.raises(InputError, match='none of the pictures can be used'):
+    with pytest.raises(InputError, match='none of the images can be used'):
         read(
             1,
             source=f'folder:{folder}',
@@ -215,7 +215,7 @@ def test_numbers_out_of_range_are_errors(make_settings, batch_size, seed):
 # Validation
 
 
-def test_validation_tiles_are_the_same_every_time_and_of_every_picture(make_settings):
+def test_validation_tiles_are_the_same_every_time_and_of_every_image(make_settings):
     first, second = (np.stack(list(validation_crops(make_settings()))) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert first.shape == (64, 8, 8, 3)
@@ -232,7 +232,7 @@ def test_all_tiles_are_taken_where_there_are_few(make_settings, make_folder):
     np.testing.assert_array_equal(numbers([crops]), np.repeat([0, 1, 2], 6))
 
 
-def test_more_pictures_than_crops_give_one_each(make_settings, make_folder):
+def test_more_images_than_crops_give_one_each(make_settings, make_folder):
     settings = make_settings(validation_source=f'folder:{make_folder(12)}', validation_crops=4)
     crops = np.stack(list(validation_crops(settings)))
     np.testing.assert_array_equal(numbers([crops]), [2, 5, 8, 11])
@@ -278,7 +278,7 @@ def test_full_validation_batches_are_not_written_to_again(make_settings, make_fo
     np.testing.assert_array_equal(first, all_at_once[0])
 
 
-def test_a_broken_validation_picture_is_reported(make_settings, make_folder):
+def test_a_broken_validation_image_is_reported(make_settings, make_folder):
     folder = make_folder(4)
     (folder / '002.png').write_bytes(b'broken')
     settings = make_settings(validation_source=f'folder:{folder}')
@@ -293,7 +293,7 @@ def test_a_broken_validation_picture_is_reported(make_settings, make_folder):
 
 def test_validation_without_a_tile_is_an_error(make_settings, make_folder):
     settings = make_settings(validation_source=f'folder:{make_folder(2)}', crop_size=13)
-    with pytest.raises(InputError, match='none of the pictures can be used'):
+    with pytest.raises(InputError, match='none of the images can be used'):
         list(validation_crops(settings, lambda line: None))
 
 

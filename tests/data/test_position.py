@@ -3,9 +3,9 @@ import json
 import pytest
 from tiny import vqvae
 
-from sr_jax.commands.train_settings import read_settings
 from sr_jax.data.pipeline import train_iterator
 from sr_jax.errors import InputError
+from sr_jax.training.settings import read_settings
 
 
 @pytest.fixture(scope='module')

@@ -1,34 +1,34 @@
 import pytest
 
 from sr_jax.data.folder import open_folder
-from sr_jax.data.rejection import Rejections, usable_pictures
+from sr_jax.data.rejection import Rejections, usable_images
 from sr_jax.errors import InputError
-from sr_jax.image_io import PictureError
+from sr_jax.images.decoding import ImageError
 
 
-def test_a_picture_smaller_than_the_crop_is_named(make_folder):
+def test_a_image_smaller_than_the_crop_is_named(make_folder):
     source = open_folder(str(make_folder(1, size=(16, 12))), 'all', 0.5)
-    pictures = usable_pictures(source, 0, 12)
-    assert {name: pixels.shape for name, pixels in pictures.items()} == {'hq': (16, 12, 3)}
+    images = usable_images(source, 0, 12)
+    assert {name: pixels.shape for name, pixels in images.items()} == {'hq': (16, 12, 3)}
     message = r'000\.png: 12x16 pixels, smaller than the crop of 13x13'
-    with pytest.raises(PictureError, match=message):
-        usable_pictures(source, 0, 13)
+    with pytest.raises(ImageError, match=message):
+        usable_images(source, 0, 13)
 
 
-def test_each_picture_is_reported_and_counted_once():
+def test_each_image_is_reported_and_counted_once():
     lines = []
     rejections = Rejections(2, lines.append)
     rejections.add({'a.png': 'damaged'})
     rejections.add({'a.png': 'damaged', 'b.png': 'too small'})
     rejections.add({})
-    assert lines == ['skipped picture a.png: damaged', 'skipped picture b.png: too small']
+    assert lines == ['skipped image a.png: damaged', 'skipped image b.png: too small']
     assert rejections.reasons == {'a.png': 'damaged', 'b.png': 'too small'}
 
 
 def test_one_more_than_the_limit_is_an_error_with_the_list():
     rejections = Rejections(1, lambda line: None)
     rejections.add({'a.png': 'damaged'})
-    with pytest.raises(InputError, match=r'2 pictures.*max_rejected=1') as caught:
+    with pytest.raises(InputError, match=r'2 images.*max_rejected=1') as caught:
         rejections.add({'b.png': 'too small'})
     assert 'a.png: damaged' in str(caught.value)
     assert 'b.png: too small' in str(caught.value)

@@ -36,7 +36,7 @@ def test_a_folder_is_taken_whole_beside_another_source(make_settings, make_folde
 
 @pytest.mark.parametrize('outer_first', [True, False])
 def test_folders_within_each_other_are_refused(make_settings, make_folder, outer_first):
-    outer, inner = f'folder:{make_folder(3)}', f'folder:{make_folder(3, name="pictures/inner")}'
+    outer, inner = f'folder:{make_folder(3)}', f'folder:{make_folder(3, name="images/inner")}'
     pair = (outer, inner) if outer_first else (inner, outer)
     settings = make_settings(source=pair[0], validation_source=pair[1])
     for opened in (training_source, validation_source):
@@ -54,7 +54,7 @@ def test_the_home_folder_is_understood(make_settings, make_folder, monkeypatch):
     ('spec', 'hint'),
     [
         ('photo', "did you mean 'photos'"),
-        ('foldr:/pictures', "did you mean 'folder:<path>'"),
+        ('foldr:/images', "did you mean 'folder:<path>'"),
         ('tdfs:mnist', "did you mean 'tfds:<name>'"),
         ('folder', "did you mean 'folder:<path>'"),
         ('folder:', "did you mean 'folder:<path>'"),

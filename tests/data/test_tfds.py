@@ -12,7 +12,7 @@ from PIL import Image
 from sr_jax.data import train_iterator
 from sr_jax.data.benchmark import open_benchmark
 from sr_jax.data.sources import open_source
-from sr_jax.data.tfds import TfdsPictures
+from sr_jax.data.tfds import TfdsImages
 from sr_jax.errors import InputError
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
@@ -30,7 +30,7 @@ def prepare(tmp_path, monkeypatch):
     """Returns a function that prepares a dataset in the folder of TFDS."""
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
 
-    def prepare(splits, feature='image', kind=None, name='tiny_pictures'):
+    def prepare(splits, feature='image', kind=None, name='tiny_images'):
         features = tfds.features.FeaturesDict(
             {feature: kind or tfds.features.Image(shape=(None, None, 3)), 'label': np.int64}
         )
@@ -43,18 +43,18 @@ def prepare(tmp_path, monkeypatch):
             template='{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}',
         )
         infos = []
-        for split, pictures in splits.items():
+        for split, images in splits.items():
             files = template.replace(split=split)
             path = str(files.sharded_filepath(shard_index=0, num_shards=1))
             writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
-            for label, picture in enumerate(pictures):
-                example = features.encode_example({feature: picture, 'label': label})
+            for label, image in enumerate(images):
+                example = features.encode_example({feature: image, 'label': label})
                 writer.write(features.serialize_example(example))
             writer.close()
             infos.append(
                 tfds.core.SplitInfo(
                     name=split,
-                    shard_lengths=[len(pictures)],
+                    shard_lengths=[len(images)],
                     num_bytes=1,
                     filename_template=files,
                 )
@@ -70,22 +70,22 @@ def prepare(tmp_path, monkeypatch):
     return prepare
 
 
-def test_pictures_of_any_encoding_become_rgb(prepare):
+def test_images_of_any_encoding_become_rgb(prepare):
     cmyk = io.BytesIO()
     Image.fromarray(COLOUR).convert('CMYK').save(cmyk, 'JPEG')
     prepare({'train': [encoded(COLOUR), encoded(GREY), encoded(GREY, 'JPEG'), cmyk.getvalue()]})
-    source = TfdsPictures('tiny_pictures', 'train')
+    source = TfdsImages('tiny_images', 'train')
     assert len(source) == 4
     np.testing.assert_array_equal(source.pixels(0), COLOUR)
     np.testing.assert_array_equal(source.pixels(1), np.repeat(GREY[..., None], 3, axis=2))
     assert all(source[index].shape == (40, 50, 3) for index in range(4))
     assert source[0].dtype == np.float32
-    assert source.name(2) == 'tiny_pictures/train[2]'
+    assert source.name(2) == 'tiny_images/train[2]'
 
 
 def test_a_pickled_copy_is_small_and_opens_the_files_anew(prepare):
     prepare({'train': [encoded(COLOUR)] * 20})
-    source = TfdsPictures('tiny_pictures', 'train')
+    source = TfdsImages('tiny_images', 'train')
     sent = pickle.dumps(source)
     assert len(sent) < 1000
     np.testing.assert_array_equal(pickle.loads(sent).pixels(7), COLOUR)
@@ -94,15 +94,15 @@ def test_a_pickled_copy_is_small_and_opens_the_files_anew(prepare):
 @pytest.mark.parametrize('split', ['validation', 'test'])
 def test_the_validation_part_is_validation_or_else_test(prepare, make_settings, split):
     prepare({'train': [encoded(COLOUR)] * 2, split: [encoded(GREY)] * 3})
-    source = open_source('tfds:tiny_pictures', 'validation', make_settings())
+    source = open_source('tfds:tiny_images', 'validation', make_settings())
     assert len(source) == 3
-    assert source.name(0) == f'tiny_pictures/{split}[0]'
+    assert source.name(0) == f'tiny_images/{split}[0]'
 
 
-def test_whole_pictures_of_the_validation_part_to_measure_with(prepare):
+def test_whole_images_of_the_validation_part_to_measure_with(prepare):
     prepare({'train': [encoded(GREY)], 'test': [encoded(COLOUR), encoded(COLOUR[:9])]})
-    found = open_benchmark('tfds:tiny_pictures')
-    assert found.names == ['tiny_pictures/test[0]', 'tiny_pictures/test[1]']
+    found = open_benchmark('tfds:tiny_images')
+    assert found.names == ['tiny_images/test[0]', 'tiny_images/test[1]']
     np.testing.assert_array_equal(found.hq.pixels(1), COLOUR[:9])
     assert found.lq is None
 
@@ -110,18 +110,18 @@ def test_whole_pictures_of_the_validation_part_to_measure_with(prepare):
 def test_batches_come_and_a_broken_record_is_named(prepare, make_settings):
     prepare({'train': [encoded(COLOUR), b'broken', encoded(GREY)]})
     lines = []
-    iterator = train_iterator(make_settings(source='tfds:tiny_pictures'), 16, 0, lines.append)
+    iterator = train_iterator(make_settings(source='tfds:tiny_images'), 16, 0, lines.append)
     assert next(iterator)['hq'].shape == (16, 8, 8, 3)
     iterator.close()
-    reason = iterator.rejected['tiny_pictures/train[1]']
-    assert lines == [f'skipped picture tiny_pictures/train[1]: {reason}']
+    reason = iterator.rejected['tiny_images/train[1]']
+    assert lines == [f'skipped image tiny_images/train[1]: {reason}']
 
 
 def test_tensorflow_is_not_imported(prepare):
     prepare({'train': [encoded(COLOUR)] * 2})
     code = (
-        'import sys; from sr_jax.data.tfds import TfdsPictures; '
-        'print(TfdsPictures("tiny_pictures", "train")[0].shape, "tensorflow" in sys.modules)'
+        'import sys; from sr_jax.data.tfds import TfdsImages; '
+        'print(TfdsImages("tiny_images", "train")[0].shape, "tensorflow" in sys.modules)'
     )
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == '(40, 50, 3) False'
@@ -130,17 +130,17 @@ def test_tensorflow_is_not_imported(prepare):
 def test_a_dataset_that_is_not_prepared_tells_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
     with pytest.raises(InputError, match='not prepared') as caught:
-        TfdsPictures('imagenet2012', 'train')
+        TfdsImages('imagenet2012', 'train')
     assert str(tmp_path) in str(caught.value)
     assert 'tfds build imagenet2012 --file_format=array_record' in str(caught.value)
 
 
 def test_a_dataset_prepared_for_reading_in_order_is_refused(prepare, tmp_path):
     prepare({'train': [encoded(COLOUR)]})
-    info = tmp_path / 'tiny_pictures' / '1.0.0' / 'dataset_info.json'
+    info = tmp_path / 'tiny_images' / '1.0.0' / 'dataset_info.json'
     info.write_text(info.read_text().replace('array_record', 'tfrecord'))
     with pytest.raises(InputError, match=r'not prepared for random access.*TFDS_DATA_DIR'):
-        TfdsPictures('tiny_pictures', 'train')
+        TfdsImages('tiny_images', 'train')
 
 
 @pytest.mark.parametrize(
@@ -155,18 +155,18 @@ def test_a_dataset_prepared_for_reading_in_order_is_refused(prepare, tmp_path):
 def test_an_unknown_dataset_is_an_error(tmp_path, monkeypatch, name, message):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
     with pytest.raises(InputError, match=message):
-        TfdsPictures(name, 'train')
+        TfdsImages(name, 'train')
 
 
 def test_a_missing_split_is_an_error(prepare):
     prepare({'train': [encoded(COLOUR)]})
     with pytest.raises(InputError, match=r"'validation' or 'test'.*data\.validation_source"):
-        TfdsPictures('tiny_pictures', 'validation')
+        TfdsImages('tiny_images', 'validation')
 
 
-def test_a_dataset_without_pictures_is_an_error(prepare):
+def test_a_dataset_without_images_is_an_error(prepare):
     prepare({'train': [3]}, feature='image', kind=tfds.features.Scalar(np.int64))
     with pytest.raises(
-        InputError, match="no pictures called 'image' or 'hr', but 'image', 'label'"
+        InputError, match="no images called 'image' or 'hr', but 'image', 'label'"
     ):
-        TfdsPictures('tiny_pictures', 'train')
+        TfdsImages('tiny_images', 'train')

@@ -29,7 +29,7 @@ def settings(published):
 
 @pytest.fixture
 def on_canvas():
-    """Returns a function that puts a picture into the corner of an array full of noise."""
+    """Returns a function that puts an image into the corner of an array full of noise."""
 
     def put(pixels, height, width):
         array = np.random.default_rng(0).random((height, width, 3)).astype(np.float32)

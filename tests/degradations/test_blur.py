@@ -122,7 +122,7 @@ def test_a_blur_is_scipys_correlation_in_mirror_image(height, width, seed):
     pixels, kernel = rng.random((height, width, 3)), rng.random((21, 21))
     array = rng.random((30, 33, 3))
     array[:height, :width] = pixels
-    picture = blur_lib.Canvas(jnp.float32(array), jnp.int32(height), jnp.int32(width))
-    ours = jax.jit(blur)(picture, jnp.float32(kernel / kernel.sum())).pixels[:height, :width]
+    image = blur_lib.Canvas(jnp.float32(array), jnp.int32(height), jnp.int32(width))
+    ours = jax.jit(blur)(image, jnp.float32(kernel / kernel.sum())).pixels[:height, :width]
     expected = scipy.ndimage.correlate(pixels, kernel[..., None] / kernel.sum(), mode='mirror')
     np.testing.assert_allclose(ours, expected, atol=1e-5)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from sr_jax import degradations
-from sr_jax.degradations import degrade, read_settings, small_pictures, training_pair
+from sr_jax.degradations import degrade, read_settings, small_images, training_pair
 from sr_jax.errors import InputError
 
 BICUBIC = read_settings(dict(name='bicubic', rounded=True))
@@ -12,25 +12,25 @@ HQ = np.random.default_rng(0).random((2, 24, 16, 3)).astype(np.float32)
 KEY = jax.random.key(0)
 
 
-def test_bicubic_pictures_need_no_luck():
+def test_bicubic_images_need_no_luck():
     lq, target = degrade(HQ, 4, BICUBIC, KEY)
     assert target is HQ
-    np.testing.assert_array_equal(lq, small_pictures({'hq': HQ}, 4, BICUBIC))
+    np.testing.assert_array_equal(lq, small_images({'hq': HQ}, 4, BICUBIC))
     np.testing.assert_array_equal(lq, training_pair({'hq': HQ}, 4, BICUBIC, KEY)[0])
 
 
 def test_pairs_are_taken_as_they_are():
     lq = HQ[:, ::2, ::2]
     assert training_pair({'hq': HQ, 'lq': lq}, 2, PAIRED, KEY) == (lq, HQ)
-    assert small_pictures({'hq': HQ, 'lq': lq}, 2, PAIRED) is lq
-    assert small_pictures({'lq': lq}, 2, BICUBIC) is lq
+    assert small_images({'hq': HQ, 'lq': lq}, 2, PAIRED) is lq
+    assert small_images({'lq': lq}, 2, BICUBIC) is lq
 
 
 def test_pairs_of_another_scale_are_refused():
     batch = {'hq': HQ, 'lq': HQ[:, ::2, ::2]}
     for take in (
         lambda: training_pair(batch, 4, PAIRED, KEY),
-        lambda: small_pictures(batch, 4, BICUBIC),
+        lambda: small_images(batch, 4, BICUBIC),
     ):
         with pytest.raises(InputError, match='scale=4, but .* 2 times the side'):
             take()
@@ -40,7 +40,7 @@ def test_pairs_are_not_made():
     with pytest.raises(InputError, match='paired:<folder of hq>:<folder of lq>'):
         degrade(HQ, 4, PAIRED, KEY)
     with pytest.raises(InputError, match='paired:<folder of hq>:<folder of lq>'):
-        small_pictures({'hq': HQ}, 4, PAIRED)
+        small_images({'hq': HQ}, 4, PAIRED)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_pairs_are_not_made():
         (BICUBIC, 'folder:a', 'paired:c:d', ''),
         (PAIRED, 'photos', '', "source='photos' does not go with .*'paired'"),
         (BICUBIC, 'paired:a:b', '', "source='paired:a:b' does not go with .*'bicubic'"),
-        (PAIRED, 'paired:a:b', 'photos', "validation_source='photos' has no small pictures"),
+        (PAIRED, 'paired:a:b', 'photos', "validation_source='photos' has no small images"),
     ],
 )
 def test_sources_must_have_what_is_wanted(settings, source, validation, problem):

@@ -18,8 +18,8 @@ def by_pillow(pixels, quality):
 
 
 def decoded(file):
-    with Image.open(file) as picture:
-        return np.asarray(picture.convert('RGB'))
+    with Image.open(file) as image:
+        return np.asarray(image.convert('RGB'))
 
 
 def psnr(a, b):
@@ -28,22 +28,22 @@ def psnr(a, b):
 
 def by_us(pixels, quality, on_canvas, offset=(0, 0)):
     height, width = pixels.shape[:2]
-    picture = on_canvas(np.float32(pixels) / 255, 100, 117)
-    result = COMPRESS(picture, jnp.int32(quality), jnp.asarray(offset)).pixels
+    image = on_canvas(np.float32(pixels) / 255, 100, 117)
+    result = COMPRESS(image, jnp.int32(quality), jnp.asarray(offset)).pixels
     return np.asarray(result)[:height, :width] * 255
 
 
 @pytest.mark.parametrize('quality', [1, 10, 30, 49, 50, 75, 95, 100])
 def test_the_tables_are_libjpegs(quality):
     file = by_pillow(np.zeros((16, 16, 3), np.uint8), quality)
-    with Image.open(file) as picture:
-        theirs = [np.reshape(picture.quantization[k], (8, 8)) for k in (0, 1)]
+    with Image.open(file) as image:
+        theirs = [np.reshape(image.quantization[k], (8, 8)) for k in (0, 1)]
     np.testing.assert_array_equal(quantization_tables(jnp.int32(quality)), theirs)
 
 
 @pytest.mark.parametrize('size', [(96, 112), (81, 99), (17, 40), (2, 3), (1, 1)])
 @pytest.mark.parametrize('quality', [30, 60, 95])
-def test_pictures_come_back_as_from_pillow(photograph, on_canvas, size, quality):
+def test_images_come_back_as_from_pillow(photograph, on_canvas, size, quality):
     pixels = np.ascontiguousarray(photograph[: size[0], : size[1]])
     theirs = decoded(by_pillow(pixels, quality))
     ours = by_us(pixels, quality, on_canvas)
@@ -54,7 +54,7 @@ def test_pictures_come_back_as_from_pillow(photograph, on_canvas, size, quality)
         assert np.abs(ours - theirs).max() < 2.5
 
 
-def test_a_flat_picture_comes_back_exactly(on_canvas):
+def test_a_flat_image_comes_back_exactly(on_canvas):
     pixels = np.full((40, 33, 3), (200, 31, 90), np.uint8)
     theirs = decoded(by_pillow(pixels, 90))
     np.testing.assert_allclose(by_us(pixels, 90, on_canvas), theirs, atol=1e-4)

@@ -60,7 +60,7 @@ POISSON_NOISE = jax.jit(
 
 
 def noise_of(settings, pixels, count=1, **changes):
-    """The noise that a picture of middle tones gets from some keys: [count, h, w, 3]."""
+    """The noise that an image of middle tones gets from some keys: [count, h, w, 3]."""
     stage = dataclasses.replace(settings.first, **changes)
     keys = jax.random.split(jax.random.key(3), count)
     noisy = jax.jit(jax.vmap(lambda key: add_noise(key, whole(pixels), stage).pixels))(keys)
@@ -70,7 +70,7 @@ def noise_of(settings, pixels, count=1, **changes):
 def test_gaussian_noise_has_its_strength(settings):
     pixels = jnp.full((64, 64, 3), 0.5)
     noise = noise_of(
-        settings, pixels, 4, gaussian_prob=1.0, gaussian_sigma=(20.0, 20.0), grey_prob=0.0
+        settings, pixels, 4, gaussian_prob=1.0, gaussian_sigma=(20.0, 20.0), gray_prob=0.0
     )
     assert noise.mean() == pytest.approx(0, abs=1e-3)
     assert noise.std() * 255 == pytest.approx(20, rel=0.01)
@@ -81,7 +81,7 @@ def test_gaussian_noise_has_its_strength(settings):
 @pytest.mark.parametrize('gaussian_prob', [0.0, 1.0])
 def test_grey_noise_is_the_same_in_all_channels(settings, gaussian_prob):
     pixels = jnp.asarray(np.random.default_rng(0).uniform(0.4, 0.6, (16, 16, 3)), jnp.float32)
-    changes = dict(gaussian_prob=gaussian_prob, poisson_scale=(0.3, 0.3), grey_prob=1.0)
+    changes = dict(gaussian_prob=gaussian_prob, poisson_scale=(0.3, 0.3), gray_prob=1.0)
     noise = noise_of(settings, pixels, **changes)
     np.testing.assert_allclose(noise, np.repeat(noise[..., :1], 3, -1), atol=1e-6)
     assert noise.std() > 1e-3
@@ -110,7 +110,7 @@ def test_grey_poisson_noise_counts_the_levels_of_the_luminance():
     assert not coloured[..., 1:].any()
 
 
-def test_what_lies_beyond_the_picture_does_not_matter(settings):
+def test_what_lies_beyond_the_image_does_not_matter(settings):
     rng = np.random.default_rng(0)
     array = rng.integers(0, 256, (12, 14, 3)) / 255
     other = array.copy()
@@ -123,7 +123,7 @@ def test_what_lies_beyond_the_picture_does_not_matter(settings):
     np.testing.assert_array_equal(first.pixels[:7, :5], second.pixels[:7, :5])
 
 
-def test_kinds_are_drawn_for_each_picture(settings):
+def test_kinds_are_drawn_for_each_image(settings):
     pixels = jnp.linspace(0.45, 0.55, 8 * 8 * 3).reshape(8, 8, 3)
     noise = noise_of(settings, pixels, 400, poisson_scale=(0.05, 0.5))
     grey = np.abs(noise - noise[..., :1]).max((1, 2, 3)) < 1e-6

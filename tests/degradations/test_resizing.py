@@ -35,7 +35,7 @@ def test_it_agrees_with_pytorch(new, mode):
 
 @settings(max_examples=100)
 @given(old=st.integers(1, 17), new=st.integers(1, 24), mode=st.sampled_from([0, 1, 2]))
-def test_a_matrix_holds_weights_of_the_picture_alone(old, new, mode):
+def test_a_matrix_holds_weights_of_the_image_alone(old, new, mode):
     matrix = np.asarray(MATRIX(old, new, mode))
     np.testing.assert_allclose(matrix[:new].sum(1), 1, atol=1e-5)
     assert not matrix[new:].any()
@@ -45,7 +45,7 @@ def test_a_matrix_holds_weights_of_the_picture_alone(old, new, mode):
 
 
 @pytest.mark.parametrize('mode', [AREA, BILINEAR, BICUBIC])
-def test_a_kept_size_keeps_the_picture(mode, on_canvas):
+def test_a_kept_size_keeps_the_image(mode, on_canvas):
     pixels = np.random.default_rng(1).random((5, 7, 3)).astype(np.float32)
     kept = resize(on_canvas(pixels, 9, 8), jnp.int32(5), jnp.int32(7), jnp.int32(mode), (6, 11))
     assert kept.pixels.shape == (6, 11, 3)

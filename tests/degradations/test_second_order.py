@@ -2,19 +2,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sr_jax import sharding
-from sr_jax.degradations import degrade, second_order, small_pictures
+from sr_jax.degradations import degrade, second_order, small_images
 from sr_jax.degradations.sharpening import sharpen
+from sr_jax.devices import sharding
 
 SCALE = 4
 
 
 def stack(photograph, count=4, size=40):
-    pictures = [photograph[i : i + size, i : i + size] for i in range(count)]
-    return jnp.float32(np.stack(pictures)) / 255
+    images = [photograph[i : i + size, i : i + size] for i in range(count)]
+    return jnp.float32(np.stack(images)) / 255
 
 
-def test_each_picture_has_its_own_draws(photograph, settings):
+def test_each_image_has_its_own_draws(photograph, settings):
     hq, key = stack(photograph), jax.random.key(1)
     lq, target = degrade(hq, SCALE, settings, key)
     compiled = second_order.degrade._cache_size()
@@ -26,18 +26,18 @@ def test_each_picture_has_its_own_draws(photograph, settings):
     np.testing.assert_array_equal(lq, again)
     other, _ = degrade(hq, SCALE, settings, jax.random.key(2))
     assert (np.abs(lq - other).max((1, 2, 3)) > 0.02).all()
-    # The same picture four times over: four degradations.
+    # The same image four times over: four degradations.
     same, _ = degrade(jnp.repeat(hq[:1], 4, 0), SCALE, settings, key)
     np.testing.assert_array_equal(same[0], lq[0])
     assert all(np.abs(same[0] - one).max() > 0.02 for one in same[1:])
-    # Another picture beside it changes nothing.
+    # Another image beside it changes nothing.
     mixed, _ = degrade(hq.at[1:].set(0.5), SCALE, settings, key)
     np.testing.assert_array_equal(mixed[0], lq[0])
     assert second_order.degrade._cache_size() == compiled
 
 
-def test_small_pictures_look_like_the_large_ones(photograph, settings):
-    """No shift, no border, no colour cast: the mean over many draws is the blurred picture."""
+def test_small_images_look_like_the_large_ones(photograph, settings):
+    """No shift, no border, no colour cast: the mean over many draws is the blurred image."""
     hq = jnp.repeat(stack(photograph, 1), 4, 0)
     lq = np.concatenate([degrade(hq, SCALE, settings, jax.random.key(k))[0] for k in range(60)])
     small = np.asarray(hq[0]).reshape(10, 4, 10, 4, 3).mean((1, 3))
@@ -58,10 +58,10 @@ def test_small_pictures_look_like_the_large_ones(photograph, settings):
         assert likeness(0, 0) > max(likeness(*there), likeness(*back))
 
 
-def test_measuring_degrades_a_picture_the_same_way_wherever_it_stands(photograph, settings):
+def test_measuring_degrades_a_image_the_same_way_wherever_it_stands(photograph, settings):
     hq = stack(photograph)
-    lq = small_pictures({'hq': hq}, SCALE, settings)
-    turned = small_pictures({'hq': hq[::-1]}, SCALE, settings)
+    lq = small_images({'hq': hq}, SCALE, settings)
+    turned = small_images({'hq': hq[::-1]}, SCALE, settings)
     np.testing.assert_array_equal(turned[::-1], lq)
     assert np.abs(lq[0] - lq[1]).max() > 0.02
 
@@ -73,7 +73,7 @@ def test_odd_sizes_are_rounded_up(photograph, settings):
     assert target.shape == (1, 41, 33, 3)
 
 
-def test_pictures_stay_on_their_devices(photograph, settings):
+def test_images_stay_on_their_devices(photograph, settings):
     mesh = sharding.make_mesh(jax.devices()[:4])
     split = sharding.over_batch(mesh)
     hq = jax.device_put(stack(photograph), split)

@@ -1,4 +1,4 @@
-"""A folder as the documentation supposes it: configs, pictures, and names of published weights."""
+"""A folder as the documentation supposes it: configs, images, and names of published weights."""
 
 import pathlib
 import pickle
@@ -12,7 +12,7 @@ from sr_jax.models import alexnet
 from sr_jax.pretrained import rrdb
 
 ROOT = pathlib.Path(__file__).parents[2]
-HQ, LQ = (64, 72), (16, 18)  # sides of the pictures
+HQ, LQ = (64, 72), (16, 18)  # sides of the images
 
 
 def make(folder: pathlib.Path) -> None:
@@ -28,7 +28,7 @@ def make(folder: pathlib.Path) -> None:
 
 
 def draw(path: pathlib.Path, size: tuple[int, int]) -> None:
-    """Writes a smooth picture with an edge."""
+    """Writes a smooth image with an edge."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows, columns = np.mgrid[: size[0], : size[1]]
     levels = np.stack([rows * 9, columns * 8, (rows > columns) * 200], axis=-1)
@@ -50,8 +50,8 @@ def _lpips(path: pathlib.Path) -> pathlib.Path:
     import jax.numpy as jnp
 
     module = alexnet.Model(('relu5_1',))
-    pictures = jnp.zeros((1, 96, 96, 3))
-    shapes = jax.eval_shape(module.init, jax.random.key(0), pictures)['params']
+    images = jnp.zeros((1, 96, 96, 3))
+    shapes = jax.eval_shape(module.init, jax.random.key(0), images)['params']
     rng = np.random.default_rng(0)
 
     def random(leaf):

@@ -13,9 +13,13 @@ from fuzz import damage
 from hypothesis import strategies as st
 from tiny import vqvae
 
-from sr_jax import checkpoint, record, sharding, tasks, trained
-from sr_jax.commands.train_settings import read_settings
+from sr_jax import tasks
+from sr_jax.checkpoints import metadata
+from sr_jax.checkpoints.manager import FOLDER, Checkpoints
+from sr_jax.checkpoints.run import initial, resume_or_init
 from sr_jax.data.pipeline import train_iterator
+from sr_jax.devices import sharding
+from sr_jax.training.settings import read_settings
 
 STEP = 4
 SETTINGS = read_settings(vqvae())
@@ -37,12 +41,12 @@ def seed(folder: Path) -> Path:
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
     side = config.data.crop_size
     batch = {'hq': jnp.zeros((1, side, side, 3))}
-    tree = jax.jit(functools.partial(trained.initial, task))(jax.random.key(0), batch)
+    tree = jax.jit(functools.partial(initial, task))(jax.random.key(0), batch)
     tree = jax.device_put(tree, sharding.layout(tree, mesh))
     iterator = train_iterator(SETTINGS.data, 4, 0)
     data = iterator.get_state()
     iterator.close()
-    found = checkpoint.Checkpoints(workdir, SETTINGS.checkpoint)
+    found = Checkpoints(workdir, SETTINGS.checkpoint)
     found.save(STEP, tree, config=config, data=data, metrics={'mse': 0.5, 'psnr_rgb_crop0': 3})
     found.close()
     return workdir
@@ -57,12 +61,12 @@ def iterator():
 def resumed(found, mesh, report):
     """What a run of the seed's config goes on with: where its data was, None if not said."""
     config = vqvae()
-    return trained.resume_or_init(found, config, tasks.make(config), mesh, report)[2]
+    return resume_or_init(found, config, tasks.make(config), mesh, report)[2]
 
 
 def names(workdir: Path) -> list[str]:
     """The files of JSON in the seed's checkpoint, from its folder."""
-    folder = workdir / checkpoint.FOLDER / str(STEP)
+    folder = workdir / FOLDER / str(STEP)
     files = [path for path in folder.rglob('*') if path.is_file()]
     found = [path for path in files if path.read_bytes().startswith(b'{')]
     return sorted(path.relative_to(folder).as_posix() for path in found)
@@ -73,7 +77,7 @@ def copied(workdir: Path, folder: Path, name: str, data: bytes) -> Path:
     run = folder / 'run'
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(workdir, run)
-    (run / checkpoint.FOLDER / str(STEP) / name).write_bytes(data)
+    (run / FOLDER / str(STEP) / name).write_bytes(data)
     return run
 
 
@@ -82,7 +86,7 @@ def damaged(draw, workdir: Path) -> tuple[Path, str, bytes]:
     """The seed, the name of one of its files, and what that is to hold."""
     kind = draw(st.sampled_from(['record', 'record', 'record', 'values', 'bytes', 'text']))
     name = 'run/metadata' if kind == 'record' else draw(st.sampled_from(names(workdir)))
-    data = (workdir / checkpoint.FOLDER / str(STEP) / name).read_bytes()
+    data = (workdir / FOLDER / str(STEP) / name).read_bytes()
     if kind == 'record':
         data = json.dumps(draw(_records(json.loads(data)))).encode()
     elif kind == 'values':
@@ -109,7 +113,7 @@ def _records(draw, saved: dict[str, Any]) -> dict[str, Any]:
     if part == 'rest':
         saved = draw(_changed(saved))
     if draw(st.booleans()) and isinstance(saved, dict):
-        saved['checksum'] = record._checksum(saved)
+        saved['checksum'] = metadata._checksum(saved)
     return saved
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 MIB = 2**20
-PIXELS = MIB  # at most so many in a picture, while it is fuzzed
+PIXELS = MIB  # at most so many in an image, while it is fuzzed
 MEMORY = 128 * MIB  # that an example may take, beyond what was taken before
 
 

@@ -31,9 +31,9 @@ def _exif() -> Image.Exif:
     return exif
 
 
-def _saved(picture: Image.Image, kind: str, **options) -> bytes:
+def _saved(image: Image.Image, kind: str, **options) -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -78,8 +78,8 @@ def pngs() -> list[bytes]:
 
 
 @functools.cache
-def pictures() -> list[bytes]:
-    """Pictures of the other formats."""
+def images() -> list[bytes]:
+    """Images of the other formats."""
     colour, alpha = Image.fromarray(_pixels(3)), Image.fromarray(_pixels(4))
     described = dict(exif=_exif(), icc_profile=PROFILE)
     deep = _pixels(3, 'u2')

@@ -17,20 +17,17 @@ from fuzz.fuzzing import PIXELS
 from hypothesis import strategies as st
 from tiny_networks import SMALL, network
 
-from sr_jax import (
-    checkpoint,
-    image_decoding,
-    image_io,
-    main,
-    networks,
-    sharding,
-    tasks,
-    trained,
-)
-from sr_jax.commands.train import place_data
-from sr_jax.commands.train_settings import read_settings
+from sr_jax import main, tasks
+from sr_jax.checkpoints.manager import FOLDER, Checkpoints, find_checkpoints
+from sr_jax.checkpoints.run import best_step, load_run
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError
+from sr_jax.images import decoding
+from sr_jax.images.files import image_size, save_layers
+from sr_jax.inference import networks
 from sr_jax.pretrained import files, lpips, ncnn
+from sr_jax.training.loop import place_data
+from sr_jax.training.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = tuple(
@@ -52,19 +49,19 @@ def documented(target: str, name: str = '', longest: int = 2000) -> Iterator[Non
         assert message.strip() and len(message) <= longest, message[:300]
 
 
-def picture(folder: Path, encoded: bytes) -> None:
-    """A picture's size, its pixels, and all that belongs to it written in every format."""
-    with documented('picture', 'x.png'):
-        image_decoding.decode_size(encoded, 'x.png')
-    with documented('picture', 'x.png'):
-        pixels = image_decoding.decode(encoded, 'x.png')
+def image(folder: Path, encoded: bytes) -> None:
+    """An image's size, its pixels, and all that belongs to it written in every format."""
+    with documented('image', 'x.png'):
+        decoding.decode_size(encoded, 'x.png')
+    with documented('image', 'x.png'):
+        pixels = decoding.decode(encoded, 'x.png')
         assert pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size <= 3 * PIXELS
-        layers = image_decoding.decode_layers(encoded, 'x.png')
+        layers = decoding.decode_layers(encoded, 'x.png')
         for suffix in ('png', 'jpg', 'webp'):
             path = folder / f'made.{suffix}'
-            with documented('picture written', path.name):
-                image_io.save_layers(path, layers)
-                assert image_io.size(path) == layers.colour.shape[:2]
+            with documented('image written', path.name):
+                save_layers(path, layers)
+                assert image_size(path) == layers.color.shape[:2]
 
 
 def arrays(folder: Path, data: bytes) -> None:
@@ -128,21 +125,21 @@ def checkpoint_json(folder: Path, example: tuple[Path, str, bytes]) -> None:
     mesh = sharding.make_mesh(jax.devices()[:1])
     told: list[str] = []
     with documented('checkpoint', 'run'):
-        trained.load(path, mesh=mesh, report=told.append)
+        load_run(path, mesh=mesh, report=told.append)
     with documented('best checkpoint', 'run'):
-        trained.best_step(checkpoint.find(path)[0], path)
+        best_step(find_checkpoints(path)[0], path)
     with documented('resumed checkpoint', 'run', longest=20_000):
-        found = checkpoint.Checkpoints(path, checkpoints.SETTINGS.checkpoint)
+        found = Checkpoints(path, checkpoints.SETTINGS.checkpoint)
         try:
             data = checkpoints.resumed(found, mesh, told.append)
         finally:
             found.close()
         if data is not None:
             place_data(
-                checkpoints.iterator(), data, path / checkpoint.FOLDER / str(checkpoints.STEP)
+                checkpoints.iterator(), data, path / FOLDER / str(checkpoints.STEP)
             )
     assert all(len(line) <= 2000 for line in told)
-    kept = {path.name.partition('-')[0] for path in (path / checkpoint.FOLDER).iterdir()}
+    kept = {path.name.partition('-')[0] for path in (path / FOLDER).iterdir()}
     assert kept <= {str(checkpoints.STEP), 'damaged'}
 
 
@@ -240,7 +237,7 @@ def _keys(name: str) -> list[str]:
 def strategies(folder: Path) -> dict[Callable, st.SearchStrategy]:
     """The examples of each target; `folder` is for files on the way to them."""
     return {
-        picture: damage.damaged([*seeds.pngs(), *seeds.pictures()])
+        image: damage.damaged([*seeds.pngs(), *seeds.images()])
         | damage.damaged_pngs(seeds.pngs()),
         arrays: damage.damaged(_safetensors()) | _rewritten_headers(),
         foreign_network: damage.damaged_states(seeds.foreign_states()),

@@ -16,8 +16,10 @@ from fuzz.watch import watched
 from PIL import Image
 from tiny_networks import network
 
-from sr_jax import image_decoding, image_io, networks
 from sr_jax.errors import InputError
+from sr_jax.images import decoding
+from sr_jax.images.files import read_image, read_layers
+from sr_jax.inference import networks
 from sr_jax.pretrained import files, lpips, ncnn
 
 
@@ -28,7 +30,7 @@ def png_bomb(width, height):
 
 
 def header_of(width, height):
-    """The beginning of pictures of that size in the other formats, whose pixels are not there."""
+    """The beginning of images of that size in the other formats, whose pixels are not there."""
     file = io.BytesIO()
     Image.new('RGB', (16, 16)).save(file, 'JPEG')
     jpeg = bytearray(file.getvalue())
@@ -53,17 +55,17 @@ def header_of(width, height):
 
 
 @pytest.mark.parametrize('kind', ['png', 'jpg', 'bmp', 'tif', 'webp'])
-def test_a_picture_that_says_it_is_huge_is_refused_by_its_size(kind, tmp_path):
+def test_a_image_that_says_it_is_huge_is_refused_by_its_size(kind, tmp_path):
     path = tmp_path / f'bomb.{kind}'
     path.write_bytes(header_of(16_383, 16_383)[kind])
-    for read in (image_io.read, image_io.read_layers):
+    for read in (read_image, read_layers):
         with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match='bomb') as caught:
             read(path)
         message = str(caught.value)
         assert 'more than the limit' in message or kind == 'webp', message
 
 
-def test_a_tile_larger_than_its_picture_takes_no_memory(tmp_path):
+def test_a_tile_larger_than_its_image_takes_no_memory(tmp_path):
     file = io.BytesIO()
     tifffile.imwrite(
         file, np.zeros((16, 16, 3), np.uint8), tile=(16, 16), compression='zlib', photometric='rgb'
@@ -74,7 +76,7 @@ def test_a_tile_larger_than_its_picture_takes_no_memory(tmp_path):
         at = next(data.index(kind) for kind in kinds if kind in data)
         data[at : at + 12] = struct.pack('<HHII', tag, 4, 1, 32_768)
     with watched(tmp_path, 64 * MIB), pytest.raises(InputError, match='x'):
-        image_decoding.decode(bytes(data), 'x')
+        decoding.decode(bytes(data), 'x')
 
 
 def test_texts_and_profiles_that_unpack_to_much_are_not_unpacked(tmp_path):
@@ -88,22 +90,22 @@ def test_texts_and_profiles_that_unpack_to_much_are_not_unpacked(tmp_path):
         data = damage.png_of([first, (kind, content), *rest])
         with watched(tmp_path, 64 * MIB):
             try:
-                image_decoding.decode_layers(data, 'x')
+                decoding.decode_layers(data, 'x')
             except InputError as error:
                 assert 'x: ' in str(error)
 
 
-def test_a_file_too_large_for_any_picture_is_not_read(tmp_path):
+def test_a_file_too_large_for_any_image_is_not_read(tmp_path):
     path = tmp_path / 'sparse.png'
     with open(path, 'wb') as file:
         file.truncate(2**40)
     with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match=r'sparse\.png: .*GiB'):
-        image_io.read(path)
+        read_image(path)
     os.mkfifo(tmp_path / 'pipe.png')
     with pytest.raises(InputError, match=r'pipe\.png: not a file'):
-        image_io.read(tmp_path / 'pipe.png')
+        read_image(tmp_path / 'pipe.png')
     with pytest.raises(InputError, match='zero: not a file'):
-        image_io.read('/dev/zero')
+        read_image('/dev/zero')
 
 
 @pytest.mark.parametrize('size', [2**63, 2**32, 10**8])

@@ -15,11 +15,11 @@ from PIL import Image
 from tiny_networks import network
 
 from sr_jax import __main__ as verbs
-from sr_jax import networks
+from sr_jax.inference import networks
 
 # Examples of each target in the suite; a target that traces a network has fewer.
 EXAMPLES = {
-    'picture': 150,
+    'image': 150,
     'arrays': 150,
     'foreign_network': 15,
     'own_network': 15,
@@ -92,7 +92,7 @@ def test_the_watch_sees_memory_files_and_programs(tmp_path):
 # Names and places
 
 
-def test_no_picture_is_written_outside_of_the_output(tmp_path, capsys):
+def test_no_image_is_written_outside_of_the_output(tmp_path, capsys):
     given, output, elsewhere = (tmp_path / name for name in ('given', 'output', 'elsewhere'))
     for folder in (given, output, elsewhere):
         folder.mkdir()
@@ -105,10 +105,10 @@ def test_no_picture_is_written_outside_of_the_output(tmp_path, capsys):
     partial.symlink_to(elsewhere / 'kept')  # and in the place where it is written first
     weights = tmp_path / 'w.safetensors'
     networks.save(weights, network('srvgg'))
-    pictures = [str(given / name) for name in names]
+    images = [str(given / name) for name in names]
     with watched(output, 2**40):
         status = verbs.main(
-            ['upscale', '--weights', str(weights), '--output', str(output), '--', *pictures]
+            ['upscale', '--weights', str(weights), '--output', str(output), '--', *images]
         )
     assert status == 0, capsys.readouterr().err
     assert (elsewhere / 'kept').read_text() == 'as it was'

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
-from sr_jax import sharding
+from sr_jax.devices import sharding
 from sr_jax.layers.batch_norm import BatchNorm, merge_statistics, update_batch_norms
 
 

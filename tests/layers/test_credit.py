@@ -15,7 +15,7 @@ from sr_jax.layers.switched_conv import SwitchedConv
 
 
 def random_layer(credit, seed=0, **changes):
-    """A layer without a norm, its variables and a picture."""
+    """A layer without a norm, its variables and an image."""
     x = jnp.asarray(np.random.default_rng(seed).normal(size=(2, 7, 6, 4)), jnp.float32)
     layer = SwitchedConv(
         3, 3, breadth=4, stride=2, network='standard', norm_size=0, credit=credit, **changes

@@ -1,4 +1,4 @@
-"""A layer in patches is the layer on the whole, also where a picture ends within the array."""
+"""A layer in patches is the layer on the whole, also where an image ends within the array."""
 
 import functools
 
@@ -10,9 +10,9 @@ from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sr_jax import memory
+from sr_jax.devices import memory
 from sr_jax.errors import InputError
-from sr_jax.layers.borders import Pictures, _inside, apply_within
+from sr_jax.layers.borders import Images, _inside, apply_within
 from sr_jax.layers.convolution import Convolution, upsample_nearest
 from sr_jax.layers.in_patches import in_patches
 from sr_jax.layers.switching import Switching
@@ -64,7 +64,7 @@ def test_patches_are_the_whole(height, width, side, scale):
 
 
 @pytest.mark.parametrize('scale', [1, 2])
-def test_within_pictures_that_end_before_the_array(scale):
+def test_within_images_that_end_before_the_array(scale):
     x = draw(2, 23, 17, 4)
     sizes = np.array([[11, 17], [20, 5]], np.int32)
     module, variables = make(scale, 4, x)
@@ -89,7 +89,7 @@ def test_too_small_a_halo_shows():
 
 
 def test_long_sides_do_not_overflow():
-    inside = _inside(0, 120_000, Pictures((30_000, 1), jnp.array([[29_999, 1]])))
+    inside = _inside(0, 120_000, Images((30_000, 1), jnp.array([[29_999, 1]])))
     assert int(inside.sum()) == 4 * 29_999
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sr_jax.errors import InputError
 from sr_jax.layers import joint_convolution
-from sr_jax.layers.convolution import convolve, normal_start, upsample_nearest
+from sr_jax.layers.convolution import convolve, normal_init, upsample_nearest
 from sr_jax.layers.joint_convolution import JointConvolution, convolve_enlarged
 
 SIDE = st.integers(1, 5)
@@ -49,7 +49,7 @@ def test_each_platform_has_its_own_way(platform, products):
 def test_maps_of_three_sizes():
     maps = [noise(1, 8, 4, 2), noise(1, 2, 1, 3, seed=1), noise(1, 8, 4, 1, seed=2)]
     maps.append(noise(1, 4, 2, 2, seed=3))
-    module = JointConvolution(5, normal_start(1.0))
+    module = JointConvolution(5, normal_init(1.0))
     variables = module.init(jax.random.key(0), maps)
     assert variables['params']['kernel'].shape == (3, 3, 8, 5)
     whole = [upsample_nearest(x, 8 // x.shape[1]) for x in maps]
@@ -61,4 +61,4 @@ def test_maps_of_three_sizes():
 def test_other_sizes_are_refused(size):
     maps = [noise(1, 8, 4, 2), noise(1, *size, 3)]
     with pytest.raises(InputError, match=f'{size[0]} x {size[1]} pixels cannot be enlarged'):
-        JointConvolution(5, normal_start(1.0)).init(jax.random.key(0), maps)
+        JointConvolution(5, normal_init(1.0)).init(jax.random.key(0), maps)

@@ -170,7 +170,7 @@ def test_dropped_kernels_are_the_originals(golden):
     assert_close(changed['switch_norm']['buffer'], expected['buffer'])
 
 
-def test_every_picture_keeps_a_kernel():
+def test_every_image_keeps_a_kernel():
     uniform = jnp.array([[0.1, 0.2, 0.39], [0.1, 0.4, 0.41]])[:, None, None]
     assert kept_kernels(uniform, 0.4)[:, 0, 0].tolist() == [[True] * 3, [False, False, True]]
 
@@ -190,9 +190,9 @@ def test_a_selector_drops_kernels_in_training_alone():
     x = jnp.ones((8, 2, 3, 6))
     rngs = {'dropout': jax.random.key(1)}
     dropped = jnp.isinf(selector.apply({}, x, train=True, rngs=rngs))
-    assert (dropped == dropped[:, :1, :1]).all(), 'constant over a picture'
+    assert (dropped == dropped[:, :1, :1]).all(), 'constant over an image'
     assert 0.2 < dropped.mean() < 0.8 and not dropped.all(-1).any()
-    assert (dropped[:1] != dropped[1:]).any(), 'drawn for each picture'
+    assert (dropped[:1] != dropped[1:]).any(), 'drawn for each image'
     np.testing.assert_array_equal(selector.apply({}, x), x)
 
 

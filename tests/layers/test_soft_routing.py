@@ -11,7 +11,7 @@ from sr_jax.layers.soft_routing import blended_convolution
 
 
 def test_the_function_is_the_originals(golden):
-    """Values, and gradients to the picture, the gates, the kernels and the bias."""
+    """Values, and gradients to the image, the gates, the kernels and the bias."""
     arrays = golden('switch_routing_normal_soft')
     blend = functools.partial(blended_convolution, stride=2)
     args = nhwc(arrays['in/x']), nhwc(arrays['in/selector']), *kernels(arrays, 'param/')

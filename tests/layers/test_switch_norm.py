@@ -11,7 +11,7 @@ from flax import linen as nn
 from hypothesis import strategies as st
 from switched import assert_close, nhwc, switch_norm
 
-from sr_jax import sharding
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.layers.diff_argmax import hard_gate
 from sr_jax.layers.switch_norm import (

@@ -108,8 +108,8 @@ def test_statistics_of_microbatches_add_up_to_those_of_the_batch(dense):
 
     @jax.jit
     def statistics(x):
-        _, written = model.apply(converted, x, train=True, mutable=list(switching_lib.WRITTEN))
-        return switching_lib.written_statistics(written)
+        _, written = model.apply(converted, x, train=True, mutable=list(switching_lib.MUTABLE))
+        return switching_lib.collect_statistics(written)
 
     twice = switching_lib.merge(statistics(x), statistics(x))
     whole = statistics(jnp.concatenate([x, x]))

@@ -20,8 +20,8 @@ def fourier_matrix(size):
 @pytest.mark.parametrize('alpha', [0.5, 1.0, 2.0])
 def test_focal_frequency_against_its_definition(alpha):
     total = 0
-    for picture in np.asarray(X - Y, np.float64):
-        for channel in np.moveaxis(picture, -1, 0):
+    for image in np.asarray(X - Y, np.float64):
+        for channel in np.moveaxis(image, -1, 0):
             distance = np.abs(fourier_matrix(4) @ channel @ fourier_matrix(8).T)
             total += np.mean((distance / distance.max()) ** alpha * distance**2)
     np.testing.assert_allclose(focal_frequency(X, Y, alpha), total / 6, rtol=1e-5)
@@ -41,7 +41,7 @@ def test_the_weights_have_no_gradient():
     np.testing.assert_allclose(gradient, wave / 16, atol=1e-6)
 
 
-def test_equal_pictures_have_no_loss_and_no_gradient():
+def test_equal_images_have_no_loss_and_no_gradient():
     for alpha in (0.0, 0.5, 1.0):
         loss, gradient = jax.value_and_grad(focal_frequency)(X, X, alpha)
         assert loss == 0

@@ -17,7 +17,7 @@ def test_maps_and_their_gradients_agree_with_spsr(golden, name, padding):
     np.testing.assert_allclose(gradient, nhwc['grad/in/x'], rtol=1e-4, atol=1e-5)
 
 
-def test_even_pictures_have_only_their_borders():
+def test_even_images_have_only_their_borders():
     maps = gradient_map(jnp.ones((1, 4, 5, 1), jnp.bfloat16))
     assert maps.dtype == jnp.float32
     np.testing.assert_allclose(maps[0, 1:-1, 1:-1], 1e-3, rtol=1e-6)

@@ -10,7 +10,7 @@ W = jnp.array(np.random.default_rng(1).standard_normal((2, 2, 3)), jnp.float32)
 
 
 def linear(weight):
-    """A discriminator whose gradient is its weight, times two: it gives two logits a picture."""
+    """A discriminator whose gradient is its weight, times two: it gives two logits an image."""
 
     def discriminator(x):
         logit = jnp.sum(x * weight[None], axis=(1, 2, 3))
@@ -30,7 +30,7 @@ def test_of_a_linear_discriminator():
     np.testing.assert_allclose(penalty, (norm - 1) ** 2, rtol=1e-5)
 
 
-def test_of_a_discriminator_whose_gradient_is_its_picture():
+def test_of_a_discriminator_whose_gradient_is_its_image():
     norms = np.linalg.norm(X.reshape(3, -1), axis=1)
     np.testing.assert_allclose(penalties.r1(square, X), (norms**2).mean(), rtol=1e-6)
     penalty = penalties.gradient_penalty(square, X)
@@ -63,18 +63,18 @@ def test_half_precision_goes_in_as_float32():
     np.testing.assert_allclose(value, penalties.r1(square, X), rtol=1e-2)
 
 
-def test_interpolated_pictures_lie_on_the_lines_one_draw_a_picture():
+def test_interpolated_images_lie_on_the_lines_one_draw_a_image():
     real, fake = jnp.zeros((64, 2, 2, 1)), jnp.ones((64, 2, 2, 1))
     between = penalties.interpolated(real, fake, jax.random.key(0))
     shares = np.unique(between.reshape(64, 4), axis=1)
     assert shares.shape == (64, 1)
     assert 0 <= shares.min() < 0.1 and 0.9 < shares.max() <= 1
     assert len(np.unique(shares)) == 64
-    with pytest.raises(ValueError, match='real pictures are'):
+    with pytest.raises(ValueError, match='real images are'):
         penalties.interpolated(real, fake[:1], jax.random.key(0))
 
 
-def test_no_gradient_goes_back_through_interpolated_pictures():
+def test_no_gradient_goes_back_through_interpolated_images():
     def penalty(fake):
         between = penalties.interpolated(X, fake, jax.random.key(0))
         return penalties.gradient_penalty(square, between)

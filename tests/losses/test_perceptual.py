@@ -59,7 +59,7 @@ def test_gradient_goes_to_the_prediction_alone():
     np.testing.assert_allclose(to_scale, through_prediction, rtol=1e-5)
 
 
-def test_equal_pictures_have_no_loss_and_a_finite_gradient():
+def test_equal_images_have_no_loss_and_a_finite_gradient():
     loss, gradient = jax.value_and_grad(perceptual_loss, argnums=1)(
         features, X, X, {'conv1_1': 1.0, 'conv1_2': 1.0}, 'l1', 1.0
     )

@@ -63,7 +63,7 @@ def test_total_variation_against_loops(image):
     np.testing.assert_allclose(pixel.total_variation(jnp.array(image)), expected, atol=1e-6)
 
 
-def test_total_variation_of_known_pictures():
+def test_total_variation_of_known_images():
     chequered = jnp.array(np.indices((4, 6)).sum(0) % 2, jnp.bfloat16)[None, :, :, None]
     variation = pixel.total_variation(chequered)
     assert variation == 2 and variation.dtype == jnp.float32

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from sr_jax.errors import InputError
+from sr_jax.images.resize import resize_nearest
 from sr_jax.losses import translational
 from sr_jax.losses.translational import (
     CORNERS,
@@ -17,9 +18,8 @@ from sr_jax.losses.translational import (
     shared_region,
     translational_loss,
 )
-from sr_jax.resize import resize_nearest
 
-PICTURES = np.arange(2 * 10 * 12, dtype=np.float32).reshape(2, 10, 12, 1)  # all differ
+IMAGES = np.arange(2 * 10 * 12, dtype=np.float32).reshape(2, 10, 12, 1)  # all differ
 
 
 def nhwc(x):
@@ -42,7 +42,7 @@ def network(params, x):
 @pytest.mark.parametrize('criterion', ['l1', 'l2'])
 def test_values_and_gradients_agree_with_dl_art_school(golden, criterion, detach):
     arrays = golden(f'extra_translational_loss_{criterion}_{"detach" if detach else "nodetach"}')
-    pictures = nhwc(arrays['in/image'])
+    images = nhwc(arrays['in/image'])
     params = {
         name.removeprefix('param/'): jnp.array(value)
         for name, value in arrays.items()
@@ -57,8 +57,8 @@ def test_values_and_gradients_agree_with_dl_art_school(golden, criterion, detach
         def apply(x):
             return network(params, x)
 
-        first = apply(crop(pictures, pair.first, 12))
-        return translational_loss(apply, pictures, first, pair, 1, criterion, detach)
+        first = apply(crop(images, pair.first, 12))
+        return translational_loss(apply, images, first, pair, 1, criterion, detach)
 
     step = jax.jit(jax.value_and_grad(loss))
     for name in CORNERS[1:]:
@@ -85,18 +85,18 @@ def test_the_crops_are_those_of_dl_art_schools_injector(golden):
 
 
 @jax.jit
-def cut_regions(pictures, pair):
+def cut_regions(images, pair):
     """The shared region as each crop of a pair has it."""
     return [
-        shared_region(crop(pictures, position, pair.size), position, pair)
+        shared_region(crop(images, position, pair.size), position, pair)
         for position in (pair.first, pair.second)
     ]
 
 
 def check_pair(pair, height, width):
-    """A pair's crops lie in the picture, its region in both, and the cuts show the same pixels."""
-    pictures = PICTURES[:, :height, :width]
-    regions = cut_regions(pictures, pair)
+    """A pair's crops lie in the image, its region in both, and the cuts show the same pixels."""
+    images = IMAGES[:, :height, :width]
+    regions = cut_regions(images, pair)
     pair = jax.tree.map(np.asarray, pair)
     for position in (pair.first, pair.second):
         assert (position >= 0).all()
@@ -104,7 +104,7 @@ def check_pair(pair, height, width):
         assert (pair.region >= position).all()
         assert (pair.region + np.array(pair.overlap) <= position + pair.size).all()
     top, left = pair.region
-    wanted = pictures[:, top : top + pair.overlap[0], left : left + pair.overlap[1]]
+    wanted = images[:, top : top + pair.overlap[0], left : left + pair.overlap[1]]
     assert wanted.shape[1:3] == pair.overlap
     np.testing.assert_array_equal(regions[0], wanted)
     np.testing.assert_array_equal(regions[1], wanted)
@@ -170,8 +170,8 @@ def test_a_network_that_knows_no_position_loses_nothing_at_any_scale():
     @jax.jit
     def loss(key):
         pair = random_crops(key, 10, 12, 6, overlap=3)
-        first = enlarge(crop(PICTURES, pair.first, 6))
-        return translational_loss(enlarge, PICTURES, first, pair, scale=3)
+        first = enlarge(crop(IMAGES, pair.first, 6))
+        return translational_loss(enlarge, IMAGES, first, pair, scale=3)
 
     assert loss(jax.random.key(1)) == 0
 
@@ -181,15 +181,15 @@ def test_one_that_knows_positions_loses():
         return x + jnp.arange(x.shape[2], dtype=jnp.float32)[None, None, :, None]
 
     pair = corner_pair(0, 3, 10, 12, size=8)
-    first = biased(crop(PICTURES, pair.first, 8))
-    assert translational_loss(biased, PICTURES, first, pair) == 4
-    assert translational_loss(biased, PICTURES, first, pair, criterion='l2') == 16
+    first = biased(crop(IMAGES, pair.first, 8))
+    assert translational_loss(biased, IMAGES, first, pair) == 4
+    assert translational_loss(biased, IMAGES, first, pair, criterion='l2') == 16
 
 
-def test_large_pictures_are_cut_where_small_ones_are():
+def test_large_images_are_cut_where_small_ones_are():
     pair = corner_pair(3, 0, 10, 12, size=8)
-    large = PICTURES.repeat(2, axis=1).repeat(2, axis=2)
-    small = crop(PICTURES, pair.first, pair.size)
+    large = IMAGES.repeat(2, axis=1).repeat(2, axis=2)
+    small = crop(IMAGES, pair.first, pair.size)
     wanted = small.repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_array_equal(crop(large, pair.first, pair.size, scale=2), wanted)
 
@@ -201,9 +201,9 @@ def test_a_pair_passes_through_jit():
 
 def test_half_precision_is_compared_in_float32():
     pair = corner_pair(0, 3, 10, 12, size=8)
-    pictures = PICTURES.astype(jnp.bfloat16)
-    first = crop(pictures, pair.first, 8) + 1
-    loss = translational_loss(lambda x: x, pictures, first, pair)
+    images = IMAGES.astype(jnp.bfloat16)
+    first = crop(images, pair.first, 8) + 1
+    loss = translational_loss(lambda x: x, images, first, pair)
     assert loss.dtype == jnp.float32
 
 
@@ -225,6 +225,6 @@ def test_what_cannot_be_is_named():
         corner_crops(key, 10, 12, 8, first='top')
     pair = translational.corner_pair(0, 1, 10, 12, 8)
     with pytest.raises(ValueError, match='16x16 pixels, not'):
-        shared_region(PICTURES, pair.first, pair, scale=2)
+        shared_region(IMAGES, pair.first, pair, scale=2)
     with pytest.raises(InputError, match="'l3'"):
-        translational_loss(lambda x: x, PICTURES, PICTURES, pair, criterion='l3')
+        translational_loss(lambda x: x, IMAGES, IMAGES, pair, criterion='l3')

@@ -29,28 +29,28 @@ def metric():
 
 def test_the_features_agree_with_pytorch_fid(metric, golden, monkeypatch):
     monkeypatch.setattr(fid, 'BATCH', 2)
-    pictures = seeded.pictures(4, 2, 40, 52) / np.float32(255)
-    found = metric.features([metric.prepared(picture) for picture in pictures])
+    images = seeded.images(4, 2, 40, 52) / np.float32(255)
+    found = metric.features([metric.prepared(image) for image in images])
     expected = golden('metric_fid')['out/features']
     np.testing.assert_allclose(found, expected, atol=2e-4 * expected.max())
     assert np.abs(expected[0] - expected[1]).max() > 50 * np.abs(found - expected).max()
 
 
 def test_products_are_not_rounded_on_gpus(metric):
-    pictures = jax.ShapeDtypeStruct((2, fid.SIDE, fid.SIDE, 3), np.float32)
-    assert_exact(metric._apply.lower(metric._variables, pictures).as_text())
+    images = jax.ShapeDtypeStruct((2, fid.SIDE, fid.SIDE, 3), np.float32)
+    assert_exact(metric._apply.lower(metric._variables, images).as_text())
 
 
-def test_pictures_are_resized_as_by_the_originals(golden):
+def test_images_are_resized_as_by_the_originals(golden):
     arrays = golden('metric_fid')
-    for name, picture in (
-        ('enlarged', seeded.pictures(4, 2, 40, 52)[0]),
-        ('shrunk', seeded.pictures(5, 1, 320, 400)[0]),
+    for name, image in (
+        ('enlarged', seeded.images(4, 2, 40, 52)[0]),
+        ('shrunk', seeded.images(5, 1, 320, 400)[0]),
     ):
-        found = fid.resize_bilinear(picture / np.float32(255))
+        found = fid.resize_bilinear(image / np.float32(255))
         # PyTorch tells the places in float32.
         np.testing.assert_allclose(found[::37, ::41], arrays[f'out/{name}'], atol=1e-5)
-        found = fid.resize_bicubic(picture / np.float32(255))
+        found = fid.resize_bicubic(image / np.float32(255))
         np.testing.assert_allclose(found[::37, ::41], arrays[f'out/bicubic_{name}'], atol=1e-6)
 
 
@@ -63,7 +63,7 @@ def test_bicubic_is_antialiased_and_bilinear_is_not():
     assert fid.resize_bilinear(grid).min() == 1
 
 
-def test_batches_are_filled_and_no_picture_is_lost(monkeypatch):
+def test_batches_are_filled_and_no_image_is_lost(monkeypatch):
     monkeypatch.setattr(fid, 'BATCH', 3)
 
     class Means(nn.Module):
@@ -71,13 +71,13 @@ def test_batches_are_filled_and_no_picture_is_lost(monkeypatch):
             assert x.shape == (3, fid.SIDE, fid.SIDE, 3)
             return jnp.broadcast_to(x.mean(axis=(1, 2, 3))[:, None], (3, inception.FEATURES))
 
-    pictures = fid.PictureSet(fid.Fid(Means(), {}, 'bicubic'))
+    images = fid.ImageSet(fid.Fid(Means(), {}, 'bicubic'))
     with pytest.raises(InputError, match='there is none'):
-        pictures.statistics()
+        images.statistics()
     levels = np.arange(7, dtype=np.float32) / 255
     for level in levels:
-        pictures.add(np.full((5, 4, 3), level, np.float32))
-    found = pictures.statistics()
+        images.add(np.full((5, 4, 3), level, np.float32))
+    found = images.statistics()
     assert found.number == 7
     np.testing.assert_allclose(found.mean, levels.mean(), atol=1e-6)
     np.testing.assert_allclose(np.square(found.factor).sum(axis=0), levels.var(ddof=1), rtol=1e-4)
@@ -119,7 +119,7 @@ def features(least, most):
 
 @hypothesis.given(features(2, 9))
 def test_the_distance_by_roots_of_matrices(pair):
-    """Also of fewer pictures than features, whose covariance is singular."""
+    """Also of fewer images than features, whose covariance is singular."""
     first, second = map(fid.statistics, pair)
     found = fid.frechet_distance(first, second)
     scale = 1 + np.sum(first.factor**2) + np.sum(second.factor**2)
@@ -145,7 +145,7 @@ def test_the_factor_holds_the_covariance_however_many_there_are():
 
 
 def test_what_cannot_be_measured_is_said():
-    with pytest.raises(InputError, match='at least two pictures, and there is 1'):
+    with pytest.raises(InputError, match='at least two images, and there is 1'):
         fid.statistics(np.zeros((1, 4)))
     with pytest.raises(InputError, match='and there is none'):
         fid.statistics(np.zeros((0, 4)))
@@ -155,6 +155,6 @@ def test_what_cannot_be_measured_is_said():
         fid.Fid(inception.Model(), {}, 'bilinaer')
 
 
-def test_few_pictures_are_warned_about():
-    assert 'over 2048 pictures' in fid.few_pictures(2048, 2048)
-    assert not fid.few_pictures(2049, 2048)
+def test_few_images_are_warned_about():
+    assert 'over 2048 images' in fid.few_images(2048, 2048)
+    assert not fid.few_images(2049, 2048)

@@ -58,7 +58,7 @@ def test_the_published_weights_agree_with_the_original(golden, kind, monkeypatch
     np.testing.assert_allclose(found, arrays[f'out/{kind}_published'].T, rtol=5e-4)
 
 
-def test_equal_pictures_have_no_distance_and_order_does_not_matter(metric, golden):
+def test_equal_images_have_no_distance_and_order_does_not_matter(metric, golden):
     arrays = golden('metric_lpips')
     a, b = (arrays[f'in/{name}'][0] / np.float32(255) for name in ('image', 'reference'))
     assert metric(a, a) < 1e-12
@@ -66,7 +66,7 @@ def test_equal_pictures_have_no_distance_and_order_does_not_matter(metric, golde
     assert metric(a, b) > 0
 
 
-def test_pictures_are_rounded_to_eight_bits_first(metric, golden):
+def test_images_are_rounded_to_eight_bits_first(metric, golden):
     a = golden('metric_lpips')['in/image'][0] / np.float32(255)
     assert metric(a + np.float32(0.4 / 255), a) < 1e-12
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_measured_is_said(metric):
 
 
 def test_the_least_side_is_the_least(metric):
-    least = lpips.KINDS[metric.name.removeprefix('lpips_')].least_side
+    least = lpips.KINDS[metric.name.removeprefix('lpips_')].min_side
     random = np.random.default_rng(0)
     a, b = random.random((2, least, least, 3), np.float32)
     assert np.isfinite(metric(a, b))

@@ -32,7 +32,7 @@ def test_the_eight_bit_protocol_is_close_to_basicsrs_float_form(golden, pair):
     assert parse('y_matlab_crop4').psnr(a, b) == pytest.approx(float(expected), abs=1e-3)
 
 
-def test_pictures_are_rounded_to_eight_bits_first():
+def test_images_are_rounded_to_eight_bits_first():
     image = np.full((12, 12, 3), 100 / 255, np.float32)
     protocol = parse('rgb_crop0')
     assert protocol.psnr(image + 0.4 / 255, image) == float('inf')
@@ -48,7 +48,7 @@ def test_the_border_is_not_measured():
     assert parse('rgb_crop3').psnr(framed, image) < 40
 
 
-def test_a_picture_that_is_cropped_away_is_an_error():
+def test_a_image_that_is_cropped_away_is_an_error():
     image = np.zeros((8, 20, 3), np.float32)
     with pytest.raises(InputError, match=r"nothing is left of 20x8 pixels.*'rgb_crop4'"):
         parse('rgb_crop4').psnr(image, image)

@@ -16,7 +16,7 @@ def test_the_error_is_one_mean_over_pixels_and_channels():
     assert psnr(image, reference, peak=1) == pytest.approx(10 * np.log10(6))
 
 
-def test_equal_pictures_are_infinitely_good():
+def test_equal_images_are_infinitely_good():
     assert psnr(np.ones((2, 2, 3)), np.ones((2, 2, 3)), peak=1) == float('inf')
 
 

@@ -12,7 +12,7 @@ def noisy_pair(shape):
     return image, np.clip(image + 0.2 * rng.standard_normal(shape), 0, 1)
 
 
-def test_equal_pictures_are_1():
+def test_equal_images_are_1():
     image, _ = noisy_pair((12, 15, 3))
     assert ssim(image, image, peak=1) == pytest.approx(1, abs=1e-12)
 
@@ -39,7 +39,7 @@ def test_it_agrees_with_scikit_image_where_the_window_is_inside():
     assert ssim(image, other, peak=1) == pytest.approx(expected, abs=1e-10)
 
 
-def test_the_smallest_picture_is_one_window():
+def test_the_smallest_image_is_one_window():
     image, other = noisy_pair((11, 11, 3))
     assert -1 <= ssim(image, other, peak=1) < 1
     with pytest.raises(InputError, match='at least 11x11 pixels after cropping, there are 11x10'):

@@ -10,9 +10,9 @@ NAMES = tuple(f'relu{i}_1' for i in range(1, 6))
 
 
 def shapes_of(outputs, height, width):
-    pictures = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
+    images = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
     model = alexnet.Model(outputs)
-    return jax.eval_shape(model.init_with_output, jax.random.key(0), pictures)
+    return jax.eval_shape(model.init_with_output, jax.random.key(0), images)
 
 
 def test_layers_have_the_sizes_of_torchvisions():

@@ -37,7 +37,7 @@ def test_unet_against_the_original(golden, train):
     assert any(name.startswith('after/') for name in found) == train
 
 
-def test_with_group_norm_pictures_do_not_know_of_each_other():
+def test_with_group_norm_images_do_not_know_of_each_other():
     model = Discriminator(features=8, norm='group')
     x = jnp.asarray(np.random.default_rng(1).random((2, 128, 128, 3), np.float32))
     logits, variables = jax.jit(model.init_with_output)(jax.random.key(0), x)

@@ -26,7 +26,7 @@ def test_every_block_gives_the_channels_of_the_article():
 
 def test_the_least_side_is_the_least():
     module = inception.Model()
-    for side, finite in ((inception.LEAST_SIDE, True), (inception.LEAST_SIDE - 1, False)):
+    for side, finite in ((inception.MIN_SIDE, True), (inception.MIN_SIDE - 1, False)):
         x = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
         places = []
 

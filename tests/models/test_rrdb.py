@@ -78,7 +78,7 @@ def converted():
     return convert_to_switched(variables, SWITCHING, jax.random.key(2)), output
 
 
-def test_a_converted_network_gives_the_same_picture(converted):
+def test_a_converted_network_gives_the_same_image(converted):
     variables, dense = converted
     model = RRDBNet(**SMALL, switching=SWITCHING)
     check_layers(variables['params'], SWITCHING)

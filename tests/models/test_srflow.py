@@ -1,4 +1,4 @@
-"""SRFlow against the authors' code: feature maps, latents, likelihoods, pictures, gradients."""
+"""SRFlow against the authors' code: feature maps, latents, likelihoods, images, gradients."""
 
 import json
 import math
@@ -69,7 +69,7 @@ def test_latents_and_likelihood_against_the_original(case):
     assert all(flags.all() for flags in encoding.finite.values())
 
 
-def test_pictures_against_the_original(case):
+def test_images_against_the_original(case):
     arrays, model, variables = case
     lq, given = nhwc(arrays['in/lr']), latents(arrays, 'in/dec_eps', model.scale)
     cotangent = nhwc(arrays['dec/cotangent'])
@@ -92,7 +92,7 @@ def test_pictures_against_the_original(case):
 
 
 @pytest.mark.slow
-def test_decoding_gives_the_encoded_picture_again(case):
+def test_decoding_gives_the_encoded_image_again(case):
     arrays, model, variables = case
 
     @jax.jit
@@ -127,10 +127,10 @@ def test_odd_sides_and_other_scales_are_refused(scale):
         model.init(jax.random.key(0), jnp.zeros((1, 4, 3, 3)))
     with pytest.raises(InputError, match='by 4 or 8, not by 2'):
         SRFlow(scale=2).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
-    with pytest.raises(InputError, match='least_scale=1.5: take one between'):
-        SRFlow(least_scale=1.5).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
-    with pytest.raises(InputError, match='most_noise=-1: take 0'):
-        SRFlow(most_noise=-1).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    with pytest.raises(InputError, match='min_scale=1.5: take one between'):
+        SRFlow(min_scale=1.5).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    with pytest.raises(InputError, match='max_noise=-1: take 0'):
+        SRFlow(max_noise=-1).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
     with pytest.raises(InputError, match='stacked=3 of num_blocks=1'):
         SRFlow(**SMALL | {'stacked': 3}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
 
@@ -154,10 +154,10 @@ def test_half_precision_keeps_likelihoods_in_float32(golden):
 
 
 def test_the_flow_is_told_how_much_noise_there_is():
-    model, x = SRFlow(**SMALL, most_noise=0.1), jnp.full((2, 4, 4, 3), 0.5)
+    model, x = SRFlow(**SMALL, max_noise=0.1), jnp.full((2, 4, 4, 3), 0.5)
     variables = jax.eval_shape(model.init, jax.random.key(0), x)
     variables = jax.tree.map(lambda p: jnp.full(p.shape, 0.1), variables)
-    without = model.clone(most_noise=0.0).apply(variables, x, method='condition')
+    without = model.clone(max_noise=0.0).apply(variables, x, method='condition')
     told = model.apply(variables, x, jnp.array([0.0, 0.05]), method='condition')
     untold = model.apply(variables, x, method='condition')
     for (near, stacked), (own, more), (_, none) in zip(without, told, untold, strict=True):
@@ -167,6 +167,6 @@ def test_the_flow_is_told_how_much_noise_there_is():
         assert not none[..., -1].any()
 
 
-def test_a_flow_that_mixes_neighbours_looks_at_whole_pictures():
+def test_a_flow_that_mixes_neighbours_looks_at_whole_images():
     assert SRFlow(**SMALL, mixing='emerging').halo is None
     assert SRFlow(**SMALL).halo

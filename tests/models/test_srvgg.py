@@ -10,7 +10,7 @@ from sr_jax.pretrained import srvgg as weights
 
 
 def by_definition(state, x, scale):
-    """The network on a state dictionary and a picture [c, h, w]: a convolution, a PReLU, ..."""
+    """The network on a state dictionary and an image [c, h, w]: a convolution, a PReLU, ..."""
     h, depth = x[None], len([name for name in state if name.endswith('.weight')])
     for i in range(depth):
         weight = state[f'body.{i}.weight']

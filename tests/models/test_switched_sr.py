@@ -15,7 +15,7 @@ X = jnp.asarray(np.random.default_rng(1).random((2, 5, 4, 3), np.float32))
 
 @pytest.fixture(scope='module')
 def run():
-    """The picture, what a training call wrote, and gradients; of a network with new weights."""
+    """The image, what a training call wrote, and gradients; of a network with new weights."""
     model = SwitchedSR(scale=2, features=8, switching=SMALL)
     variables = jax.jit(model.init)(jax.random.key(0), X)
     collections = {'switch_norm': variables['switch_norm']}

@@ -7,12 +7,12 @@ from sr_jax.errors import InputError
 from sr_jax.losses.perceptual import perceptual_loss
 from sr_jax.models import vgg
 
-PICTURES = jnp.array(np.random.default_rng(0).random((1, 6, 4, 3)), jnp.float32)
+IMAGES = jnp.array(np.random.default_rng(0).random((1, 6, 4, 3)), jnp.float32)
 
 
 def made(outputs, **fields):
     model = vgg.Model(outputs, **fields)
-    return model, model.init(jax.random.key(0), PICTURES)
+    return model, model.init(jax.random.key(0), IMAGES)
 
 
 def correlate(x, layer):
@@ -28,9 +28,9 @@ def correlate(x, layer):
 def test_the_first_layers_against_loops():
     outputs = ('conv1_1', 'relu1_1', 'conv1_2', 'relu1_2', 'pool1', 'conv2_1')
     model, variables = made(outputs)
-    found = model.apply(variables, PICTURES)
+    found = model.apply(variables, IMAGES)
     params, wanted = variables['params'], {}
-    x = (np.asarray(PICTURES, np.float64) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    x = (np.asarray(IMAGES, np.float64) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     for number in ('1_1', '1_2'):
         wanted[f'conv{number}'] = correlate(x, params[f'conv{number}'])
         x = wanted[f'relu{number}'] = np.maximum(wanted[f'conv{number}'], 0)
@@ -46,8 +46,8 @@ def test_layers_have_their_names_and_sizes(depth, last):
     names = tuple(layer.name for layer in vgg.plan(depth))
     assert names[-3:] == (last, last.replace('conv', 'relu'), 'pool5')
     model = vgg.Model(names, depth)
-    pictures = jax.ShapeDtypeStruct((1, 33, 16, 3), jnp.float32)
-    found, _ = jax.eval_shape(model.init_with_output, jax.random.key(0), pictures)
+    images = jax.ShapeDtypeStruct((1, 33, 16, 3), jnp.float32)
+    found, _ = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
     assert found['relu1_2'].shape == (1, 33, 16, 64)
     assert found['conv3_3'].shape == (1, 8, 4, 256)
     assert found[last].shape == (1, 2, 1, 512)
@@ -61,7 +61,7 @@ def test_what_lies_beyond_the_last_output_is_neither_computed_nor_held():
 
 def test_half_precision_is_returned_and_parameters_stay_float32():
     model, variables = made(('relu1_1',), dtype='bfloat16')
-    assert model.apply(variables, PICTURES)['relu1_1'].dtype == jnp.bfloat16
+    assert model.apply(variables, IMAGES)['relu1_1'].dtype == jnp.bfloat16
     assert variables['params']['conv1_1']['kernel'].dtype == jnp.float32
 
 
@@ -72,9 +72,9 @@ def test_it_serves_the_perceptual_loss():
         def features(z):
             return model.apply(variables, z)
 
-        return perceptual_loss(features, x, PICTURES, {'conv1_2': 1.0})
+        return perceptual_loss(features, x, IMAGES, {'conv1_2': 1.0})
 
-    value, gradient = jax.jit(jax.value_and_grad(loss))(PICTURES[:, ::-1])
+    value, gradient = jax.jit(jax.value_and_grad(loss))(IMAGES[:, ::-1])
     assert value > 0 and np.abs(gradient).max() > 0
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sr_jax import networks
 from sr_jax.errors import InputError
+from sr_jax.inference import networks
 from sr_jax.pretrained import alexnet, files
 
 SHAPES = {  # torchvision's

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from sr_jax import networks
 from sr_jax.errors import InputError
+from sr_jax.inference import networks
 from sr_jax.models.inception import Model
 from sr_jax.pretrained import files, inception
 

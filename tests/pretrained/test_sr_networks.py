@@ -114,7 +114,7 @@ def test_other_weights_are_refused(weights):
         weights.from_torch({'conv.weight': np.zeros((3, 3, 3, 3))})
 
 
-def test_pictures_of_other_channels_are_refused(golden):
+def test_images_of_other_channels_are_refused(golden):
     state = state_of(golden('rrdb_net_x4'))
     state['conv_first.weight'] = state['conv_first.weight'][:, :1]
     with pytest.raises(InputError, match='takes 1 channels'):

@@ -17,11 +17,11 @@ def state(golden):
 
 
 def test_they_are_recognised(state):
-    found = recognition.recognise(state, 'a.pth')
+    found = recognition.recognize(state, 'a.pth')
     assert found.model['name'] == 'srflow'
     assert found.model['scale'] == 4
     unused = {'flowUpsamplerNet.f.0.weight': np.zeros((1, 1, 3, 3), np.float32)}
-    assert recognition.recognise(state | unused, 'a.pth').model == found.model
+    assert recognition.recognize(state | unused, 'a.pth').model == found.model
 
 
 def test_modern_names_of_the_encoder_are_read_too(state):
@@ -50,14 +50,14 @@ def test_modern_names_of_the_encoder_are_read_too(state):
 )
 def test_what_does_not_fit_is_named(state, change, message):
     with pytest.raises(InputError, match=message):
-        recognition.recognise(state | change, 'a.pth')
+        recognition.recognize(state | change, 'a.pth')
 
 
 def test_a_missing_array_is_named(state):
     name = 'flowUpsamplerNet.layers.6.affine.fAffine.4.logs'
     del state[name]
     with pytest.raises(InputError, match=f"missing .*'{name.partition('layers.')[2]}'"):
-        recognition.recognise(state, 'a.pth')
+        recognition.recognize(state, 'a.pth')
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def test_import_fills_every_parameter_and_back(depth, last):
     state = {f'module.{name}': value for name, value in torch_state(depth).items()}
     assert vgg.model_fields(state) == {'depth': depth}
     found = vgg.from_torch(state)
-    model, pictures = Model((last,), depth), jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
-    wanted = jax.eval_shape(model.init, jax.random.key(0), pictures)
+    model, images = Model((last,), depth), jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
+    wanted = jax.eval_shape(model.init, jax.random.key(0), images)
     assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, wanted)
     assert found['params'][last]['kernel'][0, 0, 0, 0] == INDICES[depth][-1]
     assert found['params']['conv3_1']['bias'][0] == -10
@@ -56,9 +56,9 @@ def test_kernels_are_turned_into_our_layout():
     state = torch_state(16)
     kernel = vgg.from_torch(state)['params']['conv1_1']['kernel']
     assert kernel[0, 2, 1, 5] == state['features.0.weight'][5, 1, 0, 2]
-    pictures = np.random.default_rng(1).random((1, 3, 3, 3), np.float32)
-    found = Model(('conv1_1',), 16).apply(vgg.from_torch(state), pictures)
-    x = (pictures[0] - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    images = np.random.default_rng(1).random((1, 3, 3, 3), np.float32)
+    found = Model(('conv1_1',), 16).apply(vgg.from_torch(state), images)
+    x = (images[0] - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     centre = np.einsum('ocij,ijc->o', state['features.0.weight'], x)
     np.testing.assert_allclose(found['conv1_1'][0, 1, 1], centre, rtol=1e-4, atol=1e-4)
 

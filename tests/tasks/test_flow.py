@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tiny
 
-from sr_jax import models, sharding, tasks, trained
+from sr_jax import models, tasks
+from sr_jax.checkpoints.run import initial
 from sr_jax.degradations.settings import BicubicSettings
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError, TrainingError
 from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.tasks import flow
@@ -21,7 +23,7 @@ BICUBIC = BicubicSettings('bicubic', True)
 MESH = sharding.make_mesh(jax.devices()[:1])
 
 
-def pictures(count=8, size=SIZE):
+def images(count=8, size=SIZE):
     return np.random.default_rng(0).random((count, size, size, 3), np.float32)
 
 
@@ -46,16 +48,16 @@ class Trainer:
     def __init__(self, config, mesh=MESH):
         self.config, self.mesh, self.task = config, mesh, tasks.make(config)
         start = {'hq': jnp.zeros((1, SIZE, SIZE, 3))}
-        init = jax.jit(lambda key: trained.initial(self.task, key, start))
+        init = jax.jit(lambda key: initial(self.task, key, start))
         key = jax.random.key(config.seed)
         self.tree = jax.device_get(tiny.compiled(init, key)(key))
         step = sharding.jit_step(self.task.train_step, mesh)
-        self.step = tiny.compiled(step, self._placed(self.tree), self._batch(pictures()))
+        self.step = tiny.compiled(step, self._placed(self.tree), self._batch(images()))
 
     def run(self, count, batch=None, change=lambda tree: tree):
         """Returns the states, from the start on, and each step's metrics."""
         tree = self._placed(change(copy.deepcopy(self.tree)))
-        batch = self._batch(pictures() if batch is None else batch)
+        batch = self._batch(images() if batch is None else batch)
         states, history = [jax.device_get(tree['state'])], []
         for _ in range(count):
             tree, metrics = self.step(tree, batch)
@@ -126,9 +128,9 @@ def test_the_loss_is_the_negative_log_likelihood(trainer, run):
     states, history = run
     params = {'params': states[1].params}
     model = models.make(trainer.config.model)
-    outputs = trainer.task.predict(params, {'hq': pictures()})
+    outputs = trainer.task.predict(params, {'hq': images()})
     condition = model.apply(params, outputs['lq'], method='condition')
-    encoding = model.apply(params, pictures(), condition, method='encode')
+    encoding = model.apply(params, images(), condition, method='encode')
     bits = bits_per_dimension(encoding.log_likelihood, SIZE * SIZE * 3)
     np.testing.assert_allclose(bits.mean(), history[1]['loss'], rtol=1e-5)
     np.testing.assert_allclose(outputs['bits_per_dimension'], bits, rtol=1e-4)
@@ -136,16 +138,16 @@ def test_the_loss_is_the_negative_log_likelihood(trainer, run):
 
 def test_noise_is_as_wide_as_a_level():
     pair = functools.partial(
-        flow._pair, {'hq': pictures()}, models.make(config_of().model), BICUBIC
+        flow._pair, {'hq': images()}, models.make(config_of().model), BICUBIC
     )
-    noise = pair(flow.LossSettings(32, 0), jax.random.key(0))[1] - pictures()
+    noise = pair(flow.LossSettings(32, 0), jax.random.key(0))[1] - images()
     assert np.abs(noise).max() <= 0.5 / 32
     np.testing.assert_allclose(noise.std(), 12**-0.5 / 32, rtol=0.02)
-    np.testing.assert_array_equal(pair(flow.LossSettings(0, 0), jax.random.key(0))[1], pictures())
+    np.testing.assert_array_equal(pair(flow.LossSettings(0, 0), jax.random.key(0))[1], images())
 
 
 def test_it_learns(trainer):
-    texture = np.tile(pictures(8, 4), (1, 4, 4, 1))
+    texture = np.tile(images(8, 4), (1, 4, 4, 1))
     _, history = trainer.run(30, batch=texture)
     assert history[-1]['loss'] < history[0]['loss'] - 0.4
 
@@ -176,15 +178,15 @@ def test_what_is_not_finite_is_named(trainer):
 def test_predictions_of_any_size(trainer, run):
     variables = run[0][-1].inference_variables()
     predict = jax.jit(trainer.task.predict)
-    small = pictures(2, 7)[:, :, :5]
+    small = images(2, 7)[:, :, :5]
     outputs = predict(variables, {'lq': small})
     assert outputs['image'].shape == (2, 28, 20, 3)
     assert 'bits_per_dimension' not in outputs
     again = predict(variables, {'lq': small})
     np.testing.assert_array_equal(outputs['image'], again['image'])
-    cut = jax.eval_shape(trainer.task.predict, variables, {'hq': pictures(2, 22)})
+    cut = jax.eval_shape(trainer.task.predict, variables, {'hq': images(2, 22)})
     assert cut['image'].shape == (2, 22, 22, 3)
-    calm = tasks.make(config_of(sampling__heat=0.0))
+    calm = tasks.make(config_of(sampling__temperature=0.0))
     mean = jax.jit(calm.predict)(variables, {'lq': small})['image']
     assert np.abs(mean - outputs['image']).max() > 0.01
     padded = np.pad(small, ((0, 0), (0, 1), (0, 1), (0, 0)), mode='edge')
@@ -196,7 +198,7 @@ def test_predictions_of_any_size(trainer, run):
     ('changes', 'message'),
     [
         (dict(data__crop_size=12), 'no multiple of 8.*halves 3 times: take 16'),
-        (dict(sampling__heat=-0.1), 'heat must not be negative'),
+        (dict(sampling__temperature=-0.1), 'temperature must not be negative'),
         (dict(loss__quantization=-1), 'quantization must not be negative'),
         (dict(loss__encoder_from=-2), 'a step, or -1 for never'),
         (dict(model=dict(name='srresnet', scale=4)), 'SRResNet is no normalizing flow'),
@@ -209,13 +211,13 @@ def test_what_cannot_be_trained_is_named(changes, message):
 
 
 def test_added_noise_is_as_much_as_the_flow_is_told():
-    config = config_of(model__most_noise=0.2)
+    config = config_of(model__max_noise=0.2)
     model = models.make(config.model)
     loss = flow.LossSettings(quantization=0, encoder_from=0)
-    batch = {'hq': jnp.asarray(pictures(64))}
+    batch = {'hq': jnp.asarray(images(64))}
     lq, noisy, noise = flow._pair(batch, model, BICUBIC, loss, jax.random.key(0))
     clean_lq, clean, none = flow._pair(
-        batch, model.clone(most_noise=0.0), BICUBIC, loss, jax.random.key(0)
+        batch, model.clone(max_noise=0.0), BICUBIC, loss, jax.random.key(0)
     )
     assert none is None
     np.testing.assert_array_equal(lq, clean_lq)

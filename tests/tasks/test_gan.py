@@ -2,14 +2,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from adversarial import MESH, RATE, config_of, pictures, run, same
+from adversarial import MESH, RATE, config_of, images, run, same
 
-from sr_jax import sharding, tasks, trained
+from sr_jax import tasks
+from sr_jax.checkpoints.run import abstract_state, without_frozen
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.tasks import gan, generator
+from sr_jax.tasks.shared.terms import Term, computed
 from sr_jax.tasks.task import FROZEN
-from sr_jax.tasks.terms import Term, computed
 
 pytestmark = pytest.mark.usefixtures('small_discriminators')
 
@@ -73,12 +75,12 @@ def test_what_has_no_weight_is_not_computed(phases):
 def test_the_feature_network_is_not_in_the_checkpoint(phases):
     config, states, _, _ = phases
     task = tasks.make(config)
-    held = trained.abstract_state(config, task, MESH)['state']
+    held = abstract_state(config, task, MESH)['state']
     assert set(held.variables) == {'generator', 'discriminator'}
     first, last = (state.variables['frozen'] for state in (states[0], states[3]))
     assert set(first) == {'conv1_1'}
     jax.tree.map(np.testing.assert_array_equal, first, last)
-    without = trained.without_frozen({'state': states[3]})['state']
+    without = without_frozen({'state': states[3]})['state']
     assert jax.tree.structure(without) == jax.tree.structure(held)
 
 
@@ -96,7 +98,7 @@ def test_microbatches_give_the_update_of_one_batch():
 
 def test_eight_devices_give_the_step_of_one():
     config = config_of(loss__adversarial__start=1)
-    batch = pictures(8)
+    batch = images(8)
     (*_, one), history, _ = run(config, 2, batch=batch)
     (*_, eight), others, _ = run(config, 2, sharding.make_mesh(jax.devices()[:8]), batch)
     for expected, metrics in zip(history, others, strict=True):
@@ -129,7 +131,7 @@ def test_the_translational_loss_compares_the_first_crop_with_one_of_three():
         discriminator__name='',
     )
     (before, _), (metrics,), _ = run(config)
-    hq = pictures(size=16)
+    hq = images(size=16)
     task = tasks.make(config)
     given = task.predict(before.inference_variables(), hq)['lq']
     model = SRResNet(scale=4, features=4, num_blocks=1)
@@ -159,7 +161,7 @@ def test_switched_convolutions_learn_beside_a_discriminator():
     norm = after.variables['generator']['switch_norm']['layer_0']['conv']['norm']
     assert norm['index'] == 1
     assert 1 <= metrics['load_balancing'] <= 2
-    assert 0 <= metrics['least_share/layer_0/conv'] <= 0.5
+    assert 0 <= metrics['min_share/layer_0/conv'] <= 0.5
     assert metrics['loss_scale'] == 2.0**16
     assert after.loss_scale.fin_steps == before.loss_scale.fin_steps + 2  # both networks' steps
     moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before.params, after.params)
@@ -197,11 +199,11 @@ def test_a_discriminator_needs_its_optimizer():
         tasks.make(config)
 
 
-def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_picture(monkeypatch):
+def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(monkeypatch):
     parts = gan._parts(config_of(loss__perceptual__weight=1.0, loss__perceptual__weights='random'))
-    state = gan._init(parts, jax.random.key(0), pictures())
+    state = gan._init(parts, jax.random.key(0), images())
     state = state.replace(variables={**state.variables, FROZEN: None})
-    batch = pictures()
+    batch = images()
 
     def sharpened(batch, scale, settings, key):
         return batch['hq'][:, ::scale, ::scale], 1 - batch['hq']

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 import tiny
-from adversarial import config_of, pictures, run, same
+from adversarial import config_of, images, run, same
 
 from sr_jax import tasks
 from sr_jax.models.srresnet import SRResNet
@@ -98,9 +98,9 @@ def stepped(request, small_discriminators):
 def test_a_step_is_that_of_basicsr(stepped):
     config, (before, after, _), (metrics, _) = stepped
     task = tasks.make(config)
-    lq = task.predict(before.inference_variables(), pictures())['lq']
+    lq = task.predict(before.inference_variables(), images())['lq']
     independent = jax.jit(lambda state, lq, hq: independent_step(config, state, lq, hq))
-    arguments = (before, lq, pictures()['hq'])
+    arguments = (before, lq, images()['hq'])
     gradients, variables, loss, values = tiny.compiled(independent, *arguments)(*arguments)
     assert metrics['loss'] == pytest.approx(float(loss), rel=1e-5)
     for name, value in zip(('discriminator', 'r1', 'gradient_penalty'), values, strict=True):

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from tiny import changed, real, regression
 
-from sr_jax import sharding, tasks, trained
+from sr_jax import tasks
+from sr_jax.checkpoints.run import initial
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 
 MESH = sharding.make_mesh(jax.devices()[:1])
 
 
-def pictures(count=4, size=16, seed=0):
+def images(count=4, size=16, seed=0):
     return np.random.default_rng(seed).random((count, size, size, 3), np.float32)
 
 
@@ -18,7 +20,7 @@ def start(config):
     task = tasks.make(config)
     size = config.data.crop_size
     batch = {'hq': jnp.zeros((1, size, size, 3))}
-    tree = jax.jit(lambda key: trained.initial(task, key, batch))(jax.random.key(config.seed))
+    tree = jax.jit(lambda key: initial(task, key, batch))(jax.random.key(config.seed))
     return task, tree
 
 
@@ -27,13 +29,13 @@ def steps(config, count=1, batch=None):
     step = sharding.jit_step(task.train_step, MESH)
     losses = []
     for _ in range(count):
-        tree, metrics = step(tree, {'hq': pictures()} if batch is None else batch)
+        tree, metrics = step(tree, {'hq': images()} if batch is None else batch)
         losses.append(float(metrics['loss']))
     return task, tree, losses
 
 
-def test_a_texture_is_learnt_that_small_pictures_do_not_show():
-    texture = np.tile(pictures(1, 4), (4, 4, 4, 1))
+def test_a_texture_is_learnt_that_small_images_do_not_show():
+    texture = np.tile(images(1, 4), (4, 4, 4, 1))
     config = regression(optimizer__learning_rate=1e-2, optimizer__schedule='constant')
     _, _, losses = steps(config, count=40, batch={'hq': texture})
     assert losses[-1] < 0.5 * losses[0]
@@ -51,10 +53,10 @@ def test_accumulation_gives_the_same_update():
 
 
 @pytest.mark.parametrize('criterion', ['l1', 'l2', 'charbonnier'])
-def test_the_loss_is_the_criterion_of_true_and_enlarged_pictures(criterion):
+def test_the_loss_is_the_criterion_of_true_and_enlarged_images(criterion):
     config = regression(loss__criterion=criterion)
     task, tree = start(config)
-    hq = pictures()
+    hq = images()
     image = task.predict(tree['state'].inference_variables(), {'hq': hq})['image']
     assert 0 < image.min() < image.max() < 1  # so that predict's clipping changes nothing
     _, _, (loss,) = steps(config, batch={'hq': hq})
@@ -74,7 +76,7 @@ def test_each_step_degrades_anew_and_a_run_repeats():
     for _ in range(2):
         tree = jax.device_put(start(config)[1], sharding.replicated(MESH))
         for _ in range(3):
-            tree, metrics = step(tree, {'hq': pictures()})
+            tree, metrics = step(tree, {'hq': images()})
             losses.append(float(metrics['loss']))
     assert losses[:3] == losses[3:]
     assert len(set(losses)) == 3
@@ -84,25 +86,25 @@ def test_each_step_degrades_anew_and_a_run_repeats():
 def test_pairs_are_trained_on_as_they_are():
     config = regression(data__source='paired:a:b')
     config.degradation = dict(name='paired')
-    hq, lq = pictures(), pictures(size=4, seed=1)
+    hq, lq = images(), images(size=4, seed=1)
     task, tree, (loss,) = steps(config, batch={'hq': hq, 'lq': lq})
     _, tree = start(config)
     image = task.predict(tree['state'].inference_variables(), {'hq': hq, 'lq': lq})['image']
     assert 0 < image.min() < image.max() < 1
     assert loss == pytest.approx(np.abs(image - hq).mean(), rel=1e-4)
     with pytest.raises(InputError, match='scale=4, but .* 2 times'):
-        steps(config, batch={'hq': hq, 'lq': pictures(size=8)})
+        steps(config, batch={'hq': hq, 'lq': images(size=8)})
 
 
-def test_predict_enlarges_small_pictures_as_they_are():
+def test_predict_enlarges_small_images_as_they_are():
     task, tree = start(regression())
     variables = tree['state'].inference_variables()
-    hq = pictures()
+    hq = images()
     by_itself = task.predict(variables, {'hq': hq})
     assert by_itself['lq'].shape == (4, 4, 4, 3)
     given = task.predict(variables, {'lq': by_itself['lq']})
     np.testing.assert_array_equal(given['image'], by_itself['image'])
-    odd = task.predict(variables, {'hq': pictures(1, 18)})
+    odd = task.predict(variables, {'hq': images(1, 18)})
     assert odd['image'].shape == (1, 18, 18, 3)
     assert odd['lq'].shape == (1, 5, 5, 3)
 
@@ -138,8 +140,8 @@ def test_switched_convolutions_are_trained_and_shown():
     assert np.isfinite(losses).all()
     state = tree['state']
     assert state.variables['switch_norm']['layer_1']['conv']['norm']['index'] == 0  # 3 rows, full
-    outputs = task.predict(state.inference_variables(), {'hq': pictures()})
+    outputs = task.predict(state.inference_variables(), {'hq': images()})
     assert outputs['choices']['layer_1/conv'].shape == (4, 4, 4)
-    _, metrics = sharding.jit_step(task.train_step, MESH)(tree, {'hq': pictures()})
+    _, metrics = sharding.jit_step(task.train_step, MESH)(tree, {'hq': images()})
     assert 1 <= metrics['load_balancing'] <= 2
-    assert 0 <= metrics['least_share/layer_1/conv'] <= 0.5
+    assert 0 <= metrics['min_share/layer_1/conv'] <= 0.5

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from tiny import vqvae
 
-from sr_jax import memory, sharding, tasks, trained
+from sr_jax import tasks
+from sr_jax.checkpoints.run import abstract_state, initial
+from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
 
 SIZE, BATCH = 16, 16
@@ -20,13 +22,13 @@ def batches(count=3):
 
 
 @functools.cache
-def initial(model, dtype, ema_decay):
+def started(model, dtype, ema_decay):
     """The tree at the start; compiled once for all configs that it is the same for."""
     config = vqvae(dtype=dtype, optimizer__ema_decay=ema_decay)
     config.model.update(json.loads(model))
     task = tasks.make(config)
     batch = {'hq': jnp.zeros((1, SIZE, SIZE, 3))}
-    tree = jax.jit(lambda key: trained.initial(task, key, batch))(jax.random.key(0))
+    tree = jax.jit(lambda key: initial(task, key, batch))(jax.random.key(0))
     return jax.device_get(tree)
 
 
@@ -34,7 +36,7 @@ def train(config, devices=1, steps=3):
     """Returns the tree after some steps, and each step's metrics."""
     mesh = sharding.make_mesh(jax.devices()[:devices])
     task = tasks.make(config)
-    tree = initial(config.model.to_json(sort_keys=True), config.dtype, config.optimizer.ema_decay)
+    tree = started(config.model.to_json(sort_keys=True), config.dtype, config.optimizer.ema_decay)
     if not steps:
         return tree, []
     tree = jax.device_put(tree, sharding.replicated(mesh))
@@ -90,7 +92,7 @@ def test_the_loss_is_the_published_sum():
         np.testing.assert_allclose(metrics['loss'], expected, rtol=1e-6)
 
 
-def test_the_reconstruction_term_is_the_mse_of_pictures_in_minus_one_to_one():
+def test_the_reconstruction_term_is_the_mse_of_images_in_minus_one_to_one():
     config = vqvae()
     task = tasks.make(config)
     tree = train(config, steps=0)[0]
@@ -129,7 +131,7 @@ def test_remat_gives_the_same_step_with_less_memory():
     def temporary(remat):
         config = vqvae(train__remat=remat, data__crop_size=64)
         task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
-        tree = trained.abstract_state(config, task, mesh)
+        tree = abstract_state(config, task, mesh)
         batch = {'hq': jax.ShapeDtypeStruct((BATCH, 64, 64, 3), jnp.float32)}
         compiled = sharding.jit_step(task.train_step, mesh).lower(tree, batch).compile()
         assert memory.compiled_bytes(compiled) > 0
@@ -148,7 +150,7 @@ def test_mixed_precision_stays_near_float32(dtype):
     assert ('loss_scale' in history[0]) == (dtype == 'float16')
 
 
-def test_a_picture_that_is_not_finite_changes_nothing_but_the_step():
+def test_a_image_that_is_not_finite_changes_nothing_but_the_step():
     config = vqvae(optimizer__ema_decay=0.9)
     task = tasks.make(config)
     tree, _ = train(config, steps=0)
@@ -170,7 +172,7 @@ def test_predictions_use_the_averaged_parameters():
     assert not np.array_equal(jax.tree.leaves(used)[0], jax.tree.leaves(state.params)[0])
 
 
-def test_predict_counts_the_codes_of_each_picture():
+def test_predict_counts_the_codes_of_each_image():
     config = vqvae(model__bottom_codebook_size=32)
     task = tasks.make(config)
     tree = train(config, steps=0)[0]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-MOST_LOG_SCALE = 10.0  # a factor of 22,000 either way; no batch of pictures asks for more
+MAX_LOG_SCALE = 10.0  # a factor of 22,000 either way; no batch of images asks for more
 EPSILON = 1e-6
 
 
@@ -59,6 +59,6 @@ class ActNorm(nn.Module):
 
 
 def _shaped(bias: Array, log_scale: Array) -> tuple[Array, Array]:
-    """Both as they are applied to pictures."""
-    log_scale = jnp.clip(log_scale, -MOST_LOG_SCALE, MOST_LOG_SCALE)
+    """Both as they are applied to images."""
+    log_scale = jnp.clip(log_scale, -MAX_LOG_SCALE, MAX_LOG_SCALE)
     return bias[None, None, None], log_scale[None, None, None]

@@ -4,9 +4,9 @@ Lugmayr et al. 2020, "SRFlow: Learning the Super-Resolution Space with Normalizi
 (arXiv:2006.14200), section 3.3: the affine injector, equation 8, then the conditional affine
 coupling, equation 7. As in the authors' code (andreas128/SRFlow, `CondAffineSeparatedAndCond`),
 with scales sigmoid(s + 2) + 1e-4, which neither vanish nor grow: channels are made larger by
-`ActNorm` alone. The inverse divides by them, though, and where latents lead it to what no picture
+`ActNorm` alone. The inverse divides by them, though, and where latents lead it to what no image
 has shown it may find 1e-4 step after step: Behrmann et al. 2021 (arXiv:2006.09347) on inverses that
-explode. A larger `least_scale` bounds that.
+explode. A larger `min_scale` bounds that.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from sr_jax.layers.convolution import Convolution, normal_start
+from sr_jax.layers.convolution import Convolution, normal_init
 from sr_jax.layers.flow.act_norm import ActNorm
 from sr_jax.layers.joint_convolution import JointConvolution
 
 START_DEVIATION = 0.05  # of the kernels
-LEAST_SCALE = 1e-4
+MIN_SCALE = 1e-4
 SCALE_SHIFT = 2.0
 LOG_SCALE_FACTOR = 3.0
-NORMAL = normal_start(START_DEVIATION)
+NORMAL = normal_init(START_DEVIATION)
 
 Maps = Sequence[Float[Array, 'n h2 w2 c2']]
 
@@ -47,7 +47,7 @@ class ZeroConvolution(nn.Module):
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w features']:
         """The scaled convolution of x."""
         y = Convolution(
-            self.features, 3, dtype=self.dtype, kernel_start=nn.initializers.zeros, name='conv'
+            self.features, 3, dtype=self.dtype, kernel_init=nn.initializers.zeros, name='conv'
         )(x)
         log_scale = self.param('log_scale', nn.initializers.zeros, (self.features,))
         return y.astype(jnp.float32) * jnp.exp(LOG_SCALE_FACTOR * log_scale)[None, None, None]
@@ -61,20 +61,20 @@ class CouplingNet(nn.Module):
       hidden: channels inside.
       dtype: name of the type that convolutions compute in.
       middle: taps along a side of the second convolution; 1 in the published networks.
-      least_scale: that there can be; 1e-4 in the published networks.
+      min_scale: that there can be; 1e-4 in the published networks.
     """
 
     features: int
     hidden: int
     dtype: str = 'float32'
     middle: int = 1
-    least_scale: float = LEAST_SCALE
+    min_scale: float = MIN_SCALE
 
     @nn.compact
     def __call__(
         self, maps: Maps
     ) -> tuple[Float[Array, 'n h w features'], Float[Array, 'n h w features']]:
-        """The shift and the scale, float32; the scale is within least_scale and 1 + 1e-4."""
+        """The shift and the scale, float32; the scale is within min_scale and 1 + 1e-4."""
         x = JointConvolution(self.hidden, NORMAL, self.dtype, name='conv_0')(maps)
         x = nn.relu(ActNorm(self.hidden, name='norm_0')(x)[0])
         x = Convolution(
@@ -82,13 +82,13 @@ class CouplingNet(nn.Module):
             self.middle,
             dtype=self.dtype,
             use_bias=False,
-            kernel_start=NORMAL,
+            kernel_init=NORMAL,
             name='conv_1',
         )(x)
         x = nn.relu(ActNorm(self.hidden, name='norm_1')(x)[0])
         y = ZeroConvolution(2 * self.features, self.dtype, name='conv_2')(x)
-        share = 1 + LEAST_SCALE - self.least_scale
-        return y[..., 0::2], share * jax.nn.sigmoid(y[..., 1::2] + SCALE_SHIFT) + self.least_scale
+        share = 1 + MIN_SCALE - self.min_scale
+        return y[..., 0::2], share * jax.nn.sigmoid(y[..., 1::2] + SCALE_SHIFT) + self.min_scale
 
 
 class ConditionalCoupling(nn.Module):
@@ -105,19 +105,19 @@ class ConditionalCoupling(nn.Module):
       channels: of z; z1 are the first channels // 2 of them.
       hidden: channels inside the two networks.
       dtype: name of the type that their convolutions compute in; z is float32.
-      middle, least_scale: see `CouplingNet`.
+      middle, min_scale: see `CouplingNet`.
     """
 
     channels: int
     hidden: int = 64
     dtype: str = 'float32'
     middle: int = 1
-    least_scale: float = LEAST_SCALE
+    min_scale: float = MIN_SCALE
 
     def setup(self) -> None:
         """Makes the parts."""
         self.kept = self.channels // 2
-        fields = (self.hidden, self.dtype, self.middle, self.least_scale)
+        fields = (self.hidden, self.dtype, self.middle, self.min_scale)
         self.injector = CouplingNet(self.channels, *fields)
         self.coupling = CouplingNet(self.channels - self.kept, *fields)
 

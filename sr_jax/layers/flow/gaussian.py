@@ -13,7 +13,7 @@ def log_density(
     mean: Float[Array, 'n h w c'] | float = 0.0,
     log_deviation: Float[Array, 'n h w c'] | float = 0.0,
 ) -> Float[Array, ' n']:
-    """Returns log N(x; mean, exp(log_deviation)^2) of each picture, in nats.
+    """Returns log N(x; mean, exp(log_deviation)^2) of each image, in nats.
 
     The sum over pixels and channels of -(2 s + ((x - m) / exp(s))^2 + log(2 pi)) / 2, with the mean
     m and the logarithm s of the standard deviation; float32.

@@ -10,7 +10,7 @@ after it. Each is y = x + A x with A strictly triangular in that order, so
 that its determinant is 1 and (1 + A) x = y has one solution. Where the paper keeps a triangular
 matrix at the centre, here W stands before both. A solution alone is not enough: it is a recursive
 filter, which for large A grows without end from pixel to pixel. So A is kept below 0.7 in norm:
-the inverse of each then magnifies at most 3.4 times, whatever the size of the picture. Of a whole
+the inverse of each then magnifies at most 3.4 times, whatever the size of the image. Of a whole
 flow that is still much (RESULTS.md).
 
 `matrix` and `inverse_matrix` also take stacks of matrices, [..., C, C], so that all steps of a flow
@@ -28,15 +28,15 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers.borders import held
-from sr_jax.layers.convolution import convolve, normal_start
+from sr_jax.layers.convolution import convolve, normal_init
 
 PARAMETRIZATIONS = ('plain', 'plu', 'emerging')
 EXACT = lax.Precision.HIGHEST
 START_DEVIATION = 0.05  # of the triangles' entries
-MOST_NORM = 0.7  # of what a triangular convolution adds
+MAX_NORM = 0.7  # of what a triangular convolution adds
 TOLERANCE = 1e-6  # of the last step of a solution, for values of 1
 SEEN_BEFORE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], bool)  # taps of the first convolution
 
@@ -117,7 +117,7 @@ class InvertibleConvolution(nn.Module):
         if self.parametrization in ('plain', 'emerging'):
             self.weights = {'weight': self.param('weight', _rotation, shape)}
         elif self.parametrization == 'plu':
-            start = normal_start(START_DEVIATION)
+            start = normal_init(START_DEVIATION)
             self.weights = {
                 'lower': self.param('lower', start, shape),
                 'upper': self.param('upper', start, shape),
@@ -160,12 +160,12 @@ class InvertibleConvolution(nn.Module):
 
 def _rotation(key: Array, shape: tuple[int, int]) -> Array:
     """A matrix drawn evenly from all rotations and reflections."""
-    q, r = _factorised(normal_start(1.0)(key, shape))
+    q, r = _factorized(normal_init(1.0)(key, shape))
     return q * jnp.sign(jnp.diagonal(r))[None]
 
 
 @jax.custom_batching.sequential_vmap
-def _factorised(a: Array) -> tuple[Array, Array]:
+def _factorized(a: Array) -> tuple[Array, Array]:
     """QR, under `vmap` of one matrix after the other: see `_of_each`."""
     q, r = jnp.linalg.qr(a)
     return q, r
@@ -177,7 +177,7 @@ def mixed(x: Float[Array, 'n h w c'], weight: Float[Array, 'c c']) -> Float[Arra
 
 
 def bounded(kernel: Float[Array, 'k k c c']) -> Float[Array, 'k k c c']:
-    """The kernel, made smaller where its convolution might otherwise be of more than MOST_NORM.
+    """The kernel, made smaller where its convolution might otherwise be of more than MAX_NORM.
 
     By Schur's test: the norm is at most the geometric mean of the largest sums of absolute values
     over what reaches an output, and over what an input reaches.
@@ -186,7 +186,7 @@ def bounded(kernel: Float[Array, 'k k c c']) -> Float[Array, 'k k c c']:
     # The root's gradient is not finite at zero, where a layer begins.
     square = size.sum(0).max() * size.sum(1).max()
     return kernel * jnp.where(
-        square > MOST_NORM**2, MOST_NORM / jnp.sqrt(jnp.maximum(square, MOST_NORM**2)), 1.0
+        square > MAX_NORM**2, MAX_NORM / jnp.sqrt(jnp.maximum(square, MAX_NORM**2)), 1.0
     )
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from sr_jax.layers.flow.coupling import ZeroConvolution
 from sr_jax.layers.flow.gaussian import log_density
 
-MOST_LOG_DEVIATION = 10.0
+MAX_LOG_DEVIATION = 10.0
 
 
 class Split(nn.Module):
@@ -32,7 +32,7 @@ class Split(nn.Module):
     def __call__(
         self, z: Float[Array, 'n h w c']
     ) -> tuple[Float[Array, 'n h w c2'], Float[Array, 'n h w c2'], Float[Array, ' n']]:
-        """What goes on, the latents, and log N(z2; m, exp(s)^2) of each picture.
+        """What goes on, the latents, and log N(z2; m, exp(s)^2) of each image.
 
         That is the log-density of the latents under the standard normal, and the log-determinant.
         """
@@ -50,4 +50,4 @@ class Split(nn.Module):
 
     def _moments(self, first: Array) -> tuple[Array, Array]:
         y = self.prior(first)
-        return y[..., 0::2], jnp.clip(y[..., 1::2], -MOST_LOG_DEVIATION, MOST_LOG_DEVIATION)
+        return y[..., 0::2], jnp.clip(y[..., 1::2], -MAX_LOG_DEVIATION, MAX_LOG_DEVIATION)

@@ -9,11 +9,11 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from sr_jax.config import nearest
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers.flow import mixing
 from sr_jax.layers.flow.act_norm import ActNorm
-from sr_jax.layers.flow.coupling import LEAST_SCALE, ConditionalCoupling, Maps
+from sr_jax.layers.flow.coupling import MIN_SCALE, ConditionalCoupling, Maps
 from sr_jax.layers.flow.mixing import InvertibleConvolution, Matrix
 
 MEMORY = ('keep', 'remat', 'reversible')
@@ -31,7 +31,7 @@ class FlowStep(nn.Module):
       hidden: channels inside the coupling's networks.
       parametrization: see `InvertibleConvolution`.
       dtype: name of the type that convolutions compute in; z is float32.
-      middle, least_scale: see `CouplingNet`.
+      middle, min_scale: see `CouplingNet`.
     """
 
     channels: int
@@ -40,7 +40,7 @@ class FlowStep(nn.Module):
     parametrization: str = 'plain'
     dtype: str = 'float32'
     middle: int = 1
-    least_scale: float = LEAST_SCALE
+    min_scale: float = MIN_SCALE
 
     def setup(self) -> None:
         """Makes the parts."""
@@ -48,7 +48,7 @@ class FlowStep(nn.Module):
         self.mixing = InvertibleConvolution(self.channels, self.parametrization)
         if self.coupled:
             self.coupling = ConditionalCoupling(
-                self.channels, self.hidden, self.dtype, self.middle, self.least_scale
+                self.channels, self.hidden, self.dtype, self.middle, self.min_scale
             )
 
     def __call__(

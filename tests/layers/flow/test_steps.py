@@ -144,7 +144,7 @@ def test_an_unknown_memory_is_named(stack):
 
 
 def jacobian(function, x):
-    """log|det| of the Jacobian of a function of one picture, in float64."""
+    """log|det| of the Jacobian of a function of one image, in float64."""
     matrix = jax.jit(jax.jacrev(function))(x).reshape(x.size, x.size)
     return np.linalg.slogdet(np.asarray(matrix, np.float64))[1]
 
@@ -210,19 +210,19 @@ def test_triangular_convolutions_are_solved_exactly(height, width, size):
     np.testing.assert_allclose(np.ravel(mixing.solved(y, kernel)), exact, atol=error)
 
 
-def test_the_inverse_of_an_emerging_convolution_stays_small_on_large_pictures():
+def test_the_inverse_of_an_emerging_convolution_stays_small_on_large_images():
     module, y = InvertibleConvolution(3, 'emerging'), noise(1, 96, 96, 3)
     variables = shaken(module.init(jax.random.key(0), y), by=1.0)  # without a bound it explodes
     for kernel in ('before', 'after'):
         size = np.abs(mixing.bounded(variables['params'][kernel])).sum((0, 1))
-        assert size.sum(0).max() * size.sum(1).max() <= 1.001 * mixing.MOST_NORM**2
+        assert size.sum(0).max() * size.sum(1).max() <= 1.001 * mixing.MAX_NORM**2
     x = module.apply(variables, y, method='inverse')
     weight = np.linalg.norm(np.linalg.inv(variables['params']['weight']), 2)
-    assert np.linalg.norm(x) <= weight / (1 - mixing.MOST_NORM) ** 2 * np.linalg.norm(y)
+    assert np.linalg.norm(x) <= weight / (1 - mixing.MAX_NORM) ** 2 * np.linalg.norm(y)
     np.testing.assert_allclose(module.apply(variables, x)[0], y, atol=1e-4)
 
 
-def test_an_emerging_convolution_ends_where_the_picture_does():
+def test_an_emerging_convolution_ends_where_the_image_does():
     module, x = InvertibleConvolution(2, 'emerging'), noise(1, 6, 7, 2)
     variables = shaken(module.init(jax.random.key(0), x))
     alone = module.apply(variables, x[:, :4, :3], method='inverse')
@@ -240,8 +240,8 @@ def test_an_unknown_mixing_is_named():
 def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
     maps, z = maps_for(1, 4, 4), noise(1, 4, 4, CHANNELS)
 
-    def magnified(least_scale):
-        module = ConditionalCoupling(CHANNELS, hidden=5, least_scale=least_scale)
+    def magnified(min_scale):
+        module = ConditionalCoupling(CHANNELS, hidden=5, min_scale=min_scale)
         variables = shaken(module.init(jax.random.key(0), z, maps), by=1.0)
         one, other = (module.apply(variables, x, maps, method='inverse') for x in (z, 1.001 * z))
         back, _ = module.apply(variables, one, maps)

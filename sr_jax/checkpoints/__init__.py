@@ -1,0 +1,1 @@
+"""Checkpoints: what a run saves, reads back and starts from."""

@@ -1,0 +1,134 @@
+"""What lies beside a checkpoint's arrays, as JSON: made, and read with a look at what it may be."""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from sr_jax.config.binding import Section
+from sr_jax.config.serialization import from_json, to_json
+
+LARGEST = 64 * 2**20  # bytes of a file of JSON in a checkpoint; that of SRFlow's arrays has 2 MB
+ARRAYS = 'd'  # name of the folders in which TensorStore has what the arrays hold
+# Fields that say how often something is repeated. Each repetition has arrays of its own, so that
+# nothing can rightly ask for more of them than it has arrays. (A flow's steps are stacked.)
+REPEATS = ('num_blocks', 'num_convs', 'num_layers', 'num_res_blocks', 'stacked')
+
+
+class Record(NamedTuple):
+    """What is saved beside the arrays.
+
+    Attributes:
+      config: the resolved config of the run.
+      data: position of the data iterator; None if there was none.
+      fingerprints: of each array, from 0 to 2**32 - 1, in the order of `jax.tree.leaves`.
+    """
+
+    config: ml_collections.ConfigDict
+    data: dict[str, Any] | None
+    fingerprints: list[int]
+
+
+def written(record: Record) -> dict[str, Any]:
+    """Returns the record, fit for JSON, with a checksum; `read` takes it back."""
+    saved = {
+        'config': to_json(record.config),
+        'data': record.data,
+        'fingerprint': record.fingerprints,
+    }
+    return {**saved, 'checksum': _checksum(saved)}
+
+
+def read(saved: Any) -> Record:
+    """Returns the record that `written` made.
+
+    Raises:
+      ValueError: it is not what was saved, or nothing that could be; says what.
+    """
+    if not isinstance(saved, dict):
+        raise ValueError('what lies beside its arrays is no object of JSON')
+    saved = dict(saved)
+    checksum = saved.pop('checksum', None)  # checkpoints of before had none
+    try:
+        intact = checksum is None or checksum == _checksum(saved)
+        config = from_json(saved['config']) if intact else None
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f'its config cannot be read: {type(error).__name__}') from error
+    if config is None:
+        raise ValueError(
+            "its config, its fingerprints or the data's position are not what was saved"
+        )
+    data, fingerprints = saved.get('data'), saved.get('fingerprint')
+    if saved.keys() != {'config', 'data', 'fingerprint'}:
+        raise ValueError('beside its arrays lies something else than a config and its company')
+    if not (data is None or isinstance(data, dict)):
+        raise ValueError("the data's position is no object of JSON")
+    if not isinstance(fingerprints, list) or not all(type(x) is int for x in fingerprints):
+        raise ValueError('its fingerprints are no list of whole numbers')
+    for section in ('model', 'discriminator'):
+        check_repeats(config.get(section), len(fingerprints), f'config.{section}')
+    return Record(config, data, fingerprints)
+
+
+def check_repeats(section: Any, arrays: int, where: str) -> None:
+    """Raises ValueError if a part of a config, at any depth, asks for more layers than arrays."""
+    if not isinstance(section, Section):
+        return
+    for key, value in section.items():
+        check_repeats(value, arrays, f'{where}.{key}')
+        if key in REPEATS and isinstance(value, int) and value > arrays:
+            raise ValueError(f'{where}.{key} is {value}, of {arrays} arrays')
+
+
+def metrics_path(folder: Path) -> Path:
+    """Returns where a checkpoint's metrics are, if it was validated."""
+    return folder / 'metrics' / 'metrics'
+
+
+def read_metrics(path: Path) -> dict[str, float]:
+    """Returns the metrics of the validation that was made when a checkpoint was saved.
+
+    Raises:
+      ValueError: it holds anything but numbers by name; says what.
+      OSError: it cannot be read.
+    """
+    check_file(path)
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except RecursionError as error:
+        raise ValueError('too many brackets within each other') from error
+    numbers = isinstance(found, Mapping) and all(type(x) in (int, float) for x in found.values())
+    if not numbers:
+        raise ValueError('they are no numbers by name')
+    return dict(found)
+
+
+def check_files(folder: Path) -> None:
+    """Raises ValueError or OSError if a checkpoint's folder holds what must not be read.
+
+    Orbax reads all files of JSON whole, whatever they are.
+    """
+    for path in folder.rglob('*'):
+        if ARRAYS not in path.relative_to(folder).parts and not path.is_dir():
+            check_file(path)
+
+
+def check_file(path: Path) -> None:
+    """Raises ValueError or OSError unless a path is a file of a bearable size."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f'{path.name} is not a file')
+    if found.st_size > LARGEST:
+        raise ValueError(
+            f'{path.name} has {found.st_size / 2**20:.0f} MiB, more than the '
+            f'{LARGEST / 2**20:.0f} MiB that such a file may have'
+        )
+
+
+def _checksum(saved: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(saved, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""What `evaluate` measures of whole images, each number under a name that holds its protocol."""
+
+from collections.abc import Mapping, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from sr_jax.degradations import bicubic
+from sr_jax.errors import InputError
+from sr_jax.images.decoding import to_float
+from sr_jax.inference import networks
+from sr_jax.metrics import lpips
+from sr_jax.metrics.fid import Fid
+from sr_jax.metrics.lpips import Lpips
+from sr_jax.metrics.protocol import Protocol, parse, parse_all
+
+CONSISTENCY = parse('rgb_crop0')
+
+
+class Measures:
+    """Measures of one image against the true one.
+
+    'psnr_<protocol>' in dB and 'ssim_<protocol>'; 'lpips_alex' and 'lpips_vgg'; and, where the
+    scale is known, 'lq_psnr_rgb_crop0' in dB: the PSNR of the result, shrunk by the bicubic
+    degradation and rounded, against the small image. Lugmayr et al., SRFlow, 2020
+    (arXiv:2006.14200), report this consistency as LR-PSNR.
+
+    Args:
+      protocols: of PSNR and SSIM.
+      perceptual: LPIPS of one or more kinds.
+      scale: of the enlargement; None: the consistency is not measured.
+    """
+
+    def __init__(
+        self, protocols: Sequence[Protocol], perceptual: Sequence[Lpips], scale: int | None
+    ):
+        self._protocols = protocols
+        self._perceptual = perceptual
+        self._scale = scale
+        self.names = [f'{kind}_{p.name}' for p in protocols for kind in ('psnr', 'ssim')]
+        self.names += [metric.name for metric in perceptual]
+        if scale is not None:
+            self.names.append(f'lq_psnr_{CONSISTENCY.name}')
+
+    def __call__(
+        self, image: np.ndarray, hq: np.ndarray, lq: np.ndarray | None
+    ) -> dict[str, float]:
+        """The numbers by their names.
+
+        Args:
+          image: the result, float32 in [0, 1]; what was not yet is rounded to 8 bits.
+          hq: the true image, alike.
+          lq: the small image in its own precision.
+
+        Raises:
+          InputError: an image too small for a measure.
+        """
+        found: dict[str, float] = {}
+        for protocol in self._protocols:
+            found[f'psnr_{protocol.name}'] = protocol.psnr(image, hq)
+            found[f'ssim_{protocol.name}'] = protocol.ssim(image, hq)
+        for metric in self._perceptual:
+            found[metric.name] = metric(image, hq)
+        if self._scale is not None and lq is not None:
+            shrunk = bicubic.degrade(jnp.asarray(image)[None], self._scale, rounded=True)[0]
+            name = f'lq_psnr_{CONSISTENCY.name}'
+            found[name] = CONSISTENCY.psnr(np.asarray(shrunk), to_float(lq))
+        return found
+
+
+def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each number over the images."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def protocols(names: str | None, scale: int | None) -> list[Protocol]:
+    """The protocols of a list with commas; by default Y and RGB, the scale cropped at every edge.
+
+    Raises:
+      InputError: no such protocol.
+    """
+    crop = scale or 0
+    return parse_all(names or f'y_matlab_crop{crop},rgb_crop{crop}')
+
+
+def perceptual(kinds: Sequence[str]) -> list[Lpips]:
+    """LPIPS of each kind, once. Raises InputError when its weights cannot be fetched."""
+    return [lpips.load(kind) for kind in dict.fromkeys(kinds)]
+
+
+def load_fid(weights: str, resize: str) -> Fid:
+    """FID with a file of its network's weights.
+
+    Raises:
+      InputError: no such file, or it is of another network.
+    """
+    network = networks.load(weights)
+    if network.model['name'] != 'inception':
+        raise InputError(
+            f'{weights}: FID needs the InceptionV3 of mseitzer/pytorch-fid '
+            f'(pt_inception-2015-12-05), and these are weights of {network.model["name"]}'
+        )
+    return Fid(network.module(), network.variables, resize)

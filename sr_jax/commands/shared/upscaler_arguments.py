@@ -1,0 +1,101 @@
+"""How a network enlarges images, and how many a flow draws, as the command line says it."""
+
+import argparse
+
+from sr_jax.errors import InputError
+from sr_jax.inference.networks import Network
+from sr_jax.inference.upscaler import Upscaler
+from sr_jax.tasks.task import DTYPES
+
+
+def add(parser: argparse._ActionsContainer) -> None:
+    """Adds the arguments that `make` reads."""
+    parser.add_argument('--dtype', choices=DTYPES, default='float32', help='computed in')
+    parser.add_argument(
+        '--tile',
+        type=int,
+        default=0,
+        metavar='PIXELS',
+        help='longest side of a part enlarged at a time, halo included (default: as memory allows)',
+    )
+    parser.add_argument(
+        '--halo',
+        type=int,
+        metavar='PIXELS',
+        help='overlap of the parts (default: as far as the network looks, so that the parts are '
+        'exactly the whole; with realesrgan-x4plus 64 is much faster, and off by less than one '
+        'of 256 levels)',
+    )
+    parser.add_argument(
+        '--memory', type=float, default=0.0, metavar='GIB', help='that may be taken of a device'
+    )
+    parser.add_argument(
+        '--shard-spatially',
+        action='store_true',
+        help='split each image over all devices by rows instead of cutting it into parts',
+    )
+    parser.add_argument(
+        '--temperature',
+        '--heat',
+        type=float,
+        default=0.0,
+        help='of a flow: how far the images that it draws are from the most likely one, 0 (the '
+        'default) to 1',
+    )
+    parser.add_argument(
+        '--samples',
+        type=int,
+        default=1,
+        metavar='N',
+        help='of a flow: how many are drawn of each image',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of a flow: the same seed draws the same images'
+    )
+    parser.add_argument(
+        '--consistent',
+        action='store_true',
+        help='change each result by the least with which, shrunk bicubically, it is the given '
+        'image; for images that were shrunk so',
+    )
+
+
+def given(arguments: argparse.Namespace) -> list[str]:
+    """Which of the arguments that `make` reads differ from what they are when left out."""
+    left_out = dict(dtype='float32', tile=0, halo=None, memory=0.0, shard_spatially=False)
+    left_out |= dict(temperature=0.0, samples=1, seed=0, consistent=False)
+    changed = [name for name, value in left_out.items() if getattr(arguments, name) != value]
+    return [f'--{name.replace("_", "-")}' for name in changed]
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raises InputError for numbers that cannot be meant."""
+    for name in ('tile', 'halo', 'memory', 'temperature', 'seed'):
+        value = getattr(arguments, name)
+        if value is not None and not value >= 0:
+            raise InputError(f'--{name} {value}: it must not be negative')
+    if arguments.samples < 1 or (arguments.samples > 1 and not arguments.temperature):
+        raise InputError(
+            f'--samples {arguments.samples}: there must be at least 1, and with more there must be '
+            'a --temperature, or they would all be the same'
+        )
+
+
+def make(arguments: argparse.Namespace, network: Network) -> Upscaler:
+    """The network ready to enlarge, which prints a line about each window that it chooses.
+
+    Raises:
+      InputError: the network does not enlarge, or a halo or a tile where it can have none.
+    """
+    return Upscaler(
+        network,
+        halo=arguments.halo,
+        tile=arguments.tile,
+        dtype=arguments.dtype,
+        memory_limit=int(arguments.memory * 2**30),
+        spatially=arguments.shard_spatially,
+        temperature=arguments.temperature,
+        seed=arguments.seed,
+        consistent=arguments.consistent,
+        report=print,
+    )

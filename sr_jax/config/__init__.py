@@ -1,0 +1,1 @@
+"""Configs: sections bound to dataclasses, their defaults, saved forms."""

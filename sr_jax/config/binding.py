@@ -1,0 +1,126 @@
+"""Configs: which keys a section may hold, loading of files and of saved runs.
+
+A config is an `ml_collections.ConfigDict` of plain values. Each consumer states its keys as a
+dataclass (settings, or a linen module); `bind` holds a section of the config against it.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import pkgutil
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import ml_collections
+
+from sr_jax.errors import InputError
+
+Section: TypeAlias = Mapping | ml_collections.ConfigDict  # a ConfigDict is no Mapping
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Returns ', did you mean X?' for the valid name nearest to `name`, or a list of them all."""
+    valid = sorted(valid)
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    if close:
+        return f'did you mean {close[0]!r}?'
+    return 'valid: ' + ', '.join(valid)
+
+
+def check_keys(
+    section: Section, required: Iterable[str], optional: Iterable[str], where: str
+) -> None:
+    """Checks the keys of a section of a config.
+
+    Raises:
+      InputError: names each unknown key with the nearest valid one, and each missing key.
+    """
+    required, optional = set(required), set(optional)
+    valid = required | optional
+    problems = [
+        f'{where} has no key {key!r}: {nearest(key, valid)}' for key in section if key not in valid
+    ]
+    problems += [f'{where} lacks the key {key!r}' for key in sorted(required - set(section))]
+    if problems:
+        raise InputError('\n'.join(problems))
+
+
+def bind(target: type, section: Section, where: str) -> Any:
+    """Returns `target(**section)` for a dataclass or linen module, after checking every key.
+
+    Args:
+      target: a dataclass (a linen module is one); its fields are the valid keys, and those
+        without a default are required.
+      section: a part of the config, of plain values.
+      where: the section's name for messages, such as 'config.train'.
+
+    Raises:
+      InputError: for an unknown key (naming the nearest valid one), a missing key, or a value of
+        the wrong type.
+    """
+    fields = {f.name: f for f in dataclasses.fields(target) if f.init}
+    if 'parent' in fields:  # a linen module: these two are Flax's own
+        del fields['parent'], fields['name']
+    required = [
+        name
+        for name, f in fields.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    check_keys(section, required, fields, where)
+    hints = typing.get_type_hints(target)
+    values = {key: _checked(section[key], hints[key], f'{where}.{key}') for key in section}
+    try:
+        return target(**values)
+    except ValueError as error:
+        raise InputError(f'{where}: {error}') from error
+
+
+def _checked(value, hint, where: str):
+    """Returns `value` as the type `hint`, or raises InputError naming the key."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, Section):
+        return bind(hint, value, where)  # type: ignore[arg-type]
+    if isinstance(value, Section):
+        value = dict(value)
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _checked_union(value, hint, where)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        item = typing.get_args(hint)[0]
+        return tuple(_checked(v, item, f'{where}[{i}]') for i, v in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = hint in (int, float, str, bool) or origin is tuple
+    if plain and (origin is tuple or type(value) is not hint):
+        name = getattr(hint, '__name__', str(hint)) if origin is None else str(hint)
+        raise InputError(f'{where} must be {name}, not {value!r} ({type(value).__name__})')
+    return value
+
+
+def _checked_union(value, hint, where: str):
+    """Returns `value` as one of the types of a union; those that are not plain take anything."""
+    kinds = typing.get_args(hint)
+    if value is None and type(None) in kinds:
+        return None
+    others = [kind for kind in kinds if kind is not type(None)]
+    if len(others) == 1:
+        return _checked(value, others[0], where)
+    if type(value) in kinds or not all(kind in (int, float, str, bool) for kind in others):
+        return value
+    raise InputError(f'{where} must be {hint}, not {value!r} ({type(value).__name__})')
+
+
+def find_module(package: str, name: str, where: str) -> types.ModuleType:
+    """Imports the module `name` of one of our packages, such as 'sr_jax.tasks'.
+
+    Raises:
+      InputError: no such module; names the nearest one.
+    """
+    path = importlib.import_module(package).__path__
+    valid = [m.name for m in pkgutil.iter_modules(path)]
+    if name not in valid:
+        raise InputError(f'{where}={name!r} is unknown: {nearest(str(name), valid)}')
+    return importlib.import_module(f'{package}.{name}')
+
+

@@ -1,0 +1,1 @@
+"""Devices and processes: meshes, meeting, signals, memory."""

@@ -1,0 +1,262 @@
+"""Encoded images to arrays, by one rule for every kind of image, without losing precision."""
+
+import io
+import sys
+import threading
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Num, UInt
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+
+from sr_jax.errors import InputError
+
+_FORMATS = ('PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP')
+
+# What Pillow's plugins warn about is metadata (EXIF, MPO and APNG tables) that is not used here.
+# Entered once, since `warnings.catch_warnings` is not safe in the threads that read images.
+warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.\w+ImagePlugin')
+
+_WHITE_IS_ZERO = 0
+_TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
+_GREY = ('1', 'L', 'LA', 'La', 'I;16', 'I;16B', 'I;16L')
+_KEEP_PROFILE = (*_GREY, 'RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA')  # CMYK's is not of RGB
+
+_PIXEL_LIMIT_LOCK = threading.Lock()
+
+
+class ImageError(InputError):
+    """One image cannot be used: `name` says which, `reason` why."""
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'{self.name}: {self.reason}'
+
+
+class Layers(NamedTuple):
+    """All that an image file holds.
+
+    Attributes:
+      color: RGB, uint8 or uint16, upright.
+      alpha: opacity in the same type, or None where all is opaque.
+      is_gray: whether the file has one channel of colour.
+      icc_profile: the colour profile, where it is one of the channels as they are here.
+      exif: what else is said of the image, without the orientation.
+    """
+
+    color: UInt[np.ndarray, 'h w 3']
+    alpha: UInt[np.ndarray, 'h w 1'] | None
+    is_gray: bool
+    icc_profile: bytes | None
+    exif: Image.Exif
+
+
+def decode(encoded: bytes, name: str) -> Num[np.ndarray, 'h w 3']:
+    """Decodes the bytes of an image file by the rule of `sr_jax.images.files.read_image`.
+
+    Raises `ImageError`, which calls the image `name`.
+    """
+    return _composited(decode_layers(encoded, name))
+
+
+def decode_layers(encoded: bytes, name: str) -> Layers:
+    """Decodes the bytes of an image file, keeping transparency and metadata apart.
+
+    Raises `ImageError`, which calls the image `name`.
+    """
+    try:
+        return _layers(encoded)
+    except ImageError as error:
+        raise ImageError(name, error.reason) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            name, 'not a PNG, JPEG, WebP, TIFF or BMP image that Pillow can read'
+        ) from error
+    except Exception as error:  # a damaged file raises nearly anything in a decoder
+        raise ImageError(name, f'damaged image ({error or type(error).__name__})') from error
+
+
+def decode_size(encoded: bytes, name: str) -> tuple[int, int]:
+    """Height and width of an image file, upright, without decoding its pixels.
+
+    Raises `ImageError`, which calls the image `name`.
+    """
+    try:
+        with _open(encoded) as image:
+            width, height = image.size
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+        return (width, height) if turned else (height, width)
+    except ImageError as error:
+        raise ImageError(name, error.reason) from error
+    except Exception as error:  # as in `decode_layers`
+        raise ImageError(name, f'damaged image ({error or type(error).__name__})') from error
+
+
+def to_float(pixels: Num[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
+    """Converts uint8 or uint16 to float32 in [0, 1]; float32 is returned as it is."""
+    if pixels.dtype == np.float32:
+        return pixels
+    return np.divide(pixels, np.iinfo(pixels.dtype).max, dtype=np.float32)
+
+
+def from_float(image: Float[np.ndarray, '*shape'], dtype: np.dtype) -> Num[np.ndarray, '*shape']:
+    """The inverse of `to_float`: [0, 1], rounded, as uint8 or uint16; or float32 as it is."""
+    if dtype == np.float32:
+        return image
+    return np.rint(image * np.iinfo(dtype).max).astype(dtype)
+
+
+def to_uint8(image: Float[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
+    """Rounds [0, 1] to the nearest of 256 levels; values outside are clipped.
+
+    Raises `InputError` when a value is not finite.
+    """
+    image = np.asarray(image)
+    if not np.isfinite(image).all():
+        raise InputError('the image has values that are not finite')
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _open(encoded: bytes) -> ImageFile.ImageFile:
+    """Opens an image; more pixels than `PIL.Image.MAX_IMAGE_PIXELS` are refused.
+
+    Pillow itself only warns between once and twice that limit, so its check is put aside for the
+    moment of opening and done here. The lock keeps two threads from restoring each other's limit.
+    """
+    with _PIXEL_LIMIT_LOCK:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    width, height = image.size
+    if limit is not None and width * height > limit:
+        raise ImageError(
+            '',
+            f'{width}x{height} pixels are more than the limit of {limit}, which guards against '
+            'files made to fill the memory; cut it into parts, or raise PIL.Image.MAX_IMAGE_PIXELS',
+        )
+    return image
+
+
+def _layers(encoded: bytes) -> Layers:
+    with _open(encoded) as image:
+        is_gray = image.mode in _GREY or any(
+            _raw_mode(tile.args).startswith('LA;16') for tile in image.tile
+        )
+        if _is_sixteen_bit(image):
+            colour, alpha = _sixteen_bit(image, encoded)
+        else:
+            colour, alpha = _eight_bit(image)
+        exif = image.getexif()
+        orientation = exif.pop(ExifTags.Base.Orientation, 1)
+        profile = image.info.get('icc_profile') if image.mode in _KEEP_PROFILE else None
+    if alpha is not None:
+        alpha = _upright(alpha, orientation) if _is_transparent(alpha) else None
+    return Layers(_upright(colour, orientation), alpha, is_gray, profile, exif)
+
+
+def _is_transparent(alpha: Num[np.ndarray, 'h w 1']) -> bool:
+    return bool((alpha != np.iinfo(alpha.dtype).max).any())
+
+
+def _composited(layers: Layers) -> Num[np.ndarray, 'h w 3']:
+    colour = layers.color
+    if layers.alpha is not None:
+        opacity = to_float(layers.alpha)
+        colour = to_float(colour) * opacity + (1 - opacity)
+    return np.ascontiguousarray(colour)
+
+
+def _eight_bit(image: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | None]:
+    if image.mode.startswith(('I', 'F')):
+        raise ImageError(
+            '', f'pixels of kind {image.mode!r} are not supported; save it with 8 or 16 bits'
+        )
+    if not image.has_transparency_data:
+        return np.asarray(image.convert('RGB')), None
+    pixels = np.asarray(image.convert('RGBA'))
+    return pixels[..., :3], pixels[..., 3:]
+
+
+def _is_sixteen_bit(image: ImageFile.ImageFile) -> bool:
+    bits = _tiff_tag(image, ExifTags.Base.BitsPerSample) or ()
+    return any(';16' in _raw_mode(tile.args) for tile in image.tile) or 16 in bits
+
+
+def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> Any:
+    return image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+
+
+def _raw_mode(arguments: tuple[Any, ...] | str | None) -> str:
+    """How the pixels lie in the file, from what Pillow tells a tile's decoder."""
+    return arguments if isinstance(arguments, str) else str((arguments or ('',))[0])
+
+
+def _sixteen_bit(
+    image: ImageFile.ImageFile, encoded: bytes
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Reads 16-bit grey, grey with alpha, RGB and RGBA without loss.
+
+    Pillow keeps 16 bits only for grey. Of the others it keeps the high byte of each number as an
+    8-bit image; reading the file once more under the opposite byte order gives the low byte.
+    """
+    if image.mode.startswith('I;16'):
+        grey = np.asarray(image).astype(np.uint16)[..., None]
+        if _tiff_tag(image, ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO:
+            grey = 65535 - grey
+        key = image.info.get('transparency')
+        return np.repeat(grey, 3, axis=2), None if key is None else _opaque_except(grey, key)
+    raw_mode = _raw_mode(image.tile[0].args) if len(image.tile) else ''
+    if raw_mode == 'LA;16B':  # four bytes a pixel, which 'RGBA' passes on as they are
+        pixels = _reread(encoded, 'RGBA').view('>u2').astype(np.uint16)
+        return np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]
+    kind, _, order = raw_mode.partition(';16')
+    if kind not in ('RGB', 'RGBA') or order not in ('B', 'L', 'N'):
+        raise ImageError(
+            '',
+            f'16-bit pixels stored as {raw_mode or image.mode} are not supported; save it as '
+            'an interleaved RGB or RGBA PNG or TIFF',
+        )
+    native = {'little': 'L', 'big': 'B'}[sys.byteorder]
+    opposite = {'B': 'L', 'L': 'B'}[order.replace('N', native)]
+    high = np.asarray(image).astype(np.uint16)
+    pixels = high * 256 + _reread(encoded, f'{kind};16{opposite}')
+    if kind == 'RGBA':
+        return pixels[..., :3], pixels[..., 3:]
+    key = image.info.get('transparency')
+    return pixels, None if key is None else _opaque_except(pixels, key)
+
+
+def _reread(encoded: bytes, raw_mode: str) -> UInt[np.ndarray, 'h w c']:
+    """Decodes the image once more with another order of bytes."""
+    image = _open(encoded)
+    for number, tile in enumerate(image.tile):
+        arguments = (raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode
+        image.tile[number] = tile._replace(args=arguments)
+    return np.asarray(image)
+
+
+def _opaque_except(pixels: UInt[np.ndarray, 'h w c'], key: Any) -> UInt[np.ndarray, 'h w 1']:
+    """Alpha of an image in which one colour, `key`, stands for full transparency."""
+    opaque = (pixels != np.asarray(key, np.uint16)).any(axis=2, keepdims=True)
+    return np.where(opaque, np.uint16(65535), np.uint16(0))
+
+
+def _upright(
+    pixels: Num[np.ndarray, 'h w c'], orientation: int
+) -> Num[np.ndarray, 'h_upright w_upright c']:
+    """Applies an EXIF orientation (1 to 8; anything else means upright)."""
+    if orientation in _TURNED:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels

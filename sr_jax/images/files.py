@@ -1,0 +1,154 @@
+"""Image files to arrays in [0, 1], arrays to image files, grids to look at."""
+
+import math
+import os
+import pathlib
+import stat
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Num
+from PIL import Image
+
+from sr_jax.errors import InputError
+from sr_jax.images import atomic
+from sr_jax.images.decoding import (
+    ImageError,
+    Layers,
+    decode,
+    decode_layers,
+    decode_size,
+    to_float,
+    to_uint8,
+)
+from sr_jax.images.encoding import encode
+
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
+_BYTES_PER_PIXEL = 16  # of a file: twice what 16 bits of four channels take, for metadata
+_JPEG = {'format': 'JPEG', 'quality': 95, 'subsampling': 0}
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    '.png': {'format': 'PNG'},
+    '.jpg': _JPEG,
+    '.jpeg': _JPEG,
+    '.webp': {'format': 'WEBP', 'quality': 95},
+}
+
+
+def load_image(path: str | os.PathLike) -> Float[np.ndarray, 'h w 3']:
+    """Reads an image file as float32 RGB in [0, 1], by the rule of `read`.
+
+    Raises `InputError` naming the file when it is missing, damaged, too large or not an image.
+    """
+    return to_float(read_image(path))
+
+
+def read_image(path: str | os.PathLike) -> Num[np.ndarray, 'h w 3']:
+    """Reads an image file in its own precision: uint8, uint16, or float32 in [0, 1].
+
+    PNG, JPEG, WebP, TIFF and BMP. The rule for everything that is not plain RGB:
+      grey is repeated to three channels; a palette is expanded; CMYK and YCbCr become RGB;
+      16 bits per channel stay 16 bits (`to_float` divides by 65535);
+      transparency is composited over white, in float32 (a fully opaque image stays as it is);
+      the EXIF orientation is applied; colour profiles are not;
+      of a file with several images the first one is taken.
+
+    Raises `ImageError` (an `InputError`) naming the file.
+    """
+    return decode(_encoded(path), os.fspath(path))
+
+
+def read_layers(path: str | os.PathLike) -> Layers:
+    """Reads all that an image file holds: `read` without the compositing, and with the metadata.
+
+    Raises `ImageError` (an `InputError`) naming the file.
+    """
+    return decode_layers(_encoded(path), os.fspath(path))
+
+
+def image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Height and width of an image file, upright, from its header alone.
+
+    Raises `ImageError` (an `InputError`) naming the file.
+    """
+    return decode_size(_encoded(path), os.fspath(path))
+
+
+def save_image(path: str | os.PathLike, image: Float[np.ndarray, 'h w 3']) -> None:
+    """Writes an image in [0, 1] as an 8-bit PNG or JPEG, by the suffix of `path`.
+
+    The file appears at once and whole: it is written beside its place and then moved there.
+    Raises `InputError` for another suffix, and when the file cannot be written.
+    """
+    save_layers(path, Layers(to_uint8(image), None, False, None, Image.Exif()))
+
+
+def save_layers(path: str | os.PathLike, layers: Layers) -> None:
+    """Writes an image with all that belongs to it, by the suffix of `path`, as `save` does.
+
+    A PNG keeps everything: 8 or 16 bits, grey or colour, transparency, colour profile, EXIF. JPEG
+    and WebP hold 8 bits, to which 16 are rounded, and JPEG no transparency.
+
+    Raises `InputError` for another suffix, for transparency in a JPEG or more pixels along a side
+    than the format can hold, and when the file cannot be written.
+    """
+    path = pathlib.Path(path)
+    check_suffix(path)
+    atomic.write(path, encode(layers, _SAVE_OPTIONS[path.suffix.lower()], str(path)))
+
+
+def check_suffix(path: pathlib.Path) -> None:
+    """Raises `InputError` unless images can be written under that name."""
+    if path.suffix.lower() not in _SAVE_OPTIONS:
+        known = ', '.join(_SAVE_OPTIONS)
+        raise InputError(f'{path}: images are written as {known}, not {path.suffix!r}')
+
+
+def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """Lists the images in a folder and below it, sorted; hidden files and folders are left out.
+
+    Linked folders are followed, each real folder once. Raises `InputError` when `folder` is
+    missing, is a file, or cannot be read.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        reason = 'is a file, not a folder' if folder.exists() else 'no such folder'
+        raise InputError(f'{folder}: {reason}')
+    found, seen = [], set()
+    for root, folders, files in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        visible = (name for name in files if not name.startswith('.'))
+        found += [pathlib.Path(root, name) for name in visible if is_image(name)]
+    return sorted(found)
+
+
+def is_image(name: str) -> bool:
+    """Whether the name ends like an image that `load` reads, in any case of letters."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def _encoded(path: str | os.PathLike) -> bytes:
+    try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):
+            raise ImageError(os.fspath(path), 'not a file')
+        # more than any image of the most pixels takes; whole files are read into the memory
+        most = _BYTES_PER_PIXEL * (Image.MAX_IMAGE_PIXELS or math.inf)
+        if about.st_size > most:
+            raise ImageError(
+                os.fspath(path),
+                f'{about.st_size / 2**30:.1f} GiB are more than an image of the '
+                f'{Image.MAX_IMAGE_PIXELS} pixels that are allowed can take; cut it into parts, or '
+                'raise PIL.Image.MAX_IMAGE_PIXELS',
+            )
+        return pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(os.fspath(path), error.strerror or str(error)) from error
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise InputError(f'{error.filename}: the folder cannot be read: {error.strerror}') from error

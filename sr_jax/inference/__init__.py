@@ -1,0 +1,1 @@
+"""Trained networks at work: loading, enlarging images of any size."""

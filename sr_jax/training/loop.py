@@ -1,0 +1,287 @@
+"""Trains the network of a config: the loop from data to checkpoints."""
+
+import contextlib
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+from sr_jax import tasks
+from sr_jax.checkpoints.manager import FOLDER, Checkpoints
+from sr_jax.checkpoints.run import resume_or_init, with_frozen, without_frozen
+from sr_jax.config.serialization import to_json
+from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batches
+from sr_jax.devices import distributed, sharding
+from sr_jax.devices.signals import Stop, stop_signals
+from sr_jax.errors import InputError
+from sr_jax.images.atomic import write
+from sr_jax.metrics.protocol import parse
+from sr_jax.tasks.shared.switched import MIN_SHARE
+from sr_jax.tasks.task import Task, check_finite
+from sr_jax.training.progress import Progress, Silent, describe
+from sr_jax.training.samples import sample_sheets
+from sr_jax.training.settings import Settings, read_settings, resolve
+from sr_jax.training.validation import evaluate_batches
+
+DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
+
+
+class Result(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+      step: updates done.
+      metrics: of the validation images at the end; empty when it was stopped before.
+      stopped_by: number of the signal that stopped it, or None.
+    """
+
+    step: int
+    metrics: dict[str, float]
+    stopped_by: int | None
+
+
+class Run(NamedTuple):
+    """What the functions of the loop share; none of it changes but by its own methods."""
+
+    config: ml_collections.ConfigDict
+    settings: Settings
+    workdir: Path
+    mesh: Mesh
+    task: Task
+    predict: Callable
+    iterator: TrainIterator
+    checkpoints: Checkpoints
+    progress: Progress
+    warned: set[str]
+
+
+def train(
+    config: ml_collections.ConfigDict, workdir: str | Path, log_format: str = 'text'
+) -> Result:
+    """Trains until `config.train.steps`, going on from the newest checkpoint in `workdir`.
+
+    SIGTERM and SIGINT (Ctrl-C) end the run after the step at hand, with a checkpoint.
+
+    Args:
+      config: see `configs/`; it is not changed.
+      workdir: for checkpoints, samples, TensorBoard and `metrics.jsonl`; made if missing.
+      log_format: 'text' or 'json'.
+
+    Raises:
+      InputError: the config, the data or the checkpoints cannot be used.
+      TrainingError: a loss or gradient is not finite.
+      OSError: the workdir cannot be written (read-only, disk full).
+    """
+    workdir = Path(workdir)
+    settings = read_settings(config)
+    tasks.make(config)  # so that a wrong config leaves nothing behind
+    remedy = 'Start all the processes with the same --config and --config.* flags'
+    distributed.check_alike(to_json(config), 'config', remedy)
+    folder = workdir / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    distributed.check_shared(folder)
+    try:
+        with contextlib.ExitStack() as stack:
+            kind = Progress if distributed.is_first() else Silent
+            progress = kind(workdir, settings.train.steps, log_format)
+            stack.callback(progress.close)
+            return _train(config, workdir, progress, stack)
+    except (InputError, OSError) as error:
+        if workdir.is_dir():
+            raise
+        raise InputError(
+            f'the workdir {workdir} has gone while the run went on: was it moved or removed, or is '
+            'its disk no longer there? Bring it back, and the same command goes on; or take another'
+        ) from error
+
+
+def _train(
+    config: ml_collections.ConfigDict,
+    workdir: Path,
+    progress: Progress,
+    stack: contextlib.ExitStack,
+) -> Result:
+    """Makes the parts of a run, which the stack closes again, and trains."""
+    mesh = sharding.make_mesh(fsdp=read_settings(config).train.fsdp)
+    config = resolve(config, mesh, progress.message)
+    settings = read_settings(config)
+    task = tasks.make(config)
+    iterator = _iterator(settings, config.seed, mesh, progress)
+    stack.callback(iterator.close)
+    checkpoints = Checkpoints(workdir, settings.checkpoint)
+    stack.callback(checkpoints.close)
+    predict = sharding.jit_predict(task.predict, mesh)
+    parts = (mesh, task, predict, iterator, checkpoints, progress)
+    run = Run(config, settings, workdir, *parts, warned=set())
+    tree, step, data = resume_or_init(checkpoints, config, task, mesh, progress.message)
+    frozen = task.frozen()
+    frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
+    tree = with_frozen(tree, frozen)
+    if data is not None:
+        place_data(iterator, data, checkpoints.folder / str(step))
+    if distributed.is_first():
+        write(workdir / 'config.json', (to_json(config) + '\n').encode())
+    stop = stack.enter_context(stop_signals(mesh))
+    progress.begin(step)
+    return _loop(run, tree, step, stop)
+
+
+def place_data(iterator: TrainIterator, data: dict[str, Any], folder: Path) -> None:
+    """Takes the data to where it was at the checkpoint in a folder.
+
+    Raises:
+      InputError: it cannot be taken there; names the checkpoint.
+    """
+    try:
+        iterator.set_state(data)
+    except InputError as error:
+        raise InputError(f'{folder}: {error}') from error
+
+
+def _iterator(settings: Settings, seed: int, mesh: Mesh, progress: Progress) -> TrainIterator:
+    """Returns this process's share of the training batches."""
+    batch_size = settings.train.batch_size * settings.train.accumulation
+    rows = sharding.own_rows(mesh, batch_size)
+    iterator = train_iterator(settings.data, batch_size, seed, progress.own_message, rows)
+    remedy = 'All the machines must see the same images: share the folder, or copy it anew'
+    distributed.check_alike(json.dumps(iterator.get_state()['made_from']), 'data', remedy)
+    return iterator
+
+
+def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
+    """Steps until the last or a signal; looks at metrics one step late, to keep devices busy."""
+    advance = sharding.jit_step(run.task.train_step, run.mesh, sharding.layout(tree, run.mesh))
+    paths = jax.tree.leaves_with_path(tree['state'].params)
+    names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]
+    last = run.settings.train.steps
+    step, pending, validation = start, None, {}
+    while (signalled := stop.agreed()) is None and step < last:
+        began = time.perf_counter()
+        batch = sharding.put_batch(next(run.iterator), run.mesh)
+        if pending is None or pending['loss'].is_ready():  # the devices had run out of work
+            run.progress.waited(time.perf_counter() - began)
+        tree, metrics = advance(tree, batch)
+        if pending is not None:
+            check_finite(step, pending, names)
+        step, pending = step + 1, metrics
+        if step == start + 1:  # compiled: the clock starts here
+            jax.block_until_ready(metrics)
+            run.progress.restart_clock(step)
+        if _due(run.settings, step):
+            check_finite(step, pending, names)
+            validation = _reports(run, tree, step, pending)
+    if pending is not None:
+        check_finite(step, pending, names)
+    if start >= last:
+        run.progress.message(f'all {last} steps are done; raise config.train.steps to go on')
+        validation = _evaluate(run, tree, step)
+    if signalled is not None:
+        run.progress.message(f'{signal.Signals(signalled).name}: saving after step {step}')
+        _save(run, tree, step, {})
+    run.checkpoints.wait()
+    result = Result(step, {} if step < last else validation, signalled)
+    run.progress.summary(_summary(run, result))
+    return result
+
+
+def _due(settings: Settings, step: int) -> bool:
+    """Returns whether anything is reported, evaluated or saved after a step."""
+    every = (
+        settings.log.every,
+        settings.log.samples_every,
+        settings.evaluation.every,
+        settings.checkpoint.every,
+    )
+    return step in (1, settings.train.steps) or any(step % n == 0 for n in every)
+
+
+def _reports(run: Run, tree: PyTree, step: int, metrics: dict[str, jax.Array]) -> dict[str, float]:
+    """Logs, evaluates, shows images and saves, each when it is time; returns the evaluation."""
+    settings, last = run.settings, step == run.settings.train.steps
+    if step == 1 or last or step % settings.log.every == 0:
+        scalars = {k: float(v) for k, v in jax.device_get(metrics).items() if v.ndim == 0}
+        run.progress.steps_done(step, scalars)
+        _warn_of_dead_kernels(run, step, scalars)
+    validation = {}
+    if last or step % settings.evaluation.every == 0:
+        validation = _evaluate(run, tree, step)
+    if settings.log.samples and (last or step % settings.log.samples_every == 0):
+        variables = sharding.whole(tree['state'].inference_variables(), run.mesh)
+        predict, report = run.predict, run.progress.message
+        sheets = sample_sheets(run.config, settings, predict, variables, run.mesh, report)
+        for tag, sheet in sheets.items():
+            run.progress.images(step, sheet, tag)
+    if last or step % settings.checkpoint.every == 0:
+        _save(run, tree, step, validation)
+    run.progress.restart_clock(step)
+    return validation
+
+
+def _warn_of_dead_kernels(run: Run, step: int, scalars: dict[str, float]) -> None:
+    """Says once of each switched convolution that one of its kernels is hardly used any more."""
+    for name, share in scalars.items():
+        if name.startswith(MIN_SHARE) and share < DEAD_BELOW and name not in run.warned:
+            run.warned.add(name)
+            run.progress.message(
+                f'step {step}: a kernel of {name.removeprefix(MIN_SHARE)} is used for '
+                f'{share:.2%} of the pixels only (under {DEAD_BELOW:.0%}): it may be dying'
+            )
+
+
+def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
+    settings = run.settings
+    batches = validation_batches(
+        settings.data, settings.evaluation.batch_size, run.progress.message
+    )
+    variables = sharding.whole(tree['state'].inference_variables(), run.mesh)
+    protocol = parse(settings.evaluation.protocol)
+    metrics = evaluate_batches(run.predict, variables, batches, [protocol], run.mesh)
+    run.progress.evaluated(step, metrics)
+    return metrics
+
+
+def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> None:
+    if step in run.checkpoints.steps():
+        return
+    run.checkpoints.save(
+        step,
+        without_frozen(tree),
+        config=run.config,
+        data=_position(run.iterator),
+        metrics=validation or None,
+    )
+
+
+def _position(iterator: TrainIterator) -> dict[str, Any]:
+    """Returns where the data is, with the images that any process has passed over."""
+    state = iterator.get_state()
+    told = distributed.gather(json.dumps(state['rejected']))
+    state['rejected'] = {k: v for text in told for k, v in json.loads(text).items()}
+    iterator.set_rejected(state['rejected'])
+    return state
+
+
+def _summary(run: Run, result: Result) -> dict[str, object]:
+    """Returns what a person wants to know at the end."""
+    lines: dict[str, object] = {'steps': f'{result.step} of {run.settings.train.steps}'}
+    if result.metrics:
+        lines['validation'] = describe(result.metrics)
+    lines['checkpoints'] = run.checkpoints.folder
+    if run.iterator.rejected:
+        lines['skipped images'] = len(run.iterator.rejected)
+    if result.stopped_by is not None:
+        name = signal.Signals(result.stopped_by).name
+        lines['stopped'] = f'by {name}; the same command goes on from here'
+    else:
+        lines['samples'] = run.workdir / 'samples'
+        enlarges = 'scale' in run.config.model
+        verb = f'upscale --weights {run.workdir}' if enlarges else f'reconstruct {run.workdir}'
+        lines['try'] = f'python -m sr_jax {verb} IMAGE --output FOLDER'
+    return lines

@@ -1,0 +1,271 @@
+"""Images in parts are the whole image's result, whatever the parts, devices and memory."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_networks import network, whole
+
+import sr_jax
+from sr_jax.errors import InputError
+from sr_jax.images.decoding import to_float
+from sr_jax.images.resize import imresize, resize_lanczos
+from sr_jax.inference import upscaler as upscaler_module
+from sr_jax.inference import windows
+from sr_jax.inference.latents import noise
+from sr_jax.inference.upscaler import Upscaler, outscaled
+
+DIVISIBLE = ('rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow')
+
+
+def image(height, width, dtype=np.float32):
+    pixels = np.random.default_rng(height * width).random((height, width, 3), np.float32)
+    return pixels if dtype == np.float32 else (pixels * np.iinfo(dtype).max).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ('key', 'devices'),
+    [
+        *((key, 1) for key in DIVISIBLE),
+        *((key, 8) for key in DIVISIBLE if key != 'srflow'),
+        pytest.param('srflow', 8, marks=pytest.mark.slow),
+    ],
+)
+def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, monkeypatch):
+    monkeypatch.setattr(upscaler_module, 'PATCH', 16)
+    net = network(key)
+    tile = 2 * net.module().halo + 12
+    upscaler = Upscaler(net, tile=tile, devices=jax.devices()[:devices])
+    compilations = []
+    for size in ((tile + 30, tile + 18), (8, 24), (tile, 2)):
+        pixels = image(*size)
+        np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
+        compilations.append(upscaler._compile.cache_info().misses)
+    assert len(set(compilations)) == 1
+
+
+@pytest.fixture(scope='module')
+def flow():
+    return network('srflow')
+
+
+@pytest.mark.slow
+def test_a_flow_draws_the_same_images_in_parts_and_whole(flow):
+    module, pixels = flow.module(), image(2 * flow.module().halo + 40, 23)
+    parts = Upscaler(flow, tile=2 * module.halo + 12, temperature=0.7, seed=3)
+    drawn = parts(pixels, sample=1)
+    padded = np.pad(pixels, ((0, 0), (0, 1), (0, 0)), mode='edge')
+    latents = tuple(
+        0.7 * noise((3, 1, i), (0, 0), shape)[None]
+        for i, shape in enumerate(module.latent_shapes(*padded.shape[:2]))
+    )
+    sample = jax.jit(functools.partial(module.apply, method='sample'))
+    whole = np.asarray(sample(flow.variables, padded[None], latents)[0])
+    np.testing.assert_allclose(drawn, np.clip(whole, 0, 1)[:, : 4 * 23], atol=1e-5)
+    other = parts(pixels, sample=2)
+    assert np.abs(other - drawn).mean() > 0.01
+    split = Upscaler(flow, spatially=True, temperature=0.7, seed=3)
+    np.testing.assert_allclose(split(pixels, sample=1), drawn, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('key', 'options', 'message'),
+    [
+        ('srvgg', {'temperature': 0.5}, 'one image only'),
+        ('srflow', {'temperature': -0.1}, 'neither may be negative'),
+        ('srflow', {'temperature': 0.5, 'seed': -1}, 'neither may be negative'),
+    ],
+)
+def test_heats_that_cannot_be_meant(key, options, message):
+    with pytest.raises(InputError, match=message):
+        Upscaler(network(key), **options)
+
+
+@pytest.mark.parametrize('key', ['rrdb_x2', 'srresnet'])
+def test_a_image_split_over_devices_by_rows_is_the_whole(key):
+    net = network(key)
+    upscaler = Upscaler(net, spatially=True)
+    for size in ((44, 24), (26, 10)):
+        pixels = image(*size)
+        np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
+
+
+def test_a_network_that_looks_at_everything_is_given_everything():
+    net = network('switched_sr')
+    upscaler = Upscaler(net)
+    upscaler.prepare([(3000, 4), (4, 3000)])  # compiles nothing: they cannot share a window
+    assert upscaler._compile.cache_info().misses == 0
+    for size in ((20, 24), (9, 12)):
+        pixels = image(*size)
+        np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
+    with pytest.raises(InputError, match='neither a tile nor a halo'):
+        Upscaler(net, tile=64)
+    with pytest.raises(InputError, match='do not divide over 8 devices'):
+        Upscaler(net, spatially=True)(image(20, 24))
+
+
+def test_sides_that_the_network_cannot_halve_are_padded_and_cut_back():
+    net = network('rrdb_x2')
+    pixels = image(13, 11)
+    enlarged = Upscaler(net, devices=jax.devices()[:1])(pixels)
+    padded = np.pad(pixels, ((0, 1), (0, 1), (0, 0)), mode='edge')
+    np.testing.assert_allclose(enlarged, whole(net, padded)[:26, :22], atol=1e-5)
+
+
+@pytest.fixture(scope='module')
+def small():
+    upscaler = Upscaler(network('srvgg'), tile=16, devices=jax.devices()[:1])
+    upscaler.prepare([(64, 64)])
+    return upscaler
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_any_size(small, height, width):
+    pixels = image(height, width)
+    enlarged = small(pixels)
+    assert enlarged.shape == (2 * height, 2 * width, 3)
+    # The image, repeated, is most of what this network returns: no part lies at a wrong place.
+    again = small(np.pad(pixels, ((0, 24), (0, 24), (0, 0)), mode='edge'))
+    halo = 3
+    inner = (slice(0, max(2 * height - 2 * halo, 0)), slice(0, max(2 * width - 2 * halo, 0)))
+    np.testing.assert_allclose(enlarged[inner], again[inner], atol=1e-5)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_integers_stay_integers(small, dtype):
+    pixels = image(9, 20, dtype)
+    most = np.iinfo(dtype).max
+    exact = whole(network('srvgg'), pixels.astype(np.float32) / most) * most
+    enlarged = small(pixels)
+    assert enlarged.dtype == dtype
+    assert np.abs(enlarged - exact).max() < 0.51 + 1e-5 * most
+
+
+def test_a_larger_image_than_the_last_gets_a_window_of_its_own():
+    net = network('srresnet')
+    upscaler = Upscaler(net, tile=20, devices=jax.devices()[:1])
+    for size in ((1, 1), (40, 3), (3, 40)):
+        np.testing.assert_allclose(upscaler(image(*size)), whole(net, image(*size)), atol=1e-5)
+
+
+def test_progress_counts_the_windows(small):
+    seen = []
+    small(image(40, 40), lambda done, count: seen.append((done, count)))
+    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+    assert {count for _, count in seen} == {len(seen)}
+
+
+def test_the_window_follows_the_memory():
+    net = network('srvgg')
+    lines = []
+    one = jax.devices()[:1]
+    needed = Upscaler(net, devices=one, report=lines.append)
+    needed.prepare([(200, 200)])
+    assert '200x200' in lines[-1]
+    full = upscaler.memory.compiled_bytes(needed._compile((200, 200)))
+    tight = Upscaler(net, devices=one, memory_limit=full // 3, report=lines.append)
+    tight.prepare([(200, 200)])
+    assert upscaler.memory.compiled_bytes(tight._compile(tight._windows.chosen)) <= full // 3
+    assert tight._windows.chosen[0] * tight._windows.chosen[1] > 200 * 200 / 5
+    np.testing.assert_allclose(tight(image(200, 200)), needed(image(200, 200)), atol=1e-5)
+    with pytest.raises(InputError, match='srvgg: the smallest window does not fit'):
+        Upscaler(net, devices=one, memory_limit=2_000).prepare([(200, 200)])
+
+
+def test_a_window_grows_beyond_the_first_guess(monkeypatch):
+    monkeypatch.setattr(windows, 'FIRST_PIXELS', 400)
+    upscaler = Upscaler(network('srvgg'), devices=jax.devices()[:1])
+    upscaler.prepare([(60, 50)])
+    assert upscaler._windows.chosen == (60, 50)
+
+
+def test_running_out_of_memory_halves_the_window_and_starts_the_image_again(monkeypatch):
+    net, lines = network('srvgg'), []
+    upscaler = Upscaler(net, devices=jax.devices()[:1], report=lines.append)
+    enlarged = Upscaler._enlarged
+    failures = iter([True, True, False])
+
+    def fails_twice(self, *arguments):
+        if next(failures):
+            raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: out of memory')
+        return enlarged(self, *arguments)
+
+    monkeypatch.setattr(Upscaler, '_enlarged', fails_twice)
+    pixels = image(40, 40)
+    np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
+    assert sum('ran out of memory' in line for line in lines) == 2
+    assert upscaler._windows.chosen[0] * upscaler._windows.chosen[1] <= 400
+
+
+def test_other_errors_of_the_device_are_not_hidden(monkeypatch):
+    def fail(self, *arguments):
+        raise jax.errors.JaxRuntimeError('INTERNAL: something else')
+
+    monkeypatch.setattr(Upscaler, '_enlarged', fail)
+    with pytest.raises(jax.errors.JaxRuntimeError, match='something else'):
+        Upscaler(network('srvgg'))(image(8, 8))
+
+
+def test_a_smaller_halo_is_allowed_and_is_not_exact():
+    net = network('srresnet')
+    pixels = image(40, 12)
+    rough = Upscaler(net, halo=0, tile=20, devices=jax.devices()[:1])(pixels)
+    exact = whole(net, pixels)
+    assert rough.shape == exact.shape
+    assert np.abs(rough - exact).max() > 1e-3
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.uint8])
+def test_a_consistent_result_shrinks_to_the_image(dtype):
+    pixels = 0.2 + 0.6 * resize_lanczos(image(5, 6), (20, 24))  # smooth: others shrink to it
+    pixels = pixels if dtype == np.float32 else np.rint(255 * pixels).astype(np.uint8)
+    options = dict(devices=jax.devices()[:1])
+    net = network('srvgg')
+    plain, found = (Upscaler(net, **options, consistent=c)(pixels) for c in (False, True))
+    assert found.dtype == dtype and found.shape == plain.shape
+
+    def missed(result):
+        return np.abs(imresize(to_float(result), 1 / 2) - to_float(pixels)).max()
+
+    assert missed(found) < (0.002 if dtype == np.float32 else 0.006) < missed(plain)
+
+
+def test_a_network_of_another_kind_is_named():
+    with pytest.raises(InputError, match="vqvae.*'vqvae', which does not enlarge"):
+        Upscaler(network('vqvae'))
+
+
+def test_an_empty_image_is_an_error():
+    with pytest.raises(InputError, match='0x5 pixels is empty'):
+        Upscaler(network('srvgg'))(np.zeros((5, 0, 3), np.float32))
+
+
+def test_as_a_function_of_the_package():
+    net, pixels = network('srvgg'), image(8, 12)
+    np.testing.assert_allclose(sr_jax.upscale(pixels, net), whole(net, pixels), atol=1e-5)
+    assert sr_jax.upscale(pixels, net, outscale=1.5).shape == (12, 18, 3)
+    with pytest.raises(InputError, match='--outscale'):
+        sr_jax.upscale(pixels, net, outscale=0)
+    with pytest.raises(AttributeError, match='downscale'):
+        sr_jax.downscale  # noqa: B018
+
+
+def test_resizing_keeps_the_precision_and_the_range():
+    for dtype in (np.uint8, np.uint16, np.float32):
+        most = 1 if dtype == np.float32 else np.iinfo(dtype).max
+        pixels = np.zeros((10, 10, 3), dtype)
+        pixels[:, 5:] = most
+        made = resize_lanczos(pixels, (7, 23))
+        assert made.shape == (7, 23, 3) and made.dtype == dtype
+        assert made.min() == 0 and made.max() == most
+        assert (np.diff(made[0, :, 0].astype(np.float64)) >= 0).sum() > 15
+
+
+@pytest.mark.parametrize('factor', [0.0, -1.0, float('inf'), float('nan')])
+def test_a_factor_that_is_none(factor):
+    with pytest.raises(InputError, match='--outscale'):
+        outscaled((5, 5), factor)

@@ -1,0 +1,189 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax.training.dynamic_scale import DynamicScale
+
+from sr_jax.errors import InputError
+from sr_jax.optim.optimizer import SCALINGS, OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.update import accumulated_update, ema, split_microbatches
+
+PLAIN = OptimizerSettings(
+    name='adam',
+    learning_rate=0.1,
+    schedule='constant',
+    warmup_steps=0,
+    milestones=(),
+    decay_factor=0.5,
+    b1=0.9,
+    b2=0.99,
+    eps=1e-8,
+    weight_decay=0.0,
+    clip_norm=0.0,
+    ema_decay=0.0,
+)
+
+
+def settings(**changes):
+    return dataclasses.replace(PLAIN, **changes)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'expected'),
+    [
+        ({}, {0: 0.1, 50: 0.1, 100: 0.1}),
+        ({'schedule': 'cosine'}, {0: 0.1, 50: 0.05, 100: 0.0}),
+        ({'schedule': 'linear'}, {0: 0.1, 25: 0.075, 100: 0.0}),
+        ({'schedule': 'multistep', 'milestones': (20, 60)}, {19: 0.1, 20: 0.05, 60: 0.025}),
+        (
+            {'schedule': 'multistep', 'milestones': (20,), 'warmup_steps': 10},
+            {0: 0.0, 5: 0.05, 10: 0.1, 19: 0.1, 20: 0.05},
+        ),
+        ({'schedule': 'cosine', 'warmup_steps': 20}, {10: 0.05, 20: 0.1, 60: 0.05, 100: 0.0}),
+    ],
+)
+def test_schedules(changes, expected):
+    schedule = make_schedule(settings(**changes), steps=100)
+    for step, rate in expected.items():
+        np.testing.assert_allclose(schedule(step), rate, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'name': 'adma'}, "config.optimizer.name='adma': did you mean 'adam'?"),
+        ({'schedule': 'cos'}, "config.optimizer.schedule='cos': did you mean 'cosine'?"),
+        ({'b1': 1.0}, r'config.optimizer.b1 must be in \[0, 1\)'),
+        ({'clip_norm': -1.0}, 'config.optimizer.clip_norm must not be negative'),
+    ],
+)
+def test_bad_settings_are_named(changes, message):
+    with pytest.raises(InputError, match=message.replace('?', r'\?')):
+        settings(**changes)
+
+
+def run(params, gradients, **changes):
+    chosen = settings(**changes)
+    transformation = make_optimizer(chosen, make_schedule(chosen, 10))
+    state = transformation.init(params)
+    for gradient in gradients:
+        updates, state = transformation.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    return params, state
+
+
+def test_adam_is_optax_adam():
+    params = {'kernel': jnp.ones((2, 3)), 'bias': jnp.ones(3)}
+    gradients = [jax.tree.map(lambda p, s=s: p * s, params) for s in (0.3, -0.7, 2.0)]
+    ours, _ = run(params, gradients)
+    reference = optax.adam(0.1, b1=0.9, b2=0.99)
+    state = reference.init(params)
+    for gradient in gradients:
+        updates, state = reference.update(gradient, state)
+        params = optax.apply_updates(params, updates)
+    jax.tree.map(np.testing.assert_allclose, ours, params)
+
+
+@pytest.mark.parametrize('name', sorted(SCALINGS))
+def test_weight_decay_is_for_kernels_only(name):
+    params = {'kernel': jnp.ones((2, 3)), 'bias': jnp.ones(3)}
+    zeros = [jax.tree.map(jnp.zeros_like, params)] * 2
+    after, _ = run(params, zeros, name=name, weight_decay=0.5)
+    assert (after['kernel'] < 1).all()
+    np.testing.assert_array_equal(after['bias'], params['bias'])
+
+
+def test_clipping_bounds_the_first_moment_and_the_norm_before_it_is_recorded():
+    params = {'w': jnp.zeros(4)}
+    _, state = run(params, [{'w': jnp.full(4, 10.0)}], clip_norm=1.0)
+    np.testing.assert_allclose(optax.tree.get(state, 'gradient_norm'), 20.0)
+    np.testing.assert_allclose(optax.tree.get(state, 'mu')['w'], 0.1 * 0.5, rtol=1e-6)
+
+
+def test_the_state_has_one_structure_whatever_is_switched_on():
+    params = {'w': jnp.zeros((2, 2))}
+    plain = run(params, [])[1]
+    full = run(params, [], clip_norm=1.0, weight_decay=0.1, schedule='cosine', warmup_steps=3)[1]
+    assert jax.tree.structure(plain) == jax.tree.structure(full)
+
+
+def quadratic(params, batch, key):
+    del key
+    error = batch @ params['w']
+    value = jnp.mean(error**2)
+    return value, ({'error': value}, {'total': batch.sum()}, {'square': error**2})
+
+
+def update(params, batch, accumulation, loss_scale=None, loss=quadratic):
+    transformation = make_optimizer(PLAIN, make_schedule(PLAIN, 10))
+    return jax.jit(
+        lambda p, b: accumulated_update(
+            loss,
+            p,
+            transformation.init(p),
+            loss_scale,
+            b,
+            jax.random.key(0),
+            optimizer=transformation,
+            accumulation=accumulation,
+            merge=lambda a, b: jax.tree.map(jnp.add, a, b),
+        )
+    )(params, batch)
+
+
+@pytest.mark.parametrize('accumulation', [2, 4, 8])
+def test_microbatches_give_the_update_of_one_batch(accumulation):
+    params = {'w': jnp.array([0.3, -0.2, 0.9])}
+    batch = jax.random.normal(jax.random.key(1), (8, 3))
+    whole, split = update(params, batch, 1), update(params, batch, accumulation)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), whole, split)
+
+
+def test_microbatches_are_strided_so_that_shards_stay_where_they_are():
+    batch = np.arange(8)
+    np.testing.assert_array_equal(
+        split_microbatches(batch, 2), [[0, 2, 4, 6], [1, 3, 5, 7]]
+    )
+
+
+@pytest.mark.parametrize('accumulation', [1, 2])
+def test_an_update_that_is_not_finite_is_not_taken(accumulation):
+    params = {'a': jnp.ones(2), 'w': jnp.array([0.3, -0.2, 0.9])}
+    batch = jnp.ones((4, 3)).at[3, 0].set(jnp.inf)
+    after, state, _, gradients = update(params, batch, accumulation)
+    jax.tree.map(np.testing.assert_array_equal, after, params)
+    assert all(int(count) == 0 for _, count in optax.tree.get_all_with_path(state, 'count'))
+    assert gradients.finite.tolist() == [True, False]
+    assert not gradients.taken
+
+
+def test_the_loss_scale_falls_when_a_gradient_overflows_and_comes_back():
+    def loss(params, batch, key):
+        value, aux = quadratic(jax.tree.map(lambda p: p.astype(jnp.float16), params), batch, key)
+        return value.astype(jnp.float32), aux
+
+    params = {'w': jnp.array([0.3, -0.2, 0.9])}
+    batch = jnp.full((4, 3), 10, jnp.float16)
+    scale = DynamicScale(growth_interval=1, scale=2.0**24)
+    after, _, scale, gradients = update(params, batch, 1, scale, loss)
+    assert not gradients.taken
+    assert float(scale.scale) == 2.0**23
+    np.testing.assert_array_equal(after['w'], params['w'])
+    scale = scale.replace(scale=jnp.float32(4.0))
+    after, _, scale, gradients = update(params, batch, 1, scale, loss)
+    assert gradients.taken
+    exact = jax.grad(lambda p: quadratic(p, batch.astype(jnp.float32), None)[0])(params)
+    moved = np.sign(after['w'] - params['w'])
+    np.testing.assert_array_equal(moved, -np.sign(exact['w']))
+
+
+def test_ema_follows_taken_updates_only():
+    average, params = {'w': jnp.zeros(2)}, {'w': jnp.ones(2)}
+    taken = ema(average, params, 0.9, jnp.array(True))
+    np.testing.assert_allclose(taken['w'], 0.1, rtol=1e-6)
+    kept = ema(average, params, 0.9, jnp.array(False))
+    np.testing.assert_array_equal(kept['w'], 0)
+    assert ema(None, params, 0.9, jnp.array(True)) is None

@@ -1,0 +1,278 @@
+import io
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from saved import restored
+from tiny import vqvae
+
+from sr_jax.checkpoints.manager import Checkpoints
+from sr_jax.checkpoints.run import _saved_state, load_run
+from sr_jax.data.pipeline import TrainIterator, train_iterator
+from sr_jax.devices import distributed, sharding
+from sr_jax.errors import InputError, TrainingError
+from sr_jax.training import loop as command
+from sr_jax.training import settings
+
+pytestmark = pytest.mark.usefixtures('one_device')
+
+
+def test_a_run_leaves_everything_that_a_person_looks_for(finished):
+    workdir, result = finished
+    assert result.step == 4
+    assert result.stopped_by is None
+    assert result.metrics['images'] == 12
+    assert 0 < result.metrics['mse'] < 1
+    assert sorted(p.name for p in (workdir / 'checkpoints').iterdir() if p.name.isdigit()) == [
+        '2',
+        '4',
+    ]
+    with Image.open(workdir / 'samples' / '00000004.png') as grid:
+        assert grid.size == (2 * 16 + 2, 3 * 16 + 2 * 2)
+    assert any((workdir / 'tensorboard').iterdir())
+    lines = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    trained_steps = [line['step'] for line in lines if line['event'] == 'train']
+    assert trained_steps == [1, 2, 3, 4]
+    assert [line['step'] for line in lines if line['event'] == 'validation'] == [2, 4]
+    assert all(0 <= line['data_wait'] <= 1 for line in lines if line['event'] == 'train')
+    assert json.loads((workdir / 'config.json').read_text())['train']['steps'] == 4
+
+
+def test_stopping_and_going_on_is_bit_for_bit_the_same(finished, tmp_path, capsys):
+    command.train(vqvae(train__steps=2), tmp_path)
+    result = command.train(vqvae(), tmp_path)
+    assert 'going on from' in capsys.readouterr().out
+    assert result.metrics == finished[1].metrics
+    resumed, expected = restored(tmp_path, 4), restored(finished[0], 4)
+    jax.tree.map(np.testing.assert_array_equal, resumed.tree, expected.tree)
+    assert resumed.data == expected.data
+
+
+def test_a_finished_run_says_so_and_evaluates(finished, capsys):
+    result = command.train(vqvae(), finished[0])
+    assert 'all 4 steps are done; raise config.train.steps' in capsys.readouterr().out
+    assert result.metrics == finished[1].metrics
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_stops_and_the_run_goes_on(
+    number, finished, tmp_path, monkeypatch, capsys
+):
+    real = command.sharding.put_batch
+    calls = []
+
+    def put_batch(batch, mesh):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), number)
+        return real(batch, mesh)
+
+    monkeypatch.setattr(command.sharding, 'put_batch', put_batch)
+    config = vqvae(evaluation__every=100, log__samples=0)
+    result = command.train(config, tmp_path)
+    monkeypatch.undo()
+    assert result.stopped_by == number
+    assert result.step == 3
+    assert signal.Signals(number).name in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_wait_for_slow_data_is_reported(finished, tmp_path, monkeypatch):
+    take = TrainIterator.__next__
+
+    def late(iterator):
+        time.sleep(0.5)
+        return take(iterator)
+
+    monkeypatch.setattr(TrainIterator, '__next__', late)
+    command.train(vqvae(log__every=3, evaluation__every=100, log__samples=0), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+    waits = {line['step']: line['data_wait'] for line in lines if line['event'] == 'train'}
+    assert waits[3] > 0.5
+
+
+def test_json_lines_are_all_that_is_printed(tmp_path, capsys):
+    command.train(vqvae(train__steps=2), tmp_path, log_format='json')
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record['event'] for record in records} == {
+        'message',
+        'train',
+        'validation',
+        'summary',
+    }
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    real = command.train_iterator
+
+    def poisoned(*arguments):
+        iterator = real(*arguments)
+        take = iterator.__class__.__next__
+
+        class Poisoned(iterator.__class__):
+            def __next__(self):
+                batch = take(self)
+                if self.get_state()['crops_taken'] == 12:
+                    batch['hq'][0, 0, 0, 0] = np.nan
+                return batch
+
+        iterator.__class__ = Poisoned
+        return iterator
+
+    monkeypatch.setattr(command, 'train_iterator', poisoned)
+    with pytest.raises(TrainingError) as error:
+        command.train(vqvae(), tmp_path)
+    message = str(error.value)
+    assert message.startswith('step 3: commitment is nan')
+    assert 'first parameter whose gradient is not finite: decoder/' in message
+    tree = restored(tmp_path, 2).tree
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(tree))
+    assert Checkpoints(tmp_path).steps() == [2]
+
+
+def test_checkpoints_of_another_network_are_refused_by_key(finished):
+    with pytest.raises(InputError) as error:
+        command.train(vqvae(model__channels=16, train__steps=6), finished[0])
+    assert 'config.model.channels: 8 -> 16' in str(error.value)
+    assert 'another --workdir' in str(error.value)
+
+
+def test_other_settings_may_change_and_are_told(finished, tmp_path, capsys):
+    command.train(vqvae(train__steps=2), tmp_path)
+    command.train(vqvae(optimizer__learning_rate=1e-5), tmp_path)
+    assert 'config.optimizer.learning_rate: 0.0003 -> 1e-05' in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(tmp_path, capsys):
+    command.train(vqvae(), tmp_path)
+    folder = tmp_path / 'checkpoints'
+    _flip_bytes(folder / '4')
+    unfinished = folder / '6.orbax-checkpoint-tmp-1'
+    unfinished.mkdir()
+    result = command.train(vqvae(train__steps=6), tmp_path)
+    shown = capsys.readouterr().out
+    assert f'checkpoint {folder / "4"} is damaged' in shown
+    assert f'checkpoint {unfinished} was never finished' in shown
+    assert f'going on from {folder / "2"}' in shown
+    assert result.step == 6
+    assert (folder / 'damaged-4').is_dir()
+    assert (folder / '4').is_dir()
+
+
+def _flip_bytes(folder: Path):
+    """Changes a few bytes in the largest file of a checkpoint."""
+    largest = max((p for p in folder.rglob('*') if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    for i in range(len(data) // 2, len(data) // 2 + 8):
+        data[i] ^= 0xFF
+    largest.write_bytes(bytes(data))
+
+
+def test_all_damaged_is_an_error(tmp_path):
+    command.train(vqvae(train__steps=2), tmp_path)
+    _flip_bytes(tmp_path / 'checkpoints' / '2')
+    with pytest.raises(InputError, match='all 1 are damaged'):
+        load_run(tmp_path)
+
+
+def test_keep_last_and_keep_best(tmp_path):
+    config = vqvae(train__steps=5, log__samples=0)
+    config.checkpoint.update(every=1, keep_last=1, keep_best=1)
+    config.evaluation.every = 1
+    command.train(config, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+    mse = {line['step']: line['mse'] for line in lines if line['event'] == 'validation'}
+    best = min(mse, key=mse.get)
+    assert Checkpoints(tmp_path).steps() == sorted({best, 5})
+    assert load_run(tmp_path, best=True).step == best
+
+
+def test_an_effective_batch_is_split_to_fit_the_memory(tmp_path, capsys):
+    config = vqvae(train__effective_batch_size=2, train__steps=1, log__samples=0)
+    mesh = sharding.make_mesh()
+    whole = settings._step_bytes(config, mesh, 2, 1, False)
+    config.train.memory_limit = whole - 1
+    command.train(config, tmp_path)
+    chosen = json.loads((tmp_path / 'config.json').read_text())['train']
+    assert chosen['batch_size'] * chosen['accumulation'] == 2
+    assert chosen['batch_size'] < 2 or chosen['remat']
+    shown = capsys.readouterr().out
+    assert 'batch_size 2 x accumulation 1, without remat' in shown
+    assert 'chosen for 2 images an update' in shown
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'log__every': 0}, 'config.log.every must be at least 1'),
+        ({'checkpoint__best_metric': 'pnsr'}, "best_metric='pnsr': did you mean 'psnr'?"),
+        ({'evaluation__protocol': 'rgb'}, "no such protocol: 'rgb'; did you mean 'rgb_crop"),
+        ({'task': 'vqvea'}, "config.task='vqvea' is unknown: did you mean 'vqvae'?"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(changes, message, tmp_path):
+    workdir = tmp_path / 'run'
+    with pytest.raises(InputError) as error:
+        command.train(vqvae(**changes), workdir)
+    assert message in str(error.value)
+    assert not workdir.exists()
+
+
+def test_a_batch_must_split_over_the_devices(tmp_path, monkeypatch):
+    monkeypatch.undo()  # all eight
+    with pytest.raises(InputError, match=r'train.batch_size=4 cannot be split over 8 devices'):
+        command.train(vqvae(), tmp_path)
+
+
+def test_the_live_line_is_for_terminals_only(tmp_path):
+    from sr_jax.training.progress import Progress
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    shown = Terminal()
+    progress = Progress(tmp_path, 10, stream=shown)
+    progress.begin(4)
+    progress.steps_done(6, {'loss': 0.25, 'reconstruction': 0.2, 'learning_rate': 1e-3})
+    progress.message('a line')
+    progress.close()
+    text = shown.getvalue()
+    assert '6/10' in text
+    assert 'loss 0.25' in text
+    assert 'a line\n' in text
+
+
+def test_a_process_that_sees_other_images_is_named(tmp_path, monkeypatch):
+    def gather(text):
+        return [text, re.sub(r'"images": \d+', '"images": 7', text)]
+
+    monkeypatch.setattr(distributed, 'gather', gather)
+    with pytest.raises(InputError, match='the data of process 1 is not that of process 0') as error:
+        command.train(vqvae(), tmp_path)
+    assert re.search(r'data.images: \d+ -> 7\nAll the machines must see', str(error.value))
+
+
+def test_what_is_wrong_with_a_saved_config_is_told_briefly():
+    mesh, config = sharding.make_mesh(jax.devices()[:1]), vqvae()
+    with config.ignore_type():
+        config.model.channels = 'many ' * 1000
+    with pytest.raises(
+        InputError, match='^run: the saved config is of no use: config.model.'
+    ) as told:
+        _saved_state(config, mesh, Path('run'))
+    assert 'must be int' in str(told.value) and len(str(told.value)) < 400
+
+
+def test_a_data_position_of_no_use_names_its_checkpoint():
+    iterator = train_iterator(settings.read_settings(vqvae()).data, 4, 0)
+    data = iterator.get_state() | {'crops_taken': -1}
+    with pytest.raises(InputError, match='^run/checkpoints/4: .*position.*: crops_taken is no'):
+        command.place_data(iterator, data, Path('run/checkpoints/4'))
