@@ -19,7 +19,6 @@ from sr_jax.checkpoints import corruption, disk, metadata
 from sr_jax.checkpoints.fingerprint import fingerprints
 from sr_jax.checkpoints.metadata import Record
 from sr_jax.checkpoints.retention import (
-    HIGHER_IS_BETTER,
     CheckpointSettings,
     metric_of,
     preservation,
@@ -58,9 +57,15 @@ class Checkpoints:
     Args:
       workdir: the run's folder.
       settings: None to read only.
+      higher_is_better: whether more is better of `settings.best_metric`.
     """
 
-    def __init__(self, workdir: Path, settings: CheckpointSettings | None = None):
+    def __init__(
+        self,
+        workdir: Path,
+        settings: CheckpointSettings | None = None,
+        higher_is_better: bool = False,
+    ):
         self.folder = Path(workdir).absolute() / FOLDER
         self._found_damaged: list[str] = []
         options: dict[str, Any] = dict(corruption.READ_ONLY)
@@ -68,7 +73,7 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._set_aside_unreadable()
             options = {
-                'preservation_policy': preservation(settings),
+                'preservation_policy': preservation(settings, higher_is_better),
                 # without it Orbax does not write the metrics that the policy needs later on
                 'best_fn': lambda metrics: metric_of(metrics, settings.best_metric),
                 'create': False,
@@ -119,7 +124,7 @@ class Checkpoints:
         """Returns the steps that have a complete checkpoint, ascending."""
         return sorted(self._manager.all_steps())
 
-    def best_step(self, metric: str) -> int | None:
+    def best_step(self, metric: str, higher_is_better: bool) -> int | None:
         """Returns the step with the best value of a metric among those kept with metrics.
 
         Raises:
@@ -130,7 +135,7 @@ class Checkpoints:
             measured = {step: metric_of(value, metric) for step, value in values.items() if value}
         except InputError as error:
             raise InputError(f'{self.folder}: {error}') from error
-        choose = max if HIGHER_IS_BETTER[metric] else min
+        choose = max if higher_is_better else min
         return choose(measured, key=lambda step: measured[step]) if measured else None
 
     def _metrics(self, step: int) -> dict[str, float]:

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from sr_jax.data.crops import RandomCrop, as_float, collate
-from sr_jax.data.folder import open_folder
+from sr_jax.data.sources.folder import open_folder
 from sr_jax.errors import InputError
 
 

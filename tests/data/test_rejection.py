@@ -1,6 +1,6 @@
 import pytest
 
-from sr_jax.data.folder import open_folder
+from sr_jax.data.sources.folder import open_folder
 from sr_jax.data.rejection import Rejections, usable_images
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sr_jax.data.folder import open_folder, split_names
+from sr_jax.data.sources.folder import open_folder, split_names
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError
 

@@ -23,9 +23,13 @@ vultilion.) Left out is what those packages have besides: drawings, charts and g
 import importlib.util
 import pathlib
 
-from sr_jax.data.folder import ImageFiles
+from sr_jax.config.settings import DataSettings
+from sr_jax.data.fields import IMAGE
+from sr_jax.data.sources.folder import ImageFiles
 from sr_jax.errors import InputError
 
+FORM = 'photos'
+FIELDS = {'hq': IMAGE}
 # Both motorcycles show one scene, so they are on the same side. Validation has an animal, a still
 # life, and a building with foliage.
 PARTS = {
@@ -49,6 +53,12 @@ _FOLDERS = {
     'scikit-image': ('skimage', 'data'),
     'scikit-learn': ('sklearn', 'datasets/images'),
 }
+
+
+def open_part(rest: str, part: str, settings: DataSettings) -> ImageFiles:
+    """Opens the photographs: see `sr_jax.data.sources`."""
+    del rest, settings
+    return open_photos(part)
 
 
 def open_photos(part: str) -> ImageFiles:

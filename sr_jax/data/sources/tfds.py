@@ -9,12 +9,21 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float, Num
 
+from sr_jax.config.settings import DataSettings
+from sr_jax.data.fields import IMAGE, LABEL
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import decode, to_float
 
-# What a dataset may call its images; and the parts to validate on, the best first.
-_FEATURES = ('image', 'hr')
+FORM = 'tfds:<name>'
+FIELDS = {'hq': IMAGE}  # at least; where there are classes, 'label' too
+# The parts to validate on, the best first.
 _VALIDATION_SPLITS = ('validation', 'test')
+
+
+def open_part(rest: str, part: str, settings: DataSettings) -> 'TfdsImages':
+    """Opens a dataset: see `sr_jax.data.sources`."""
+    del settings
+    return TfdsImages(rest, part)
 
 
 class TfdsImages:
@@ -24,7 +33,9 @@ class TfdsImages:
 
     Args:
       name: as TFDS has it: 'imagenet2012', 'mnist', 'my_set/my_config:1.0.0'. The folder is the
-        one of TFDS: `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+        one of TFDS: `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. Of a dataset with several
+        images to an example it may say which: 'div2k@hr'; otherwise the target of supervised
+        learning is taken.
       part: 'train', the split of that name; or 'validation', the split 'validation', or 'test'
         where there is none.
 
@@ -34,14 +45,22 @@ class TfdsImages:
     """
 
     def __init__(self, name: str, part: str):
-        self._name = name
-        builder = _open_builder(name)
-        self._split = _choose_split(builder, name, part)
-        self._feature = _choose_feature(builder, name)
-        self._records: Sequence[dict[str, Any]] | None = _open_records(builder, name, self._split)
+        self._name, _, feature = name.partition('@')
+        builder = _open_builder(self._name)
+        self._split = _choose_split(builder, self._name, part)
+        self._feature = _choose_image(builder, self._name, feature)
+        self._label = _choose_label(builder)
+        self.fields = {**FIELDS, 'label': LABEL} if self._label else FIELDS
+        self._records: Sequence[dict[str, Any]] | None = _open_records(
+            builder, self._name, self._split
+        )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, '_records': None}
+        return {**self.__dict__, '_records': None, 'fields': None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.fields = {**FIELDS, 'label': LABEL} if self._label else FIELDS
 
     def __len__(self) -> int:
         return len(self._opened())
@@ -49,6 +68,13 @@ class TfdsImages:
     def name(self, index: int) -> str:
         """What messages call the image."""
         return f'{self._name}/{self._split}[{index}]'
+
+    def example(self, index: int) -> dict[str, Any]:
+        """The image as `{'hq': pixels}`, and its class as 'label' where the dataset has classes."""
+        example: dict[str, Any] = {'hq': self.pixels(index)}
+        if self._label:
+            example['label'] = self._opened()[index][self._label]
+        return example
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
         """The image in its own precision; raises `ImageError` when it is broken."""
@@ -99,15 +125,33 @@ def _choose_split(builder: tfds.core.DatasetBuilder, name: str, part: str) -> st
     )
 
 
-def _choose_feature(builder: tfds.core.DatasetBuilder, name: str) -> str:
+def _choose_image(builder: tfds.core.DatasetBuilder, name: str, wanted: str) -> str:
+    """Returns which feature is the image: the wanted one, the only one, or the supervised target."""
     features = dict(builder.info.features.items())
-    for feature in _FEATURES:
-        if isinstance(features.get(feature), tfds.features.Image):
-            return feature
+    images = [key for key, kind in features.items() if isinstance(kind, tfds.features.Image)]
+    if wanted in images or (len(images) == 1 and not wanted):
+        return wanted or images[0]
+    supervised = [key for key in builder.info.supervised_keys or () if key in images]
+    if supervised and not wanted:
+        return supervised[-1]
+    if not images:
+        raise InputError(
+            f'the dataset tfds:{name} has no images, but {", ".join(map(repr, sorted(features)))}'
+        )
     raise InputError(
-        f'the dataset tfds:{name} has no images called {" or ".join(map(repr, _FEATURES))}, but '
-        f'{", ".join(map(repr, sorted(features)))}'
+        f'the dataset tfds:{name} has the images {", ".join(map(repr, images))}'
+        + (f', and none called {wanted!r}' if wanted else '')
+        + f': say which, as in tfds:{name}@{images[0]}'
     )
+
+
+def _choose_label(builder: tfds.core.DatasetBuilder) -> str:
+    """Returns which feature is the class of an example: the supervised target, else the only one of
+    classes; '' where there is none."""
+    features = dict(builder.info.features.items())
+    labels = [key for key, kind in features.items() if isinstance(kind, tfds.features.ClassLabel)]
+    supervised = [key for key in builder.info.supervised_keys or () if key in labels]
+    return supervised[-1] if supervised else labels[0] if len(labels) == 1 else ''
 
 
 def _open_records(

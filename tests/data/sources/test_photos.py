@@ -33,7 +33,7 @@ def test_every_photograph_is_described():
 
 def test_neither_package_is_imported():
     code = (
-        'import sys; from sr_jax.data.photos import open_photos; open_photos("train")[0]; '
+        'import sys; from sr_jax.data.sources.photos import open_photos; open_photos("train")[0]; '
         'print([name for name in ("skimage", "sklearn") if name in sys.modules])'
     )
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

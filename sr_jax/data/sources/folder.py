@@ -7,9 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Num
 
+from sr_jax.config.settings import DataSettings
+from sr_jax.data.fields import IMAGE
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_float
 from sr_jax.images.files import SUFFIXES, image_size, list_images, read_image
+
+FORM = 'folder:<path>'
+FIELDS = {'hq': IMAGE}
 
 
 class ImageFiles:
@@ -24,6 +29,8 @@ class ImageFiles:
         self._paths = list(paths)
         self._names = self._paths if names is None else list(names)
 
+    fields = FIELDS
+
     def __len__(self) -> int:
         return len(self._paths)
 
@@ -35,6 +42,10 @@ class ImageFiles:
         """The image in its own precision (`image_io.read`); raises `ImageError`."""
         return read_image(self._paths[index])
 
+    def example(self, index: int) -> dict[str, np.ndarray]:
+        """The image as `{'hq': pixels}`."""
+        return {'hq': self.pixels(index)}
+
     def size(self, index: int) -> tuple[int, int]:
         """Height and width of the image, from its header alone; raises `ImageError`."""
         return image_size(self._paths[index])
@@ -42,6 +53,17 @@ class ImageFiles:
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
         """The image as float32 in [0, 1]."""
         return to_float(self.pixels(index))
+
+
+def open_part(rest: str, part: str, settings: DataSettings) -> ImageFiles:
+    """Opens the images of a folder: see `sr_jax.data.sources`."""
+    whole = 'all' if settings.validation_source else part
+    return open_folder(rest, whole, settings.validation_fraction)
+
+
+def folder_of(rest: str) -> pathlib.Path:
+    """Where the images lie."""
+    return pathlib.Path(rest).expanduser()
 
 
 def open_folder(path: str, part: str, validation_fraction: float) -> ImageFiles:

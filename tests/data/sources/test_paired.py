@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sr_jax.data import train_iterator, validation_batches
-from sr_jax.data.pairs import open_pairs, split_folders
+from sr_jax.data.sources.paired import open_pairs, split_folders
 from sr_jax.data.sources import training_source, validation_source
 from sr_jax.errors import InputError
 

@@ -12,7 +12,7 @@ from PIL import Image
 from sr_jax.data import train_iterator
 from sr_jax.data.benchmark import open_benchmark
 from sr_jax.data.sources import open_source
-from sr_jax.data.tfds import TfdsImages
+from sr_jax.data.sources.tfds import TfdsImages
 from sr_jax.errors import InputError
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
@@ -120,7 +120,7 @@ def test_batches_come_and_a_broken_record_is_named(prepare, make_settings):
 def test_tensorflow_is_not_imported(prepare):
     prepare({'train': [encoded(COLOUR)] * 2})
     code = (
-        'import sys; from sr_jax.data.tfds import TfdsImages; '
+        'import sys; from sr_jax.data.sources.tfds import TfdsImages; '
         'print(TfdsImages("tiny_images", "train")[0].shape, "tensorflow" in sys.modules)'
     )
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Num
 
-from sr_jax.data.folder import ImageFiles, image_names, split_part
-from sr_jax.data.protocol import Source
+from sr_jax.config.settings import DataSettings
+from sr_jax.data.fields import IMAGE, SMALL_IMAGE
+from sr_jax.data.sources.folder import ImageFiles, image_names, split_part
+from sr_jax.data.protocol import ImageSource
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError, to_float
 
+FORM = 'paired:<folder of hq>:<folder of lq>'
+FIELDS = {'hq': IMAGE, 'lq': SMALL_IMAGE}
 _SUFFIX = re.compile(r'[-_]?x\d+[a-z]?$', re.IGNORECASE)  # 0001x4.png, 0001x4m.png, bird_x2.png
 _NAMED = 5  # images in a message about many
 
@@ -25,8 +29,10 @@ class ImagePairs:
       scale: how many times the sides of the true ones are as long.
     """
 
-    def __init__(self, hq: Source, lq: Source, scale: int):
+    def __init__(self, hq: ImageSource, lq: ImageSource, scale: int):
         self.hq, self.lq, self.scale = hq, lq, scale
+
+    fields = FIELDS
 
     def __len__(self) -> int:
         return len(self.hq)
@@ -43,7 +49,7 @@ class ImagePairs:
         """The true image as float32 in [0, 1]."""
         return to_float(self.pixels(index))
 
-    def pair(self, index: int) -> dict[str, np.ndarray]:
+    def example(self, index: int) -> dict[str, np.ndarray]:
         """The true image 'hq' and the small one 'lq', each in its own precision.
 
         Raises:
@@ -63,6 +69,17 @@ class ImagePairs:
                 f'{lq_width}x{lq_height} of its small image {name}',
             )
         return {'hq': hq, 'lq': lq}
+
+
+def open_part(rest: str, part: str, settings: DataSettings) -> ImagePairs:
+    """Opens the pairs of two folders: see `sr_jax.data.sources`."""
+    whole = 'all' if settings.validation_source else part
+    return open_pairs(rest, whole, settings.validation_fraction, settings.crop_size)
+
+
+def folder_of(rest: str) -> pathlib.Path:
+    """Where the true images lie."""
+    return split_folders(rest)[0]
 
 
 def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: int) -> ImagePairs:
@@ -157,7 +174,7 @@ def _unmatched(problems: Sequence[str]) -> InputError:
     )
 
 
-def scale_of(hq: Source, lq: Source) -> int:
+def scale_of(hq: ImageSource, lq: ImageSource) -> int:
     """Returns how many times as large the true image of the first sound pair is.
 
     Raises:
