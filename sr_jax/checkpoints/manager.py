@@ -20,10 +20,10 @@ from sr_jax.checkpoints.fingerprint import fingerprints
 from sr_jax.checkpoints.metadata import Record
 from sr_jax.checkpoints.retention import (
     HIGHER_IS_BETTER,
-    CheckpointSettings,
     metric_of,
     preservation,
 )
+from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import distributed
 from sr_jax.errors import InputError, first_line
 

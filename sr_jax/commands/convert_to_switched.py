@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.checkpoints.retention import CheckpointSettings
 from sr_jax.checkpoints.run import abstract_state, load_run, read_switching, resume_or_init
 from sr_jax.config.binding import bind
+from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 

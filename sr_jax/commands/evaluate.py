@@ -19,11 +19,11 @@ from sr_jax.commands import evaluate_images
 from sr_jax.commands.shared import evaluate_arguments
 from sr_jax.commands.shared.table import write_json
 from sr_jax.config.binding import bind
+from sr_jax.config.settings import DataSettings, EvaluationSettings
 from sr_jax.data.pipeline import validation_batches
-from sr_jax.data.settings import DataSettings
 from sr_jax.devices import sharding
 from sr_jax.metrics.protocol import parse_all
-from sr_jax.training.validation import EvaluationSettings, evaluate_batches
+from sr_jax.training.validation import evaluate_batches
 
 HELP = 'measure a network on validation crops, or on the whole images of a benchmark'
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from sr_jax.checkpoints.run import load_run
 from sr_jax.commands.shared import image_jobs
 from sr_jax.config.binding import bind
-from sr_jax.data.settings import DataSettings
+from sr_jax.config.settings import DataSettings
 from sr_jax.data.sources import validation_source
 from sr_jax.devices import sharding
 from sr_jax.images.contact_sheet import grid

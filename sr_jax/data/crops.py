@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from sr_jax.config.settings import DataSettings
 from sr_jax.data.augmentation import augment, random_corner
 from sr_jax.data.cache import ImageCache
 from sr_jax.data.pairs import ImagePairs
 from sr_jax.data.protocol import Source
 from sr_jax.data.rejection import none_left, too_many, usable_images
-from sr_jax.data.settings import DataSettings
 from sr_jax.images.decoding import ImageError, to_float
 
 KINDS = ('hq', 'lq')  # of images, in an element and in a batch

@@ -14,10 +14,10 @@ import numpy as np
 from absl import flags
 from jaxtyping import Float
 
+from sr_jax.config.settings import DataSettings
 from sr_jax.data.crops import RandomCrop, as_float, collate, cut, unit_of
 from sr_jax.data.position import check_position
 from sr_jax.data.rejection import Rejections, none_left, usable_images
-from sr_jax.data.settings import DataSettings
 from sr_jax.data.sources import training_source, validation_source
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError, to_float

@@ -3,11 +3,11 @@
 import difflib
 import pathlib
 
+from sr_jax.config.settings import DataSettings
 from sr_jax.data.folder import open_folder
 from sr_jax.data.pairs import open_pairs, split_folders
 from sr_jax.data.photos import open_photos
 from sr_jax.data.protocol import Source
-from sr_jax.data.settings import DataSettings
 from sr_jax.errors import InputError
 
 _FORMS = ('photos', 'folder:<path>', 'tfds:<name>', 'paired:<folder of hq>:<folder of lq>')

@@ -19,11 +19,12 @@ from jaxtyping import Array, Float, Int
 
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind, check_keys
+from sr_jax.config.settings import OptimizerSettings, TrainSettings
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.models.srflow import Encoding, SRFlow
-from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.optimizer import make_optimizer, make_schedule
 from sr_jax.optim.update import accumulated_update, ema, split_microbatches
 from sr_jax.tasks.regression import check_crops, first_variables
 from sr_jax.tasks.task import (
@@ -31,7 +32,6 @@ from sr_jax.tasks.task import (
     SECTIONS,
     Batch,
     Task,
-    TrainSettings,
     TrainState,
     check_dtype,
     step_metrics,

@@ -20,9 +20,10 @@ from jaxtyping import Array
 
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind, check_keys
+from sr_jax.config.settings import OptimizerSettings, TrainSettings
 from sr_jax.errors import InputError
 from sr_jax.losses import translational
-from sr_jax.optim.optimizer import OptimizerSettings, make_schedule
+from sr_jax.optim.optimizer import make_schedule
 from sr_jax.tasks.generator import GANState, LossSettings, Parts, Translational, generator_step
 from sr_jax.tasks.regression import check_crops, enlarge, first_variables
 from sr_jax.tasks.shared import feature_network
@@ -32,7 +33,6 @@ from sr_jax.tasks.task import (
     Batch,
     Metrics,
     Task,
-    TrainSettings,
     check_dtype,
     step_metrics,
 )

@@ -11,17 +11,18 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from sr_jax import degradations
+from sr_jax.config.settings import OptimizerSettings, TrainSettings
 from sr_jax.layers import switching
 from sr_jax.losses import pixel, translational
 from sr_jax.losses.perceptual import perceptual_loss
-from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer
+from sr_jax.optim.optimizer import make_optimizer
 from sr_jax.optim.update import Gradients, accumulated_update, ema, select
 from sr_jax.tasks.shared import discriminator, feature_network
 from sr_jax.tasks.shared.discriminator import Adversarial
 from sr_jax.tasks.shared.feature_network import Perceptual
 from sr_jax.tasks.shared.switched import mean_load_balancing
 from sr_jax.tasks.shared.terms import Term, computed
-from sr_jax.tasks.task import FROZEN, Batch, TrainSettings, TrainState
+from sr_jax.tasks.task import FROZEN, Batch, TrainState
 
 
 @dataclasses.dataclass(frozen=True)

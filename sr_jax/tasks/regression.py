@@ -17,18 +17,18 @@ from jaxtyping import Array
 
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind, check_keys
+from sr_jax.config.settings import OptimizerSettings, TrainSettings
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import pixel
-from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.optimizer import make_optimizer, make_schedule
 from sr_jax.optim.update import accumulated_update, ema, select
 from sr_jax.tasks.shared.switched import mean_load_balancing
 from sr_jax.tasks.task import (
     SECTIONS,
     Batch,
     Task,
-    TrainSettings,
     TrainState,
     check_dtype,
     step_metrics,

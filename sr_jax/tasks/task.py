@@ -1,6 +1,5 @@
 """What every task is: three pure functions, the state that they pass on, and its settings."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -37,43 +36,6 @@ SECTIONS = (
 FROZEN = 'frozen'
 NOT_FINITE = 'not_finite/'  # begins a metric that says which layers of a part were not
 DTYPES = ('float32', 'bfloat16', 'float16')
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainSettings:
-    """The section `config.train`.
-
-    Attributes:
-      steps: updates of the parameters.
-      batch_size: images of one forward and backward pass (a microbatch), over all devices.
-      accumulation: microbatches whose gradients are averaged for one update.
-      effective_batch_size: 0, or the images of one update; then `batch_size`, `accumulation`
-        and `remat` are chosen for it, to fit into the memory.
-      memory_limit: bytes of one device that a step may take; 0 = what the device has.
-      remat: recompute activations in the backward pass instead of keeping them.
-      start_from: '', or the run (or a checkpoint of it) whose parameters a new run begins with.
-        Where that network is dense and this one's `config.model.switching` names layers, those
-        are converted.
-      fsdp: over so many devices parameters, their averages and the optimiser's state are split,
-        and held once; a divisor of the number of devices; 1 = each device holds all of it.
-    """
-
-    steps: int
-    batch_size: int
-    accumulation: int
-    effective_batch_size: int
-    memory_limit: int
-    remat: bool
-    start_from: str = ''
-    fsdp: int = 1
-
-    def __post_init__(self):
-        for key in ('steps', 'batch_size', 'accumulation', 'fsdp'):
-            if getattr(self, key) < 1:
-                raise InputError(f'config.train.{key} must be at least 1')
-        for key in ('effective_batch_size', 'memory_limit'):
-            if getattr(self, key) < 0:
-                raise InputError(f'config.train.{key} must not be negative (0 = automatic)')
 
 
 def check_dtype(dtype: str) -> None:

@@ -13,16 +13,16 @@ from flax.training.dynamic_scale import DynamicScale
 
 from sr_jax import models
 from sr_jax.config.binding import bind, check_keys
+from sr_jax.config.settings import OptimizerSettings, TrainSettings
 from sr_jax.layers import quantizer, switching
 from sr_jax.losses import pixel
 from sr_jax.metrics.codebook import perplexity, usage
-from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.optimizer import make_optimizer, make_schedule
 from sr_jax.optim.update import accumulated_update, ema, select
 from sr_jax.tasks.shared.switched import mean_load_balancing
 from sr_jax.tasks.task import (
     SECTIONS,
     Task,
-    TrainSettings,
     TrainState,
     check_dtype,
     step_metrics,

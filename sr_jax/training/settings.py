@@ -1,6 +1,5 @@
 """The sections of a config that the trainer reads, and the batch fitted into the memory."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,34 +9,18 @@ import ml_collections
 from jax.sharding import Mesh
 
 from sr_jax import tasks
-from sr_jax.checkpoints.retention import CheckpointSettings
+from sr_jax.checkpoints.retention import check_best_metric
 from sr_jax.checkpoints.run import abstract_state, with_frozen
 from sr_jax.config.binding import bind, check_keys
-from sr_jax.data.settings import DataSettings
+from sr_jax.config.settings import (
+    CheckpointSettings,
+    DataSettings,
+    EvaluationSettings,
+    LogSettings,
+    TrainSettings,
+)
 from sr_jax.devices import distributed, memory, sharding
-from sr_jax.errors import InputError
-from sr_jax.tasks.task import TrainSettings
-from sr_jax.training.validation import EvaluationSettings
-
-
-@dataclasses.dataclass(frozen=True)
-class LogSettings:
-    """The section `config.log`.
-
-    Attributes:
-      every: updates between two lines.
-      samples_every: updates between two grids of sample images.
-      samples: images in a grid; 0 = no grids.
-    """
-
-    every: int
-    samples_every: int
-    samples: int
-
-    def __post_init__(self):
-        for key, least in (('every', 1), ('samples_every', 1), ('samples', 0)):
-            if getattr(self, key) < least:
-                raise InputError(f'config.log.{key} must be at least {least}')
+from sr_jax.metrics.protocol import parse
 
 
 class Settings(NamedTuple):
@@ -54,13 +37,17 @@ def read_settings(config: ml_collections.ConfigDict) -> Settings:
     """Returns the trainer's settings.
 
     Raises:
-      InputError: a section or key that is missing, unknown or of the wrong type.
+      InputError: a section or key that is missing, unknown or of the wrong type, a protocol that
+        is not known, or a metric of which it is not known which values are better.
     """
     types = Settings.__annotations__
     check_keys(config, types, config, 'config')
-    return Settings(
+    settings = Settings(
         **{key: bind(kind, config[key], f'config.{key}') for key, kind in types.items()}
     )
+    parse(settings.evaluation.protocol)
+    check_best_metric(settings.checkpoint)
+    return settings
 
 
 def resolve(

@@ -1,6 +1,5 @@
 """A network measured on the crops that a run validates on."""
 
-import dataclasses
 import itertools
 import json
 import math
@@ -11,36 +10,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sr_jax.devices import distributed, sharding
-from sr_jax.errors import InputError
 from sr_jax.metrics.codebook import perplexity, usage
-from sr_jax.metrics.protocol import Protocol, parse
+from sr_jax.metrics.protocol import Protocol
 
 MAX_BREADTH = 256  # of a switched convolution
 
 
 MEASURED = {'commitment', 'bits_per_dimension'}  # of each image by the task itself
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluationSettings:
-    """The section `config.evaluation`.
-
-    Attributes:
-      every: updates between two evaluations; there is one at the end in any case.
-      batch_size: images of a batch, over all devices.
-      protocol: how PSNR and SSIM are measured, such as 'rgb_crop0'; see
-        `sr_jax.metrics.protocol`.
-    """
-
-    every: int
-    batch_size: int
-    protocol: str
-
-    def __post_init__(self):
-        for key in ('every', 'batch_size'):
-            if getattr(self, key) < 1:
-                raise InputError(f'config.evaluation.{key} must be at least 1')
-        parse(self.protocol)
 
 
 def evaluate_batches(

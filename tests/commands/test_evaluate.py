@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from sr_jax import __main__ as verbs
-from sr_jax.training import validation
 from sr_jax.devices import sharding
 from sr_jax.images.files import save_image
 from sr_jax.metrics.protocol import parse
+from sr_jax.training import validation
 
 pytestmark = pytest.mark.usefixtures('one_device')
 

@@ -12,9 +12,9 @@ from tiny import vqvae
 
 from sr_jax import __main__ as verbs
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.images import selector_map
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
+from sr_jax.images import selector_map
 from sr_jax.images.contact_sheet import GAP, TEXT
 from sr_jax.images.files import save_image
 from sr_jax.training import loop as command

@@ -7,7 +7,6 @@ from sr_jax import models, tasks
 from sr_jax.config.binding import bind
 from sr_jax.config.serialization import differences, from_json, to_json
 from sr_jax.errors import InputError
-from sr_jax.tasks.task import TrainSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +96,3 @@ def test_unknown_task_and_model_name_the_nearest():
         InputError, match="config.model has no key 'chanels': did you mean 'channels"
     ):
         models.make({'name': 'vqvae', 'chanels': 3})
-
-
-@pytest.mark.parametrize('key', ['steps', 'batch_size', 'accumulation'])
-def test_train_settings_must_be_positive(key):
-    good = dict(steps=1, batch_size=1, accumulation=1, effective_batch_size=0, memory_limit=0)
-    with pytest.raises(InputError, match=f'config.train.{key} must be at least 1'):
-        TrainSettings(**{**good, 'remat': False, key: 0})

@@ -6,8 +6,8 @@ import tiny
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.checkpoints.retention import CheckpointSettings
 from sr_jax.checkpoints.run import abstract_state, initial, with_frozen, without_frozen
+from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
 
