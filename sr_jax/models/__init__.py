@@ -16,5 +16,5 @@ def make(section: Section, **fields) -> nn.Module:
       InputError: no such network, or a key that is not a field of it.
     """
     values = dict(section.items())
-    module = find_module('sr_jax.models', values.pop('name', ''), 'config.model.name')
+    module = find_module('sr_jax.models', values.pop('name', ''), 'config.model.name', 'Model')
     return bind(module.Model, {**values, **fields}, 'config.model')

@@ -52,8 +52,8 @@ class LossSettings:
         never.
     """
 
-    quantization: int
-    encoder_from: int
+    quantization: int = 256
+    encoder_from: int = -1
 
     def __post_init__(self):
         if self.quantization < 0:
@@ -71,7 +71,7 @@ class SamplingSettings:
         the image of the most likely latents; the paper takes 0.9 for x4.
     """
 
-    temperature: float
+    temperature: float = 0.8
 
     def __post_init__(self):
         if self.temperature < 0:
@@ -268,3 +268,11 @@ def _predict(
         bits = bits_per_dimension(encoding.log_likelihood, hq[0].size)
         outputs['bits_per_dimension'] = bits
     return outputs
+
+
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {
+    'loss': LossSettings,
+    'degradation': degradations.KINDS,
+    'sampling': SamplingSettings,
+}

@@ -167,3 +167,11 @@ def _judged(
         'finite_gradients': gradients.finite & jnp.isfinite(gradients.loss),
     }
     return state.having('discriminator', judge), metrics
+
+
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {
+    'loss': LossSettings,
+    'degradation': degradations.KINDS,
+    'discriminator_optimizer': OptimizerSettings,
+}

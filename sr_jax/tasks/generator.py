@@ -58,12 +58,12 @@ class LossSettings:
         convolutions.
     """
 
-    criterion: str
-    pixel: Term
-    perceptual: Perceptual
-    adversarial: Adversarial
-    translational: Translational
-    load_balancing: Term
+    criterion: str = 'l1'
+    pixel: Term = dataclasses.field(default_factory=lambda: Term(1.0))
+    perceptual: Perceptual = dataclasses.field(default_factory=Perceptual)
+    adversarial: Adversarial = dataclasses.field(default_factory=Adversarial)
+    translational: Translational = dataclasses.field(default_factory=Translational)
+    load_balancing: Term = dataclasses.field(default_factory=Term)
 
     def __post_init__(self):
         pixel.criterion(self.criterion)

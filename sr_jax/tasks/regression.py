@@ -45,7 +45,7 @@ class LossSettings:
         convolutions, the mean over them; 0 leaves it out.
     """
 
-    criterion: str
+    criterion: str = 'l1'
     load_balancing_weight: float = 0.0
 
     def __post_init__(self):
@@ -188,3 +188,7 @@ def check_crops(crop_size: int, model: nn.Module) -> None:
             f'config.data.crop_size={crop_size} is no multiple of config.model.scale={scale}: take '
             f'{-(-crop_size // scale) * scale}'
         )
+
+
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {'loss': LossSettings, 'degradation': degradations.KINDS}

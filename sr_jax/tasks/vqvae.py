@@ -42,8 +42,8 @@ class LossSettings:
         over the switched convolutions; 0 (with a switch norm there is no need of it) leaves it out.
     """
 
-    reconstruction_weight: float
-    commitment_weight: float
+    reconstruction_weight: float = 1.0
+    commitment_weight: float = 0.25
     load_balancing_weight: float = 0.0
 
 
@@ -175,3 +175,7 @@ def _metrics(gradients, state, learning_rate):
         metrics[f'usage_{level}'] = jnp.asarray(usage(counts))
         metrics[f'perplexity_{level}'] = jnp.asarray(perplexity(counts))
     return metrics
+
+
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {'loss': LossSettings}

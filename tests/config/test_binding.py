@@ -87,6 +87,22 @@ def test_differences_name_every_changed_key():
     ]
 
 
+@pytest.mark.parametrize('name', ['terms', 'shared', 'task', 'nonsense.module', 3])
+def test_what_is_no_task_is_one_line_that_names_the_tasks(name):
+    with pytest.raises(InputError) as error:
+        tasks.make(ml_collections.ConfigDict({'task': name}))
+    message = str(error.value)
+    assert message.startswith(f'config.task={name!r} is unknown: ')
+    assert '\n' not in message
+    assert 'regression' in message
+    assert 'shared' not in message.partition(': ')[2]
+
+
+def test_a_module_without_a_network_is_none():
+    with pytest.raises(InputError, match=r"config.model.name='__init__' is unknown"):
+        models.make({'name': '__init__'})
+
+
 def test_unknown_task_and_model_name_the_nearest():
     with pytest.raises(InputError, match="config.task='vqvea' is unknown: did you mean 'vqvae'?"):
         tasks.make(ml_collections.ConfigDict({'task': 'vqvea'}))
