@@ -49,7 +49,7 @@ NETWORKS = {
 }
 
 
-class Judge(nn.Module):
+class TinyDiscriminator(nn.Module):
     """A discriminator that compiles within a second, with both kinds of state."""
 
     batch_norm: bool = True

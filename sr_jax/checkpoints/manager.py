@@ -18,11 +18,8 @@ from jaxtyping import PyTree
 from sr_jax.checkpoints import corruption, disk, metadata
 from sr_jax.checkpoints.fingerprint import fingerprints
 from sr_jax.checkpoints.metadata import Record
-from sr_jax.checkpoints.retention import (
-    CheckpointSettings,
-    metric_of,
-    preservation,
-)
+from sr_jax.checkpoints.retention import metric_of, preservation
+from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import distributed
 from sr_jax.errors import InputError, first_line
 

@@ -28,7 +28,7 @@ from sr_jax.tasks.task import (
     LoadedNetwork,
     Task,
     parameters,
-    predicting,
+    states_by_network,
     with_frozen,
 )
 
@@ -39,7 +39,7 @@ class LoadedRun(NamedTuple):
     Attributes:
       config: the resolved config of the run.
       task: its functions.
-      variables: what `task.predict` takes.
+      variables: what `task.predict` takes; of another network, what its `apply` takes.
       step: updates done.
     """
 
@@ -72,7 +72,8 @@ def fixed_keys(task: Task) -> tuple[str, ...]:
 
 def abstract_tree(task: Task, mesh: Mesh) -> PyTree:
     """Returns the shapes and shardings of what a checkpoint of a task holds."""
-    shapes = jax.eval_shape(lambda key, b: init_tree(task, key, b), jax.random.key(0), task.batch(1))
+    key, batch = jax.random.key(0), task.batch(1)
+    shapes = jax.eval_shape(lambda key, batch: init_tree(task, key, batch), key, batch)
     return jax.tree.map(
         lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place),
         shapes,
@@ -149,6 +150,7 @@ def _check_same_network(
 def load_run(
     path: str | Path,
     *,
+    network: str = '',
     best: bool = False,
     mesh: Mesh | None = None,
     load: Load = refuse_to_load,
@@ -159,6 +161,7 @@ def load_run(
     Args:
       path: a run's folder (then its newest checkpoint that is whole), or
         `<run>/checkpoints/<step>`.
+      network: which of the task's networks; '': the one that predicts.
       best: take the best by the config's metric instead of the newest.
       mesh: the devices that each hold the network; all of them if None.
       load: loads networks that the task predicts with beside its own.
@@ -185,8 +188,13 @@ def load_run(
         restored = found.restore(step, abstract)
     found.close()
     task = tasks.make(restored.config)
-    state = with_frozen(task, restored.tree['state'], task.frozen(load, False))
-    variables = predicting(task, state).inference_variables()
+    states = states_by_network(
+        task, with_frozen(task, restored.tree['state'], task.frozen(load, False))
+    )
+    network = network or next(iter(states))
+    if network not in states:
+        raise InputError(f'{path} has no network {network!r}: {nearest(network, states)}')
+    variables = states[network].inference_variables()
     return LoadedRun(restored.config, task, variables, restored.step)
 
 

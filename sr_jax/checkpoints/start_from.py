@@ -88,7 +88,7 @@ def _place(
     variables, how = network.variables, 'begins with'
     wanted = bind(Switching, section.get('switching', {}), 'config.model.switching')
     if wanted.layers and not dict(network.model.get('switching', {})).get('layers'):
-        key = jax.random.fold_in(jax.random.key(config.seed), len(wanted.layers))
+        key = jax.random.fold_in(jax.random.key(config.seed), network.step)
         variables = convert_to_switched(variables, wanted, key)
         how = f'{len(wanted.layers)} convolutions switched, begins with'
     expected = state.inference_variables()
@@ -104,7 +104,8 @@ def _place(
             f'config.train.start_from={network.source} does not fit config.model: {problem}. Take '
             'the values of the network that is started from, but for `switching`'
         )
-    report(f'{how} the network of {network.source}')
+    after = f' after {network.step} steps' if network.step else ''
+    report(f'{how} the network of {network.source}{after}')
     copies = jax.tree.map(jnp.copy, dict(variables))
     return state.starting_with(jax.device_put(copies, sharding.layout(copies, mesh)))
 

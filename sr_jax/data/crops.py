@@ -49,8 +49,8 @@ class RandomCrop:
         size = self._settings.crop_size
         if whole := largest_size(example, fields):
             unit = unit_of(example, fields)
-            corner = random_corner((whole[0] // unit, whole[1] // unit), size // unit, rng)
-            example = cut(example, fields, *(unit * place for place in corner), size)
+            top, left = random_corner((whole[0] // unit, whole[1] // unit), size // unit, rng)
+            example = cut(example, fields, unit * top, unit * left, size)
         flips, rotations = self._settings.flips, self._settings.rotations
         crop = augment(example, fields, size, rng, flips, rotations)
         return {**{name: crop[name] for name in fields}, REJECTED: self._named(rejected)}

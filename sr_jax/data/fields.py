@@ -5,6 +5,7 @@ which kind its values are, {'hq': IMAGE, 'label': LABEL}. A crop is a square of 
 place of everything that has a place, at whichever resolution it comes.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -59,32 +60,42 @@ class Field(NamedTuple):
     finish: Callable[[np.ndarray], np.ndarray]
 
 
-def _make_spatial(axis: int, is_image: bool) -> Field:
+# What follows is at the top of the module, since worker processes are sent it.
+def _size(axis: int, value: np.ndarray) -> tuple[int, int]:
+    return value.shape[axis], value.shape[axis + 1]
+
+
+def _cut(axis: int, value: np.ndarray, crop: Crop) -> np.ndarray:
+    return value[(slice(None),) * axis + crop.at(value.shape[axis])]
+
+
+def _flip(axis: int, value: np.ndarray, side: int) -> np.ndarray:
+    del side
+    return np.flip(value, axis + 1)
+
+
+def _rotate(axis: int, value: np.ndarray, side: int, turns: int) -> np.ndarray:
+    del side
+    return np.rot90(value, turns, (axis, axis + 1))
+
+
+def _collate_images(values: Sequence[np.ndarray]) -> np.ndarray:
+    mixed = len({value.dtype for value in values}) > 1
+    return np.stack([to_float(value) for value in values] if mixed else values)
+
+
+def _to_int(value: np.ndarray) -> np.ndarray:
+    return np.asarray(value, np.int32)
+
+
+def _spatial(axis: int, collate: Callable, finish: Callable) -> Field:
     """A field of arrays whose rows are an axis, and columns the next one."""
+    functions = (functools.partial(do, axis) for do in (_size, _cut, _flip, _rotate))
+    return Field(*functions, collate, finish)
 
-    def size(value: np.ndarray) -> tuple[int, int]:
-        return value.shape[axis], value.shape[axis + 1]
 
-    def cut(value: np.ndarray, crop: Crop) -> np.ndarray:
-        return value[(slice(None),) * axis + crop.at(value.shape[axis])]
-
-    def flip(value: np.ndarray, side: int) -> np.ndarray:
-        del side
-        return np.flip(value, axis + 1)
-
-    def rotate(value: np.ndarray, side: int, turns: int) -> np.ndarray:
-        del side
-        return np.rot90(value, turns, (axis, axis + 1))
-
-    def collate(values: Sequence[np.ndarray]) -> np.ndarray:
-        if is_image and len({value.dtype for value in values}) > 1:
-            values = [to_float(value) for value in values]
-        return np.stack(values)
-
-    def finish(value: np.ndarray) -> np.ndarray:
-        return to_float(value) if is_image else np.asarray(value, np.int32)
-
-    return Field(size, cut, flip, rotate, collate, finish)
+def _no_size(value: Any) -> None:
+    del value
 
 
 def _same(value: Any, *_: Any) -> Any:
@@ -92,7 +103,7 @@ def _same(value: Any, *_: Any) -> Any:
 
 
 def _cut_boxes(boxes: np.ndarray, crop: Crop) -> np.ndarray:
-    corners = np.asarray(boxes, np.float32) - np.float32([crop.top, crop.left] * 2)
+    corners = np.asarray(boxes, np.float32) - np.asarray([crop.top, crop.left] * 2, np.float32)
     corners = np.clip(corners, 0, crop.size)
     height, width = (corners[:, 2 + axis] - corners[:, axis] for axis in (0, 1))
     return corners[(height > 0) & (width > 0)]
@@ -118,20 +129,18 @@ def _collate_boxes(values: Sequence[np.ndarray]) -> np.ndarray:
 
 
 # [h, w, 3], uint8, uint16, or float in [0, 1]; becomes float32.
-IMAGE = _make_spatial(0, is_image=True)
+IMAGE = _spatial(0, _collate_images, to_float)
 # The same at a lower resolution, a whole number of times as small.
 SMALL_IMAGE = IMAGE
 # Frames, [t, h, w, 3].
-CLIP = _make_spatial(1, is_image=True)
+CLIP = _spatial(1, _collate_images, to_float)
 # A class for each pixel, [h, w].
-MASK = _make_spatial(0, is_image=False)
+MASK = _spatial(0, np.stack, _to_int)
 # A class of the whole example.
-LABEL = Field(lambda value: None, _same, _same, _same, np.stack, lambda x: np.asarray(x, np.int32))
+LABEL = Field(_no_size, _same, _same, _same, np.stack, _to_int)
 # Top, left, bottom and right of each box, [n, 4], in pixels of the image; those that a crop leaves
 # nothing of are gone. Stacked to [examples, MAX_BOXES, 4], with -1 where there is none.
-BOXES = Field(
-    lambda value: None, _cut_boxes, _flip_boxes, _rotate_boxes, _collate_boxes, np.asarray
-)
+BOXES = Field(_no_size, _cut_boxes, _flip_boxes, _rotate_boxes, _collate_boxes, np.asarray)
 
 Example = Mapping[str, Any]
 Fields = Mapping[str, Field]

@@ -19,7 +19,7 @@ from sr_jax.errors import InputError
 Settings: TypeAlias = BicubicSettings | PairedSettings | SecondOrderSettings
 
 PAIRS = "'paired:<folder of hq>:<folder of lq>'"
-_KINDS = {
+KINDS = {
     'bicubic': BicubicSettings,
     'second_order': SecondOrderSettings,
     'paired': PairedSettings,
@@ -35,9 +35,9 @@ def read_settings(section: Section, where: str = 'config.degradation') -> Settin
     """
     check_keys(section, ('name',), section, where)
     name = section['name']
-    if name not in _KINDS:
-        raise InputError(f'{where}.name={name!r}: {nearest(str(name), _KINDS)}')
-    settings: Settings = bind(_KINDS[name], section, where)
+    if name not in KINDS:
+        raise InputError(f'{where}.name={name!r}: {nearest(str(name), KINDS)}')
+    settings: Settings = bind(KINDS[name], section, where)
     return settings
 
 

@@ -186,7 +186,7 @@ def _compiler_options(mesh: Mesh) -> dict[str, str] | None:
 
 
 def jit_predict(predict: Callable, mesh: Mesh) -> Any:
-    """Returns the jitted (variables, batch, seed=0) -> outputs, batch and outputs split by examples.
+    """Returns the jitted (variables, batch, seed=0) -> outputs, which are split as the batch is.
 
     The variables lie whole on every device; the key that `predict` takes is made from the seed.
     """

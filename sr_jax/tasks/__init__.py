@@ -12,4 +12,4 @@ def make(config: ml_collections.ConfigDict) -> Task:
     Raises:
       InputError: no such task, or a key of the config that the task does not take.
     """
-    return find_module('sr_jax.tasks', config.task, 'config.task').make(config)
+    return find_module('sr_jax.tasks', config.task, 'config.task', 'make').make(config)

@@ -67,6 +67,14 @@ class SamplingSettings:
             raise InputError('config.sampling.temperature must not be negative')
 
 
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {
+    'loss': LossSettings,
+    'degradation': degradations.KINDS,
+    'sampling': SamplingSettings,
+}
+
+
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
@@ -134,6 +142,7 @@ def _apply(model: nn.Module, variables: Mapping[str, Any], *inputs: Any, **optio
 
 
 def check_flow(model: nn.Module, crop_size: int) -> SRFlow:
+    """Returns the network; raises InputError unless it is a flow that can halve the crops."""
     if not isinstance(model, SRFlow):
         raise InputError(
             f'config.model.name: {type(model).__name__} is no normalizing flow; task "flow" trains '

@@ -21,6 +21,7 @@ from jaxtyping import Array
 
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind
+from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import gradient_penalty, pixel, translational
@@ -81,14 +82,22 @@ class LossSettings:
     """
 
     criterion: str = 'l1'
-    pixel: Term = Term(1.0)
-    perceptual: Perceptual = Perceptual(0.0)
-    adversarial: Adversarial = Adversarial(0.0)
-    translational: Translational = Translational(0.0)
-    load_balancing: Term = Term(0.0)
+    pixel: Term = dataclasses.field(default_factory=lambda: Term(1.0))
+    perceptual: Perceptual = dataclasses.field(default_factory=Perceptual)
+    adversarial: Adversarial = dataclasses.field(default_factory=Adversarial)
+    translational: Translational = dataclasses.field(default_factory=Translational)
+    load_balancing: Term = dataclasses.field(default_factory=Term)
 
     def __post_init__(self):
         pixel.criterion(self.criterion)
+
+
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {
+    'loss': LossSettings,
+    'degradation': degradations.KINDS,
+    'discriminator_optimizer': OptimizerSettings,
+}
 
 
 class Parts(NamedTuple):
@@ -131,7 +140,8 @@ def generator_loss(
         batch, scale, parts.degradation, jax.random.fold_in(key, 1)
     )
     target = target[:, :size, :size]
-    pair = translational.corner_crops(crop_key, *lq.shape[1:3], size // scale, 'top_left')
+    height, width = lq.shape[1:3]
+    pair = translational.corner_crops(crop_key, height, width, size // scale, 'top_left')
     image, mutated = apply(translational.crop(lq, pair.first, pair.size))
     images = {'real': batch['hq'][:, :size, :size], 'fake': image}
 
@@ -248,15 +258,15 @@ def _update_discriminator(
         new, metrics = act()
     else:
         shapes = jax.eval_shape(act)[1]
-        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        nothing['finite_gradients'] |= True
+        nothing = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
+        nothing['finite_gradients'] = jnp.ones_like(nothing['finite_gradients'])
         new, metrics = lax.cond(settings.at(state.step) > 0, act, lambda: (state, nothing))
     return new, metrics | optimizer_metrics(training, new, 'discriminator_optimizer')
 
 
 def _merge_statistics(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """The statistics of two microbatches together."""
-    merges = {'generator': switching.merge, 'discriminator': passes_of.merge}
+    merges: dict[str, Any] = {'generator': switching.merge, 'discriminator': passes_of.merge}
     return {name: merges[name](first[name], second[name]) for name in first}
 
 

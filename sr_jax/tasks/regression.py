@@ -39,6 +39,10 @@ class LossSettings:
         pixel.criterion(self.criterion)
 
 
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {'loss': LossSettings, 'degradation': degradations.KINDS}
+
+
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 

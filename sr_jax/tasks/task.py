@@ -37,16 +37,24 @@ class LoadedNetwork(Protocol):
       model: its name in `sr_jax.models` and its fields, as in a config's section.
       variables: what its `apply` takes.
       source: where it came from, for messages.
+      step: updates done, 0 where that is not known.
     """
 
     @property
-    def model(self) -> dict[str, Any]: ...
+    def model(self) -> dict[str, Any]:
+        """The network's name and fields."""
 
     @property
-    def variables(self) -> dict[str, Any]: ...
+    def variables(self) -> dict[str, Any]:
+        """What it has learned."""
 
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """Where it came from."""
+
+    @property
+    def step(self) -> int:
+        """Updates done; 0 where that is not known."""
 
 
 Load: TypeAlias = Callable[[str], LoadedNetwork]  # of a run, a file of weights, a published name
@@ -138,8 +146,8 @@ class Task(NamedTuple):
         name of a folder, columns of images [n, h, w, 3] in [0, 1]; {} where there is nothing.
       networks: the networks that are trained, by name, and the section of the config that each is
         made from. The first one predicts. Of several, the state is a dict by these names.
-      frozen: (load, training) -> networks that it needs and does not train, as arrays, or None:
-        with `training` what the training step needs, else what `predict` needs. They are in
+      frozen: (load, training) -> networks that it needs and does not train, a dict of arrays, or
+        None: with `training` what the training step needs, else what `predict` needs. They are in
         `variables[FROZEN]` of the first network, and in no checkpoint.
       usage: what to try with a finished run: a verb and its arguments, with '{run}' for its folder.
     """

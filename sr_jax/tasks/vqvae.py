@@ -59,6 +59,10 @@ class LossSettings:
     load_balancing_weight: float = 0.0
 
 
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {'loss': LossSettings}
+
+
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 

@@ -7,8 +7,9 @@ import optax
 import pytest
 from flax.training.dynamic_scale import DynamicScale
 
+from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
-from sr_jax.optim.optimizer import SCALINGS, OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.optimizer import SCALINGS, make_optimizer, make_schedule
 from sr_jax.optim.update import accumulated_update, ema, split_microbatches
 
 PLAIN = OptimizerSettings(
@@ -62,7 +63,12 @@ def test_schedules(changes, expected):
 )
 def test_bad_settings_are_named(changes, message):
     with pytest.raises(InputError, match=message.replace('?', r'\?')):
-        settings(**changes)
+        make_schedule(settings(**changes), 10)
+
+
+def test_a_wrong_name_is_named_without_a_schedule_too():
+    with pytest.raises(InputError, match='did you mean .adam.'):
+        make_optimizer(settings(name='adma'), lambda count: 0.1)
 
 
 def run(params, gradients, **changes):

@@ -63,7 +63,7 @@ def find_kind(spec: str) -> tuple[ModuleType, str]:
         module = importlib.import_module(f'sr_jax.data.sources.{kind}')
         if bool(rest) == (':' in module.FORM) and bool(colon) == bool(rest):
             return module, rest
-    raise _no_such_source(spec)
+    raise no_such_source(spec)
 
 
 def training_source(settings: DataSettings) -> Source:
@@ -82,7 +82,7 @@ def _kinds() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def _no_such_source(spec: str) -> InputError:
+def no_such_source(spec: str) -> InputError:
     """The error for a source that is of no kind, with the nearest kind."""
     modules = {kind: importlib.import_module(f'sr_jax.data.sources.{kind}') for kind in _kinds()}
     forms = {kind: module.FORM for kind, module in modules.items()}

@@ -9,8 +9,8 @@ from jaxtyping import Float, Num
 
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.fields import IMAGE, SMALL_IMAGE
-from sr_jax.data.sources.folder import ImageFiles, image_names, split_part
 from sr_jax.data.protocol import ImageSource
+from sr_jax.data.sources.folder import ImageFiles, image_names, split_part
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError, to_float
 

@@ -92,7 +92,7 @@ def learn(variables: Mapping[str, Any], passes: Passes) -> dict[str, Any]:
     changed = dict(passes.vectors)
     for statistics in passes.norms:
         if statistics:
-            norms = changed.get(batch_norm.COLLECTION, variables.get(batch_norm.COLLECTION))
+            norms = {**variables, **changed}[batch_norm.COLLECTION]
             changed[batch_norm.COLLECTION] = batch_norm.update_batch_norms(norms, statistics)
     return changed
 

@@ -42,7 +42,7 @@ def init_variables(model: nn.Module, key: Array, batch: Batch) -> tuple[Any, dic
     Raises:
       InputError: the config would have convolutions switched that the network has not.
     """
-    scale: int = model.scale  # type: ignore[attr-defined]
+    scale: int = model.scale
     variables = dict(model.init(key, bicubic.degrade(batch['hq'][:1], scale, True)))
     params = variables.pop('params')
     variables.pop('intermediates', None)
@@ -66,7 +66,7 @@ def predict(
     [n, h, w]}.
     """
     del key
-    scale: int = model.scale  # type: ignore[attr-defined]
+    scale: int = model.scale
     lq = degradations.small_images(batch, scale, degradation)
     image, mutated = model.apply(variables, lq, mutable=['intermediates'])
     if 'hq' in batch:

@@ -24,7 +24,7 @@ class Term:
       before: the weight until then.
     """
 
-    weight: float
+    weight: float = 0.0
     start: int = 0
     before: float = 0.0
 

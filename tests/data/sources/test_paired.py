@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from sr_jax.data import train_iterator, validation_batches
-from sr_jax.data.sources.paired import open_pairs, split_folders
 from sr_jax.data.sources import training_source, validation_source
+from sr_jax.data.sources.paired import open_pairs, split_folders
 from sr_jax.errors import InputError
 
 
@@ -43,7 +43,7 @@ def test_partners_are_found_by_name(make_pairs, suffix):
     pairs = open_pairs(make_pairs(5, suffix=suffix)[len('paired:') :], 'all', 0.5, 8)
     assert (len(pairs), pairs.scale) == (5, 2)
     for index in range(5):
-        images = pairs.pair(index)
+        images = pairs.example(index)
         np.testing.assert_array_equal(images['hq'], enlarged(images['lq'], 2))
         np.testing.assert_array_equal(pairs.pixels(index), images['hq'])
         assert pairs[index].dtype == np.float32

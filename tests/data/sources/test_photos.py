@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from sr_jax.data import photos
+from sr_jax.data.sources import photos
 from sr_jax.errors import InputError
 
 

@@ -167,6 +167,6 @@ def test_a_missing_split_is_an_error(prepare):
 def test_a_dataset_without_images_is_an_error(prepare):
     prepare({'train': [3]}, feature='image', kind=tfds.features.Scalar(np.int64))
     with pytest.raises(
-        InputError, match="no images called 'image' or 'hr', but 'image', 'label'"
+        InputError, match="no images, but 'image', 'label'"
     ):
         TfdsImages('tiny_images', 'train')
