@@ -6,7 +6,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
-from .manual_axes import equally_varying
+from ..manual_axes import equally_varying
 from .reference import reference_conv
 from .routing import Routing
 from .vjp import convolve, route_for

@@ -23,11 +23,11 @@ import jax
 from jax import lax
 
 from .api import switched_conv
-from .block_sizes import block_sizes, present_gpu
 from .cases import ROOFLINE, Case
-from .compile_check import DTYPES, shape_of
-from .parts import parts, random_arguments
-from .roofline import CHIPS, describe, estimate
+from .triton.block_sizes import block_sizes, present_gpu
+from .triton.compile_check import DTYPES, shape_of
+from .triton.parts import parts, random_arguments
+from .triton.roofline import CHIPS, describe, estimate
 
 DIRECTIONS = ('forward', 'forward+backward')
 

@@ -17,8 +17,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import AxisType
 from jaxtyping import Array, Bool, Int32
+
+from ..manual_axes import splitting_devices
 
 SEGMENT = 16384  # pixels sorted together
 GPU_SEGMENT = 32768  # on GPUs: fuller blocks, while gradients of patches still fit into the cache
@@ -96,16 +97,6 @@ def split_bands(bands: Array, groups: int, pixels: int, segment: int, fill: int)
     padding[1] = (0, segments * each - count, 0)
     padded = lax.pad(bands, jnp.asarray(fill, bands.dtype), padding)
     return padded.reshape(groups, segments, each, *bands.shape[2:])
-
-
-def splitting_devices() -> int:
-    """Devices that XLA may split a batch over: those of the mesh in use, without the axes which a
-    surrounding shard_map has split already, or all devices where no mesh is in use."""
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
-        return jax.device_count()
-    axes = zip(mesh.axis_sizes, mesh.axis_types, strict=True)
-    return math.prod(size for size, kind in axes if kind != AxisType.Manual)
 
 
 def default_block(share: int) -> int:

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
-from . import blocked, gpu
-from .block_sizes import present_gpu
 from .routing import GPU_SEGMENT, SEGMENT, Routing, route_by, sort_segments
+from .triton import pallas as gpu
+from .triton.block_sizes import present_gpu
+from .xla import blocks as blocked
 
 # Of an implementation that computes with a routing; None is the best one for the device.
 Choice = str | None

@@ -1,8 +1,11 @@
 """Which axes of a surrounding shard_map arrays vary over: JAX wants it equal where arrays meet."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import AxisType
 from jax.typing import DTypeLike
 from jaxtyping import Array, PyTree
 
@@ -39,3 +42,13 @@ def varying_shape(shape: tuple[int, ...], dtype: DTypeLike, like: PyTree) -> jax
     kind = jax.typeof(jnp.zeros(())).manual_axis_type
     kind = type(kind)(varying=varying_axes(like))
     return jax.ShapeDtypeStruct(shape, dtype, manual_axis_type=kind)
+
+
+def splitting_devices() -> int:
+    """Devices that XLA may split a batch over: those of the mesh in use, without the axes which a
+    surrounding shard_map has split already, or all devices where no mesh is in use."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return jax.device_count()
+    axes = zip(mesh.axis_sizes, mesh.axis_types, strict=True)
+    return math.prod(size for size, kind in axes if kind != AxisType.Manual)

@@ -19,7 +19,7 @@ from jax.experimental.custom_partitioning import custom_partitioning
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from .routing import splitting_devices
+from ..manual_axes import splitting_devices
 
 
 def over_devices(

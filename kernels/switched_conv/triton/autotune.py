@@ -1,6 +1,6 @@
 """Finds the fastest block sizes on the NVIDIA GPU of this machine, and keeps them.
 
-    python -m sr_jax.kernels.switched_conv.autotune [--dtypes bfloat16 float32] [--cases 0 ...]
+    python -m sr_jax.kernels.switched_conv.triton.autotune [--dtypes float32 ...] [--cases 0 ...]
 
 For every shape that the benchmarks know (--cases: some of them), each kernel's tile is varied while
 the others stay, and the fastest is written to `tuned/<gpu>.json` beside this file (or --output),
@@ -23,6 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ..cases import NETWORKS, ROOFLINE, Case
 from .block_sizes import (
     TUNED,
     BlockSizes,
@@ -36,9 +37,8 @@ from .block_sizes import (
     power_of_two,
     present_gpu,
 )
-from .cases import NETWORKS, ROOFLINE, Case
 from .compile_check import DTYPES, shape_of
-from .gpu import INPUT_DESIGNS
+from .pallas import INPUT_DESIGNS
 from .parts import Call, parts
 
 # What each part varies, one after the other: the fields of the block sizes it depends on.

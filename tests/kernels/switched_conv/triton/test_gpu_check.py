@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from sr_jax.kernels.switched_conv import gpu_check
 from sr_jax.kernels.switched_conv.cases import SMALL
+from sr_jax.kernels.switched_conv.triton import gpu_check
 
 
 @pytest.fixture(scope='module')

@@ -3,10 +3,10 @@ import json
 import jax
 import jax.numpy as jnp
 import pytest
-from sr_jax.kernels.switched_conv import autotune, block_sizes
-from sr_jax.kernels.switched_conv.block_sizes import A100, H100, L4, Shape, Tile
 from sr_jax.kernels.switched_conv.cases import NETWORKS, ROOFLINE, Case
-from sr_jax.kernels.switched_conv.compile_check import DTYPES, shape_of
+from sr_jax.kernels.switched_conv.triton import autotune, block_sizes
+from sr_jax.kernels.switched_conv.triton.block_sizes import A100, H100, L4, Shape, Tile
+from sr_jax.kernels.switched_conv.triton.compile_check import DTYPES, shape_of
 
 SHAPE = Shape(64, 64, 8, 3, 1, 'bfloat16')
 

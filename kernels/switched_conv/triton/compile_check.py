@@ -1,7 +1,7 @@
 """Compiles every GPU kernel for the shapes in `cases.py` without a GPU, and says what came out.
 
     pip install triton
-    python -m sr_jax.kernels.switched_conv.compile_check [--only TEXT] [--dtypes float32 ...]
+    python -m sr_jax.kernels.switched_conv.triton.compile_check [--only TEXT] [--dtypes float32 ...]
 
 JAX lowers the kernels to Triton's language on any machine, and Triton compiles that for compute
 capability 8.0 (A100), 8.9 (L4) and 9.0 (H100). Asserted for each: tensor cores where products are,
@@ -21,7 +21,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AbstractDevice, AbstractMesh
 
-from .api import route
+from ..api import route
+from ..cases import NETWORKS, Case
 from .block_sizes import (
     A100,
     H100,
@@ -32,8 +33,7 @@ from .block_sizes import (
     block_sizes,
     shared_memory,
 )
-from .cases import NETWORKS, Case
-from .gpu import INPUT_DESIGNS, backward, forward
+from .pallas import INPUT_DESIGNS, backward, forward
 
 GPUS = (A100, L4, H100)
 DTYPES = ('bfloat16', 'float16', 'float32')

@@ -1,6 +1,6 @@
 """Runs every GPU kernel on the NVIDIA GPU of this machine, and compares what comes out.
 
-    python -m sr_jax.kernels.switched_conv.gpu_check [--dtypes float32 ...] [--cases 0 ...]
+    python -m sr_jax.kernels.switched_conv.triton.gpu_check [--dtypes float32 ...] [--cases 0 ...]
 
 For the shapes in `cases.py`: the output and all gradients, as a user gets them and by both designs
 of the gradient of x, against `blocked` on the CPU in float32 (which the tests hold against the
@@ -19,13 +19,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from .api import route, switched_conv
+from ..api import route, switched_conv
+from ..cases import NETWORKS, SMALL, Case
+from ..routing import GPU_SEGMENT, Routing
 from .block_sizes import BlockSizes, present_gpu
-from .cases import NETWORKS, SMALL, Case
 from .compile_check import DTYPES
-from .gpu import INPUT_DESIGNS, backward, sizes_for
+from .pallas import INPUT_DESIGNS, backward, sizes_for
 from .parts import random_arguments
-from .routing import GPU_SEGMENT, Routing
 
 CASES = (*SMALL, *NETWORKS)
 # The largest error by what the factors are rounded to: 8, 11, 11 and 24 bits, rounded twice or

@@ -15,9 +15,9 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Float
 
+from ...manual_axes import varying_shape, varying_zeros
 from .block_sizes import BlockSizes, Tile
 from .geometry import Arrays, Geometry, like, output_pixels
-from .manual_axes import varying_shape, varying_zeros
 from .tiles import call, dot, load_pixels, split
 
 _UNROLLED = 64  # steps that are written out, which spares a GPU their counter

@@ -14,10 +14,10 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Float
 
+from ...manual_axes import varying_shape
 from .block_sizes import BlockSizes, Tile
 from .geometry import Arrays, Geometry, output_pixels
-from .manual_axes import varying_shape
-from .pallas_routing import sort_segments
+from .sorting import sort_segments
 from .tiles import call, corners, dot, load_patches, load_pixels, patch_columns, patch_steps
 
 

@@ -1,6 +1,6 @@
 """A paper roofline of the GPU kernels: what the chip's rates allow, before anything was measured.
 
-    python -m sr_jax.kernels.switched_conv.roofline
+    python -m sr_jax.kernels.switched_conv.triton.roofline
 
 For each kernel the longest of its products at half of the tensor cores' peak, its bytes from memory
 at 85% of the peak and its bytes through the L2 cache; kernels add up. A dense convolution is given
@@ -11,10 +11,10 @@ fill up blocks are half a block for each kernel and segment. A launch takes LAUN
 
 from typing import NamedTuple
 
+from ..cases import ROOFLINE, Case
+from ..routing import GPU_SEGMENT, default_block
 from .block_sizes import A100, H100, H200, Gpu, block_sizes, fitted, power_of_two
-from .cases import ROOFLINE, Case
 from .compile_check import shape_of
-from .routing import GPU_SEGMENT, default_block
 
 OURS, DENSE, MEMORY = 0.5, 0.6, 0.85  # parts of the peaks
 LAUNCH = 3e-6  # seconds

@@ -4,15 +4,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
-from . import pallas_routing
+from ...gpu.partitioning import over_devices
+from ..routing import Routing
+from . import sorting
 from .block_sizes import A100, BlockSizes, Shape, block_sizes, fitted, present_gpu
-from .devices import over_devices
+from .forward import forward as forward_kernels
 from .geometry import Arrays, geometry
-from .pallas_triton import forward as forward_kernels
-from .pallas_triton_masked import masked_grad_input
-from .pallas_triton_unfold import unfolded_grad_input
-from .pallas_triton_weight import grad_kernel as grad_kernel_kernels
-from .routing import Routing
+from .masked import masked_grad_input
+from .unfold import unfolded_grad_input
+from .weight import grad_kernel as grad_kernel_kernels
 
 INPUT_DESIGNS = {'unfold': unfolded_grad_input, 'masked': masked_grad_input}
 
@@ -23,7 +23,7 @@ def sort_segments(
     """`routing.sort_segments` by the GPU's kernels."""
 
     def sort(selector):
-        return pallas_routing.sort_segments(selector, breadth, block, interpret)
+        return sorting.sort_segments(selector, breadth, block, interpret)
 
     return over_devices(sort, (selector,))
 

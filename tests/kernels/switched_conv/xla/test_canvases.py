@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from sr_jax.kernels.switched_conv import route
-from sr_jax.kernels.switched_conv.canvases import Cover
+from sr_jax.kernels.switched_conv.xla.canvases import Cover
 
 # Pictures, height, width, taps, stride, pixels of a segment: whole pictures, and bands of them.
 CASES = [(3, 4, 5, 3, 1, 40), (2, 7, 5, 3, 1, 12), (1, 9, 8, 5, 2, 6), (2, 7, 7, 1, 3, 4)]

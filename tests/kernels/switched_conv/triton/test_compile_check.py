@@ -1,7 +1,7 @@
 import pytest
-from sr_jax.kernels.switched_conv import compile_check
-from sr_jax.kernels.switched_conv.block_sizes import A100, H100
 from sr_jax.kernels.switched_conv.cases import NETWORKS
+from sr_jax.kernels.switched_conv.triton import compile_check
+from sr_jax.kernels.switched_conv.triton.block_sizes import A100, H100
 
 pytest.importorskip('triton', reason='the wheel of Triton exists for Linux only')
 

@@ -14,9 +14,9 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Float
 
+from ...manual_axes import varying_shape
 from .block_sizes import BlockSizes, Tile
 from .geometry import Arrays, Geometry, number_of, output_pixels
-from .manual_axes import varying_shape
 from .tiles import (
     FEWEST_CHANNELS,
     call,

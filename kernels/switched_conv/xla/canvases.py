@@ -7,7 +7,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
-from .routing import Routing, split_bands
+from ..routing import Routing, split_bands
 
 
 class Cover(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-TUNED = pathlib.Path(__file__).parent / 'tuned'
+TUNED = pathlib.Path(__file__).parents[1] / 'tuned'
 PRECISIONS = ('tf32', 'ieee')
 
 
@@ -164,7 +164,7 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
         warps = 8 if wide or tall * columns > 64 * 32 * 4 else 4
         return Tile(tall, columns, depth, warps, stages if roomy else 2)
 
-    # In float32 it multiplies two halves of each factor: see pallas_triton_weight.py.
+    # In float32 it multiplies two halves of each factor: see weight.py.
     weight = Tile(32, min(64 if wide else 128, features), min(64, inner), 8, 3)
     chunks = 1 if wide else 3 if weight.columns <= 64 else 2
     if ieee:

@@ -1,7 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sr_jax.kernels.switched_conv.patches import add_lines, add_taps, cut_patches, fence
+from sr_jax.kernels.switched_conv.xla.patches import add_lines, add_taps, cut_patches, fence
 
 SIZE, LINE, CHANNELS = 3, 12, 2  # of pictures six pixels wide
 

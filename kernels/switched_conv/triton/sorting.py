@@ -12,10 +12,10 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Int32
 
+from ...manual_axes import varying_shape
+from ..routing import most_blocks
 from .block_sizes import Tile, power_of_two
 from .geometry import like
-from .manual_axes import varying_shape
-from .routing import most_blocks
 from .tiles import call
 
 _CHUNK = 1024

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from ...manual_axes import varying_zeros
+from ..routing import Routing, over_groups
 from .canvases import Cover, join_pixels, split_pixels
-from .manual_axes import varying_zeros
 from .patches import add_patches, cut_patches, fence
-from .routing import Routing, over_groups
 
 # What a step computes together: enough to share the work out to some cores, few enough for the
 # patches to stay in a cache. Backward, where sums of kernels' gradients share the cache, more pays.

@@ -8,17 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, AxisType, PartitionSpec
-from sr_jax.kernels.switched_conv import (
-    block_sizes,
-    gpu,
-    pallas_triton_unfold,
-    pallas_triton_weight,
-    route,
-    switched_conv,
-    vjp,
-)
+from sr_jax.kernels.switched_conv import route, switched_conv, vjp
 from sr_jax.kernels.switched_conv.cases import Case
-from sr_jax.kernels.switched_conv.compile_check import PRODUCTS, triton_modules
+from sr_jax.kernels.switched_conv.triton import block_sizes, pallas, unfold, weight
+from sr_jax.kernels.switched_conv.triton.compile_check import PRODUCTS, triton_modules
 from switched import arguments
 
 
@@ -35,7 +28,7 @@ def gradients(case, args, implementation, routing=None):
 def with_sizes(monkeypatch, **changes):
     """Changes the block sizes that the GPU kernels are called with."""
     chosen = block_sizes.block_sizes
-    monkeypatch.setattr(gpu, 'block_sizes', lambda *args: chosen(*args)._replace(**changes))
+    monkeypatch.setattr(pallas, 'block_sizes', lambda *args: chosen(*args)._replace(**changes))
 
 
 def assert_gradients_are_the_references(case, routing=None):
@@ -49,7 +42,7 @@ def assert_gradients_are_the_references(case, routing=None):
         np.testing.assert_allclose(one, other, atol=tolerance * float(jnp.abs(other).max()))
 
 
-@pytest.mark.parametrize('design', gpu.INPUT_DESIGNS)
+@pytest.mark.parametrize('design', pallas.INPUT_DESIGNS)
 @pytest.mark.parametrize(('size', 'stride'), [(3, 1), (5, 2), (3, 4)])
 def test_both_designs_of_the_gradient_of_x(monkeypatch, design, size, stride):
     with_sizes(monkeypatch, input_design=design)
@@ -99,15 +92,15 @@ def test_the_device_that_is_compiled_for_decides(monkeypatch):
 
 def test_float32_is_two_numbers_of_bfloat16():
     """Also where XLA may leave out a cast and the cast back."""
-    sizes = gpu.sizes_for(jnp.zeros((1, 1, 1, 3)), jnp.zeros((2, 3, 3, 3, 4)), 1, None)
+    sizes = pallas.sizes_for(jnp.zeros((1, 1, 1, 3)), jnp.zeros((2, 3, 3, 3, 4)), 1, None)
     x = jnp.asarray(np.random.default_rng(0).normal(size=64), jnp.float32)
-    halves = jax.jit(functools.partial(pallas_triton_weight._factors, sizes=sizes))(x)
+    halves = jax.jit(functools.partial(weight._factors, sizes=sizes))(x)
     assert [half.dtype for half in halves] == [jnp.bfloat16] * 2
     total = sum(half.astype(jnp.float32) for half in halves)
     assert float(jnp.abs(total / x - 1).max()) < 2**-16
-    text = jax.jit(functools.partial(pallas_triton_weight._factors, sizes=sizes)).lower(x).as_text()
+    text = jax.jit(functools.partial(weight._factors, sizes=sizes)).lower(x).as_text()
     assert 'reduce_precision' in text
-    assert pallas_triton_weight._factors(x, sizes._replace(precision='ieee')) == (x,)
+    assert weight._factors(x, sizes._replace(precision='ieee')) == (x,)
 
 
 class TestLoweringForGpus:
@@ -137,7 +130,7 @@ class TestLoweringForGpus:
 
     @pytest.mark.parametrize(('steps', 'unfolds'), [(4, 4), (3, 1)])
     def test_few_steps_of_the_unfold_design_are_written_out(self, monkeypatch, steps, unfolds):
-        monkeypatch.setattr(pallas_triton_unfold, '_UNROLLED', steps)
+        monkeypatch.setattr(unfold, '_UNROLLED', steps)
         with_sizes(monkeypatch, input_design='unfold', unfold_bytes=1)
         routing = route(arguments(self.case)[1], 2, groups=1, segment=30)  # one picture a step
         lowered = self.lower(

@@ -5,10 +5,10 @@ from typing import Any
 
 import jax
 
-from .api import route
+from ..api import route
+from ..cases import Case
 from .block_sizes import BlockSizes
-from .cases import Case
-from .gpu import backward, forward
+from .pallas import backward, forward
 
 Call = Callable[[], Any]
 

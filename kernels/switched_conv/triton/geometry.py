@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Int32
 
-from .routing import band_rows
+from ..routing import band_rows
 
 Arrays = tuple[Array, Array, Array]  # kernels, pixels and positions of a `Routing`
 
