@@ -16,7 +16,7 @@ def varying_axes(tree: PyTree) -> frozenset[str]:
     return frozenset().union(*found)
 
 
-def equally_varying(tree: PyTree) -> PyTree:
+def vary_equally(tree: PyTree) -> PyTree:
     """Mark all arrays as varying over every axis that one of them varies over.
 
     The gradient of what every device holds whole is thereby summed over the devices.
@@ -44,7 +44,7 @@ def varying_shape(shape: tuple[int, ...], dtype: DTypeLike, like: PyTree) -> jax
     return jax.ShapeDtypeStruct(shape, dtype, manual_axis_type=kind)
 
 
-def splitting_devices() -> int:
+def count_devices() -> int:
     """Devices that XLA may split a batch over: those of the mesh in use, without the axes which a
     surrounding shard_map has split already, or all devices where no mesh is in use."""
     mesh = jax.sharding.get_abstract_mesh()

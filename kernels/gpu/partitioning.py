@@ -1,9 +1,9 @@
-"""Calls that XLA cannot split over devices by itself, split over the pictures of the batch.
+"""Calls that XLA cannot split over devices by itself, split over the images of the batch.
 
 To XLA a GPU kernel is opaque: left alone, it would gather the whole batch on every device. Here it
-is told that arguments whose first axis goes over the pictures (or over the groups of a routing) may
+is told that arguments whose first axis goes over the images (or over the groups of a routing) may
 be split along it, that the others are whole on every device, and whether results are split
-likewise or have to be added up. `vmap` runs over the pictures too where it can.
+likewise or have to be added up. `vmap` runs over the images too where it can.
 """
 
 import functools
@@ -19,10 +19,10 @@ from jax.experimental.custom_partitioning import custom_partitioning
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from ..manual_axes import splitting_devices
+from ..manual_axes import count_devices
 
 
-def over_devices(
+def split_over_devices(
     function: Callable[..., Any],
     split: tuple[Array, ...],
     whole: tuple[Array, ...] = (),
@@ -31,20 +31,22 @@ def over_devices(
     """function(*split, *whole), on every device with its share of the arrays in `split`.
 
     The function returns an array or a tuple of arrays. With `summed`, they are whole and the sum
-    over the devices' results; otherwise their first axis goes over pictures or groups.
+    over the devices' results; otherwise their first axis goes over images or groups.
     """
     count = len(split)
-    call = _partitioned(function, count, summed)
+    call = _partition(function, count, summed)
 
     @custom_vmap
-    def batched(split, whole):
+    def run_batched(split, whole):
         return call(*split, *whole)
 
-    @batched.def_vmap
+    @run_batched.def_vmap
     def rule(size, batched_axes, split, whole):
         split_axes, whole_axes = batched_axes
         if not summed and not any(whole_axes):
-            shapes = jax.eval_shape(batched, *_one((split, whole), (split_axes, whole_axes)))
+            shapes = jax.eval_shape(
+                run_batched, *_shapes_of_one((split, whole), (split_axes, whole_axes))
+            )
             merged = [
                 _merge(array, axis, size) for array, axis in zip(split, split_axes, strict=True)
             ]
@@ -55,15 +57,15 @@ def over_devices(
 
         def run(index):
             pick = lambda array, axis: array[index] if axis else array  # noqa: E731
-            return batched(*jax.tree.map(pick, (split, whole), axes))
+            return run_batched(*jax.tree.map(pick, (split, whole), axes))
 
         result = lax.map(run, jnp.arange(size))
         return result, jax.tree.map(lambda _: True, result)
 
-    return batched(split, whole)
+    return run_batched(split, whole)
 
 
-def _one(arrays, axes):
+def _shapes_of_one(arrays, axes):
     """The shapes of one of the mapped calls."""
 
     def shape(array, axis):
@@ -79,9 +81,9 @@ def _merge(array, axis: bool, size: int):
     return array.reshape(-1, *array.shape[2:])
 
 
-def _partitioned(function, count: int, summed: bool):
+def _partition(function, count: int, summed: bool):
     """The function as XLA may split it, whose first `count` arguments are split."""
-    if splitting_devices() == 1:
+    if count_devices() == 1:
         return function
     call = custom_partitioning(function)
 
@@ -115,7 +117,7 @@ def _axes(mesh, arguments) -> tuple[str, ...]:
 
 def _rule(mesh, arguments, results, *, count: int, summed: bool) -> str:
     """Einsum-like text for XLA's propagation of shardings: which axes belong together. Those of the
-    pictures and of the groups are all cut alike."""
+    images and of the groups are all cut alike."""
     del mesh
     number = iter(range(1000))
 

@@ -3,43 +3,34 @@
     python -m sr_jax.kernels.switched_conv.triton.autotune [--dtypes float32 ...] [--cases 0 ...]
 
 For every shape that the benchmarks know (--cases: some of them), each kernel's tile is varied while
-the others stay, and the fastest is written to `tuned/<gpu>.json` beside this file (or --output),
-where `block_sizes` finds it. A candidate that does not compile, or whose result is not that of the
+the others stay, and the fastest is written to `../tuned/<gpu>.json` (or into --output), where
+`block_sizes` finds it. A candidate that does not compile, or whose result is not that of the
 defaults, is left out and named. Already tuned shapes are tuned anew, others in the file are kept.
 """
 
 import argparse
-import concurrent.futures
 import functools
 import itertools
-import json
 import pathlib
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import jax
-import jax.numpy as jnp
-
-from ..cases import NETWORKS, ROOFLINE, Case
+from ...gpu.autotune import Change, Measure, file_name, find_fastest, measure_median, save
+from ...gpu.device import Gpu, present_gpu
+from ..cases import DTYPES, NETWORKS, ROOFLINE, Case
 from .block_sizes import (
     TUNED,
     BlockSizes,
-    Gpu,
     Shape,
     Tile,
     block_sizes,
     defaults,
-    file_name,
     key,
     power_of_two,
-    present_gpu,
+    shape_of,
 )
-from .compile_check import DTYPES, shape_of
 from .pallas import INPUT_DESIGNS
-from .parts import Call, parts
+from .parts import parts
 
 # What each part varies, one after the other: the fields of the block sizes it depends on.
 STEPS: dict[str, tuple[str, ...]] = {
@@ -48,8 +39,6 @@ STEPS: dict[str, tuple[str, ...]] = {
     'grad_kernel': ('weight', 'weight_blocks'),
 }
 SUMS = (16, 128)  # numbers that a thread may hold: fewer are idle, more do not fit its registers
-Change = dict[str, Any]
-Measure = Callable[[Call], float]
 
 
 def variants(field: str, sizes: BlockSizes, shape: Shape) -> list[Change]:
@@ -88,9 +77,9 @@ def stages(field: str, sizes: BlockSizes) -> list[Change]:
     return [{field: present._replace(stages=count)} for count in counts if count != present.stages]
 
 
-def _tiles(field: str, tile: Tile, most: int) -> Iterator[Tile]:
+def _tiles(field: str, tile: Tile, max_columns: int) -> Iterator[Tile]:
     rows = (32, 64, 128) if field == 'weight' else (64, 128, 256)
-    columns = {side for side in (32, 64, 128, 256) if side <= most} | {tile.columns}
+    columns = {side for side in (32, 64, 128, 256) if side <= max_columns} | {tile.columns}
     # The gradient of patches holds all features at once where it can.
     depths = {tile.depth} if field == 'unfold' else {max(tile.depth // 2, 16), tile.depth}
     if field in ('forward', 'masked'):
@@ -117,79 +106,13 @@ def tune(
                 continue
             for vary in (functools.partial(variants, shape=shape), stages):
                 changes = [{}, *vary(field, sizes)]
-                change, seconds = _fastest(built[part], sizes, changes, expected, measure, threads)
+                change, seconds = find_fastest(
+                    built[part], sizes, changes, expected, measure, threads
+                )
                 sizes = sizes._replace(**change)
             print(f'  {part}: {field} {getattr(sizes, field)} {1e6 * seconds:.0f} us', flush=True)
     standard = defaults(shape, gpu)._asdict()
     return {name: value for name, value in sizes._asdict().items() if value != standard[name]}
-
-
-def _fastest(
-    build: Callable[[BlockSizes], Call],
-    sizes: BlockSizes,
-    changes: list[Change],
-    expected: Any,
-    measure: Measure,
-    threads: int,
-) -> tuple[Change, float]:
-    """The best of some changes and its seconds. All are compiled, some at the same time, before one
-    is timed; what does not compile is named."""
-
-    def compiled(change: Change) -> Call | None:
-        try:
-            return build(sizes._replace(**change))
-        except jax.errors.JaxRuntimeError as error:
-            print(f'  left out: {change}: {str(error).splitlines()[0][:100]}', flush=True)
-            return None
-
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        calls = list(pool.map(compiled, changes))
-    times = [
-        float('inf') if call is None else _time(call, expected, measure, change)
-        for call, change in zip(calls, changes, strict=True)
-    ]
-    best = min(times)
-    return changes[times.index(best)], best
-
-
-def _time(call: Call, expected: Any, measure: Measure, change: Change) -> float:
-    """Seconds of a candidate; infinite where it does not run or is wrong, which it says."""
-    try:
-        result = jax.block_until_ready(call())
-    except jax.errors.JaxRuntimeError as error:
-        print(f'  left out: {change}: {str(error).splitlines()[0][:100]}', flush=True)
-        return float('inf')
-    result, expected = result.astype(jnp.float32), expected.astype(jnp.float32)
-    off = float(jnp.max(jnp.abs(result - expected)))
-    if not off <= 0.02 * float(jnp.max(jnp.abs(expected))):
-        print(f'  left out: {change}: its result is off by {off:.3g}', flush=True)
-        return float('inf')
-    return measure(call)
-
-
-def measured(rounds: int, calls: int = 5) -> Measure:
-    """Median seconds of a call, of so many rounds of some calls in a row."""
-
-    def measure(call):
-        times = []
-        for _ in range(rounds):
-            start = time.perf_counter()
-            jax.block_until_ready([call() for _ in range(calls)])
-            times.append((time.perf_counter() - start) / calls)
-        return statistics.median(times)
-
-    return measure
-
-
-def save(path: pathlib.Path, tuned: dict[str, dict[str, Any]]) -> None:
-    """Adds tuned shapes to a file, by way of another, so that it is never half written."""
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f' {json.dumps(k)}: {json.dumps(v)}' for k, v in sorted((known | tuned).items())]
-    text = '{\n' + ',\n'.join(lines) + '\n}\n'
-    scratch = path.with_suffix('.new')
-    scratch.write_text(text)
-    scratch.replace(path)
 
 
 def main() -> int:
@@ -210,7 +133,7 @@ def main() -> int:
     for number, dtype in itertools.product(args.cases, args.dtypes):
         case = shapes[number]
         print(case, dtype, flush=True)
-        found = tune(case, dtype, gpu, measured(args.rounds), threads=args.threads)
+        found = tune(case, dtype, gpu, measure_median(args.rounds), threads=args.threads)
         save(path, {key(shape_of(case, dtype)): found})
     print(f'kept in {path}')
     return 0

@@ -6,12 +6,12 @@ in `tuned/<gpu>.json`, which then comes before the defaults.
 """
 
 import functools
-import json
 import pathlib
-import re
 from typing import Any, NamedTuple
 
-import jax
+from ...gpu.autotune import file_name, load
+from ...gpu.device import H100, Gpu, shared_memory
+from ..cases import Case
 
 TUNED = pathlib.Path(__file__).parents[1] / 'tuned'
 PRECISIONS = ('tf32', 'ieee')
@@ -61,26 +61,6 @@ class BlockSizes(NamedTuple):
     precision: str
 
 
-class Gpu(NamedTuple):
-    """A GPU: its name as JAX gives it, compute capability times 10, and bytes of L2 cache."""
-
-    name: str
-    capability: int
-    cache: int
-
-
-A100 = Gpu('NVIDIA A100-SXM4-80GB', 80, 40 * 2**20)
-L4 = Gpu('NVIDIA L4', 89, 48 * 2**20)
-H100 = Gpu('NVIDIA H100 80GB HBM3', 90, 50 * 2**20)
-H200 = Gpu('NVIDIA H200', 90, 60 * 2**20)
-LEAST_CAPABILITY = 80  # Triton's
-
-
-def shared_memory(capability: int) -> int:
-    """Bytes that a block of threads may have: data-centre chips have more than the others."""
-    return {80: 163, 87: 163, 90: 227, 100: 227, 103: 227}.get(capability, 99) * 1024
-
-
 class Shape(NamedTuple):
     """What block sizes depend on."""
 
@@ -95,14 +75,14 @@ class Shape(NamedTuple):
 def block_sizes(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
     """The block sizes of a convolution on a GPU: tuned ones where there are, or the defaults."""
     sizes = defaults(shape, gpu, precision)
-    tuned = _tuned(file_name(gpu.name)).get(key(shape), {})
+    tuned = _load_tuned(file_name(gpu.name)).get(key(shape), {})
     changes: dict[str, Any] = {
         name: Tile(*value) if isinstance(value, list) else value for name, value in tuned.items()
     }
     return sizes._replace(**changes)
 
 
-def fitted(sizes: BlockSizes, block: int) -> BlockSizes:
+def fit_to_block(sizes: BlockSizes, block: int) -> BlockSizes:
     """The block sizes with no more rows than a block of the routing has pixels."""
     rows = power_of_two(block)
     return sizes._replace(
@@ -112,24 +92,9 @@ def fitted(sizes: BlockSizes, block: int) -> BlockSizes:
     )
 
 
-def present_gpu() -> Gpu | None:
-    """The NVIDIA GPU that this process computes on, if it does, and Triton can compile for it."""
-    device = jax.devices()[0]
-    if device.platform != 'gpu' or 'cuda' not in device.client.platform_version:
-        return None
-    capability = round(10 * float(device.compute_capability))
-    if capability < LEAST_CAPABILITY:
-        return None
-    known = {gpu.name: gpu for gpu in (A100, L4, H100, H200)}
-    if device.device_kind in known:
-        return known[device.device_kind]
-    cache = {A100.capability: A100.cache, L4.capability: L4.cache}.get(capability, H100.cache)
-    return Gpu(device.device_kind, capability, cache)
-
-
-def file_name(gpu: str) -> str:
-    """The name of the file of a GPU's tuned block sizes."""
-    return re.sub(r'[^a-z0-9]+', '_', gpu.lower()).strip('_') + '.json'
+def shape_of(case: Case, dtype: str) -> Shape:
+    """What block sizes depend on, of a case."""
+    return Shape(case.channels, case.features, case.breadth, case.size, case.stride, dtype)
 
 
 def key(shape: Shape) -> str:
@@ -141,58 +106,34 @@ def key(shape: Shape) -> str:
 
 
 @functools.cache
-def _tuned(name: str) -> dict[str, dict[str, Any]]:
-    path = TUNED / name
-    return json.loads(path.read_text()) if path.exists() else {}
+def _load_tuned(name: str) -> dict[str, dict[str, Any]]:
+    return load(TUNED / name)
 
 
 def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
     """The block sizes of a convolution that nothing was measured of."""
     wide = shape.dtype == 'float32'
-    roomy = shared_memory(gpu.capability) > 128 * 1024
     ieee = wide and precision == 'ieee'  # no tensor cores: small tiles, lest registers spill
-    rows, side = (64, 64) if ieee else (128, 128)
-    depth = 32 if wide else 64
+    roomy = shared_memory(gpu.capability) > 128 * 1024
+    rows, depth = 64 if ieee else 128, 32 if wide else 64
+    product = functools.partial(_product_tile, rows=rows, wide=wide, roomy=roomy)
     features, channels = power_of_two(shape.features), power_of_two(shape.channels)
     patch = power_of_two(shape.size**2 * shape.channels)
     inner = power_of_two(shape.channels if shape.channels >= 16 else patch)
-
-    def product(columns: int, depth: int, stages: int) -> Tile:
-        # A thread holds at most 64 sums, so that addresses and factors find room beside them. The
-        # taller a tile, the fewer times a kernel is read; few columns leave room for more rows.
-        tall = 2 * rows if columns <= 64 and roomy and not wide else rows
-        warps = 8 if wide or tall * columns > 64 * 32 * 4 else 4
-        return Tile(tall, columns, depth, warps, stages if roomy else 2)
-
     # In float32 it multiplies two halves of each factor: see weight.py.
     weight = Tile(32, min(64 if wide else 128, features), min(64, inner), 8, 3)
-    chunks = 1 if wide else 3 if weight.columns <= 64 else 2
-    if ieee:
-        weight = weight._replace(depth=min(32, inner), stages=2)
     unfold = product(min(64, patch), min(2 * depth, features), 2)
     if ieee:
+        weight = weight._replace(depth=min(32, inner), stages=2)
         unfold = product(min(32, patch), min(depth, features), 2)
-    forward = product(min(side, features), min(depth, inner), 3)
-    fold = Tile(32, min(64, channels), warps=4, stages=1)
-    if gpu.capability >= H100.capability and not ieee and shape.channels >= 16:
-        # What was fastest on an H200; see README.md. Elsewhere it is only compiled.
-        fold = fold._replace(warps=8)
-        weight = weight._replace(warps=4)
-        unfold = unfold._replace(rows=128, warps=8 if wide else 4)
-        if not wide:
-            forward = forward._replace(rows=128, warps=8)
-            weight = weight._replace(rows=64, columns=min(128, features))
-            chunks = 3 if weight.columns <= 64 else 1
-        else:
-            forward = forward._replace(columns=min(64, features), warps=4)
-    return BlockSizes(
-        forward=forward,
+    sizes = BlockSizes(
+        forward=product(min(rows, features), min(depth, inner), 3),
         unfold=unfold,
         unfold_span=9,
-        fold=fold,
-        masked=product(min(side, channels), min(depth, features), 2),
+        fold=Tile(32, min(64, channels), warps=4, stages=1),
+        masked=product(min(rows, channels), min(depth, features), 2),
         weight=weight,
-        weight_chunks=chunks,
+        weight_chunks=1 if wide else 3 if weight.columns <= 64 else 2,
         weight_blocks=32,
         reduce=Tile(1, 1024, warps=4, stages=1),
         mark=Tile(128, min(64, features), warps=4, stages=1),
@@ -200,6 +141,38 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
         input_design='masked' if shape.breadth <= 2 else 'unfold',
         unfold_bytes=gpu.cache * 3 // 4,
         precision=precision,
+    )
+    if gpu.capability >= H100.capability and not ieee and shape.channels >= 16:
+        return _adapt_to_h200(sizes, features, wide)
+    return sizes
+
+
+def _product_tile(
+    columns: int, depth: int, stages: int, *, rows: int, wide: bool, roomy: bool
+) -> Tile:
+    """The tile of a product; `wide`: of float32, `roomy`: with much shared memory."""
+    # A thread holds at most 64 sums, so that addresses and factors find room beside them. The
+    # taller a tile, the fewer times a kernel is read; few columns leave room for more rows.
+    tall = 2 * rows if columns <= 64 and roomy and not wide else rows
+    warps = 8 if wide or tall * columns > 64 * 32 * 4 else 4
+    return Tile(tall, columns, depth, warps, stages if roomy else 2)
+
+
+def _adapt_to_h200(sizes: BlockSizes, features: int, wide: bool) -> BlockSizes:
+    """What was fastest on an H200; see README.md. Elsewhere it is only compiled."""
+    forward, weight, chunks = sizes.forward, sizes.weight._replace(warps=4), sizes.weight_chunks
+    if wide:
+        forward = forward._replace(columns=min(64, features), warps=4)
+    else:
+        forward = forward._replace(rows=128, warps=8)
+        weight = weight._replace(rows=64, columns=min(128, features))
+        chunks = 3 if weight.columns <= 64 else 1
+    return sizes._replace(
+        forward=forward,
+        unfold=sizes.unfold._replace(rows=128, warps=8 if wide else 4),
+        fold=sizes.fold._replace(warps=8),
+        weight=weight,
+        weight_chunks=chunks,
     )
 
 

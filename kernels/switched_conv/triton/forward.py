@@ -18,7 +18,7 @@ from ...manual_axes import varying_shape
 from .block_sizes import BlockSizes, Tile
 from .geometry import Arrays, Geometry, number_of, output_pixels
 from .tiles import (
-    FEWEST_CHANNELS,
+    MIN_CHANNELS,
     call,
     corners,
     dot,
@@ -51,22 +51,22 @@ def forward(
     ]
     body = functools.partial(_forward_kernel, g=g, tile=tile, dot=dot(sizes.precision, interpret))
     if bias is None:
-        body = functools.partial(_without_bias, body)
+        body = functools.partial(_drop_bias, body)
     else:
         arguments.append(bias)
     y = call(
         body,
-        'switched_conv_forward',
+        'forward',
         programs,
         varying_shape((g.outputs, g.features), x.dtype, (x, kernel, bias, routing)),
         tile,
         interpret,
     )(*arguments)
     y = _mark_unknown(y, positions, g, sizes.mark, interpret)
-    return y.reshape(g.pictures, g.out_height, g.out_width, g.features)
+    return y.reshape(g.images, g.out_height, g.out_width, g.features)
 
 
-def _without_bias(body, kernels, pixels, x, weights, y):
+def _drop_bias(body, kernels, pixels, x, weights, y):
     body(kernels, pixels, x, weights, None, y)
 
 
@@ -81,7 +81,7 @@ def _forward_kernel(kernels, pixels, x, weights, bias, y, *, g: Geometry, tile: 
         corner = corners(pixel, g)
         index = kernels[block]
         features = column * tile.columns + jnp.arange(tile.columns)
-        narrow = g.channels < FEWEST_CHANNELS
+        narrow = g.channels < MIN_CHANNELS
 
         def add(step, total):
             columns = patch_columns(step, tile.depth, g)
@@ -112,7 +112,7 @@ def _mark_unknown(y, positions, g: Geometry, tile: Tile, interpret: bool):
     programs = g.segments * -(-g.pixels // tile.rows)
     body = functools.partial(_mark_kernel, g=g, tile=tile)
     shape = varying_shape(y.shape, y.dtype, (y, positions))
-    mark = call(body, 'switched_conv_mark', programs, shape, tile, interpret, aliases={1: 0})
+    mark = call(body, 'mark', programs, shape, tile, interpret, aliases={1: 0})
     return mark(positions.reshape(-1), y)
 
 

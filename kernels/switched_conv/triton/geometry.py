@@ -15,7 +15,7 @@ class Geometry(NamedTuple):
     """Sizes that are known when a kernel is compiled: of a convolution, and of its routing as flat
     arrays of segments [s], of their pixels [s, p] and of their blocks [s, t, m]."""
 
-    pictures: int
+    images: int
     height: int
     width: int
     channels: int
@@ -43,7 +43,7 @@ class Geometry(NamedTuple):
     @property
     def outputs(self) -> int:
         """Pixels of the output; as a pixel's number, none."""
-        return self.pictures * self.out_height * self.out_width
+        return self.images * self.out_height * self.out_width
 
     @property
     def patch(self) -> int:
@@ -52,21 +52,21 @@ class Geometry(NamedTuple):
 
     @property
     def bands(self) -> int:
-        """Bands of a picture."""
+        """Bands of an image."""
         return -(-self.out_height // self.band_rows)
 
 
 def geometry(
-    pictures: tuple[int, ...], kernels: tuple[int, ...], routing: Arrays, segment: int, stride: int
+    images: tuple[int, ...], kernels: tuple[int, ...], routing: Arrays, segment: int, stride: int
 ) -> Geometry:
-    """The sizes of a convolution of `pictures` [n, h, w, c] with `kernels` [b, k, k, c, o] and the
+    """The sizes of a convolution of `images` [n, h, w, c] with `kernels` [b, k, k, c, o] and the
     arrays of a routing; `segment` and `stride` as there."""
     _, pixels, positions = routing
     groups, segments, blocks, block = pixels.shape
-    count, height, width, channels = pictures
+    count, height, width, channels = images
     shape = (count, -(-height // stride), -(-width // stride))
     return Geometry(
-        pictures=count,
+        images=count,
         height=height,
         width=width,
         channels=channels,
@@ -91,7 +91,7 @@ def output_pixels(pixels: Int32[Array, 'g s t m'], g: Geometry) -> Int32[Array, 
 
 
 def number_of(segment: Array, local: Array, g: Geometry) -> Array:
-    """The number in the flat output of pixels of a segment; `g.outputs` outside of the pictures."""
+    """The number in the flat output of pixels of a segment; `g.outputs` outside of the images."""
     line = lax.div(local, like(g.out_width, local))
     column = local - line * g.out_width
     band = lax.div(line, like(g.band_rows, line))
@@ -99,11 +99,11 @@ def number_of(segment: Array, local: Array, g: Geometry) -> Array:
     group = lax.div(segment, like(g.segments // g.groups, segment))
     each = g.pixels // (g.band_rows * g.out_width)
     band = band + (segment - group * (g.segments // g.groups)) * each
-    picture = lax.div(band, like(g.bands, band))
-    row = row + (band - picture * g.bands) * g.band_rows
-    real = (row < g.out_height) & (picture < g.pictures // g.groups)
-    picture = picture + group * (g.pictures // g.groups)
-    return jnp.where(real, (picture * g.out_height + row) * g.out_width + column, g.outputs)
+    image = lax.div(band, like(g.bands, band))
+    row = row + (band - image * g.bands) * g.band_rows
+    real = (row < g.out_height) & (image < g.images // g.groups)
+    image = image + group * (g.images // g.groups)
+    return jnp.where(real, (image * g.out_height + row) * g.out_width + column, g.outputs)
 
 
 def like(value: int, array: Array) -> Array:

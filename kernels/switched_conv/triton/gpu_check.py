@@ -3,7 +3,7 @@
     python -m sr_jax.kernels.switched_conv.triton.gpu_check [--dtypes float32 ...] [--cases 0 ...]
 
 For the shapes in `cases.py`: the output and all gradients, as a user gets them and by both designs
-of the gradient of x, against `blocked` on the CPU in float32 (which the tests hold against the
+of the gradient of x, against `xla` on the CPU in float32 (which the tests hold against the
 reference); of some shapes the gradients of the gradients; the routing, which must be the same; that
 a second run gives the same bits; and that a pixel without a kernel becomes NaN. An error is the
 root of the summed squares of the differences, over that of the values.
@@ -19,13 +19,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from ...gpu.device import present_gpu
 from ..api import route, switched_conv
-from ..cases import NETWORKS, SMALL, Case
+from ..cases import DTYPES, NETWORKS, SMALL, Case, random_arguments
 from ..routing import GPU_SEGMENT, Routing
-from .block_sizes import BlockSizes, present_gpu
-from .compile_check import DTYPES
+from .block_sizes import BlockSizes
 from .pallas import INPUT_DESIGNS, backward, sizes_for
-from .parts import random_arguments
 
 CASES = (*SMALL, *NETWORKS)
 # The largest error by what the factors are rounded to: 8, 11, 11 and 24 bits, rounded twice or
@@ -85,7 +84,7 @@ def grad_x_by(
         routing = route(selector, case.breadth, implementation=implementation)
         sizes = _sizes(x, kernel, case, precision)._replace(input_design=design)
         interpret = implementation == 'pallas_interpret'
-        return backward(x, kernel, routing, case.stride, cotangent, sizes, interpret)[0]
+        return backward(x, kernel, routing, cotangent, case.stride, sizes, interpret)[0]
 
     return jax.jit(step)
 
@@ -109,8 +108,8 @@ def check(
     args = tuple(map(np.asarray, random_arguments(case, dtype)))
     with jax.default_device(jax.devices('cpu')[0]):
         wide = tuple(a if a.dtype == np.int32 else a.astype(np.float32) for a in args)
-        expected = results(case, 'blocked', None)(*wide)
-        sorted_there = _route(case, 'blocked', args[1])
+        expected = results(case, 'xla', None)(*wide)
+        sorted_there = _route(case, 'xla', args[1])
     step = results(case, implementation, precision)
     ours = step(*args)
     for name, actual, there in zip(RESULTS, ours, expected, strict=True):
@@ -119,7 +118,7 @@ def check(
     yield 'same bits again', float(not same), 0.5
     if case in SECOND_ORDER:
         with jax.default_device(jax.devices('cpu')[0]):
-            expected_second = second_order(case, 'blocked', None)(*wide)
+            expected_second = second_order(case, 'xla', None)(*wide)
         second = second_order(case, implementation, precision)(*args)
         for name, actual, there in zip(SECOND_RESULTS, second, expected_second, strict=True):
             yield name, error(actual, there), limit

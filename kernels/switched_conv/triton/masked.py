@@ -21,7 +21,7 @@ from .tiles import call, dot
 _SQUARE = 8  # rows of a square
 
 
-def masked_grad_input(
+def grad_input_by_masking(
     cotangent: Float[Array, 'n h2 w2 o'],
     kernel: Float[Array, 'b k k c o'],
     routing: Arrays,
@@ -40,11 +40,11 @@ def masked_grad_input(
         kernel.reshape(-1, g.features),
     )
     high, wide = _squares(g, tile)
-    programs = g.pictures * high * wide * -(-g.channels // tile.columns)
+    programs = g.images * high * wide * -(-g.channels // tile.columns)
     body = functools.partial(_masked_kernel, g=g, tile=tile, dot=dot(sizes.precision, interpret))
-    shape = varying_shape((g.pictures * g.height * g.width, g.channels), cotangent.dtype, arrays)
-    masked = call(body, 'switched_conv_masked', programs, shape, tile, interpret)
-    return masked(*arrays).reshape(g.pictures, g.height, g.width, g.channels)
+    shape = varying_shape((g.images * g.height * g.width, g.channels), cotangent.dtype, arrays)
+    masked = call(body, 'masked', programs, shape, tile, interpret)
+    return masked(*arrays).reshape(g.images, g.height, g.width, g.channels)
 
 
 def _squares(g: Geometry, tile: Tile) -> tuple[int, int]:
@@ -59,7 +59,7 @@ def _selector(routing: Arrays, g: Geometry):
     values = jnp.broadcast_to(kernels.reshape(-1, 1), (kernels.size, g.block)).reshape(-1)
     selector = jnp.full(g.outputs, -1, jnp.int32) + 0 * numbers[0]
     selector = selector.at[numbers].set(values, mode='drop')
-    return selector.reshape(g.pictures, g.out_height, g.out_width)
+    return selector.reshape(g.images, g.out_height, g.out_width)
 
 
 def _present(selector, g: Geometry, tile: Tile):
@@ -68,7 +68,7 @@ def _present(selector, g: Geometry, tile: Tile):
     rows = _around(high, _SQUARE, g.out_height, g)
     columns = _around(wide, tile.rows // _SQUARE, g.out_width, g)
     windows = selector[:, rows][:, :, :, columns].transpose(0, 1, 3, 2, 4)
-    windows = windows.reshape(g.pictures * high * wide, -1)
+    windows = windows.reshape(g.images * high * wide, -1)
     found = jnp.any(windows[:, :, None] == jnp.arange(g.breadth)[None, None, :], axis=1)
     order = jnp.argsort(~found, axis=1, stable=True).astype(jnp.int32)
     count = jnp.sum(found, axis=1, dtype=jnp.int32, keepdims=True)
@@ -88,8 +88,8 @@ def _masked_kernel(present, selector, cotangent, weights, grad_x, *, g: Geometry
     square = lax.div(pl.program_id(0), jnp.int32(channel_tiles))
     channels = (pl.program_id(0) - square * channel_tiles) * tile.columns
     channels = channels + jnp.arange(tile.columns)
-    picture = lax.div(square, jnp.int32(high * wide))
-    rest = square - picture * (high * wide)
+    image = lax.div(square, jnp.int32(high * wide))
+    rest = square - image * (high * wide)
     across = tile.rows // _SQUARE
     lanes = jnp.arange(tile.rows)
     down = lax.div(lanes, jnp.full_like(lanes, across))
@@ -102,7 +102,7 @@ def _masked_kernel(present, selector, cotangent, weights, grad_x, *, g: Geometry
     def add(step, total):
         tap = lax.div(step, jnp.int32(chunks))
         features = (step - tap * chunks) * tile.depth + jnp.arange(tile.depth)
-        pixel, ok = _output_of(picture, row, column, tap, g)
+        pixel, ok = _output_of(image, row, column, tap, g)
         ok = ok & inside
         chosen = plgpu.load(selector.at[pixel], mask=ok, other=-1)
         mask = ok[:, None] & (features < g.features)[None, :]
@@ -120,15 +120,15 @@ def _masked_kernel(present, selector, cotangent, weights, grad_x, *, g: Geometry
 
     zeros = jnp.zeros((tile.rows, tile.columns), jnp.float32)
     total = lax.fori_loop(0, g.size**2 * chunks, add, zeros)
-    target = (picture * g.height + row) * g.width + column
-    target = jnp.where(inside, target, g.pictures * g.height * g.width)
+    target = (image * g.height + row) * g.width + column
+    target = jnp.where(inside, target, g.images * g.height * g.width)
     mask = inside[:, None] & (channels < g.channels)[None, :]
     plgpu.store(
         grad_x.at[target[:, None], channels[None, :]], total.astype(grad_x.dtype), mask=mask
     )
 
 
-def _output_of(picture, row, column, tap, g: Geometry):
+def _output_of(image, row, column, tap, g: Geometry):
     """The pixel of the output that has these pixels of x under a tap, and whether there is one."""
     down = lax.div(tap, jnp.int32(g.size))
     y, x = row + g.size // 2 - down, column + g.size // 2 - (tap - down * g.size)
@@ -138,4 +138,4 @@ def _output_of(picture, row, column, tap, g: Geometry):
         ok = ok & (lax.rem(y, stride) == 0) & (lax.rem(x, stride) == 0)
         y, x = lax.div(y, stride), lax.div(x, stride)
     ok = ok & (y < g.out_height) & (x < g.out_width)
-    return jnp.where(ok, (picture * g.out_height + y) * g.out_width + x, 0), ok
+    return jnp.where(ok, (image * g.out_height + y) * g.out_width + x, 0), ok

@@ -2,40 +2,20 @@
 
     python -m sr_jax.kernels.switched_conv.triton.roofline
 
-For each kernel the longest of its products at half of the tensor cores' peak, its bytes from memory
-at 85% of the peak and its bytes through the L2 cache; kernels add up. A dense convolution is given
-60% of the peak, which cuDNN comes to for such shapes, and its patches come through the cache as
-ours do. Selectors are random, so that the rows that
-fill up blocks are half a block for each kernel and segment. A launch takes LAUNCH at least.
+For each kernel what `kernels/gpu/roofline.py` says, its products at half of the tensor cores' peak;
+kernels add up. A dense convolution is given 60% of the peak, which cuDNN comes to for such shapes,
+and its patches come through the cache as ours do. Selectors are random, so that the rows that fill
+up blocks are half a block for each kernel and segment.
 """
 
 from typing import NamedTuple
 
-from ..cases import ROOFLINE, Case
+from ...gpu.roofline import CHIPS, Chip, Work, min_seconds
+from ..cases import ROOFLINE, Case, describe
 from ..routing import GPU_SEGMENT, default_block
-from .block_sizes import A100, H100, H200, Gpu, block_sizes, fitted, power_of_two
-from .compile_check import shape_of
+from .block_sizes import BlockSizes, block_sizes, fit_to_block, power_of_two, shape_of
 
-OURS, DENSE, MEMORY = 0.5, 0.6, 0.85  # parts of the peaks
-LAUNCH = 3e-6  # seconds
-
-
-class Chip(NamedTuple):
-    """Peak rates by the data sheets: bytes and operations a second; the cache's are measurements
-    published for these chips."""
-
-    gpu: Gpu
-    memory: float
-    cache: float
-    half: float
-    tf32: float
-
-
-CHIPS = (
-    Chip(H200, 4.8e12, 5.5e12, 989e12, 494e12),
-    Chip(H100, 3.35e12, 5.5e12, 989e12, 494e12),
-    Chip(A100, 2.04e12, 4.5e12, 312e12, 156e12),
-)
+OURS, DENSE = 0.5, 0.6  # parts of the tensor cores' peak
 
 
 class Times(NamedTuple):
@@ -59,61 +39,101 @@ class Times(NamedTuple):
         return (self.dense_forward + self.dense_backward) / ours
 
 
+class _Amounts(NamedTuple):
+    """Numbers and bytes of a case: the numbers of a patch and of its pixels of output, the rows
+    that are multiplied for them, in blocks of so many, the pixels of a segment, and bytes."""
+
+    patch: int
+    pixels: int
+    rows: float
+    block: int
+    segment: int
+    number: int
+    x: int
+    y: int
+    weights: int
+    patches: int
+
+
 def estimate(case: Case, dtype: str, chip: Chip) -> Times:
     """What a case takes on a chip, on paper."""
-    size = 4 if dtype == 'float32' else 2
-    peak = chip.tf32 if dtype == 'float32' else chip.half
-    pixels = case.pictures * (case.height // case.stride) * (case.width // case.stride)
+    a = _amounts(case, dtype)
+    sizes = fit_to_block(block_sizes(shape_of(case, dtype), chip.gpu), a.block)
+
+    def seconds(*works: Work) -> float:
+        return sum(min_seconds(work, chip, dtype) for work in works)
+
+    def dense(cache: float) -> Work:
+        moved = a.x + a.y + a.weights // case.breadth
+        return Work(2 * a.pixels * a.patch * case.features, DENSE, moved, cache)
+
+    outputs_of_taps = a.pixels * case.size**2 * case.features * a.number
+    return Times(
+        seconds(dense(a.patches)),
+        seconds(dense(a.patches), dense(outputs_of_taps)),
+        seconds(_forward(case, a, sizes)),
+        seconds(*_grad_input(case, a, sizes, chip)),
+        seconds(*_grad_weight(case, a, sizes)),
+    )
+
+
+def _amounts(case: Case, dtype: str) -> _Amounts:
+    number = 4 if dtype == 'float32' else 2
+    pixels = case.images * (case.height // case.stride) * (case.width // case.stride)
     patch = case.size**2 * case.channels
-    operations = 2 * pixels * patch * case.features
-    x = case.pictures * case.height * case.width * case.channels * size
-    y = pixels * case.features * size
-    weights = case.breadth * patch * case.features * size
-    one_kernel = weights // case.breadth
-    patches = pixels * patch * size
-
-    def dense(cache: float) -> float:
-        moved = max((x + y + one_kernel) / (MEMORY * chip.memory), cache / chip.cache)
-        return max(operations / (DENSE * peak), moved, LAUNCH)
-
-    def time(rows: float, memory: float, cache: float, launches: int = 1) -> float:
-        products = 2 * rows * patch * case.features / (OURS * peak)
-        moved = memory / (MEMORY * chip.memory)
-        return max(products, moved, cache / chip.cache, launches * LAUNCH)
-
     segment = min(GPU_SEGMENT, pixels)
     block = default_block(segment // case.breadth)
-    rows = pixels * (1 + case.breadth * block / 2 / segment)
-    sizes = fitted(block_sizes(shape_of(case, dtype), chip.gpu), block)
-
-    def tiles(side: int, tile: int) -> int:
-        return -(-side // tile)
-
-    f, u, w = sizes.forward, sizes.unfold, sizes.weight
-    gathered = rows * patch * size * tiles(case.features, f.columns)
-    gathered += rows / f.rows * patch * power_of_two(case.features) * size
-    forward = time(rows, x + y + weights, gathered + y)
-    step = max(segment * patch * size, min(sizes.unfold_bytes, patches))
-    spilled = patches if step > chip.gpu.cache else 0  # to memory, and back
-    steps = tiles(int(patches), int(step))
-    again = 1 if case.features <= u.depth else tiles(patch, u.columns)
-    taken = rows * case.features * size * again
-    taken += rows / u.rows * patch * case.features * size + patches
-    unfold = time(rows, y + weights + spilled, taken, steps)
-    fold = max((x + spilled) / (MEMORY * chip.memory), (patches + x) / chip.cache, steps * LAUNCH)
-    runs = tiles(int(rows), block * sizes.weight_blocks) + case.breadth
-    parts = runs * patch * case.features * 4
-    chunks = tiles(patch, w.depth * sizes.weight_chunks)
-    read = rows * patch * size * tiles(case.features, w.columns)
-    read += rows * case.features * size * chunks
-    weight = time(rows, x + y, read) + max(2 * parts / (MEMORY * chip.memory), LAUNCH)
-    return Times(
-        dense(patches),
-        dense(patches) + dense(pixels * case.size**2 * case.features * size),
-        forward,
-        unfold + fold,
-        weight,
+    return _Amounts(
+        patch=patch,
+        pixels=pixels,
+        rows=pixels * (1 + case.breadth * block / 2 / segment),
+        block=block,
+        segment=segment,
+        number=number,
+        x=case.images * case.height * case.width * case.channels * number,
+        y=pixels * case.features * number,
+        weights=case.breadth * patch * case.features * number,
+        patches=pixels * patch * number,
     )
+
+
+def _forward(case: Case, a: _Amounts, sizes: BlockSizes) -> Work:
+    tile = sizes.forward
+    gathered = a.rows * a.patch * a.number * _tiles(case.features, tile.columns)
+    gathered += a.rows / tile.rows * a.patch * power_of_two(case.features) * a.number
+    return Work(_operations(case, a), OURS, a.x + a.y + a.weights, gathered + a.y)
+
+
+def _grad_input(case: Case, a: _Amounts, sizes: BlockSizes, chip: Chip) -> tuple[Work, Work]:
+    """Unfolding and folding, in steps whose patches stay in the cache or go to memory and back."""
+    tile = sizes.unfold
+    step = max(a.segment * a.patch * a.number, min(sizes.unfold_bytes, a.patches))
+    spilled = a.patches if step > chip.gpu.cache else 0
+    steps = _tiles(a.patches, step)
+    again = 1 if case.features <= tile.depth else _tiles(a.patch, tile.columns)
+    taken = a.rows * case.features * a.number * again
+    taken += a.rows / tile.rows * a.patch * case.features * a.number + a.patches
+    unfold = Work(_operations(case, a), OURS, a.y + a.weights + spilled, taken, steps)
+    return unfold, Work(memory=a.x + spilled, cache=a.patches + a.x, launches=steps)
+
+
+def _grad_weight(case: Case, a: _Amounts, sizes: BlockSizes) -> tuple[Work, Work]:
+    """The products of all runs, and adding them up."""
+    tile = sizes.weight
+    runs = _tiles(int(a.rows), a.block * sizes.weight_blocks) + case.breadth
+    parts = runs * a.patch * case.features * 4
+    chunks = _tiles(a.patch, tile.depth * sizes.weight_chunks)
+    read = a.rows * a.patch * a.number * _tiles(case.features, tile.columns)
+    read += a.rows * case.features * a.number * chunks
+    return Work(_operations(case, a), OURS, a.x + a.y, read), Work(memory=2 * parts)
+
+
+def _operations(case: Case, a: _Amounts) -> float:
+    return 2 * a.rows * a.patch * case.features
+
+
+def _tiles(side: int, tile: int) -> int:
+    return -(-side // tile)
 
 
 def main() -> None:
@@ -131,14 +151,6 @@ def main() -> None:
                     f'{1e3 * t.forward:.2f} | {1e3 * t.grad_input:.2f} | '
                     f'{1e3 * t.grad_weight:.2f} | {t.forward_part:.0%} | {t.part:.0%} |'
                 )
-
-
-def describe(case: Case) -> str:
-    """A case in a few words."""
-    return (
-        f'{case.pictures} x {case.height} x {case.width}, {case.channels} to {case.features}, '
-        f'k = {case.size}, s = {case.stride}, b = {case.breadth}'
-    )
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Int32
 
 from ...manual_axes import varying_shape
-from ..routing import most_blocks
+from ..routing import max_blocks
 from .block_sizes import Tile, power_of_two
 from .geometry import like
 from .tiles import call
@@ -32,7 +32,7 @@ def sort_segments(
     segments, chunks = len(flat), -(-pixels // _CHUNK)
     flat = jnp.pad(flat, ((0, 0), (0, chunks * _CHUNK - pixels)), constant_values=breadth)
     counts = _count(flat, breadth, segments * chunks, interpret)
-    blocks = most_blocks(pixels, breadth, block)
+    blocks = max_blocks(pixels, breadth, block)
     kernels, starts = _bounds(counts, chunks, blocks, block, interpret)
     total = blocks * block
     order, positions = _place(flat, starts, breadth, pixels, total, interpret)
@@ -47,7 +47,7 @@ def _count(flat, breadth: int, programs: int, interpret: bool):
     """How many pixels of each chunk have each kernel, [chunks, b]."""
     shape = varying_shape((programs, breadth), 'int32', flat)
     body = functools.partial(_count_kernel, breadth=breadth)
-    return call(body, 'switched_conv_count', programs, shape, _TILE, interpret)(flat.reshape(-1))
+    return call(body, 'count', programs, shape, _TILE, interpret)(flat.reshape(-1))
 
 
 def _count_kernel(selector, counts, *, breadth: int):
@@ -70,7 +70,7 @@ def _bounds(counts, chunks: int, blocks: int, block: int, interpret: bool):
         varying_shape(counts.shape, 'int32', counts),
     )
     body = functools.partial(_bounds_kernel, chunks=chunks, breadth=breadth, block=block)
-    return call(body, 'switched_conv_bounds', segments, shapes, _TILE, interpret)(counts)
+    return call(body, 'bounds', segments, shapes, _TILE, interpret)(counts)
 
 
 def _bounds_kernel(counts, kernels, starts, *, chunks: int, breadth: int, block: int):
@@ -123,9 +123,7 @@ def _place(flat, starts, breadth: int, pixels: int, total: int, interpret: bool)
         varying_shape((segments * chunks * _CHUNK,), 'int32', (flat, starts)),
     )
     body = functools.partial(_place_kernel, chunks=chunks, breadth=breadth, total=total)
-    place = call(
-        body, 'switched_conv_place', segments * chunks, shapes, _TILE, interpret, aliases={2: 0}
-    )
+    place = call(body, 'place', segments * chunks, shapes, _TILE, interpret, aliases={2: 0})
     order, positions = place(flat.reshape(-1), starts.reshape(-1), empty)
     return order.reshape(segments, total), positions.reshape(segments, -1)
 

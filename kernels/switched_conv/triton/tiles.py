@@ -2,7 +2,7 @@
 products.
 
 Gathered patches are counted by their columns, k k c numbers. Where channels are many, a chunk of a
-patch lies within one tap; where they are few (a picture has three), it spans several.
+patch lies within one tap; where they are few (an image has three), it spans several.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from jaxtyping import Array
 from .block_sizes import Tile
 from .geometry import Geometry, like
 
-FEWEST_CHANNELS = 16  # fewer than these, and a chunk of a patch spans taps
+PREFIX = 'switched_conv_'  # of the names of the kernels in a program
+MIN_CHANNELS = 16  # fewer than these, and a chunk of a patch spans taps
 
 
 def split(program: Array, g: Geometry, tile: Tile, column_tiles: int) -> tuple[Array, Array, Array]:
@@ -48,10 +49,10 @@ class Corner(NamedTuple):
 def corners(pixel: Array, g: Geometry) -> Corner:
     """Where the patches of output pixels begin."""
     line = lax.div(pixel, like(g.out_width, pixel))
-    picture = lax.div(line, like(g.out_height, line))
-    row = (line - picture * g.out_height) * g.stride - g.size // 2
+    image = lax.div(line, like(g.out_height, line))
+    row = (line - image * g.out_height) * g.stride - g.size // 2
     column = (pixel - line * g.out_width) * g.stride - g.size // 2
-    number = (picture * g.height + row) * g.width + column
+    number = (image * g.height + row) * g.width + column
     return Corner(row, column, number, pixel < g.outputs)
 
 
@@ -68,14 +69,14 @@ class Columns(NamedTuple):
 
 def patch_steps(depth: int, g: Geometry) -> int:
     """In how many chunks of so many columns a patch is taken."""
-    if g.channels < FEWEST_CHANNELS:
+    if g.channels < MIN_CHANNELS:
         return -(-g.patch // depth)
     return g.size**2 * -(-g.channels // depth)
 
 
 def patch_columns(step: Array, depth: int, g: Geometry) -> Columns:
     """The columns of a chunk."""
-    if g.channels < FEWEST_CHANNELS:
+    if g.channels < MIN_CHANNELS:
         number = step * depth + jnp.arange(depth)
         tap = lax.div(number, like(g.channels, number))
         row = lax.div(tap, like(g.size, tap))
@@ -142,5 +143,5 @@ def call(
         input_output_aliases=aliases or {},
         compiler_params=plgpu.CompilerParams(num_warps=tile.warps, num_stages=tile.stages),
         interpret=interpret,
-        name=name,
+        name=PREFIX + name,
     )

@@ -56,9 +56,7 @@ def grad_kernel(
         dot=dot(sizes.precision, interpret),
     )
     shape = varying_shape((len(of_run) * g.patch, g.features), 'float32', arrays)
-    parts = call(body, 'switched_conv_weight', len(of_run) * columns, shape, tile, interpret)(
-        *arrays
-    )
+    parts = call(body, 'weight', len(of_run) * columns, shape, tile, interpret)(*arrays)
     total = _reduce(parts.reshape(len(of_run), -1), of_run, lengths, g, sizes.reduce, interpret)
     return total.reshape(g.breadth, g.size, g.size, g.channels, g.features)
 
@@ -127,7 +125,7 @@ def _reduce(parts, of_run, lengths, g: Geometry, tile: Tile, interpret: bool):
     programs = g.breadth * -(-width // tile.columns)
     shape = varying_shape((g.breadth, width), 'float32', (parts, bounds))
     body = functools.partial(_reduce_kernel, tile=tile)
-    return call(body, 'switched_conv_reduce', programs, shape, tile, interpret)(bounds, parts)
+    return call(body, 'reduce', programs, shape, tile, interpret)(bounds, parts)
 
 
 def _reduce_kernel(bounds, parts, total, *, tile: Tile):

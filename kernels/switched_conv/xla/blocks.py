@@ -17,7 +17,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ...manual_axes import varying_zeros
-from ..routing import Routing, over_groups
+from ..backend import Backend, support_all
+from ..routing import Routing, map_over_groups, sort_segments
 from .canvases import Cover, join_pixels, split_pixels
 from .patches import add_patches, cut_patches, fence
 
@@ -34,9 +35,11 @@ def forward(
     bias: Float[Array, 'o'] | None,
     routing: Routing,
     stride: int,
+    precision: lax.Precision | None,
 ) -> Float[Array, 'n h2 w2 o']:
     """The output of `switched_conv` by blocks of pixels that share a kernel."""
-    weights = _flat(kernel)
+    del precision  # that of XLA
+    weights = _flatten(kernel)
     cover = Cover(routing, x.shape, kernel.shape[1], stride)
 
     def group(x, routing):
@@ -46,7 +49,7 @@ def forward(
 
         return lax.map(segment, (cover.segments(), routing))
 
-    y = join_pixels(over_groups(group, cover.grouped(x), routing.arrays), routing)
+    y = join_pixels(map_over_groups(group, cover.group(x), routing.arrays), routing)
     if bias is not None:
         y += bias.astype(y.dtype)[None, None, None, :]
     return y.astype(x.dtype)
@@ -56,11 +59,13 @@ def backward(
     x: Float[Array, 'n h w c'],
     kernel: Float[Array, 'b k k c o'],
     routing: Routing,
-    stride: int,
     cotangent: Float[Array, 'n h2 w2 o'],
+    stride: int,
+    precision: lax.Precision | None,
 ) -> tuple[Float[Array, 'n h w c'], Float[Array, 'b k k c o']]:
     """The gradients of x and kernel."""
-    weights = _flat(kernel)
+    del precision  # that of XLA
+    weights = _flatten(kernel)
     cover = Cover(routing, x.shape, kernel.shape[1], stride)
 
     def group(x, cotangents, routing):
@@ -79,7 +84,7 @@ def backward(
         return lax.scan(segment, (grad_x, grad_weights), arguments)[0]
 
     cotangents = split_pixels(cotangent, routing)
-    grad_x, grad_kernel = over_groups(group, cover.grouped(x), cotangents, routing.arrays)
+    grad_x, grad_kernel = map_over_groups(group, cover.group(x), cotangents, routing.arrays)
     grad_kernel = jnp.sum(grad_kernel, axis=0).swapaxes(1, 2)
     grad_x = grad_x.reshape(x.shape).astype(x.dtype)
     return grad_x, grad_kernel.reshape(kernel.shape).astype(kernel.dtype)
@@ -185,7 +190,7 @@ def _matrices(weights, patches, chosen):
     return patches.reshape(blocks, pixels, -1), chosen.reshape(blocks, *weights.shape[1:])
 
 
-def _flat(kernel):
+def _flatten(kernel):
     """The kernels as matrices [b, k k c, o]."""
     return kernel.reshape(kernel.shape[0], -1, kernel.shape[-1])
 
@@ -194,3 +199,6 @@ def _matmul(formula, a, b):
     """Products of each block, added up in float32 at least."""
     wide = jnp.promote_types(a.dtype, jnp.float32)
     return jnp.einsum(formula, a, b, preferred_element_type=wide)
+
+
+XLA = Backend(support_all, forward, backward, sort_segments)

@@ -1,4 +1,4 @@
-"""What of the pictures the segments of a routing cover, cut out and put together again."""
+"""What of the images the segments of a routing cover, cut out and put together again."""
 
 from typing import NamedTuple
 
@@ -23,12 +23,12 @@ class Cover(NamedTuple):
         """The numbers of the segments of a group."""
         return jnp.arange(self.routing.positions.shape[1], dtype=jnp.int32)
 
-    def grouped(self, x: Float[Array, 'n h w c']) -> Float[Array, 'g m h w c']:
-        """The pictures of each group."""
+    def group(self, x: Float[Array, 'n h w c']) -> Float[Array, 'g m h w c']:
+        """The images of each group."""
         return x.reshape(len(self.routing.positions), -1, *self.shape[1:])
 
     def cut(self, x: Float[Array, 'm h w c'], index: Int32[Array, '']) -> Float[Array, 't r q c']:
-        """The canvas of a segment of a group's pictures."""
+        """The canvas of a segment of a group's images."""
         lines = x.reshape(-1, *x.shape[2:])
         lines = lines.at[self._lines(x, index)].get(mode='fill', fill_value=0)
         return _widen(lines, *self._margins)
@@ -36,22 +36,22 @@ class Cover(NamedTuple):
     def add(
         self, x: Float[Array, 'm h w c'], canvas: Float[Array, 't r q c'], index: Int32[Array, '']
     ) -> Float[Array, 'm h w c']:
-        """Adds the canvas of a segment to the pictures that it was cut out of."""
+        """Adds the canvas of a segment to the images that it was cut out of."""
         left, right = self._margins
         lines = x.reshape(-1, *x.shape[2:]).at[self._lines(x, index)]
         return lines.add(_widen(canvas, -left, -right), mode='drop').reshape(x.shape)
 
     def _lines(self, x, index):
-        """The lines [bands, h'] of the pictures that a segment covers; past the end, where a
-        picture has none."""
-        routing, (pictures, height) = self.routing, x.shape[:2]
+        """The lines [bands, h'] of the images that a segment covers; past the end, where a
+        image has none."""
+        routing, (images, height) = self.routing, x.shape[:2]
         band = index * routing.bands_per_segment + np.arange(routing.bands_per_segment)
-        picture, part = band // routing.bands, band % routing.bands
+        image, part = band // routing.bands, band % routing.bands
         covered = (routing.band_rows - 1) * self.stride + self.size
         line = part[:, None] * (routing.band_rows * self.stride) - self.size // 2
         line = line + np.arange(covered)[None, :]
-        inside = (line >= 0) & (line < height) & (picture[:, None] < pictures)
-        return jnp.where(inside, picture[:, None] * height + line, pictures * height)
+        inside = (line >= 0) & (line < height) & (image[:, None] < images)
+        return jnp.where(inside, image[:, None] * height + line, images * height)
 
     @property
     def _margins(self):
@@ -68,17 +68,17 @@ def _widen(lines, left, right):
 
 def split_pixels(y: Float[Array, 'n h2 w2 o'], routing: Routing) -> Float[Array, 'g s p o']:
     """Deal the output pixels out to the segments."""
-    pictures, height, width, features = y.shape
+    images, height, width, features = y.shape
     rows, bands = routing.band_rows, routing.bands
     y = jnp.pad(y, ((0, 0), (0, bands * rows - height), (0, 0), (0, 0)))
-    y = y.reshape(pictures * bands, rows * width, features)
+    y = y.reshape(images * bands, rows * width, features)
     y = split_bands(y, len(routing.positions), rows * width, routing.segment, 0)
     return y.reshape(*y.shape[:2], -1, features)
 
 
 def join_pixels(y: Float[Array, 'g s p o'], routing: Routing) -> Float[Array, 'n h2 w2 o']:
     """Put the segments' pixels together."""
-    pictures, height, width = routing.shape
+    images, height, width = routing.shape
     rows, bands, features = routing.band_rows, routing.bands, y.shape[-1]
-    y = y.reshape(len(y), -1, rows, width, features)[:, : pictures * bands // len(y)]
-    return y.reshape(pictures, bands * rows, width, features)[:, :height]
+    y = y.reshape(len(y), -1, rows, width, features)[:, : images * bands // len(y)]
+    return y.reshape(images, bands * rows, width, features)[:, :height]

@@ -1,7 +1,7 @@
-"""Patches of pictures for `blocked.py`: cut out, and added up where they came from.
+"""Patches of images for `blocks.py`: cut out, and added up where they came from.
 
 In a way that XLA's CPU compiler makes good code of. It unrolls a loop over few numbers, such as the
-channels of a pixel, into as many scalar copies, at a third of the speed of vectors; so pictures are
+channels of a pixel, into as many scalar copies, at a third of the speed of vectors; so images are
 flat, and a line of a patch, k pixels side by side, is copied as one run of k c numbers. It fuses a
 gather with the change of shape after it, and then computes an index for every number: see `fence`.
 """
@@ -21,7 +21,7 @@ from ...manual_axes import varying_zeros
 def cut_patches(
     flat: Float[Array, 'p'], starts: Int32[Array, 't m'], size: int, line: int, channels: int
 ) -> Float[Array, 't m k kc']:
-    """The patches of `size` lines that start at these places of flat pictures, whose lines are
+    """The patches of `size` lines that start at these places of flat images, whose lines are
     `line` numbers apart; those that would reach past the end come from the last place."""
     length = size * channels
     starts = jnp.minimum(starts, flat.shape[0] - (size - 1) * line - length)
@@ -37,7 +37,7 @@ def add_patches(
     patches: Float[Array, 't m k k c'],
     line: int,
 ) -> Float[Array, 'p']:
-    """Adds patches to flat pictures where `cut_patches` cuts them out, with the same bits every
+    """Adds patches to flat images where `cut_patches` cuts them out, with the same bits every
     time; those that start past the end are left out."""
 
     def at_once(flat, starts, patches):

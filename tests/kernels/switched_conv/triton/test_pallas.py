@@ -8,10 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, AxisType, PartitionSpec
-from sr_jax.kernels.switched_conv import route, switched_conv, vjp
+from sr_jax.kernels.gpu.compile_check import triton_modules
+from sr_jax.kernels.gpu.device import H100
+from sr_jax.kernels.switched_conv import api, route, switched_conv
 from sr_jax.kernels.switched_conv.cases import Case
 from sr_jax.kernels.switched_conv.triton import block_sizes, pallas, unfold, weight
-from sr_jax.kernels.switched_conv.triton.compile_check import PRODUCTS, triton_modules
+from sr_jax.kernels.switched_conv.triton.compile_check import PRODUCTS
+from sr_jax.kernels.switched_conv.triton.tiles import PREFIX
 from switched import arguments
 
 
@@ -46,7 +49,7 @@ def assert_gradients_are_the_references(case, routing=None):
 @pytest.mark.parametrize(('size', 'stride'), [(3, 1), (5, 2), (3, 4)])
 def test_both_designs_of_the_gradient_of_x(monkeypatch, design, size, stride):
     with_sizes(monkeypatch, input_design=design)
-    assert_gradients_are_the_references(Case(2, 13, 19, 3, 4, breadth=3, size=size, stride=stride))
+    assert_gradients_are_the_references(Case(2, 13, 19, 6, 7, breadth=8, size=size, stride=stride))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +64,15 @@ def test_both_designs_of_the_gradient_of_x(monkeypatch, design, size, stride):
     ],
 )
 def test_steps_of_the_unfold_design(monkeypatch, size, stride, rows, steps):
-    case = Case(2, 23, 9, 2, 3, breadth=3, size=size, stride=stride)
+    case = Case(2, 23, 9, 4, 6, breadth=8, size=size, stride=stride)
     width = -(-case.width // stride)
     bytes_of_a_segment = rows * width * size**2 * case.channels * 4
     with_sizes(monkeypatch, input_design='unfold', unfold_bytes=steps * bytes_of_a_segment)
     assert_gradients_are_the_references(case, dict(groups=1, segment=rows * width))
 
 
-def test_segments_of_several_pictures(monkeypatch):
-    case = Case(5, 4, 6, 2, 3, breadth=3, size=3, stride=1)
+def test_segments_of_several_images(monkeypatch):
+    case = Case(5, 4, 6, 2, 7, breadth=8, size=3, stride=1)
     with_sizes(monkeypatch, input_design='unfold', unfold_bytes=2 * 2 * 24 * 18 * 4)
     assert_gradients_are_the_references(case, dict(groups=1, segment=48))
 
@@ -79,13 +82,13 @@ def test_many_channels_and_features():
 
 
 def test_the_device_that_is_compiled_for_decides(monkeypatch):
-    """In a process with a GPU, what is compiled for the CPU there still takes `blocked`."""
-    monkeypatch.setattr(vjp, 'present_gpu', lambda: block_sizes.H100)
-    case = Case(1, 5, 6, 2, 3, breadth=2, size=3, stride=1)
+    """In a process with a GPU, what is compiled for the CPU there still takes `xla`."""
+    monkeypatch.setattr(api, 'present_gpu', lambda: H100)
+    case = Case(1, 5, 6, 4, 7, breadth=2, size=3, stride=1)
     x, selector, kernel, *_ = arguments(case)
     step = jax.jit(functools.partial(switched_conv, selector=selector))
     np.testing.assert_allclose(
-        step(x, kernel=kernel), switched_conv(x, selector, kernel, implementation='blocked')
+        step(x, kernel=kernel), switched_conv(x, selector, kernel, implementation='xla')
     )
     assert 'triton' not in step.lower(x, kernel=kernel).as_text()
 
@@ -106,10 +109,10 @@ def test_float32_is_two_numbers_of_bfloat16():
 class TestLoweringForGpus:
     """Whole calls, lowered for a GPU that is not there."""
 
-    case = Case(4, 5, 6, 2, 3, breadth=2, size=3, stride=1)
+    case = Case(4, 5, 6, 7, 8, breadth=2, size=3, stride=1)
 
     def lower(self, function, devices=1):
-        device = AbstractDevice(block_sizes.H100.name, None, 'gpu')
+        device = AbstractDevice(H100.name, None, 'gpu')
         mesh = AbstractMesh(
             (devices,), ('data',), axis_types=(AxisType.Auto,), abstract_device=device
         )
@@ -123,7 +126,7 @@ class TestLoweringForGpus:
             return traced.lower(lowering_platforms=('cuda',))
 
     def test_a_gpu_takes_the_kernels(self, monkeypatch):
-        monkeypatch.setattr(vjp, 'present_gpu', lambda: block_sizes.H100)
+        monkeypatch.setattr(api, 'present_gpu', lambda: H100)
         text = self.lower(lambda _, *args: switched_conv(*args)).as_text()
         for kernel in ('count', 'place', 'forward', 'mark', 'masked', 'weight', 'reduce'):
             assert f'switched_conv_{kernel}' in text
@@ -132,17 +135,17 @@ class TestLoweringForGpus:
     def test_few_steps_of_the_unfold_design_are_written_out(self, monkeypatch, steps, unfolds):
         monkeypatch.setattr(unfold, '_UNROLLED', steps)
         with_sizes(monkeypatch, input_design='unfold', unfold_bytes=1)
-        routing = route(arguments(self.case)[1], 2, groups=1, segment=30)  # one picture a step
+        routing = route(arguments(self.case)[1], 2, groups=1, segment=30)  # one image a step
         lowered = self.lower(
             lambda _, *args: switched_conv(*args, implementation='pallas', routing=routing)
         )
-        kernels = [module.name for module in triton_modules(lowered)]
+        kernels = [module.name for module in triton_modules(lowered, PREFIX)]
         assert kernels.count('unfold') == kernels.count('fold') == unfolds
         assert ('stablehlo.while' in lowered.as_text()) == (unfolds == 1)
 
     @pytest.mark.parametrize('implementation', [None, 'pallas'])
     def test_inside_shard_map(self, monkeypatch, implementation):
-        monkeypatch.setattr(vjp, 'present_gpu', lambda: block_sizes.H100)
+        monkeypatch.setattr(api, 'present_gpu', lambda: H100)
         spec = PartitionSpec('data')
 
         def convolve(mesh, x, selector, kernel):
@@ -164,7 +167,7 @@ class TestLoweringForGpus:
             call = functools.partial(switched_conv, implementation='pallas')
             return jax.vmap(jax.checkpoint(call), (0, 0, of_kernels))(x, selector, kernel)
 
-        names = {module.name for module in triton_modules(self.lower(convolve))}
+        names = {module.name for module in triton_modules(self.lower(convolve), PREFIX)}
         assert {'forward', 'masked', 'weight', 'count'} <= names
 
     @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ class TestLoweringForGpus:
             lowered = self.lower(
                 lambda _, *args: switched_conv(*args, implementation='pallas', precision=asked)
             )
-        products = [m for m in triton_modules(lowered) if m.name in PRODUCTS]
+        products = [m for m in triton_modules(lowered, PREFIX) if m.name in PRODUCTS]
         assert {module.name for module in products} == {'forward', 'masked', 'weight'}
         for module in products:
             precisions = set(re.findall(r'inputPrecision = (\w+)', module.text)) or {'ieee'}

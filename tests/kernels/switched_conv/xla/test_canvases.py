@@ -5,16 +5,15 @@ import pytest
 from sr_jax.kernels.switched_conv import route
 from sr_jax.kernels.switched_conv.xla.canvases import Cover
 
-# Pictures, height, width, taps, stride, pixels of a segment: whole pictures, and bands of them.
-CASES = [(3, 4, 5, 3, 1, 40), (2, 7, 5, 3, 1, 12), (1, 9, 8, 5, 2, 6), (2, 7, 7, 1, 3, 4)]
+# Images, height, width, taps, stride, pixels of a segment: whole images, and bands of them.
+CASES = [(3, 4, 6, 5, 1, 48), (2, 7, 5, 3, 1, 12), (1, 9, 8, 5, 2, 6), (2, 7, 8, 1, 3, 4)]
+CHANNELS = 10
 
 
-@pytest.mark.parametrize(('pictures', 'height', 'width', 'size', 'stride', 'segment'), CASES)
-def test_canvases_are_stretches_of_the_padded_pictures(
-    pictures, height, width, size, stride, segment
-):
-    x = np.random.default_rng(0).normal(size=(pictures, height, width, 2)).astype(np.float32)
-    selector = jnp.zeros((pictures, -(-height // stride), -(-width // stride)), jnp.int32)
+@pytest.mark.parametrize(('images', 'height', 'width', 'size', 'stride', 'segment'), CASES)
+def test_canvases_are_stretches_of_the_padded_images(images, height, width, size, stride, segment):
+    x = np.random.default_rng(0).normal(size=(images, height, width, CHANNELS)).astype(np.float32)
+    selector = jnp.zeros((images, -(-height // stride), -(-width // stride)), jnp.int32)
     routing = route(selector, 1, groups=1, segment=segment)
     cover = Cover(routing, x.shape, size, stride)
     rows, half = routing.band_rows, size // 2
@@ -24,20 +23,20 @@ def test_canvases_are_stretches_of_the_padded_pictures(
     seen = 0
     for index in cover.segments():
         for canvas in cover.cut(jnp.asarray(x), index):
-            picture, band = divmod(seen, routing.bands)
+            image, band = divmod(seen, routing.bands)
             seen += 1
-            if picture == pictures:  # filling
+            if image == images:  # filling
                 np.testing.assert_array_equal(canvas, jnp.zeros_like(canvas))
                 continue
             top = band * rows * stride
-            np.testing.assert_array_equal(canvas, padded[picture, top : top + tall, :wide])
-    assert seen >= pictures * routing.bands
+            np.testing.assert_array_equal(canvas, padded[image, top : top + tall, :wide])
+    assert seen >= images * routing.bands
 
 
-@pytest.mark.parametrize(('pictures', 'height', 'width', 'size', 'stride', 'segment'), CASES)
-def test_adding_is_the_transpose_of_cutting_out(pictures, height, width, size, stride, segment):
-    shape = (pictures, height, width, 2)
-    selector = jnp.zeros((pictures, -(-height // stride), -(-width // stride)), jnp.int32)
+@pytest.mark.parametrize(('images', 'height', 'width', 'size', 'stride', 'segment'), CASES)
+def test_adding_is_the_transpose_of_cutting_out(images, height, width, size, stride, segment):
+    shape = (images, height, width, CHANNELS)
+    selector = jnp.zeros((images, -(-height // stride), -(-width // stride)), jnp.int32)
     cover = Cover(route(selector, 1, groups=1, segment=segment), shape, size, stride)
     x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
     for index in cover.segments():

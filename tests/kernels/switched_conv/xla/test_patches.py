@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from sr_jax.kernels.switched_conv.xla.patches import add_lines, add_taps, cut_patches, fence
 
-SIZE, LINE, CHANNELS = 3, 12, 2  # of pictures six pixels wide
+SIZE, LINE, CHANNELS = 3, 12, 2  # of images six pixels wide
 
 
 def test_patches_are_cut_out_line_by_line():
