@@ -32,7 +32,7 @@ def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
     assert bind(flips=True) == Example(3, 1.0, 'adam', (1, 2), True)
     assert isinstance(bind().rate, float)
     assert bind(kernel=None).kernel is None
-    assert bind(kernel='xla').kernel == 'xla'
+    assert bind(kernel='blocked').kernel == 'blocked'
     assert bind(network='lambda').network == 'lambda'
 
 
