@@ -88,7 +88,7 @@ ONLY = {
 }
 
 # What single files may import besides: the compiler that the GPU kernels are tried with.
-BESIDES = {'switched_conv.compile_check': {'triton'}}
+BESIDES = {'gpu.compile_check': {'triton'}}
 
 # Folders of the repository that are not modules of the installed package.
 NOT_INSTALLED = {'benchmarks', 'configs', 'kernels', 'tests', 'tools'}
