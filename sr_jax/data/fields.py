@@ -90,8 +90,14 @@ def _to_int(value: np.ndarray) -> np.ndarray:
 
 def _spatial(axis: int, collate: Callable, finish: Callable) -> Field:
     """A field of arrays whose rows are an axis, and columns the next one."""
-    functions = (functools.partial(do, axis) for do in (_size, _cut, _flip, _rotate))
-    return Field(*functions, collate, finish)
+    return Field(
+        functools.partial(_size, axis),
+        functools.partial(_cut, axis),
+        functools.partial(_flip, axis),
+        functools.partial(_rotate, axis),
+        collate,
+        finish,
+    )
 
 
 def _no_size(value: Any) -> None:

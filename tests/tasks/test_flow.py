@@ -9,8 +9,8 @@ import pytest
 import tiny
 
 from sr_jax import models, tasks
-from sr_jax.degradations.settings import BicubicSettings
 from sr_jax.checkpoints.run import init_tree
+from sr_jax.degradations.settings import BicubicSettings
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, TrainingError
 from sr_jax.losses.likelihood import bits_per_dimension
