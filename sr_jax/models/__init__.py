@@ -5,6 +5,9 @@ from typing import Any
 from flax import linen as nn
 
 from sr_jax.config.binding import Section, bind, find_module
+from sr_jax.config.extension import extend
+
+__path__ = extend(__path__, __name__)
 
 
 def make(section: Section, where: str = 'config.model', **fields: Any) -> nn.Module:

@@ -66,7 +66,7 @@ class Translational(Term):
 
     def __post_init__(self):
         super().__post_init__()
-        pixel.criterion(self.criterion)
+        pixel.find_criterion(self.criterion)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ class LossSettings:
     load_balancing: Term = dataclasses.field(default_factory=Term)
 
     def __post_init__(self):
-        pixel.criterion(self.criterion)
+        pixel.find_criterion(self.criterion)
 
 
 # Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
@@ -145,7 +145,7 @@ def generator_loss(
     image, mutated = apply(translational.crop(lq, pair.first, pair.size))
     images = {'real': batch['hq'][:, :size, :size], 'fake': image}
 
-    terms: dict[str, Any] = {'pixel': pixel.criterion(settings.criterion)(image, target)}
+    terms: dict[str, Any] = {'pixel': pixel.find_criterion(settings.criterion)(image, target)}
     for name, compute in {
         'perceptual': lambda: _compare_features(parts, state.variables[FROZEN], image, target),
         'translational': lambda: translational.translational_loss(

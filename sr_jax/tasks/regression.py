@@ -36,7 +36,7 @@ class LossSettings:
     load_balancing_weight: float = 0.0
 
     def __post_init__(self):
-        pixel.criterion(self.criterion)
+        pixel.find_criterion(self.criterion)
 
 
 # Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
@@ -95,7 +95,7 @@ def compute_loss(
         mutable=list(switching.MUTABLE),
         rngs={'dropout': key},
     )
-    total = pixel.criterion(weights.criterion)(image, target)
+    total = pixel.find_criterion(weights.criterion)(image, target)
     terms = {weights.criterion: total}
     if weights.load_balancing_weight:
         terms['load_balancing'] = mean_load_balancing(mutated['intermediates'])

@@ -179,17 +179,18 @@ def test_what_is_not_finite_is_named(trainer):
 
 def test_predictions_of_any_size(trainer, run):
     variables = run[0][-1].inference_variables()
+    key = jax.random.key(0)
     predict = jax.jit(trainer.task.predict)
     small = images(2, 7)[:, :, :5]
-    outputs = predict(variables, {'lq': small})
+    outputs = predict(variables, {'lq': small}, key)
     assert outputs['image'].shape == (2, 28, 20, 3)
     assert 'bits_per_dimension' not in outputs
-    again = predict(variables, {'lq': small})
+    again = predict(variables, {'lq': small}, key)
     np.testing.assert_array_equal(outputs['image'], again['image'])
-    cut = jax.eval_shape(trainer.task.predict, variables, {'hq': images(2, 22)})
+    cut = jax.eval_shape(trainer.task.predict, variables, {'hq': images(2, 22)}, key)
     assert cut['image'].shape == (2, 22, 22, 3)
     calm = tasks.make(config_of(sampling__temperature=0.0))
-    mean = jax.jit(calm.predict)(variables, {'lq': small})['image']
+    mean = jax.jit(calm.predict)(variables, {'lq': small}, key)['image']
     assert np.abs(mean - outputs['image']).max() > 0.01
     padded = np.pad(small, ((0, 0), (0, 1), (0, 1), (0, 0)), mode='edge')
     whole = jax.jit(models.make(trainer.config.model).apply)(variables, padded)

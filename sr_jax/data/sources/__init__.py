@@ -17,10 +17,13 @@ import pathlib
 import pkgutil
 from types import ModuleType
 
+from sr_jax.config.extension import extend
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.fields import Fields
 from sr_jax.data.protocol import Source
 from sr_jax.errors import InputError
+
+__path__ = extend(__path__, __name__)
 
 
 def open_source(spec: str, part: str, settings: DataSettings) -> Source:

@@ -50,7 +50,7 @@ class Perceptual(Term):
 
     def __post_init__(self):
         super().__post_init__()
-        pixel.criterion(self.criterion)
+        pixel.find_criterion(self.criterion)
         where = 'config.loss.perceptual'
         if self.network not in DEPTHS:
             raise InputError(f'{where}.network={self.network!r}: {nearest(self.network, DEPTHS)}')
