@@ -32,7 +32,13 @@ OLD_NAMES = (
 
 
 class Level(NamedTuple):
-    """Numbers that the layers of a level have in the original: those of the steps, of the split."""
+    """Numbers that the layers of a level have in the original, in its order.
+
+    Attributes:
+      transition: of the steps without a coupling.
+      level: of those with one.
+      split: of the split, if there is one.
+    """
 
     transition: list[int]
     level: list[int]
@@ -48,12 +54,15 @@ def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
     fields = rrdb.model_fields(encoder)
     levels = _levels(flow)
     scale = {3: 4, 4: 8}.get(len(levels))
-    steps, transitions = ({len(getattr(x, name)) for x in levels} for name in Level._fields[:2])
-    if scale != fields['scale'] or len(steps) != 1 or len(transitions) != 1 or not all(steps):
+    steps = {len(found.level) for found in levels}
+    transitions = {len(found.transition) for found in levels}
+    alike = len(steps) == len(transitions) == 1 and all(steps) and all(transitions)
+    if scale != fields['scale'] or not alike:
         raise InputError(
             f'these are not the weights of {NETWORK} that is known here: its flow has '
-            f'{len(levels)} levels of {sorted(steps)} steps, and its encoder enlarges by '
-            f'{fields["scale"]}; there should be 3 levels for x4 or 4 for x8, of equally many steps'
+            f'{len(levels)} levels of {sorted(transitions)} steps without a coupling and '
+            f'{sorted(steps)} with one, and its encoder enlarges by {fields["scale"]}; there '
+            'should be 3 levels for x4 or 4 for x8, of equally many steps'
         )
     first = f'{levels[0].level[0]}.affine.fFeatures.0.weight'
     hidden, maps = shape_of(flow, first, NETWORK)[:2]
@@ -143,21 +152,20 @@ def _numbered(params: Mapping[str, Any]) -> list[Level]:
     """The numbers that the layers of our parameters, steps apart, have in the original."""
     levels, number = [], 0
     for i in range(count(params, 'level_{}')):
-        counts = [len(params[f'{name}_{i}']['steps']) for name in Level._fields[:2]]
-        counts.append(int(f'split_{i}' in params))
-        parts = []
-        for size in counts:
-            parts.append([*range(number + 1, number + 1 + size)])
-            number += size
-        levels.append(Level._make(parts))
-        number += 1
+        first = number + 1  # after the squeeze
+        second = first + len(params[f'transition_{i}']['steps'])
+        split = second + len(params[f'level_{i}']['steps'])
+        number = split + (f'split_{i}' in params)
+        levels.append(
+            Level([*range(first, second)], [*range(second, split)], [*range(split, number)])
+        )
     return levels
 
 
 def _entries(levels: list[Level]) -> Iterator[Entry]:
     for i, level in enumerate(levels):
-        for kind in Level._fields[:2]:
-            for k, number in enumerate(getattr(level, kind)):
+        for kind, numbers in (('transition', level.transition), ('level', level.level)):
+            for k, number in enumerate(numbers):
                 path = ('params', f'{kind}_{i}', 'steps', str(k))
                 yield from step_entries(f'{number}.', path, kind == 'level')
         for number in level.split:
