@@ -18,7 +18,7 @@ LATENTS = {4: 2, 8: 3}
 
 
 def model_of(arrays):
-    fields = weights.model_fields(part(arrays, 'param/'))
+    fields = weights.fields(part(arrays, 'param/'))
     described = json.loads(str(arrays['meta/json']))['hp']
     assert fields['stacked'] == len(described['stackRRDB_blocks'])
     return SRFlow(**fields)
@@ -139,7 +139,7 @@ def test_odd_sides_and_other_scales_are_refused(scale):
 def test_half_precision_keeps_likelihoods_in_float32(golden):
     arrays = golden('srflow_net_x4')
     variables = weights.from_torch(part(arrays, 'param/'))
-    fields = weights.model_fields(part(arrays, 'param/'))
+    fields = weights.fields(part(arrays, 'param/'))
 
     def bits(dtype):
         model = SRFlow(**fields, dtype=dtype)

@@ -34,7 +34,7 @@ def test_numbers_of_which_no_two_are_alike_come_back(fields, tmp_path):
         name: random.normal(size=value.shape).astype(np.float32)
         for name, value in published_states.zeros(published_states.srflow(**fields)).items()
     }
-    assert weights.model_fields(state) == fields
+    assert weights.fields(state) == fields
     back = weights.to_torch(weights.from_torch(state))
     assert back.keys() == {name for name in state if '.f.0.' not in name}
     for name, value in back.items():
@@ -55,7 +55,7 @@ def test_levels_of_other_numbers_of_steps_are_refused(missing):
     prefix = f'flowUpsamplerNet.layers.{number}.'
     changed = {name: value for name, value in state.items() if not name.startswith(prefix)}
     with pytest.raises(InputError, match=r'its flow has \d levels of'):
-        weights.model_fields(changed)
+        weights.fields(changed)
 
 
 def test_they_are_recognised(state):
@@ -77,7 +77,7 @@ def test_modern_names_of_the_encoder_are_read_too(state):
         for name, value in state.items()
     }
     assert renamed.keys() != state.keys()
-    assert weights.model_fields(renamed) == weights.model_fields(state)
+    assert weights.fields(renamed) == weights.fields(state)
 
 
 @pytest.mark.parametrize(

