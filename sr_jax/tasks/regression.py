@@ -21,6 +21,7 @@ from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import pixel
+from sr_jax.models.protocols import Enlarger
 from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
 from sr_jax.optim.update import accumulated_update, ema, select
 from sr_jax.tasks.shared.switched import mean_load_balancing
@@ -177,14 +178,13 @@ def _switched(model: nn.Module) -> bool:
 
 def check_crops(crop_size: int, model: nn.Module) -> None:
     """Raises InputError unless the network has a scale that divides the side of the crops."""
-    scale = getattr(model, 'scale', None)
-    if not scale:
+    if not isinstance(model, Enlarger):
         raise InputError(
             f'config.model.name: {type(model).__name__} has no scale, as networks for '
-            'super-resolution have'
+            f'super-resolution have: take {", ".join(models.enlargers())}'
         )
-    if crop_size % scale:
+    if crop_size % model.scale:
         raise InputError(
-            f'config.data.crop_size={crop_size} is no multiple of config.model.scale={scale}: take '
-            f'{-(-crop_size // scale) * scale}'
+            f'config.data.crop_size={crop_size} is no multiple of config.model.scale='
+            f'{model.scale}: take {-(-crop_size // model.scale) * model.scale}'
         )

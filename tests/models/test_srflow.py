@@ -131,8 +131,9 @@ def test_odd_sides_and_other_scales_are_refused(scale):
         SRFlow(min_scale=1.5).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
     with pytest.raises(InputError, match='max_noise=-1: take 0'):
         SRFlow(max_noise=-1).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
-    with pytest.raises(InputError, match='stacked=3 of num_blocks=1'):
-        SRFlow(**SMALL | {'stacked': 3}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    for stacked in (0, 3):
+        with pytest.raises(InputError, match=f'stacked={stacked} of num_blocks=1: take at least 1'):
+            SRFlow(**SMALL | {'stacked': stacked}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
 
 
 @pytest.mark.slow
