@@ -5,12 +5,12 @@
 
 import importlib
 import pkgutil
+from typing import Any
 
 from flax import linen as nn
 
 from sr_jax.config.binding import Section, bind, nearest
 from sr_jax.errors import InputError
-from sr_jax.models.protocols import Enlarger
 
 
 def make(section: Section, **fields) -> nn.Module:
@@ -47,14 +47,14 @@ def find(name: str) -> type[nn.Module]:
     return model
 
 
-def names() -> list[str]:
-    """Returns the names of all networks."""
-    return [name for name in _files() if _load(name) is not None]
+def names(kind: Any = None) -> list[str]:
+    """Returns the names of all networks, or of those of a kind.
 
-
-def enlargers() -> list[str]:
-    """Returns the names of the networks for super-resolution."""
-    return [name for name in names() if isinstance(find(name)(), Enlarger)]
+    Args:
+      kind: one of `sr_jax.models.protocols`, such as `Enlarger`.
+    """
+    found = [name for name in _files() if _load(name) is not None]
+    return [name for name in found if kind is None or isinstance(find(name)(), kind)]
 
 
 def repeated(name: str) -> tuple[str, ...]:

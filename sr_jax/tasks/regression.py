@@ -181,7 +181,7 @@ def check_crops(crop_size: int, model: nn.Module) -> None:
     if not isinstance(model, Enlarger):
         raise InputError(
             f'config.model.name: {type(model).__name__} has no scale, as networks for '
-            f'super-resolution have: take {", ".join(models.enlargers())}'
+            f'super-resolution have: take {", ".join(models.names(Enlarger))}'
         )
     if crop_size % model.scale:
         raise InputError(
