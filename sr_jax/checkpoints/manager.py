@@ -96,7 +96,7 @@ class Checkpoints:
         Raises:
           InputError: this one or the one before it could not be written; says why.
         """
-        run = metadata.written(Record(config, data, fingerprints(tree)))
+        run = metadata.serialize(Record(config, data, fingerprints(tree)))
         args = ocp.args.Composite(state=ocp.args.StandardSave(tree), run=ocp.args.JsonSave(run))
         self.wait()
         disk.check_space(self.folder, tree)

@@ -10,14 +10,12 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
+from sr_jax import models
 from sr_jax.config.binding import Section
 from sr_jax.config.serialization import from_json, to_json
 
 LARGEST = 64 * 2**20  # bytes of a file of JSON in a checkpoint; that of SRFlow's arrays has 2 MB
 ARRAYS = 'd'  # name of the folders in which TensorStore has what the arrays hold
-# Fields that say how often something is repeated. Each repetition has arrays of its own, so that
-# nothing can rightly ask for more of them than it has arrays. (A flow's steps are stacked.)
-REPEATS = ('num_blocks', 'num_convs', 'num_layers', 'num_res_blocks', 'stacked')
 
 
 class Record(NamedTuple):
@@ -34,7 +32,7 @@ class Record(NamedTuple):
     fingerprints: list[int]
 
 
-def written(record: Record) -> dict[str, Any]:
+def serialize(record: Record) -> dict[str, Any]:
     """Returns the record, fit for JSON, with a checksum; `read` takes it back."""
     saved = {
         'config': to_json(record.config),
@@ -45,7 +43,7 @@ def written(record: Record) -> dict[str, Any]:
 
 
 def read(saved: Any) -> Record:
-    """Returns the record that `written` made.
+    """Returns the record that `serialize` made.
 
     Raises:
       ValueError: it is not what was saved, or nothing that could be; says what.
@@ -70,18 +68,27 @@ def read(saved: Any) -> Record:
         raise ValueError("the data's position is no object of JSON")
     if not isinstance(fingerprints, list) or not all(type(x) is int for x in fingerprints):
         raise ValueError('its fingerprints are no list of whole numbers')
-    for section in ('model', 'discriminator'):
-        check_repeats(config.get(section), len(fingerprints), f'config.{section}')
+    check_repeats(config, len(fingerprints), 'config')
     return Record(config, data, fingerprints)
 
 
 def check_repeats(section: Any, arrays: int, where: str) -> None:
-    """Raises ValueError if a part of a config, at any depth, asks for more layers than arrays."""
+    """Checks that no network in a part of a config, at any depth, has more layers than arrays.
+
+    Args:
+      section: the part; one with the name of a network has the network's fields.
+      arrays: how many there are.
+      where: the part's name for messages, such as 'config.model'.
+
+    Raises:
+      ValueError: a field asks for more (see `sr_jax.models.protocols.Network.REPEATED`).
+    """
     if not isinstance(section, Section):
         return
+    repeated = models.repeated(section.get('name', ''))
     for key, value in section.items():
         check_repeats(value, arrays, f'{where}.{key}')
-        if key in REPEATS and isinstance(value, int) and value > arrays:
+        if key in repeated and isinstance(value, int) and value > arrays:
             raise ValueError(f'{where}.{key} is {value}, of {arrays} arrays')
 
 

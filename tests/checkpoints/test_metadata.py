@@ -12,7 +12,7 @@ DATA = {'crops_taken': 3, 'rejected': {}, 'made_from': {}}
 
 
 def saved(**changes):
-    made = json.loads(json.dumps(metadata.written(Record(CONFIG, DATA, [1, 2, 3]))))
+    made = json.loads(json.dumps(metadata.serialize(Record(CONFIG, DATA, [1, 2, 3]))))
     changed = {key: value for key, value in made.items() if key != 'checksum'} | changes
     return {**changed, 'checksum': metadata._checksum(changed)}
 
@@ -34,8 +34,14 @@ def test_what_is_written_is_read():
         (dict(config='[1]'), 'config cannot be read'),
         (dict(config=3), 'config cannot be read: TypeError'),
         (dict(config='[' * 10**5), 'config cannot be read: RecursionError'),
-        (dict(config='{"model": {"a": {"num_blocks": 4}}}'), 'model.a.num_blocks is 4, of 3 arr'),
-        (dict(config='{"discriminator": {"num_layers": 9}}'), 'discriminator.num_layers is 9'),
+        (
+            dict(config='{"model": {"a": {"name": "rrdb", "num_blocks": 4}}}'),
+            'model.a.num_blocks is 4, of 3 arr',
+        ),
+        (
+            dict(config='{"encoder": {"name": "switched_sr", "num_layers": 9}}'),
+            'config.encoder.num_layers is 9',
+        ),
         (dict(data=[1]), "data's position is no object"),
         (dict(fingerprint={'a': 1}), 'fingerprints are no list'),
         (dict(fingerprint=[1, True]), 'fingerprints are no list'),
@@ -45,6 +51,12 @@ def test_what_is_written_is_read():
 def test_what_nobody_can_have_saved_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         metadata.read(saved(**changes))
+
+
+@pytest.mark.parametrize('name', ['rrdbb', 'protocols', 'srvgg', ['rrdb'], None, 3])
+def test_only_fields_that_the_network_repeats_are_looked_at(name):
+    config = {'model': {'name': name, 'num_blocks': 10}, 'train': {'num_blocks': 10}}
+    assert metadata.read(saved(config=json.dumps(config))).config.model.num_blocks == 10
 
 
 def test_a_changed_record_is_noticed():

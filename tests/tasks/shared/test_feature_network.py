@@ -3,7 +3,7 @@ import pytest
 
 from sr_jax.errors import InputError
 from sr_jax.inference import networks
-from sr_jax.inference.networks import Network
+from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.tasks.shared import feature_network
 from sr_jax.tasks.shared.feature_network import Perceptual
 
@@ -17,7 +17,7 @@ def load_vgg16(source):
         }
         for i, inputs in enumerate((3, 64))
     }
-    return Network({'name': 'vgg', 'depth': 16}, {'params': params}, source)
+    return LoadedNetwork({'name': 'vgg', 'depth': 16}, {'params': params}, source)
 
 
 def test_weights_are_those_of_the_layers_in_use():
