@@ -36,7 +36,7 @@ NOT_KEYS = ('dtype', 'remat', 'patch')
 
 
 def defaults(task: str, **names: str) -> ml_collections.ConfigDict:
-    """Returns a locked config of a task with every key, each at its default.
+    """Returns a config of a task with every key, each at its default.
 
     Args:
       task: a module of `sr_jax.tasks`.
@@ -59,7 +59,7 @@ def defaults(task: str, **names: str) -> ml_collections.ConfigDict:
         network = find_module('sr_jax.models', name, f'config.{key}.name', 'Model').Model
         values = _default_values(network)
         sections[key] = {'name': name, **{k: v for k, v in values.items() if k not in NOT_KEYS}}
-    return ml_collections.ConfigDict(sections).lock()
+    return ml_collections.ConfigDict(sections)
 
 
 def chosen_names(config: ml_collections.ConfigDict) -> dict[str, str]:
