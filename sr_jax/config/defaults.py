@@ -63,16 +63,21 @@ def defaults(task: str, **names: str) -> ml_collections.ConfigDict:
 
 
 def chosen_names(config: ml_collections.ConfigDict) -> dict[str, str]:
-    """Returns the names that `defaults` takes for the sections that a config has.
+    """Returns the names that `defaults` was given for the sections of a config.
 
     Raises:
       InputError: no such task.
     """
-    plain = {key for key, kind in _task_sections(config.task).items() if isinstance(kind, type)}
+    kinds = _task_sections(config.task)
+    standard = {
+        key: next(iter(kind)) if isinstance(kind, Mapping) else None for key, kind in kinds.items()
+    }
     return {
         key: section['name']
         for key, section in config.items()
-        if isinstance(section, Section) and key not in plain and section.get('name')
+        if isinstance(section, Section)
+        and section.get('name')
+        and standard.get(key, '') not in (None, section['name'])
     }
 
 
