@@ -6,12 +6,14 @@ import re
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 from tiny import compiled, shrink
 
 from sr_jax import tasks
 from sr_jax.checkpoints.run import init_tree
+from sr_jax.config.defaults import chosen_names, defaults
 from sr_jax.devices import sharding
 from sr_jax.inference import networks
 from sr_jax.tasks.task import parameters, predicting, with_frozen
@@ -83,11 +85,22 @@ def test_a_step_and_a_prediction(path, variant):
 
 
 @pytest.mark.parametrize(('path', 'variant'), CONFIGS)
-def test_the_settings_are_all_spelt_out_and_valid(path, variant):
+def test_every_key_is_there_and_valid(path, variant):
     config = load(path).get_config(variant)
-    for section, settings in zip(('train', 'data'), read_settings(config)[:2], strict=True):
-        assert set(config[section]) == set(vars(settings))
+    complete = defaults(config.task, **chosen_names(config))
+    assert keys(config) == keys(complete)
+    read_settings(config)
     tasks.make(config)
+
+
+def keys(section, path='config'):
+    """The full names of all keys, but for the layers of a perceptual loss, which are any."""
+    found = set()
+    for key, value in section.items():
+        name = f'{path}.{key}'
+        nested = isinstance(value, ml_collections.ConfigDict) and key != 'layers'
+        found |= keys(value, name) if nested else {name}
+    return found
 
 
 @pytest.mark.parametrize('path', sorted(FOLDER.glob('*.py')), ids=lambda path: path.stem)

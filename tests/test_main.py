@@ -84,13 +84,21 @@ def test_help_names_every_flag(main, capsys):
 
 @pytest.mark.parametrize(
     ('verb', 'network'),
-    [('evaluate', 'NETWORK'), ('reconstruct', 'RUN'), ('flow-report', 'RUN'), ('upscale', 'run')],
+    [
+        *(('evaluate', 'RUN'), ('benchmark', 'SOURCE'), ('reconstruct', 'RUN')),
+        *(('flow-report', 'RUN'), ('upscale', 'run'), ('config', 'PATH')),
+    ],
 )
 def test_every_verb_explains_itself(verb, network, capsys):
     with pytest.raises(SystemExit) as done:
         verbs.main([verb, '--help'])
     assert done.value.code == 0
     assert network in capsys.readouterr().out
+
+
+def test_training_by_its_verb_has_the_same_help(main, capsys):
+    assert verbs.main(['train', '--help']) == 0
+    assert '--workdir' in capsys.readouterr().out
 
 
 def start(workdir, *arguments, **kwargs):

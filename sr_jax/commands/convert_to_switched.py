@@ -17,11 +17,9 @@ from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.inference import networks
 
-HELP = 'make convolutions of a trained network switched ones'
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax convert-to-switched`."""
+    """Adds the arguments of `sr-jax convert-to-switched`."""
     parser.add_argument(
         'checkpoint', metavar='RUN', help='the folder of a dense run, or one of its checkpoints'
     )

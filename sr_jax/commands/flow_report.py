@@ -1,5 +1,4 @@
-"""Shows what a flow makes of true images: samples by temperature, latents, and how Gaussian these
-are.
+"""Shows what a flow makes of true images: samples by temperature, and its latents.
 
   python -m sr_jax flow-report runs/srflow photo.png --output report/
 
@@ -7,6 +6,7 @@ For each image a sheet: the image, the small one, the image of latents that are 
 difference to the truth (grey where there is none), samples by temperature, and of each level's
 latents the mean and standard deviation over channels, in units in which white noise looks like
 white noise. Structure that shows there has not been turned into noise, so no noise will draw it.
+Tests say how Gaussian the latents are.
 The numbers are printed, and written to a JSON file beside the sheet.
 
 The tests are those of "Training SRFlow in DLAS (and why you shouldn't)", an article of James
@@ -36,7 +36,6 @@ from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.metrics.gaussianity import Gaussianity, gaussianity
 from sr_jax.metrics.protocol import parse
 
-HELP = 'samples, latents and tests of the latents of a flow'
 TEMPERATURES = (0.3, 0.6, 0.8, 1.0)
 COLUMNS = 4
 PROTOCOL = parse('rgb_crop0')
@@ -46,8 +45,7 @@ MIN_SIDE = 2  # of a small image
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax flow-report`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Adds the arguments of `sr-jax flow-report`."""
     parser.add_argument('weights', metavar='RUN', help='a run, or a file of weights, of an SRFlow')
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', type=Path, help='true ones, or folders of them'

@@ -21,11 +21,9 @@ from sr_jax.images.decoding import to_float
 from sr_jax.images.files import save_image
 from sr_jax.images.padding import mirrored
 
-HELP = 'images in, side-by-side images (input | reconstruction) out'
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax reconstruct`."""
+    """Adds the arguments of `sr-jax reconstruct`."""
     parser.add_argument(
         'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
     )
@@ -99,5 +97,3 @@ def reconstruct(
     """
     height, width = image.shape[:2]
     return np.asarray(predict(mirrored(image)[None])['image'])[0, :height, :width]
-
-

@@ -15,11 +15,9 @@ from sr_jax.images.padding import mirrored
 from sr_jax.images.selector_map import draw
 from sr_jax.metrics.codebook import perplexity
 
-HELP = 'colour maps of what the selectors of switched convolutions chose'
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax selector-maps`."""
+    """Adds the arguments of `sr-jax selector-maps`."""
     parser.add_argument(
         'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
     )
@@ -71,5 +69,3 @@ def run(arguments: argparse.Namespace) -> int:
 
     files = targets([path.stem for path in paths], arguments.output)
     return each_image(loaders(paths), files, show)
-
-

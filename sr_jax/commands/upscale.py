@@ -29,13 +29,11 @@ from sr_jax.inference.upscale import scale_size
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.pretrained.named import WEIGHTS
 
-HELP = 'enlarge images with a trained network or published weights'
 FORMATS = ('png', 'jpg', 'webp')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax upscale`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Adds the arguments of `sr-jax upscale`."""
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', type=Path, help='images, or folders of them'
     )

@@ -36,7 +36,7 @@ NOT_KEYS = ('dtype', 'remat', 'patch')
 
 
 def defaults(task: str, **names: str) -> ml_collections.ConfigDict:
-    """Returns a locked config of a task with every key, each at its default.
+    """Returns a config of a task with every key, each at its default.
 
     Args:
       task: a module of `sr_jax.tasks`.
@@ -59,20 +59,25 @@ def defaults(task: str, **names: str) -> ml_collections.ConfigDict:
         network = find_module('sr_jax.models', name, f'config.{key}.name', 'Model').Model
         values = _default_values(network)
         sections[key] = {'name': name, **{k: v for k, v in values.items() if k not in NOT_KEYS}}
-    return ml_collections.ConfigDict(sections).lock()
+    return ml_collections.ConfigDict(sections)
 
 
 def chosen_names(config: ml_collections.ConfigDict) -> dict[str, str]:
-    """Returns the names that `defaults` takes for the sections that a config has.
+    """Returns the names that `defaults` was given for the sections of a config.
 
     Raises:
       InputError: no such task.
     """
-    plain = {key for key, kind in _task_sections(config.task).items() if isinstance(kind, type)}
+    kinds = _task_sections(config.task)
+    standard = {
+        key: next(iter(kind)) if isinstance(kind, Mapping) else None for key, kind in kinds.items()
+    }
     return {
         key: section['name']
         for key, section in config.items()
-        if isinstance(section, Section) and key not in plain and section.get('name')
+        if isinstance(section, Section)
+        and section.get('name')
+        and standard.get(key, '') not in (None, section['name'])
     }
 
 

@@ -50,7 +50,7 @@ def test_a_discriminator_is_left_out_where_none_is_named():
 
 
 def test_a_key_that_is_not_there_cannot_be_set():
-    config = defaults('vqvae', model='vqvae')
+    config = defaults('vqvae', model='vqvae').lock()  # as the command line does
     with pytest.raises(AttributeError, match='Did you mean "batch_size"'):
         config.train.batchsize = 3
     with pytest.raises(TypeError):

@@ -12,7 +12,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array
 
-from sr_jax import degradations
+from sr_jax import degradations, models
 from sr_jax.config.binding import Section
 from sr_jax.data.sources import fields_of
 from sr_jax.degradations import bicubic
@@ -20,6 +20,7 @@ from sr_jax.degradations.settings import PairedSettings
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.metrics.protocol import parse_all
+from sr_jax.models.protocols import Enlarger
 from sr_jax.tasks.shared.evaluation import join, measure_images
 from sr_jax.tasks.shared.switched import draw_selectors, measure_choices
 from sr_jax.tasks.task import Batch, Evaluation, Outputs, Panels, Variables
@@ -101,16 +102,15 @@ def _repeat_pixels(images: np.ndarray, size: int) -> np.ndarray:
 
 def check_enlarger(model: nn.Module, crop_size: int) -> None:
     """Raises InputError unless the network has a scale that divides the side of the crops."""
-    scale = getattr(model, 'scale', None)
-    if not scale:
+    if not isinstance(model, Enlarger):
         raise InputError(
             f'config.model.name: {type(model).__name__} has no scale, as networks for '
-            'super-resolution have'
+            f'super-resolution have: take {", ".join(models.names(Enlarger))}'
         )
-    if crop_size % scale:
+    if crop_size % model.scale:
         raise InputError(
-            f'config.data.crop_size={crop_size} is no multiple of config.model.scale={scale}: take '
-            f'{-(-crop_size // scale) * scale}'
+            f'config.data.crop_size={crop_size} is no multiple of config.model.scale='
+            f'{model.scale}: take {-(-crop_size // model.scale) * model.scale}'
         )
 
 

@@ -1,4 +1,4 @@
-"""`sr-jax evaluate --benchmark`: whole images of a network or in a folder, measured."""
+"""`sr-jax benchmark`: whole images of a network or in a folder, measured."""
 
 import json
 
@@ -43,8 +43,8 @@ def true(tmp_path):
     return tmp_path / 'hq', found
 
 
-def evaluate(*arguments):
-    return verbs.main(['evaluate', *map(str, arguments)])
+def benchmark(*arguments):
+    return verbs.main(['benchmark', *map(str, arguments)])
 
 
 def shrunk(image):
@@ -60,7 +60,7 @@ def test_a_network_is_measured_by_several_protocols(weights, true, tmp_path, cap
     folder, images = true
     file = tmp_path / 'numbers.json'
     chosen = ('--protocol', 'y_matlab_crop2,rgb_crop3', '--json', file)
-    assert evaluate(weights, '--benchmark', f'folder:{folder}', *chosen) == 0
+    assert benchmark(f'folder:{folder}', '--weights', weights, *chosen) == 0
     record = json.loads(file.read_text())
     assert (record['scale'], record['small_images'], record['failed']) == (2, 'bicubic', [])
     assert list(record['images']) == ['a.png', 'more/b.png']
@@ -96,13 +96,13 @@ def test_a_folder_of_what_the_network_made_has_the_same_numbers(weights, true, t
             save_image(path, image)
     pairs = f'paired:{folder}:{tmp_path / "lq"}'
     runs = {
-        'network': (weights, '--benchmark', f'folder:{folder}'),
-        'paired': (weights, '--benchmark', pairs),
-        'scale': ('--results', tmp_path / 'made', '--benchmark', f'folder:{folder}', '--scale', 2),
+        'network': (f'folder:{folder}', '--weights', weights),
+        'paired': (pairs, '--weights', weights),
+        'scale': (f'folder:{folder}', '--results', tmp_path / 'made', '--scale', 2),
     }
     found = {}
     for kind, arguments in runs.items():
-        assert evaluate(*arguments, '--json', tmp_path / f'{kind}.json') == 0
+        assert benchmark(*arguments, '--json', tmp_path / f'{kind}.json') == 0
         found[kind] = json.loads((tmp_path / f'{kind}.json').read_text())
         for enlarger in ('result', 'bicubic'):
             numbers, wanted = found[kind]['mean'][enlarger], found['network']['mean'][enlarger]
@@ -121,7 +121,7 @@ def test_the_scale_of_results_is_that_of_the_pairs(true, tmp_path):
             save_image(path, image)
     file = tmp_path / 'numbers.json'
     pairs = f'paired:{tmp_path / "even"}:{tmp_path / "lq"}'
-    assert evaluate('--results', tmp_path / 'made', '--benchmark', pairs, '--json', file) == 0
+    assert benchmark(pairs, '--results', tmp_path / 'made', '--json', file) == 0
     record = json.loads(file.read_text())
     assert record['scale'] == 2
     numbers = record['mean']['result']
@@ -133,7 +133,7 @@ def test_the_scale_of_results_is_that_of_the_pairs(true, tmp_path):
 def test_results_without_a_scale_are_measured_uncropped(true, tmp_path):
     folder, _ = true
     file = tmp_path / 'numbers.json'
-    assert evaluate('--results', folder, '--benchmark', f'folder:{folder}', '--json', file) == 0
+    assert benchmark(f'folder:{folder}', '--results', folder, '--json', file) == 0
     record = json.loads(file.read_text())
     assert record['scale'] is record['small_images'] is None
     names = {f'{kind}_{p}_crop0' for kind in ('psnr', 'ssim') for p in ('rgb', 'y_matlab')}
@@ -167,7 +167,7 @@ def test_lpips_and_fid_have_their_columns(weights, true, tmp_path, monkeypatch, 
     file = tmp_path / 'numbers.json'
     wanted = ('--lpips', 'vgg', '--lpips', 'alex', '--fid', 'f.pth', '--fid-resize', 'bicubic')
     source = f'folder:{folder}'
-    assert evaluate(weights, '--benchmark', source, *wanted, '--json', file) == 0
+    assert benchmark(source, '--weights', weights, *wanted, '--json', file) == 0
     assert asked == [('f.pth', 'bicubic')]
     record = json.loads(file.read_text())
     for numbers in record['mean'].values():
@@ -193,7 +193,7 @@ def test_what_fails_is_named_and_the_others_are_done(weights, true, tmp_path, ca
     save_image(folder / 'dot.png', np.zeros((1, 9, 3), np.float32))
     save_image(folder / 'small.png', np.zeros((12, 20, 3), np.float32))
     file = tmp_path / 'numbers.json'
-    assert evaluate(weights, '--benchmark', f'folder:{folder}', '--json', file) == 1
+    assert benchmark(f'folder:{folder}', '--weights', weights, '--json', file) == 1
     shown = capsys.readouterr()
     assert f'error: {folder / "broken.png"}: ' in shown.err
     assert f'{folder / "dot.png"}: 9x1 pixels are too small for a scale of 2' in shown.err
@@ -209,7 +209,7 @@ def test_nothing_measured_is_no_mean(weights, tmp_path, capsys):
     (tmp_path / 'hq').mkdir()
     (tmp_path / 'hq' / 'broken.png').write_bytes(b'not an image')
     file = tmp_path / 'numbers.json'
-    assert evaluate(weights, '--benchmark', f'folder:{tmp_path / "hq"}', '--json', file) == 1
+    assert benchmark(f'folder:{tmp_path / "hq"}', '--weights', weights, '--json', file) == 1
     assert json.loads(file.read_text())['mean'] == {}
     assert 'mean' not in capsys.readouterr().out
 
@@ -220,7 +220,7 @@ def test_fid_of_what_is_left_of_two_images_is_not_told(
     folder, _ = true
     (folder / 'a.png').write_bytes(b'not an image')
     monkeypatch.setattr(measures, 'load_fid', lambda *given: fid.Fid(Means(), {}))
-    assert evaluate(weights, '--benchmark', f'folder:{folder}', '--fid', 'f.pth') == 1
+    assert benchmark(f'folder:{folder}', '--weights', weights, '--fid', 'f.pth') == 1
     assert 'no FID, for fewer than two images could be measured' in capsys.readouterr().err
 
 
@@ -235,7 +235,7 @@ def test_pairs_that_do_not_fit_the_scale_are_named(weights, tmp_path, capsys, si
     for kind, size in zip(('hq', 'lq'), sizes, strict=True):
         (tmp_path / kind).mkdir()
         save_image(tmp_path / kind / 'x.png', np.zeros((*size, 3), np.float32))
-    assert evaluate(weights, '--benchmark', f'paired:{tmp_path / "hq"}:{tmp_path / "lq"}') == 1
+    assert benchmark(f'paired:{tmp_path / "hq"}:{tmp_path / "lq"}', '--weights', weights) == 1
     assert f'x.png: {message}{tmp_path / "lq" / "x.png"}' in capsys.readouterr().err
 
 
@@ -245,11 +245,11 @@ def test_results_of_another_size_are_named(true, tmp_path, capsys):
         (tmp_path / 'made' / name).parent.mkdir(parents=True, exist_ok=True)
         save_image(tmp_path / 'made' / f'{name}.png', np.zeros((32, 40, 3), np.float32))
     made, source = tmp_path / 'made', f'folder:{folder}'
-    assert evaluate('--results', made, '--benchmark', source) == 1
+    assert benchmark(source, '--results', made) == 1
     error = capsys.readouterr().err
     assert f'{made / "a.png"}: 40x32 pixels, but the true image {folder / "a.png"}' in error
     assert 'has 40x33: ' in error
-    assert evaluate('--results', made, '--benchmark', source, '--scale', 2) == 1
+    assert benchmark(source, '--results', made, '--scale', 2) == 1
     error = capsys.readouterr().err
     assert 'a.png: ' not in error
     assert 'has 36x40, cut for a scale of 2' in error
@@ -258,43 +258,36 @@ def test_results_of_another_size_are_named(true, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['{weights}', '--benchmark', 'folder:{empty}'], 'no images in this folder or below it'),
-        (['{weights}', '--benchmark', 'folder:/nowhere'], '/nowhere: no such folder'),
-        (['{weights}', '--benchmark', 'foldr:{hq}'], "did you mean 'folder:<path>'"),
-        (['{weights}', '--benchmark', 'folder:{hq}', '--protocol', 'rgb'], "no such protocol: 'rg"),
-        (['{weights}', '--benchmark', 'folder:{hq}', '--tile', '-1'], '--tile -1'),
-        (['{weights}', '--benchmark', 'folder:{hq}', '--scale', '2'], '--scale is for --results'),
-        (['{weights}', '--benchmark', 'folder:{hq}', '--crops', '2'], '--crops is about crops'),
-        (['{weights}', '--benchmark', 'folder:{hq}', '--json', '{empty}'], 'is a folder'),
-        (['{weights}', '--benchmark', 'folder:{hq}', '--json', '/no/x'], 'there is no folder /no;'),
-        (['{weights}', '--benchmark', 'folder:{hq}', '--fid', '{weights}'], 'weights of srvgg'),
-        (['{weights}', '--benchmark', 'folder:{one}', '--fid', 'x.pth'], 'at least two images'),
-        (['{weights}', '--benchmark', 'paired:{hq}:{one}'], 'has no partner in'),
-        (['{weights}'], 'srvgg.safetensors goes with whole images: say which with --bench'),
-        (['realesrgan-x4plus', '--data', 'photos'], 'realesrgan-x4plus goes with whole'),
-        (['{weights}', '--lpips', 'alex'], '--lpips goes with whole images: say which with'),
-        (['--results', '{hq}'], '--results goes with whole images: say which with --bench'),
-        (['--benchmark', 'folder:{hq}'], 'name either a network or a folder of --results'),
-        (['{weights}', '--results', '{hq}', '--benchmark', 'folder:{hq}'], 'name either a network'),
-        (['--results', '{one}', '--benchmark', 'folder:{hq}'], 'has no partner in'),
-        (['--results', '{hq}', '--benchmark', 'photos'], 'the true ones must be folder:<path> or'),
-        (['--results', '{hq}', '--benchmark', 'folder:{hq}', '--scale', '0'], '--scale 0: it must'),
-        (['{weights}', '--tile', '9'], '--tile goes with whole images: say which with --bench'),
-        (['{weights}', '--shard-spatially'], '--shard-spatially goes with whole images'),
-        (['--results', '{hq}', '--benchmark', 'folder:{hq}', '--halo', '0'], '--halo is for a net'),
-        (['--results', '{hq}', '--benchmark', 'folder:{hq}', '--best'], '--best is for a network'),
-        (['{vqvae}', '--benchmark', 'folder:{hq}'], 'does not enlarge images'),
+        (['folder:{empty}', '--weights', '{weights}'], 'no images in this folder or below it'),
+        (['folder:/nowhere', '--weights', '{weights}'], '/nowhere: no such folder'),
+        (['foldr:{hq}', '--weights', '{weights}'], "did you mean 'folder:<path>'"),
+        (['folder:{hq}', '--weights', '{weights}', '--protocol', 'rgb'], "no such protocol: 'rg"),
+        (['folder:{hq}', '--weights', '{weights}', '--tile', '-1'], '--tile -1'),
+        (['folder:{hq}', '--weights', '{weights}', '--scale', '2'], '--scale is for --results'),
+        (['folder:{hq}', '--weights', '{weights}', '--json', '{empty}'], 'is a folder'),
+        (['folder:{hq}', '--weights', '{weights}', '--json', '/no/x'], 'there is no folder /no;'),
+        (['folder:{hq}', '--weights', '{weights}', '--fid', '{weights}'], 'weights of srvgg'),
+        (['folder:{one}', '--weights', '{weights}', '--fid', 'x.pth'], 'at least two images'),
+        (['paired:{hq}:{one}', '--weights', '{weights}'], 'has no partner in'),
+        (['folder:{hq}'], 'name either a network (--weights) or a folder of --results'),
+        (['folder:{hq}', '--results', '{hq}', '--weights', 'x'], 'name either a network'),
+        (['folder:{hq}', '--results', '{one}'], 'has no partner in'),
+        (['photos', '--results', '{hq}'], 'the true ones must be folder:<path> or'),
+        (['folder:{hq}', '--results', '{hq}', '--scale', '0'], '--scale 0: it must'),
+        (['folder:{hq}', '--results', '{hq}', '--halo', '0'], '--halo is for a net'),
+        (['folder:{hq}', '--results', '{hq}', '--best'], '--best is for a network'),
+        (['folder:{hq}', '--weights', '{vqvae}'], 'does not enlarge images'),
     ],
 )
 def test_bad_input_gets_a_message_and_status_1(arguments, message, weights, true, tmp_path, capsys):
     for folder in ('empty', 'one'):
         (tmp_path / folder).mkdir()
     save_image(tmp_path / 'one' / 'a.png', np.zeros((32, 40, 3), np.float32))
-    if arguments[0] == '{vqvae}':
+    if arguments[-1] == '{vqvae}':
         networks.save(tmp_path / 'vqvae.safetensors', network('vqvae'))
     places = {name: tmp_path / name for name in ('hq', 'empty', 'one')}
     places |= {'vqvae': tmp_path / 'vqvae.safetensors', 'weights': weights}
-    assert evaluate(*(argument.format(**places) for argument in arguments)) == 1
+    assert benchmark(*(argument.format(**places) for argument in arguments)) == 1
     error = capsys.readouterr().err
     assert error.startswith('error: ')
     assert message in error
