@@ -174,6 +174,7 @@ class Checkpoints:
 
         Raises:
           DamagedCheckpoint: names it and what is wrong.
+          InputError: another version of sr_jax made it.
         """
         folder = self.folder / str(step)
         saved = self._record(step)
@@ -216,6 +217,8 @@ class Checkpoints:
         except Exception as error:  # Orbax and TensorStore raise a dozen kinds for damaged files
             problem, cause = first_line(error), error
         problem = distributed.agree(problem)
+        if isinstance(cause, metadata.OtherFormat):
+            raise InputError(f'checkpoint {self.folder / str(step)} was {problem}') from cause
         if problem:
             message = f'checkpoint {self.folder / str(step)} is damaged: {problem}'
             raise DamagedCheckpoint(message) from cause

@@ -13,6 +13,7 @@ from PIL import Image
 from saved import restored
 from tiny import vqvae
 
+from sr_jax.checkpoints import metadata
 from sr_jax.checkpoints.manager import Checkpoints
 from sr_jax.checkpoints.run import _saved_task, load_run
 from sr_jax.data.pipeline import TrainIterator, train_iterator
@@ -174,6 +175,16 @@ def _flip_bytes(folder: Path):
     for i in range(len(data) // 2, len(data) // 2 + 8):
         data[i] ^= 0xFF
     largest.write_bytes(bytes(data))
+
+
+def test_a_run_of_another_version_is_refused_and_left_as_it_is(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata, 'FORMAT', 1)
+        command.train(vqvae(train__steps=2), tmp_path)
+    for action in (lambda: command.train(vqvae(), tmp_path), lambda: load_run(tmp_path)):
+        with pytest.raises(InputError, match='checkpoints/2 was made by another version of sr_jax'):
+            action()
+    assert Checkpoints(tmp_path).steps() == [2]
 
 
 def test_all_damaged_is_an_error(tmp_path):
