@@ -8,15 +8,6 @@ from sr_jax.devices import sharding
 from sr_jax.training import loop
 
 
-@pytest.fixture(scope='session', autouse=True)
-def compilations_are_kept(tmp_path_factory):
-    """The runs of these tests compile the same few functions again and again."""
-    jax.config.update('jax_compilation_cache_dir', str(tmp_path_factory.mktemp('xla')))
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
-    yield
-    jax.config.update('jax_compilation_cache_dir', None)
-
-
 def see_one_device(monkeypatch):
     make_mesh = sharding.make_mesh
     monkeypatch.setattr(
@@ -33,7 +24,7 @@ def one_device(monkeypatch):
 
 
 @pytest.fixture(scope='session')
-def finished(tmp_path_factory, compilations_are_kept):
+def finished(tmp_path_factory):
     """A run of 4 steps in one go on one device: its folder and its result."""
     workdir = tmp_path_factory.mktemp('run')
     with pytest.MonkeyPatch.context() as monkeypatch:
