@@ -83,3 +83,34 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
             return dict(arrays)
 
     return load
+
+
+def see_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the trainer and the commands see one device."""
+    from sr_jax.devices import sharding
+
+    make_mesh = sharding.make_mesh
+    monkeypatch.setattr(
+        sharding,
+        'make_mesh',
+        lambda devices=None, **axes: make_mesh(devices or jax.devices()[:1], **axes),
+    )
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    """Makes the trainer and the commands see one device."""
+    see_one_device(monkeypatch)
+
+
+@pytest.fixture(scope='session')
+def finished(tmp_path_factory):
+    """A run of 4 steps in one go on one device: its folder and its result."""
+    import tiny
+
+    from sr_jax.training import loop
+
+    workdir = tmp_path_factory.mktemp('run')
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        see_one_device(monkeypatch)
+        return workdir, loop.train(tiny.vqvae(), workdir)
