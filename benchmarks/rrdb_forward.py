@@ -28,7 +28,7 @@ import jax
 import numpy as np
 
 from sr_jax.inference import networks
-from sr_jax.inference.networks import Network
+from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.pretrained import named, rrdb
 
 WEIGHTS = 'realesrgan-x4plus'
@@ -71,7 +71,7 @@ def multiply_adds(features: int, growth: int, num_blocks: int) -> int:
     return 9 * (at_input + enlarged)
 
 
-def jax_forward(network: Network, image: np.ndarray) -> Forward:
+def jax_forward(network: LoadedNetwork, image: np.ndarray) -> Forward:
     """JAX's, compiled."""
     apply = jax.jit(network.module().apply).lower(network.variables, image[None]).compile()
     variables = jax.device_put(network.variables)
@@ -102,7 +102,7 @@ def ncnn_forward(image: np.ndarray, threads: int) -> Forward:
 class Torch:
     """PyTorch's, in a process of its own: `seconds` of a forward pass, and its image."""
 
-    def __init__(self, network: Network, image: np.ndarray, args: argparse.Namespace):
+    def __init__(self, network: LoadedNetwork, image: np.ndarray, args: argparse.Namespace):
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         state = rrdb.to_torch(network.variables)

@@ -10,6 +10,6 @@ def __getattr__(name: str) -> Any:
     """`sr_jax.upscale`, imported when it is first used: `import sr_jax` alone is quick."""
     if name != 'upscale':
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from sr_jax.inference.upscaler import upscale
+    from sr_jax.inference.upscale import upscale
 
     return upscale

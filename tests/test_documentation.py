@@ -7,7 +7,6 @@ import jax
 import pytest
 from documented import small, workspace
 from documented.blocks import blocks, commands
-from jax.experimental.compilation_cache import compilation_cache
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
@@ -32,7 +31,6 @@ def folder(tmp_path_factory):
     workspace.make(found)
     stand_ins = workspace.weights(found / '.weights')
     make_mesh = sharding.make_mesh
-    cache = tmp_path_factory.mktemp('xla')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(named, 'find', lambda name, report=print: stand_ins[name])
         patch.setattr(
@@ -41,11 +39,7 @@ def folder(tmp_path_factory):
             lambda devices=None, fsdp=1: make_mesh(devices or jax.devices()[:1], fsdp),
         )
         jax.config.update('jax_disable_most_optimizations', True)
-        jax.config.update('jax_compilation_cache_dir', str(cache))
-        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
         yield found
-        jax.config.update('jax_compilation_cache_dir', None)
-        compilation_cache.reset_cache()  # else it would be written on by the tests that follow
         jax.config.update('jax_disable_most_optimizations', False)
 
 

@@ -11,6 +11,7 @@ from configs import srresnet as srresnet_config
 from configs import vqvae as vqvae_config
 from sr_jax.layers.batch_norm import BatchNorm
 from sr_jax.layers.spectral_norm import SpectralConvolution
+from sr_jax.models.protocols import image_batch
 
 
 def vqvae(**changes) -> ml_collections.ConfigDict:
@@ -49,12 +50,17 @@ NETWORKS = {
 }
 
 
-class Judge(nn.Module):
+class TinyDiscriminator(nn.Module):
     """A discriminator that compiles within a second, with both kinds of state."""
+
+    REPEATED = ()
 
     batch_norm: bool = True
     dtype: str = 'float32'
     remat: bool = False
+
+    def example(self, n):
+        return image_batch(n, 12, 16)
 
     @nn.compact
     def __call__(self, x, train=False):

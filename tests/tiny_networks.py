@@ -1,42 +1,43 @@
 """Networks for super-resolution small enough for tests, with weights at random."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sr_jax import models
 from sr_jax.inference import networks
 
+# No two numbers of a network are alike: equal ones hide that one is taken for the other.
 SMALL = {
-    'rrdb': dict(name='rrdb', scale=4, features=4, num_blocks=1, growth=2),
-    'rrdb_x2': dict(name='rrdb', scale=2, features=4, num_blocks=1, growth=2),
-    'srresnet': dict(name='srresnet', scale=3, features=4, num_blocks=1),
-    'srvgg': dict(name='srvgg', scale=2, features=4, num_convs=1),
+    'rrdb': dict(name='rrdb', scale=4, features=5, num_blocks=1, growth=2),
+    'rrdb_x2': dict(name='rrdb', scale=2, features=5, num_blocks=1, growth=3),
+    'srresnet': dict(name='srresnet', scale=3, features=4, num_blocks=2),
+    'srvgg': dict(name='srvgg', scale=2, features=5, num_convs=1),
     'switched_sr': dict(
         name='switched_sr',
         scale=2,
-        features=4,
+        features=6,
         num_layers=1,
-        switching=dict(layers=('layer_0/conv',), breadth=2),
+        switching=dict(layers=('layer_0/conv',), breadth=4),
     ),
     'srflow': dict(
         name='srflow',
         scale=4,
-        features=4,
-        num_blocks=1,
-        growth=2,
-        stacked=1,
+        features=6,
+        num_blocks=3,
+        growth=5,
+        stacked=2,
         steps=1,
-        hidden=4,
-        transitions=1,
+        hidden=7,
+        transitions=8,
     ),
     'vqvae': dict(
         name='vqvae',
         channels=8,
         num_res_blocks=1,
         res_channels=4,
-        codebook_size=8,
-        bottom_codebook_size=8,
+        codebook_size=9,
+        bottom_codebook_size=10,
+        codebook_dim=6,
     ),
 }
 
@@ -45,7 +46,7 @@ def network(key):
     """One of SMALL, its output well spread over [0, 1]."""
     model = SMALL[key]
     module = models.make(model)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    shapes = jax.eval_shape(module.init, jax.random.key(0), module.example(1))
     rng = np.random.default_rng(0)
 
     def draw(leaf):
@@ -53,7 +54,7 @@ def network(key):
         return (scale * rng.standard_normal(leaf.shape)).astype(leaf.dtype)
 
     shapes = {name: tree for name, tree in shapes.items() if name != 'intermediates'}
-    return networks.Network(model, jax.tree.map(draw, shapes), key)
+    return networks.LoadedNetwork(model, jax.tree.map(draw, shapes), key)
 
 
 def whole(network, pixels):

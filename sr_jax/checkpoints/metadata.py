@@ -10,14 +10,19 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
+from sr_jax import models
 from sr_jax.config.binding import Section
 from sr_jax.config.serialization import from_json, to_json
 
 LARGEST = 64 * 2**20  # bytes of a file of JSON in a checkpoint; that of SRFlow's arrays has 2 MB
 ARRAYS = 'd'  # name of the folders in which TensorStore has what the arrays hold
-# Fields that say how often something is repeated. Each repetition has arrays of its own, so that
-# nothing can rightly ask for more of them than it has arrays. (A flow's steps are stacked.)
-REPEATS = ('num_blocks', 'num_convs', 'num_layers', 'num_res_blocks', 'stacked')
+
+
+FORMAT = 2  # of what is saved; 1 had other names of keys and arrays, and said no number
+
+
+class OtherFormat(Exception):
+    """A checkpoint is whole, but of another version of sr_jax."""
 
 
 class Record(NamedTuple):
@@ -34,9 +39,10 @@ class Record(NamedTuple):
     fingerprints: list[int]
 
 
-def written(record: Record) -> dict[str, Any]:
+def serialize(record: Record) -> dict[str, Any]:
     """Returns the record, fit for JSON, with a checksum; `read` takes it back."""
     saved = {
+        'format': FORMAT,
         'config': to_json(record.config),
         'data': record.data,
         'fingerprint': record.fingerprints,
@@ -45,17 +51,25 @@ def written(record: Record) -> dict[str, Any]:
 
 
 def read(saved: Any) -> Record:
-    """Returns the record that `written` made.
+    """Returns the record that `serialize` made.
 
     Raises:
       ValueError: it is not what was saved, or nothing that could be; says what.
+      OtherFormat: another version saved it.
     """
     if not isinstance(saved, dict):
         raise ValueError('what lies beside its arrays is no object of JSON')
     saved = dict(saved)
-    checksum = saved.pop('checksum', None)  # checkpoints of before had none
+    checksum = saved.pop('checksum', None)
     try:
-        intact = checksum is None or checksum == _checksum(saved)
+        intact = checksum == _checksum(saved)
+        first = checksum is None and saved.keys() == {'config', 'data', 'fingerprint'}
+        if first or (intact and saved.get('format', 1) != FORMAT):
+            raise OtherFormat(
+                f'made by another version of sr_jax (its format is {saved.get("format", 1)}, this '
+                f"version's is {FORMAT}): read it with that version, or train it anew in another "
+                '--workdir'
+            )
         config = from_json(saved['config']) if intact else None
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f'its config cannot be read: {type(error).__name__}') from error
@@ -64,24 +78,33 @@ def read(saved: Any) -> Record:
             "its config, its fingerprints or the data's position are not what was saved"
         )
     data, fingerprints = saved.get('data'), saved.get('fingerprint')
-    if saved.keys() != {'config', 'data', 'fingerprint'}:
+    if saved.keys() != {'format', 'config', 'data', 'fingerprint'}:
         raise ValueError('beside its arrays lies something else than a config and its company')
     if not (data is None or isinstance(data, dict)):
         raise ValueError("the data's position is no object of JSON")
     if not isinstance(fingerprints, list) or not all(type(x) is int for x in fingerprints):
         raise ValueError('its fingerprints are no list of whole numbers')
-    for section in ('model', 'discriminator'):
-        check_repeats(config.get(section), len(fingerprints), f'config.{section}')
+    check_repeats(config, len(fingerprints), 'config')
     return Record(config, data, fingerprints)
 
 
 def check_repeats(section: Any, arrays: int, where: str) -> None:
-    """Raises ValueError if a part of a config, at any depth, asks for more layers than arrays."""
+    """Checks that no network in a part of a config, at any depth, has more layers than arrays.
+
+    Args:
+      section: the part; one with the name of a network has the network's fields.
+      arrays: how many there are.
+      where: the part's name for messages, such as 'config.model'.
+
+    Raises:
+      ValueError: a field asks for more (see `sr_jax.models.protocols.Network.REPEATED`).
+    """
     if not isinstance(section, Section):
         return
+    repeated = models.repeated(section.get('name', ''))
     for key, value in section.items():
         check_repeats(value, arrays, f'{where}.{key}')
-        if key in REPEATS and isinstance(value, int) and value > arrays:
+        if key in repeated and isinstance(value, int) and value > arrays:
             raise ValueError(f'{where}.{key} is {value}, of {arrays} arrays')
 
 

@@ -2,31 +2,18 @@
 
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from sr_jax.config.binding import nearest
 from sr_jax.config.settings import CheckpointSettings
 from sr_jax.errors import InputError
 
-HIGHER_IS_BETTER = {'mse': False, 'psnr': True, 'ssim': True, 'bits_per_dimension': False}
 
-
-def check_best_metric(settings: CheckpointSettings) -> None:
-    """Raises InputError unless it is known of `best_metric` which values are better."""
-    if settings.best_metric not in HIGHER_IS_BETTER:
-        hint = nearest(settings.best_metric, HIGHER_IS_BETTER)
-        raise InputError(f'config.checkpoint.best_metric={settings.best_metric!r}: {hint}')
-
-
-def preservation(settings: CheckpointSettings) -> AnyPreservationPolicy:
-    """Returns the rule, as Orbax takes it.
-
-    Raises:
-      InputError: a metric of which it is not known which values are better.
-    """
-    check_best_metric(settings)
+def preservation(
+    settings: CheckpointSettings, higher_is_better: bool
+) -> AnyPreservationPolicy:
+    """Returns the rule, as Orbax takes it."""
     metric = settings.best_metric
     best = BestN(
         get_metric_fn=lambda metrics: metric_of(metrics, metric),
-        reverse=not HIGHER_IS_BETTER[metric],
+        reverse=not higher_is_better,
         n=settings.keep_best,
         keep_checkpoints_without_metrics=False,
     )

@@ -7,15 +7,18 @@ itself, `main(argv)`; these two return the exit status. Helpers are in `shared`.
 
 import ast
 import importlib
-import pkgutil
 import types
 from pathlib import Path
+
+from sr_jax.config.extension import extend
+
+__path__ = extend(__path__, __name__)
 
 
 def find_verbs() -> dict[str, str]:
     """Returns the help of each verb, a line, by its name, without importing any of them."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
-    return {name.replace('_', '-'): _first_line(name) for name in modules}
+    files = (path for folder in __path__ for path in sorted(Path(folder).glob('[!_]*.py')))
+    return {path.stem.replace('_', '-'): _first_line(path) for path in files}
 
 
 def load_verb(verb: str) -> types.ModuleType:
@@ -23,7 +26,7 @@ def load_verb(verb: str) -> types.ModuleType:
     return importlib.import_module(f'sr_jax.commands.{verb.replace("-", "_")}')
 
 
-def _first_line(name: str) -> str:
-    """Returns the first line of the docstring of a module of this package."""
-    source = Path(__file__).with_name(f'{name}.py').read_text(encoding='utf-8')
+def _first_line(path: Path) -> str:
+    """Returns the first line of the docstring of a file."""
+    source = path.read_text(encoding='utf-8')
     return (ast.get_docstring(ast.parse(source)) or '').partition('\n')[0]

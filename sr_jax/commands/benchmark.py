@@ -23,7 +23,7 @@ from sr_jax.commands.shared.image_jobs import each_image
 from sr_jax.commands.shared.scores import BICUBIC, DIVERSITY, Scores
 from sr_jax.commands.shared.table import Table, check_place, write_json
 from sr_jax.data.benchmark import Benchmark, open_benchmark
-from sr_jax.data.pairs import scale_of
+from sr_jax.data.sources.paired import scale_of
 from sr_jax.errors import InputError
 from sr_jax.inference import networks
 from sr_jax.inference.upscaler import Upscaler

@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from sr_jax import tasks
 from sr_jax.checkpoints.run import load_run
 from sr_jax.commands.shared.table import check_place, write_json
 from sr_jax.config.binding import bind
@@ -18,7 +19,7 @@ from sr_jax.config.settings import DataSettings, EvaluationSettings
 from sr_jax.data.pipeline import validation_batches
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
-from sr_jax.metrics.protocol import parse_all
+from sr_jax.inference import networks
 from sr_jax.pretrained.named import WEIGHTS
 from sr_jax.training.validation import evaluate_batches
 
@@ -74,20 +75,22 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f'{arguments.checkpoint} is no run, which validates on crops: {BENCHMARK}')
     check_place(arguments.json)
     mesh = sharding.make_mesh()
-    model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
+    model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh, load=networks.load)
     data = bind(DataSettings, model.config.data, 'config.data')
     settings = bind(EvaluationSettings, model.config.evaluation, 'config.evaluation')
     if arguments.data:
         data = dataclasses.replace(data, validation_source=arguments.data)
     if arguments.crops:
         data = dataclasses.replace(data, validation_crops=arguments.crops)
-    protocols = parse_all(arguments.protocol or settings.protocol)
+    config = model.config.copy_and_resolve_references().unlock()
+    config.evaluation.protocol = arguments.protocol or settings.protocol
+    task = tasks.make(config)
     batch_size = -(-settings.batch_size // mesh.size) * mesh.size
     metrics = evaluate_batches(
-        sharding.jit_predict(model.task.predict, mesh),
+        sharding.jit_predict(task.predict, mesh),
         model.variables,
-        validation_batches(data, batch_size, print),
-        protocols,
+        validation_batches(data, batch_size, print, task.batch(1)),
+        task.evaluation,
         mesh,
     )
     source = data.validation_source or data.source
@@ -98,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name, value in metrics.items():
         print(f'  {name:<18} {value:.5g}')
     if arguments.json:
-        named = ','.join(protocol.name for protocol in protocols)
+        named = config.evaluation.protocol
         record = {'step': model.step, 'source': source, 'protocol': named, **metrics}
         write_json(arguments.json, record)
     return 0

@@ -132,7 +132,7 @@ class Flow:
       network: of `sr_jax.inference.networks.load`.
     """
 
-    def __init__(self, network: networks.Network):
+    def __init__(self, network: networks.LoadedNetwork):
         module: Any = network.module()
         self.scale: int = module.scale
         self.multiple: int = module.scale * module.multiple

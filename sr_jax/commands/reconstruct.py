@@ -13,9 +13,11 @@ from sr_jax.checkpoints.run import load_run
 from sr_jax.commands.shared import image_jobs
 from sr_jax.config.binding import bind
 from sr_jax.config.settings import DataSettings
+from sr_jax.data.protocol import Source
 from sr_jax.data.sources import validation_source
 from sr_jax.devices import sharding
 from sr_jax.images.contact_sheet import grid
+from sr_jax.images.decoding import to_float
 from sr_jax.images.files import save_image
 from sr_jax.images.padding import mirrored
 
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         source = validation_source(bind(DataSettings, model.config.data, 'config.data'))
         loads = [
-            (Path(source.name(i)).stem, functools.partial(source.__getitem__, i))
+            (Path(source.name(i)).stem, functools.partial(_load_example, source, i))
             for i in range(len(source))
         ]
 
@@ -76,6 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     files = image_jobs.name_targets([name for name, _ in loads], arguments.output)
     return image_jobs.each_image(loads, files, show)
+
+
+def _load_example(source: Source, index: int) -> np.ndarray:
+    return to_float(source.example(index)['hq'])
 
 
 def reconstruct(

@@ -25,7 +25,8 @@ from sr_jax.images.decoding import Layers
 from sr_jax.images.files import check_suffix, image_size, read_layers, save_layers
 from sr_jax.images.resize import resize_lanczos
 from sr_jax.inference import networks
-from sr_jax.inference.upscaler import Upscaler, outscaled
+from sr_jax.inference.upscale import scale_size
+from sr_jax.inference.upscaler import Upscaler
 from sr_jax.pretrained.named import WEIGHTS
 
 FORMATS = ('png', 'jpg', 'webp')
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     upscaler_arguments.check(arguments)
     if arguments.outscale is not None:
-        outscaled((1, 1), arguments.outscale)
+        scale_size((1, 1), arguments.outscale)
     paths = list(image_jobs.expand_paths(arguments.images))
     count = arguments.samples
     stems = [f'{path.stem}_{i}' if count > 1 else path.stem for path in paths for i in range(count)]
@@ -121,7 +122,7 @@ def enlarge(
       name: what the bar of progress calls the image.
       sample: which of those that a flow draws.
     """
-    size = outscaled(layers.color.shape[:2], outscale)
+    size = scale_size(layers.color.shape[:2], outscale)
     with tqdm(desc=name, unit='tile', leave=False, disable=None) as bar:
 
         def progress(done: int, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Images, cut and batched: see `train_iterator` and `validation_batches`."""
+"""Examples, cut and batched: see `train_iterator` and `validation_batches`."""
 
 from sr_jax.data.pipeline import TrainIterator as TrainIterator
 from sr_jax.data.pipeline import train_iterator as train_iterator

@@ -114,22 +114,3 @@ def _given(batch: Mapping[str, Array], scale: int) -> Float[Array, 'n h w 3']:
             f'{batch["hq"].shape[1] / lq.shape[1]:g} times the side of the small one'
         )
     return lq
-
-
-def check_source(settings: Settings, data: Section) -> None:
-    """Raises InputError unless `config.data` has pairs of images just where they are wanted.
-
-    Pairs to validate on go with every degradation, and are then not degraded.
-    """
-    paired = isinstance(settings, PairedSettings)
-    if paired != data['source'].startswith('paired:'):
-        raise InputError(
-            f'config.data.source={data["source"]!r} does not go with config.degradation.name='
-            f"{settings.name!r}: the name 'paired' and sources of the form {PAIRS} go together"
-        )
-    validation = data['validation_source']
-    if paired and validation and not validation.startswith('paired:'):
-        raise InputError(
-            f'config.data.validation_source={validation!r} has no small images, and '
-            f"config.degradation.name='paired' makes none: give {PAIRS}, or '' to hold out some"
-        )

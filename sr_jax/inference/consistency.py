@@ -35,7 +35,7 @@ class Shrinking(NamedTuple):
     gram: Float[np.ndarray, 'band side']
 
 
-def consistent(
+def make_consistent(
     image: Float[np.ndarray, 'h2 w2 c'], lq: Float[np.ndarray, 'h w c']
 ) -> Float[np.ndarray, 'h2 w2 c']:
     """The image in [0, 1] nearest to `image` that `imresize` shrinks to `lq`.
@@ -57,20 +57,20 @@ def consistent(
             f'an enlargement of {image.shape[1]}x{image.shape[0]} pixels is no whole number of '
             f'times as large as {lq.shape[1]}x{lq.shape[0]}'
         )
-    sides = [_shrinking(side, scale) for side in image.shape[:2]]
+    sides = [_make_shrinking(side, scale) for side in image.shape[:2]]
     for _ in range(MAX_ITERATIONS):
-        missing = lq - _along_both([side.matrix for side in sides], image)
+        missing = lq - _apply_along_both([side.matrix for side in sides], image)
         if np.abs(missing).max(initial=0) <= TOLERANCE:
             break
         for axis, side in enumerate(sides):
-            missing = _solved(side.gram, missing, axis)
-        change = _along_both([side.matrix.T for side in sides], missing)
+            missing = _solve(side.gram, missing, axis)
+        change = _apply_along_both([side.matrix.T for side in sides], missing)
         image = np.clip(image + change, 0, 1)
     return image.astype(np.float32)
 
 
 @functools.lru_cache(maxsize=16)
-def _shrinking(side: int, scale: int) -> Shrinking:
+def _make_shrinking(side: int, scale: int) -> Shrinking:
     matrix = scipy.sparse.csr_array(cubic_matrix(side, 1 / scale))
     gram = (matrix @ matrix.T).tocoo()
     band = int((gram.row - gram.col).max()) + 1
@@ -80,7 +80,7 @@ def _shrinking(side: int, scale: int) -> Shrinking:
     return Shrinking(matrix, lower)
 
 
-def _along_both(matrices: list[scipy.sparse.csr_array], x: np.ndarray) -> np.ndarray:
+def _apply_along_both(matrices: list[scipy.sparse.csr_array], x: np.ndarray) -> np.ndarray:
     """A matrix times the columns of an image, another one times its rows, for each channel."""
     for axis, matrix in enumerate(matrices):
         moved = np.moveaxis(x, axis, 0)
@@ -89,7 +89,7 @@ def _along_both(matrices: list[scipy.sparse.csr_array], x: np.ndarray) -> np.nda
     return x
 
 
-def _solved(gram: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
+def _solve(gram: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
     """The inverse of a banded matrix times an image, along an axis."""
     moved = np.moveaxis(x, axis, 0)
     found = scipy.linalg.solveh_banded(gram, moved.reshape(len(moved), -1), lower=True)

@@ -2,16 +2,13 @@
 
 An image is cut into windows that overlap by what the network looks at (`sr_jax.inference.tiles`),
 so that the parts together are what the network makes of the whole. All windows have one size, also
-those of
-images smaller than that: what lies beyond an image's edge is held at zero before every
+those of images smaller than that: what lies beyond an image's edge is held at zero before every
 convolution, as its own padding would be, so one compiled function serves a folder of many sizes.
 """
 
 import functools
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,29 +18,28 @@ from flax import linen as nn
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Num
 
+from sr_jax import models
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import from_float, to_float
-from sr_jax.images.files import read_image
-from sr_jax.images.resize import resize_lanczos
-from sr_jax.inference import latents, networks, tiles
-from sr_jax.inference.consistency import consistent
+from sr_jax.inference import tiles
+from sr_jax.inference.consistency import make_consistent
+from sr_jax.inference.latents import Drawing, make_drawing
+from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.windows import Demands, Size, Windows
 from sr_jax.layers.borders import apply_within
-
-Shape = tuple[int, int, int]  # height, width, channels
+from sr_jax.models.protocols import Enlarger, Patchwise
 
 USABLE = 0.9  # of a device's memory
 PATCH = 256  # pixels along a side, of networks that compute a window's layers in patches
 IN_FLIGHT = 2  # rounds of windows on their way, so that the device need not wait for the host
-KEPT = 4  # upscalers that the function `upscale` keeps
 
 
 class Upscaler:
     """A network ready to enlarge images; what it compiled is kept for the next ones.
 
     Args:
-      network: of `sr_jax.inference.networks.load`, one that has a scale.
+      network: of `sr_jax.inference.networks.load`, an `sr_jax.models.protocols.Enlarger`.
       halo: pixels of an image around a window's core; None: as many as the network looks at, with
         which the parts are exactly the whole. Fewer are faster, and may leave seams.
       tile: most pixels along a side of a window, halo included; 0: as memory allows.
@@ -60,13 +56,13 @@ class Upscaler:
       report: is given a line about each window chosen.
 
     Raises:
-      InputError: the network does not enlarge images, or looks at whole images and is given a
+      InputError: the network does not enlarge images, or takes whole images only and is given a
         halo or a tile; a temperature below 0, or for a network that draws nothing.
     """
 
     def __init__(
         self,
-        network: networks.Network,
+        network: LoadedNetwork,
         *,
         halo: int | None = None,
         tile: int = 0,
@@ -79,41 +75,27 @@ class Upscaler:
         consistent: bool = False,
         report: Callable[[str], None] = lambda line: None,
     ):
-        module: Any = network.module(dtype=dtype)
-        if not getattr(module, 'scale', 0):
-            raise InputError(
-                f'{network.source} holds a network of the kind {network.model["name"]!r}, which '
-                'does not enlarge images: take weights of srresnet, rrdb, srvgg, switched_sr '
-                'or srflow'
-            )
-        undivided = module.halo is None or spatially
+        module = _make_module(network, dtype)
+        undivided = spatially or module.halo is None or module.input_size is not None
         if undivided and (halo is not None or tile):
             raise InputError(
                 f'{network.source}: whole images are enlarged at once '
                 f'({"as asked" if spatially else "this network looks at all of one"}), so there is '
                 'neither a tile nor a halo to set'
             )
-        _check_temperature(network.source, module, temperature, seed)
-        if hasattr(module, 'patch') and not undivided:
-            module = module.clone(patch=PATCH)
+        if isinstance(module, Patchwise) and not undivided:
+            module = module.clone(patch=PATCH)  # type: ignore[attr-defined]
         self.scale: int = module.scale
-        self._latent_shapes: Callable[[int, int], list[Shape]] = (
-            module.latent_shapes if temperature else lambda height, width: []
-        )
-        self._temperature, self._seed, self._consistent = temperature, seed, consistent
+        self._source, self._input_size = network.source, module.input_size
+        self._drawing: Drawing = make_drawing(module, temperature, seed, network.source)
         self._mesh = sharding.make_mesh(list(devices) if devices else None)
         self._variables = jax.device_put(network.variables, sharding.replicated(self._mesh))
-        self._multiple: int = getattr(module, 'multiple', 1)
-        self._halo: int = module.halo or 0 if halo is None else halo
-        self._undivided, self._spatially = undivided, spatially
-        self._at_once = 1 if undivided else self._mesh.size
+        self._undivided, self._spatially, self._consistent = undivided, spatially, consistent
         self._report = report
-        self._compile = functools.cache(functools.partial(self._compiled_for, module))
-        rows = self._multiple * self._mesh.size if spatially else 1
+        self._compile = functools.cache(functools.partial(self._compile_window, module))
+        self._demands = _demands(module, halo, undivided, spatially, self._mesh.size)
         self._windows = Windows(
-            Demands(
-                self._halo, self._multiple, self._at_once, undivided, rows, module.halo is not None
-            ),
+            self._demands,
             needed=lambda window: memory.compiled_bytes(self._compile(window)),
             limit=memory_limit or int(USABLE * memory.device_memory()),
             max_side=tile,
@@ -129,10 +111,13 @@ class Upscaler:
         Raises:
           InputError: even the smallest window takes too much memory.
         """
+        if self._input_size:
+            sizes = [(self._input_size, self._input_size)]
         if self._windows.choose(sizes):
-            height, width = self._windows.chosen
+            (height, width), demands = self._windows.chosen, self._demands
             self._report(
-                f'windows of {width}x{height} pixels, halo {self._halo}, {self._at_once} at a time'
+                f'windows of {width}x{height} pixels, halo {demands.halo}, {demands.at_once} at a '
+                'time'
             )
 
     def __call__(
@@ -149,16 +134,15 @@ class Upscaler:
           sample: which of the images that a flow draws.
 
         Raises:
-          InputError: the image has no pixels, or the memory does not suffice.
+          InputError: the image has no pixels, the network takes images of another size only, or
+            the memory does not suffice.
         """
-        if not pixels.size:
-            raise InputError(f'an image of {pixels.shape[1]}x{pixels.shape[0]} pixels is empty')
-        size = pixels.shape[:2]
+        self._check_size(pixels.shape[:2])
         while True:
-            if not self._windows.serves(size):
-                self.prepare([size])
+            if not self._windows.serves(pixels.shape[:2]):
+                self.prepare([pixels.shape[:2]])
             try:
-                return self._enlarged(pixels, progress, sample)
+                return self._enlarge(pixels, progress, sample)
             except jax.errors.JaxRuntimeError as error:
                 if 'RESOURCE_EXHAUSTED' not in str(error):
                     raise
@@ -166,35 +150,46 @@ class Upscaler:
                 self._report('the device ran out of memory: windows of half as many pixels')
                 self._compile.cache_clear()
 
-    def _compiled_for(self, module: nn.Module, window: Size) -> Any:
+    def _check_size(self, size: Size) -> None:
+        height, width = size
+        if not height * width:
+            raise InputError(f'an image of {width}x{height} pixels is empty')
+        side = self._input_size
+        if side and size != (side, side):
+            raise InputError(
+                f'{self._source}: this network takes images of {side}x{side} pixels, not of '
+                f'{width}x{height}: crop or resize them'
+            )
+
+    def _compile_window(self, module: Any, window: Size) -> Any:
         """The compiled (variables, windows, valid, latents) -> enlarged windows."""
         rows = PartitionSpec(None, sharding.DATA_AXIS)
         everywhere, batch = sharding.replicated(self._mesh), sharding.over_batch(self._mesh)
         if self._undivided:
             batch = everywhere
         images = NamedSharding(self._mesh, rows) if self._spatially else batch
+        at_once = self._demands.at_once
         shapes = (
             jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype), self._variables),
-            jax.ShapeDtypeStruct((self._at_once, *window, 3), jnp.float32),
-            jax.ShapeDtypeStruct((self._at_once, 2), jnp.int32),
+            jax.ShapeDtypeStruct((at_once, *window, 3), jnp.float32),
+            jax.ShapeDtypeStruct((at_once, 2), jnp.int32),
             [
-                jax.ShapeDtypeStruct((self._at_once, *shape), jnp.float32)
-                for shape in self._latent_shapes(*window)
+                jax.ShapeDtypeStruct((at_once, *shape), jnp.float32)
+                for shape in self._drawing.shapes(*window)
             ],
         )
         apply = jax.jit(
-            functools.partial(_enlarge, module),
+            functools.partial(_apply, module),
             in_shardings=(everywhere, images, batch, images),
             out_shardings=images,
         )
         return apply.lower(*shapes).compile()
 
-    def _enlarged(
+    def _enlarge(
         self, pixels: np.ndarray, progress: Callable[[int, int], None], sample: int
     ) -> np.ndarray:
-        size, window = self._windows.rounded_up(pixels.shape[:2]), self._windows.chosen
-        parts = list(tiles.tiles(size, window, self._halo, self._multiple))
-        compiled = self._compile(window)
+        size, demands = self._windows.round_up(pixels.shape[:2]), self._demands
+        parts = list(tiles.tiles(size, self._windows.chosen, demands.halo, demands.multiple))
         kept = np.float32 if self._consistent else pixels.dtype  # not rounded before its time
         sides = (pixels.shape[0] * self.scale, pixels.shape[1] * self.scale)
         result = np.empty((*sides, 3), kept)
@@ -206,100 +201,59 @@ class Upscaler:
                 tiles.place(result, part, enlarged, self.scale)
             progress(first + len(those), len(parts))
 
-        for first in range(0, len(parts), self._at_once):
-            those = parts[first : first + self._at_once]
-            windows = np.zeros((self._at_once, *window, 3), np.float32)
-            valid = np.ones((self._at_once, 2), np.int32)
-            for i, part in enumerate(those):
-                windows[i] = tiles.cut(pixels, part, window)
-                valid[i] = size[0] - part.rows.start, size[1] - part.columns.start
-            made = compiled(self._variables, windows, valid, self._latents(those, sample))
-            pending.append((first, those, made))
+        for first in range(0, len(parts), demands.at_once):
+            those = parts[first : first + demands.at_once]
+            pending.append((first, those, self._start(pixels, size, those, sample)))
             if len(pending) == IN_FLIGHT:
                 collect()
         while pending:
             collect()
         if not self._consistent:
             return result
-        return from_float(consistent(result, to_float(pixels)), pixels.dtype)
+        return from_float(make_consistent(result, to_float(pixels)), pixels.dtype)
 
-    def _latents(self, parts: list[tiles.Tile], sample: int) -> list[np.ndarray]:
-        """What a flow draws the enlarged windows with: parts of one field for the whole image."""
-        drawn = []
-        height, width = self._windows.chosen
-        for i, shape in enumerate(self._latent_shapes(height, width)):
-            level = np.zeros((self._at_once, *shape), np.float32)
-            for j, part in enumerate(parts):
-                row = part.rows.start * shape[0] // height
-                column = part.columns.start * shape[1] // width
-                field = (self._seed, sample, i)
-                level[j] = self._temperature * latents.noise(field, (row, column), shape)
-            drawn.append(level)
-        return drawn
+    def _start(
+        self, pixels: np.ndarray, size: Size, parts: list[tiles.Tile], sample: int
+    ) -> Array:
+        """Has the devices begin with some windows of an image; returns what they will be."""
+        window, at_once = self._windows.chosen, self._demands.at_once
+        windows = np.zeros((at_once, *window, 3), np.float32)
+        valid = np.ones((at_once, 2), np.int32)
+        for i, part in enumerate(parts):
+            windows[i] = tiles.cut(pixels, part, window)
+            valid[i] = size[0] - part.rows.start, size[1] - part.columns.start
+        drawn = self._drawing.draw(parts, window, at_once, sample)
+        return self._compile(window)(self._variables, windows, valid, drawn)
 
 
-def _check_temperature(source: str, module: Any, temperature: float, seed: int) -> None:
-    if not 0 <= temperature < math.inf or seed < 0:
-        raise InputError(f'temperature {temperature}, seed {seed}: neither may be negative')
-    if temperature and not hasattr(module, 'latent_shapes'):
+def _make_module(network: LoadedNetwork, dtype: str) -> Enlarger:
+    """The module of a network, once it was found to enlarge images."""
+    module = network.module(dtype=dtype)
+    if not isinstance(module, Enlarger):
         raise InputError(
-            f'{source}: this network gives one image only, so there is no temperature to set; a '
-            'flow (srflow) draws many'
+            f'{network.source} holds a network of the kind {network.model["name"]!r}, which does '
+            f'not enlarge images: take weights of {", ".join(models.names(Enlarger))}'
         )
+    return module
 
 
-def _enlarge(
+def _demands(
+    module: Enlarger, halo: int | None, undivided: bool, spatially: bool, devices: int
+) -> Demands:
+    """What a network asks of its windows; see `Upscaler` on the arguments."""
+    return Demands(
+        halo=module.halo or 0 if halo is None else halo,
+        multiple=module.multiple,
+        at_once=1 if undivided else devices,
+        undivided=undivided,
+        rows=module.multiple * devices if spatially else 1,
+        padded_freely=module.halo is not None,
+    )
+
+
+def _apply(
     module: nn.Module, variables: dict[str, Any], windows: Array, valid: Array, drawn: list[Array]
 ) -> Array:
     inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
     image = apply_within(module, variables, windows, valid, *inputs, method=method)
     return jnp.clip(image, 0.0, 1.0)
-
-
-def upscale(
-    image: Num[np.ndarray, 'h w 3'] | str | Path,
-    weights: str | Path | networks.Network,
-    outscale: float | None = None,
-    **options: Any,
-) -> Num[np.ndarray, 'h2 w2 3']:
-    """An image enlarged by a network.
-
-    Args:
-      image: RGB, uint8, uint16 or float32 in [0, 1]; or a file, read by the rule of
-        `sr_jax.images.files.read_image`.
-      weights: what `sr_jax.inference.networks.load` takes, or what it returned. Of the last few
-        runs, files and names, the network and what was compiled for it are kept, as they were when
-        they were loaded; for many images with a network that was loaded before, take an `Upscaler`.
-      outscale: output pixels per pixel along a side; None: the network's scale.
-      options: see `Upscaler`.
-
-    Returns:
-      The enlarged image, in its own precision.
-
-    Raises:
-      InputError: the image or the weights cannot be used; the message says why.
-    """
-    pixels = read_image(image) if isinstance(image, (str, Path)) else np.asarray(image)
-    if isinstance(weights, networks.Network):
-        upscaler = Upscaler(weights, **options)
-    else:
-        upscaler = _upscaler(str(weights), tuple(sorted(options.items())))
-    factor = upscaler.scale if outscale is None else outscale
-    size = outscaled(pixels.shape[:2], factor)
-    return resize_lanczos(upscaler(pixels), size)
-
-
-@functools.lru_cache(KEPT)
-def _upscaler(weights: str, options: tuple[tuple[str, Any], ...]) -> Upscaler:
-    return Upscaler(networks.load(weights), **dict(options))
-
-
-def outscaled(size: Size, outscale: float) -> Size:
-    """The sides of an image times a factor, rounded, at least 1.
-
-    Raises InputError for a factor that is not positive and finite.
-    """
-    if not 0 < outscale < math.inf:
-        raise InputError(f'an image cannot be made {outscale} times as large (--outscale)')
-    height, width = (max(round(side * outscale), 1) for side in size)
-    return height, width

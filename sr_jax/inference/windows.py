@@ -68,20 +68,21 @@ class Windows:
         Raises:
           InputError: even the smallest window takes too much memory.
         """
-        sizes = [self.rounded_up(size) for size in sizes]
+        sizes = [self.round_up(size) for size in sizes]
         if not self._demands.padded_freely and len(set(sizes)) > 1:
             return False
-        self.chosen = self._whole(sizes) if self._demands.undivided else self._best(sizes)
-        self._longest = _longest(sizes)
+        choose = self._choose_whole if self._demands.undivided else self._choose_best
+        self.chosen = choose(sizes)
+        self._longest = _find_longest(sizes)
         return True
 
     def serves(self, size: Size) -> bool:
         """Whether the window at hand can be used for an image."""
         if not self._demands.padded_freely:
-            return self._longest == self.rounded_up(size)
+            return self._longest == self.round_up(size)
         return all(have >= need for have, need in zip(self._longest, size, strict=True))
 
-    def rounded_up(self, size: Size) -> Size:
+    def round_up(self, size: Size) -> Size:
         """Sides as the network takes them."""
         multiple = self._demands.multiple
         height, width = (-(-side // multiple) * multiple for side in size)
@@ -93,13 +94,13 @@ class Windows:
         Raises InputError where images are not divided.
         """
         if self._demands.undivided:
-            raise self._too_little(self.chosen, self._limit)
+            raise self._make_error(self.chosen, self._limit)
         self._max_pixels, self._may_grow = math.prod(self.chosen) // 2, False
         self._longest = (0, 0)
 
-    def _whole(self, sizes: list[Size]) -> Size:
+    def _choose_whole(self, sizes: list[Size]) -> Size:
         """The window that holds each image whole, its rows divided over the devices if asked."""
-        height, width = _longest(sizes)
+        height, width = _find_longest(sizes)
         rows = self._demands.rows
         window = (-(-height // rows) * rows, width)
         if not self._demands.padded_freely and window[0] != height:
@@ -110,26 +111,26 @@ class Windows:
             )
         needed = self._needed(window)
         if needed > self._limit:
-            raise self._too_little(window, needed)
+            raise self._make_error(window, needed)
         return window
 
-    def _best(self, sizes: list[Size]) -> Size:
+    def _choose_best(self, sizes: list[Size]) -> Size:
         """The window of least work that fits into the memory."""
-        window, needed = self._attempt(sizes)
+        window, needed = self._try(sizes)
         while needed > self._limit:
             self._max_pixels = int(0.9 * self._limit / needed * math.prod(window))
-            window, needed = self._attempt(sizes)
+            window, needed = self._try(sizes)
         possible = int(0.8 * self._limit / needed * math.prod(window))
-        wanted = math.prod(_longest(sizes))
+        wanted = math.prod(_find_longest(sizes))
         if self._may_grow and min(possible, wanted) > WORTHWHILE * self._max_pixels:
             before, self._max_pixels = self._max_pixels, possible
-            larger, needed = self._attempt(sizes)
+            larger, needed = self._try(sizes)
             if needed <= self._limit:
                 return larger
             self._max_pixels = before
         return window
 
-    def _attempt(self, sizes: list[Size]) -> tuple[Size, int]:
+    def _try(self, sizes: list[Size]) -> tuple[Size, int]:
         """The best window of at most so many pixels, and the bytes that it takes."""
         halo, multiple, at_once, *_ = self._demands
         try:
@@ -137,10 +138,10 @@ class Windows:
                 sizes, self._max_pixels, halo, multiple, at_once, self._max_side
             )
         except ValueError:
-            raise self._too_little(None, self._limit) from None
+            raise self._make_error(None, self._limit) from None
         return window, self._needed(window)
 
-    def _too_little(self, window: Size | None, needed: int) -> InputError:
+    def _make_error(self, window: Size | None, needed: int) -> InputError:
         what = f'a window of {window[1]}x{window[0]} pixels' if window else 'the smallest window'
         return InputError(
             f'{self._source}: {what} does not fit into {self._limit / 2**20:.0f} MiB of memory '
@@ -150,6 +151,6 @@ class Windows:
         )
 
 
-def _longest(sizes: list[Size]) -> Size:
+def _find_longest(sizes: list[Size]) -> Size:
     height, width = (max(side) for side in zip(*sizes, strict=True))
     return height, width

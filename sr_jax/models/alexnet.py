@@ -4,8 +4,9 @@ For the metric LPIPS: the classifying layers are left out, and nothing is traine
 come from `sr_jax.pretrained.alexnet` or `sr_jax.pretrained.lpips`.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers import imagenet
+from sr_jax.models.protocols import image_batch
 
 
 class Stage(NamedTuple):
@@ -39,12 +41,19 @@ class Model(nn.Module):
     """What AlexNet finds in images, up to the last layer asked for.
 
     Attributes:
-      outputs: names of the layers wanted, 'relu1_1' to 'relu5_1', after the activations.
+      outputs: names of the layers wanted, 'relu1_1' to 'relu5_1', after the activations. By
+        default the last one, so that no parameter is left out.
       dtype: name of the type computed in and returned; parameters stay float32.
     """
 
-    outputs: tuple[str, ...]
+    REPEATED: ClassVar[tuple[str, ...]] = ()
+
+    outputs: tuple[str, ...] = ('relu5_1',)
     dtype: str = 'float32'
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 32, 40)
 
     @nn.compact
     def __call__(self, images: Float[Array, 'n h w 3']) -> dict[str, Float[Array, 'n h2 w2 c']]:

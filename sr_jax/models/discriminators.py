@@ -9,7 +9,9 @@ unet  one logit for every pixel: Real-ESRGAN's (Wang et al. 2021, arXiv:2107.108
 """
 
 import functools
+from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -19,6 +21,7 @@ from sr_jax.layers.batch_norm import BatchNorm
 from sr_jax.layers.convolution import Convolution, uniform_init
 from sr_jax.layers.resampling import upsample_bilinear
 from sr_jax.layers.spectral_norm import SpectralConvolution
+from sr_jax.models.protocols import image_batch
 
 FORMS = ('vgg', 'unet')
 NORMS = ('batch', 'group')
@@ -54,11 +57,11 @@ class Stage(nn.Module):
             x = Convolution(
                 self.features, taps, stride, self.dtype, use_bias=plain, name=f'conv_{i}'
             )(x)
-            x = x if plain else self._normalized(f'norm_{i}', x, train)
+            x = x if plain else self._normalize(f'norm_{i}', x, train)
             x = nn.leaky_relu(x, NEGATIVE_SLOPE)
         return x
 
-    def _normalized(self, name: str, x: Array, train: bool) -> Array:
+    def _normalize(self, name: str, x: Array, train: bool) -> Array:
         if self.norm == 'batch':
             return BatchNorm(name=name)(x, train)
         x = x.astype(jnp.float32)
@@ -82,12 +85,19 @@ class Discriminator(nn.Module):
       remat: recompute activations in the backward pass, for memory.
     """
 
+    REPEATED: ClassVar[tuple[str, ...]] = ()
+
     form: str = 'vgg'
     features: int = 64
     size: int = 128
     norm: str = 'batch'
     dtype: str = 'float32'
     remat: bool = False
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with: of its size, or of any (unet)."""
+        sides = (self.size, self.size) if self.form == 'vgg' else (24, 32)
+        return image_batch(n, *sides)
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w 3'], train: bool = False) -> Float[Array, 'n *hw 1']:

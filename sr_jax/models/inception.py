@@ -8,13 +8,15 @@ here.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.layers.batch_norm import BatchNorm
+from sr_jax.models.protocols import image_batch
 
 FEATURES = 2048
 MIN_SIDE = 75  # pixels, for one pixel to be left of the last block
@@ -67,7 +69,11 @@ def blocks() -> Iterator[Block]:
         yield _five(f'Mixed_{name}', pooled)
     yield Block(
         'Mixed_6a',
-        ((_halving('branch3x3', 384),), (*_double(64, 96)[:2], _halving('branch3x3dbl_3', 96)), ()),
+        (
+            (_halving_layer('branch3x3', 384),),
+            (*_double(64, 96)[:2], _halving_layer('branch3x3dbl_3', 96)),
+            (),
+        ),
         'max/2',
     )
     for name, inner in (('6b', 128), ('6c', 160), ('6d', 160), ('6e', 192)):
@@ -76,8 +82,8 @@ def blocks() -> Iterator[Block]:
     yield Block(
         'Mixed_7a',
         (
-            (Layer('branch3x3_1', 192), _halving('branch3x3_2', 320)),
-            (*thin, _halving('branch7x7x3_4', 192)),
+            (Layer('branch3x3_1', 192), _halving_layer('branch3x3_2', 320)),
+            (*thin, _halving_layer('branch7x7x3_4', 192)),
             (),
         ),
         'max/2',
@@ -86,7 +92,7 @@ def blocks() -> Iterator[Block]:
     yield _split('Mixed_7c', 'max')
 
 
-def _halving(name: str, features: int) -> Layer:
+def _halving_layer(name: str, features: int) -> Layer:
     return Layer(name, features, (3, 3), 2, 'VALID')
 
 
@@ -170,9 +176,9 @@ class _Mixed(nn.Module):
     def __call__(self, x: Array) -> Array:
         *branches, last = self.block.branches
         found = [_branch(layers, x) for layers in branches]
-        return jnp.concatenate([*found, _branch(last, self._pooled(x))], axis=-1)
+        return jnp.concatenate([*found, _branch(last, self._pool(x))], axis=-1)
 
-    def _pooled(self, x: Array) -> Array:
+    def _pool(self, x: Array) -> Array:
         if self.block.pooling == 'average':
             return nn.avg_pool(x, (3, 3), padding='SAME', count_include_pad=False)
         if self.block.pooling == 'max':
@@ -193,6 +199,12 @@ def _branch(layers: Branch, x: Array) -> Array:
 
 class Model(nn.Module):
     """What the network finds in whole images: its last features, averaged over the places."""
+
+    REPEATED: ClassVar[tuple[str, ...]] = ()
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 80, 96)
 
     @nn.compact
     def __call__(self, images: Float[Array, 'n h w 3']) -> Float[Array, 'n 2048']:

@@ -7,7 +7,7 @@ switched ones, which the published network has not.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from sr_jax.layers.in_patches import in_patches
 from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
+from sr_jax.models.protocols import image_batch
 
 UNSHUFFLING = {1: 4, 2: 2, 4: 1, 8: 1}
 NUM_UPS = {1: 2, 2: 2, 4: 2, 8: 3}
@@ -63,17 +64,17 @@ class ResidualDenseBlock(nn.Module):
                 kernel_init=KAIMING,
             )
 
-        def applied(module: nn.Module, *inputs: Array) -> Array:
+        def apply(module: nn.Module, *inputs: Array) -> Array:
             return module(jnp.concatenate(inputs, axis=-1), train)
 
         *growing, last = [*(conv(i, self.growth) for i in range(4)), conv(4, x.shape[-1])]
-        outputs = [x, nn.leaky_relu(applied(growing[0], x), NEGATIVE_SLOPE)]
+        outputs = [x, nn.leaky_relu(apply(growing[0], x), NEGATIVE_SLOPE)]
         pair = [module for module in growing[1:3] if isinstance(module, Convolution)]
         if len(pair) == 2:  # neither is switched
             outputs += _two_outputs(pair, jnp.concatenate(outputs, axis=-1))
         for module in growing[len(outputs) - 1 :]:
-            outputs.append(nn.leaky_relu(applied(module, *outputs), NEGATIVE_SLOPE))
-        return x + RESIDUAL_SCALE * applied(last, *outputs)
+            outputs.append(nn.leaky_relu(apply(module, *outputs), NEGATIVE_SLOPE))
+        return x + RESIDUAL_SCALE * apply(last, *outputs)
 
 
 def _two_outputs(
@@ -158,6 +159,9 @@ class RRDBNet(nn.Module):
         switched ones, whose selectors look at everything.
     """
 
+    REPEATED: ClassVar[tuple[str, ...]] = ('num_blocks',)
+    input_size: ClassVar[None] = None
+
     scale: int = 4
     features: int = 64
     num_blocks: int = 23
@@ -177,16 +181,16 @@ class RRDBNet(nn.Module):
         4 and 8, where the sides do not divide by 2 (scale 2) or 4 (scale 1), and for patches with
         switched convolutions.
         """
-        return self._computed(x, (), train, whole_head=False)[0]
+        return self._compute(x, (), train, whole_head=False)[0]
 
     def with_features(
         self, x: Float[Array, 'n h w 3'], blocks: Sequence[int] = (), train: bool = False
     ) -> tuple[Float[Array, 'n h2 w2 3'], Features]:
         """What `__call__` returns, and features; `blocks` are those whose outputs are wanted."""
-        return self._computed(x, blocks, train, whole_head=True)
+        return self._compute(x, blocks, train, whole_head=True)
 
     @nn.compact
-    def _computed(
+    def _compute(
         self, x: Array, blocks: Sequence[int], train: bool, whole_head: bool
     ) -> tuple[Array, Features]:
         """As `with_features`; without a whole head, there are no doubled features."""
@@ -195,7 +199,7 @@ class RRDBNet(nn.Module):
                 f'patch={self.patch}: switched convolutions look at the whole image, so that '
                 'RRDBNet cannot be computed in patches with them'
             )
-        x = self._unshuffled(x)
+        x = self._unshuffle(x)
         first = Convolution(self.features, 3, dtype=self.dtype, name='conv_first')(x)
         block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
         outputs = [first]
@@ -218,7 +222,15 @@ class RRDBNet(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """What the sides of an image must be multiples of."""
+        """What the sides of an image must be multiples of.
+
+        Raises:
+          InputError: there is no such scale.
+        """
+        if self.scale not in UNSHUFFLING:
+            raise InputError(
+                f'RRDBNet enlarges by 1, 2, 4 or 8, not by {self.scale!r}: change scale'
+            )
         return UNSHUFFLING[self.scale]
 
     @property
@@ -228,12 +240,12 @@ class RRDBNet(nn.Module):
             return None
         return (BLOCK_RADIUS * self.num_blocks + OTHER_RADIUS) * self.multiple
 
-    def _unshuffled(self, x: Array) -> Array:
-        if self.scale not in UNSHUFFLING:
-            raise InputError(
-                f'RRDBNet enlarges by 1, 2, 4 or 8, not by {self.scale!r}: change scale'
-            )
-        factor = UNSHUFFLING[self.scale]
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 24, 32)
+
+    def _unshuffle(self, x: Array) -> Array:
+        factor = self.multiple
         height, width = x.shape[1:3]
         if height % factor or width % factor:
             raise InputError(

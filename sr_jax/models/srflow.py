@@ -9,8 +9,9 @@ there, with the same result (`JointConvolution`).
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
@@ -21,6 +22,7 @@ from sr_jax.layers.flow.gaussian import log_density
 from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import FlowStep, FlowSteps
 from sr_jax.layers.resampling import pixel_shuffle, pixel_unshuffle
+from sr_jax.models.protocols import image_batch
 from sr_jax.models.rrdb import RRDBNet
 
 LEVELS = {4: 3, 8: 4}
@@ -80,6 +82,9 @@ class SRFlow(nn.Module):
       remat: recompute the encoder's blocks, and turn memory='keep' into 'remat'.
     """
 
+    REPEATED: ClassVar[tuple[str, ...]] = ('num_blocks', 'stacked')  # the steps are stacked
+    input_size: ClassVar[None] = None
+
     scale: int = 4
     features: int = 64
     num_blocks: int = 23
@@ -98,12 +103,11 @@ class SRFlow(nn.Module):
 
     def setup(self) -> None:
         """Makes the parts."""
-        if self.scale not in LEVELS:
-            raise InputError(f'SRFlow enlarges by 4 or 8, not by {self.scale!r}: change scale')
         if not 0 < self.min_scale < 1:
             raise InputError(f'min_scale={self.min_scale}: take one between 0 and 1')
         if not 0 <= self.max_noise < 1:
             raise InputError(f'max_noise={self.max_noise}: take 0, or one up to 1')
+        levels = self.levels
         self.rrdb = RRDBNet(
             scale=self.scale,
             features=self.features,
@@ -113,13 +117,19 @@ class SRFlow(nn.Module):
             remat=self.remat,
             skip_from_blocks=True,
         )
-        self.transition = [self._steps(i, coupled=False) for i in range(self.levels)]
-        self.level = [self._steps(i, coupled=True) for i in range(self.levels)]
-        self.split = [Split(c, self.dtype) for c in self._channels()[: self.levels - 2]]
+        self.transition = [self._steps(i, coupled=False) for i in range(levels)]
+        self.level = [self._steps(i, coupled=True) for i in range(levels)]
+        self.split = [Split(c, self.dtype) for c in self._channels()[: levels - 2]]
 
     @property
     def levels(self) -> int:
-        """How often the images are halved."""
+        """How often the images are halved.
+
+        Raises:
+          InputError: there is no such scale.
+        """
+        if self.scale not in LEVELS:
+            raise InputError(f'SRFlow enlarges by 4 or 8, not by {self.scale!r}: change scale')
         return LEVELS[self.scale]
 
     @property
@@ -143,6 +153,10 @@ class SRFlow(nn.Module):
         encoder = RRDBNet(scale=self.scale, num_blocks=self.num_blocks).halo
         assert encoder is not None  # no convolution of it is switched
         return math.ceil((flow + encoder) / self.multiple) * self.multiple
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 24, 32)
 
     def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
         """[height, width, channels] of each of the latents for a small image of such sides.
@@ -191,8 +205,11 @@ class SRFlow(nn.Module):
         every = max((self.num_blocks - 1) // max(self.stacked - 1, 1), 1)
         last = self.num_blocks - 1
         blocks = [last - every * i for i in reversed(range(self.stacked))]
-        if blocks[0] < 0:
-            raise InputError(f'stacked={self.stacked} of num_blocks={self.num_blocks}: too many')
+        if not blocks or blocks[0] < 0:
+            raise InputError(
+                f'stacked={self.stacked} of num_blocks={self.num_blocks}: take at least 1, and no '
+                'more than there are'
+            )
         _, found = self.rrdb.with_features(x, blocks)
         if self.max_noise:
             level = jnp.zeros(len(x)) if noise is None else noise / self.max_noise

@@ -6,7 +6,9 @@ batch normalisation, no skip over all the blocks, and the image is added, biline
 """
 
 import functools
+from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -14,6 +16,7 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, kaiming_init
 from sr_jax.layers.resampling import pixel_shuffle, upsample_bilinear
+from sr_jax.models.protocols import image_batch
 
 UP_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
 NEGATIVE_SLOPE = 0.1
@@ -49,6 +52,10 @@ class SRResNet(nn.Module):
       remat: recompute the blocks' activations in the backward pass, for memory.
     """
 
+    REPEATED: ClassVar[tuple[str, ...]] = ('num_blocks',)
+    multiple: ClassVar[int] = 1
+    input_size: ClassVar[None] = None
+
     scale: int = 4
     features: int = 64
     num_blocks: int = 16
@@ -59,6 +66,10 @@ class SRResNet(nn.Module):
     def halo(self) -> int:
         """Pixels around one on which its enlargement depends."""
         return 2 * self.num_blocks + OTHER_RADIUS
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 24, 32)
 
     @nn.compact
     def __call__(

@@ -4,6 +4,9 @@ The small networks of Real-ESRGAN, Wang et al. 2021 (arXiv:2107.10833), such as
 realesr-general-x4v3 (xinntao/Real-ESRGAN, `srvgg_arch.py`; not described in the paper).
 """
 
+from typing import ClassVar
+
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -11,6 +14,7 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, upsample_nearest
 from sr_jax.layers.resampling import pixel_shuffle
+from sr_jax.models.protocols import image_batch
 
 START_SLOPE = 0.25
 
@@ -47,6 +51,10 @@ class SRVGGNetCompact(nn.Module):
       remat: recompute each convolution and activation in the backward pass, for memory.
     """
 
+    REPEATED: ClassVar[tuple[str, ...]] = ('num_convs',)
+    multiple: ClassVar[int] = 1
+    input_size: ClassVar[None] = None
+
     scale: int = 4
     features: int = 64
     num_convs: int = 32
@@ -57,6 +65,10 @@ class SRVGGNetCompact(nn.Module):
     def halo(self) -> int:
         """Pixels around one on which its enlargement depends."""
         return self.num_convs + 2
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 24, 32)
 
     @nn.compact
     def __call__(

@@ -6,6 +6,9 @@ first convolution; five switched 3 x 3 convolutions, each a residual branch behi
 that a branch may take any sign; and RRDBNet's head, which makes the image.
 """
 
+from typing import ClassVar
+
+import jax
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -13,6 +16,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
+from sr_jax.models.protocols import image_batch
 
 NUM_UPS = {1: 0, 2: 1, 4: 2, 8: 3}
 OTHER_RADIUS = 3  # of the first convolution and of the head's, at larger sizes
@@ -49,6 +53,10 @@ class SwitchedSR(nn.Module):
         with 8 kernels each.
     """
 
+    REPEATED: ClassVar[tuple[str, ...]] = ('num_layers',)
+    multiple: ClassVar[int] = 1
+    input_size: ClassVar[None] = None
+
     scale: int = 4
     features: int = 64
     num_layers: int = 5
@@ -60,6 +68,10 @@ class SwitchedSR(nn.Module):
     def halo(self) -> int | None:
         """Pixels around one on which its enlargement depends; None: on the whole image."""
         return None if self.switching.layers else self.num_layers + OTHER_RADIUS
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 24, 32)
 
     @nn.compact
     def __call__(

@@ -5,8 +5,9 @@ here. Parameters come from `sr_jax.pretrained.vgg`.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import jax
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -14,6 +15,7 @@ from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers import imagenet
 from sr_jax.layers.convolution import Convolution
+from sr_jax.models.protocols import image_batch
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each of the five blocks
@@ -46,14 +48,20 @@ class Model(nn.Module):
 
     Attributes:
       outputs: names of the layers wanted: 'conv5_4' before, 'relu5_4' after the activation; and
-        'pool1' to 'pool5'.
+        'pool1' to 'pool5'. By default the last one, so that no parameter is left out.
       depth: 16 or 19.
       dtype: name of the type computed in and returned; parameters stay float32.
     """
 
-    outputs: tuple[str, ...]
+    REPEATED: ClassVar[tuple[str, ...]] = ()
+
+    outputs: tuple[str, ...] = ('pool5',)
     depth: int = 19
     dtype: str = 'float32'
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 24, 32)
 
     @nn.compact
     def __call__(self, images: Float[Array, 'n h w 3']) -> dict[str, Float[Array, 'n h2 w2 c']]:

@@ -13,8 +13,9 @@ Images are float32 in [0, 1] at the door and [-1, 1] inside.
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
@@ -23,6 +24,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, TransposedConvolution, upsample_nearest
 from sr_jax.layers.quantizer import Quantizer, QuantizerOutput
 from sr_jax.layers.switching import Switching, convolution
+from sr_jax.models.protocols import image_batch
 
 UPSAMPLING = ('transposed', 'nearest')
 
@@ -189,6 +191,8 @@ class VQVAE(nn.Module):
       negative_slope: of the activations outside the residual blocks (VQVAE3: 0.01; 0: plain ReLUs).
     """
 
+    REPEATED: ClassVar[tuple[str, ...]] = ('num_res_blocks',)
+
     channels: int = 128
     num_res_blocks: int = 2
     res_channels: int = 32
@@ -231,6 +235,10 @@ class VQVAE(nn.Module):
         if self.stem_channels:
             self.initial_conv = Convolution(self.stem_channels, 3, dtype=self.dtype)
             self.final_conv = Convolution(3, 3, dtype=self.dtype)
+
+    def example(self, n: int) -> jax.ShapeDtypeStruct:
+        """A batch of n images that it can be called with."""
+        return image_batch(n, 24, 32)
 
     def __call__(self, x: Float[Array, 'n h w 3'], train: bool = False) -> VQVAEOutput:
         """Encode and decode images in [0, 1] whose sides are multiples of 8.

@@ -16,7 +16,12 @@ NETWORK = 'an AlexNet'
 INDICES = (0, 3, 6, 8, 10)  # of torchvision's convolutions
 
 
-def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+def matches(state: Mapping[str, Any]) -> bool:
+    """Whether these are arrays of an AlexNet: its first convolution has 11 x 11 taps."""
+    return np.shape(plain(state).get('features.0.weight', 0))[2:] == (11, 11)
+
+
+def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `Model` that a state dictionary belongs to: it has none that vary."""
     del state
     return {}

@@ -24,7 +24,13 @@ SPECTRAL = range(1, 9)
 TAPS = {1: 4, 2: 4, 3: 4}  # of spectrally normalised convolutions; of the others 3
 
 
-def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+def matches(state: Mapping[str, Any]) -> bool:
+    """Whether these are arrays of a discriminator, of either form."""
+    names = plain(state).keys()
+    return 'conv0_0.weight' in names or {'conv0.weight', 'conv1.weight_orig'} <= names
+
+
+def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `Discriminator` that a state dictionary belongs to.
 
     Raises InputError where an array that tells them is missing.
@@ -48,11 +54,11 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming the arrays that are missing or unknown.
     """
     state = {k: v for k, v in plain(state).items() if not k.endswith(COUNTER)}
-    fields = model_fields(state)
-    if fields['form'] == 'unet':
+    found = fields(state)
+    if found['form'] == 'unet':
         return read(state, _unet_entries(), f'{NETWORK} of the unet form')
     stages = count(state, 'conv{}_0.weight')
-    entries = _vgg_entries(stages, fields['norm'], fields['size'] // 2**stages)
+    entries = _vgg_entries(stages, found['norm'], found['size'] // 2**stages)
     return read(state, entries, f'{NETWORK} of the vgg form')
 
 

@@ -26,7 +26,12 @@ PARTS = {
 }
 
 
-def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+def matches(state: Mapping[str, Any]) -> bool:
+    """Whether these are arrays of an InceptionV3, torchvision's included."""
+    return 'Mixed_5b.branch1x1.conv.weight' in plain(state)
+
+
+def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `Model` that a state dictionary belongs to: it has none.
 
     Raises InputError for torchvision's InceptionV3.
@@ -49,7 +54,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InputError for torchvision's InceptionV3, and naming arrays of no such network.
     """
-    model_fields(state)
+    fields(state)
     features = {
         name: value
         for name, value in plain(state).items()

@@ -68,7 +68,7 @@ def read(state: Mapping[str, np.ndarray], entries: Iterable[Entry], network: str
     if names != state.keys():
         raise InputError(
             f'these are not the weights of {network} that is known here: '
-            f'missing {shown(names - state.keys())}, unknown {shown(state.keys() - names)}'
+            f'missing {shorten(names - state.keys())}, unknown {shorten(state.keys() - names)}'
         )
     return traverse_util.unflatten_dict({e.path: _read(state, e, network) for e in entries})
 
@@ -83,7 +83,7 @@ def _read(state: Mapping[str, np.ndarray], entry: Entry, network: str) -> np.nda
         ) from error
 
 
-def shown(names: Iterable[str]) -> str:
+def shorten(names: Iterable[str]) -> str:
     """The first of some names, for a message: ['a', 'b', and 3 more]; or none."""
     names = sorted(names)
     first = [repr(name if len(name) <= LONGEST else f'{name[:LONGEST]}...') for name in names]

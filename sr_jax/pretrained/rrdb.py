@@ -50,7 +50,12 @@ def _modern_name(name: str) -> str:
     return name
 
 
-def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+def matches(state: Mapping[str, Any]) -> bool:
+    """Whether these are arrays of an RRDBNet, by the names of any generation."""
+    return 'body.0.rdb1.conv1.weight' in modern_names(plain(state))
+
+
+def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `RRDBNet` that a state dictionary belongs to.
 
     Raises InputError where an array that tells them is missing, or tells of other images than
@@ -78,8 +83,8 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming the arrays that are missing or unknown.
     """
     state = modern_names(plain(state))
-    fields = model_fields(state)
-    return read(state, entries(fields['num_blocks'], 3 if fields['scale'] == 8 else 2), NETWORK)
+    found = fields(state)
+    return read(state, entries(found['num_blocks'], 3 if found['scale'] == 8 else 2), NETWORK)
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from sr_jax.pretrained.layouts import Entry, Path, count, plain, read, shape_of,
 NETWORK = 'an SRFlow'
 ENCODER = 'RRDB.'
 FLOW = 'flowUpsamplerNet.layers.'
+MIXING = r'flowUpsamplerNet\.layers\.\d+\.invconv\.weight'
 UNUSED = r'flowUpsamplerNet\.f\.'  # a layer that their code makes and never calls
 SINGULAR = 1 / np.finfo(np.float32).eps  # condition beyond which float32 has no inverse
 OLD_NAMES = (
@@ -32,34 +33,48 @@ OLD_NAMES = (
 
 
 class Level(NamedTuple):
-    """Numbers that the layers of a level have in the original: those of the steps, of the split."""
+    """Numbers that the layers of a level have in the original, in its order.
+
+    Attributes:
+      transition: of the steps without a coupling.
+      level: of those with one.
+      split: of the split, if there is one.
+    """
 
     transition: list[int]
     level: list[int]
     split: list[int]
 
 
-def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+def matches(state: Mapping[str, Any]) -> bool:
+    """Whether these are arrays of an SRFlow: among them matrices that mix a step's channels."""
+    return any(re.fullmatch(MIXING, name) for name in plain(state))
+
+
+def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `SRFlow` that a state dictionary belongs to.
 
     Raises InputError where the layers are not those of an SRFlow for x4 or x8.
     """
     encoder, flow = _parts(state)
-    fields = rrdb.model_fields(encoder)
+    of_encoder = rrdb.fields(encoder)
     levels = _levels(flow)
     scale = {3: 4, 4: 8}.get(len(levels))
-    steps, transitions = ({len(getattr(x, name)) for x in levels} for name in Level._fields[:2])
-    if scale != fields['scale'] or len(steps) != 1 or len(transitions) != 1 or not all(steps):
+    steps = {len(found.level) for found in levels}
+    transitions = {len(found.transition) for found in levels}
+    alike = len(steps) == len(transitions) == 1 and all(steps) and all(transitions)
+    if scale != of_encoder['scale'] or not alike:
         raise InputError(
             f'these are not the weights of {NETWORK} that is known here: its flow has '
-            f'{len(levels)} levels of {sorted(steps)} steps, and its encoder enlarges by '
-            f'{fields["scale"]}; there should be 3 levels for x4 or 4 for x8, of equally many steps'
+            f'{len(levels)} levels of {sorted(transitions)} steps without a coupling and '
+            f'{sorted(steps)} with one, and its encoder enlarges by {of_encoder["scale"]}; there '
+            'should be 3 levels for x4 or 4 for x8, of equally many steps'
         )
     first = f'{levels[0].level[0]}.affine.fFeatures.0.weight'
     hidden, maps = shape_of(flow, first, NETWORK)[:2]
     return {
-        **fields,
-        'stacked': maps // fields['features'] - 1,
+        **of_encoder,
+        'stacked': maps // of_encoder['features'] - 1,
         'steps': steps.pop(),
         'hidden': hidden,
         'transitions': transitions.pop(),
@@ -73,7 +88,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     no inverse.
     """
     encoder, flow = _parts(state)
-    model_fields(state)
+    fields(state)
     variables = read(flow, _entries(_levels(flow)), NETWORK)['params']
     for name, value in variables.items():
         if 'steps' in value:
@@ -143,21 +158,20 @@ def _numbered(params: Mapping[str, Any]) -> list[Level]:
     """The numbers that the layers of our parameters, steps apart, have in the original."""
     levels, number = [], 0
     for i in range(count(params, 'level_{}')):
-        counts = [len(params[f'{name}_{i}']['steps']) for name in Level._fields[:2]]
-        counts.append(int(f'split_{i}' in params))
-        parts = []
-        for size in counts:
-            parts.append([*range(number + 1, number + 1 + size)])
-            number += size
-        levels.append(Level._make(parts))
-        number += 1
+        first = number + 1  # after the squeeze
+        second = first + len(params[f'transition_{i}']['steps'])
+        split = second + len(params[f'level_{i}']['steps'])
+        number = split + (f'split_{i}' in params)
+        levels.append(
+            Level([*range(first, second)], [*range(second, split)], [*range(split, number)])
+        )
     return levels
 
 
 def _entries(levels: list[Level]) -> Iterator[Entry]:
     for i, level in enumerate(levels):
-        for kind in Level._fields[:2]:
-            for k, number in enumerate(getattr(level, kind)):
+        for kind, numbers in (('transition', level.transition), ('level', level.level)):
+            for k, number in enumerate(numbers):
                 path = ('params', f'{kind}_{i}', 'steps', str(k))
                 yield from step_entries(f'{number}.', path, kind == 'level')
         for number in level.split:

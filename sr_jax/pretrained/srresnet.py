@@ -13,7 +13,12 @@ from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, 
 NETWORK = 'an MSRResNet'
 
 
-def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+def matches(state: Mapping[str, Any]) -> bool:
+    """Whether these are arrays of an MSRResNet: its residual blocks, and its enlarging."""
+    return {'body.0.conv1.weight', 'upconv1.weight'} <= plain(state).keys()
+
+
+def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `SRResNet` that a state dictionary belongs to.
 
     Raises InputError where an array that tells them is missing.
@@ -32,9 +37,9 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming the arrays that are missing or unknown.
     """
     state = plain(state)
-    fields = model_fields(state)
-    num_ups = 2 if fields['scale'] == 4 else 1
-    return read(state, _entries(fields['num_blocks'], num_ups), NETWORK)
+    found = fields(state)
+    num_ups = 2 if found['scale'] == 4 else 1
+    return read(state, _entries(found['num_blocks'], num_ups), NETWORK)
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:

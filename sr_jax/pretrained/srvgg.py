@@ -15,7 +15,12 @@ from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, 
 NETWORK = 'an SRVGGNetCompact'
 
 
-def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+def matches(state: Mapping[str, Any]) -> bool:
+    """Whether these are arrays of an SRVGGNetCompact: its body begins with a convolution."""
+    return np.ndim(plain(state).get('body.0.weight', 0)) == 4
+
+
+def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `SRVGGNetCompact` that a state dictionary belongs to.
 
     Raises InputError where an array that tells them is missing.
@@ -33,7 +38,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming the arrays that are missing or unknown.
     """
     state = plain(state)
-    return read(state, _entries(model_fields(state)['num_convs']), f'{NETWORK} with PReLUs')
+    return read(state, _entries(fields(state)['num_convs']), f'{NETWORK} with PReLUs')
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -23,7 +23,12 @@ CODEBOOK_NAMES = {
 LEVELS = {'t': 'top', 'b': 'bottom'}
 
 
-def model_fields(state: Mapping[str, Any]) -> dict[str, Any]:
+def matches(state: Mapping[str, Any]) -> bool:
+    """Whether these are arrays of a VQ-VAE-2, of either form."""
+    return 'quantize_t.embed' in plain(state)
+
+
+def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `VQVAE` that a state dictionary belongs to.
 
     Raises InputError where an array that tells them is missing.
@@ -53,8 +58,8 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     training is taken off. Raises InputError naming the arrays that are missing or unknown.
     """
     state = plain(state)
-    fields = model_fields(state)
-    return read(state, _entries(fields['num_res_blocks'], fields['upsampling']), 'a VQ-VAE-2')
+    found = fields(state)
+    return read(state, _entries(found['num_res_blocks'], found['upsampling']), 'a VQ-VAE-2')
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ DATA = {'crops_taken': 3, 'rejected': {}, 'made_from': {}}
 
 
 def saved(**changes):
-    made = json.loads(json.dumps(metadata.written(Record(CONFIG, DATA, [1, 2, 3]))))
+    made = json.loads(json.dumps(metadata.serialize(Record(CONFIG, DATA, [1, 2, 3]))))
     changed = {key: value for key, value in made.items() if key != 'checksum'} | changes
     return {**changed, 'checksum': metadata._checksum(changed)}
 
@@ -22,9 +22,19 @@ def test_what_is_written_is_read():
     assert config.to_dict() == CONFIG.to_dict()
     assert (data, fingerprints) == (DATA, [1, 2, 3])
     assert metadata.read(saved(data=None)).data is None
-    without = saved()
-    del without['checksum']  # as checkpoints of before
-    assert metadata.read(without).data == DATA
+
+
+@pytest.mark.parametrize('number', [1, 3])
+def test_what_another_version_saved_is_no_damage(number):
+    with pytest.raises(metadata.OtherFormat, match=f'its format is {number}, this version'):
+        metadata.read(saved(format=number))
+    first = {key: value for key, value in saved().items() if key not in ('format', 'checksum')}
+    with pytest.raises(metadata.OtherFormat, match='made by another version'):
+        metadata.read({**first, 'checksum': metadata._checksum(first)})
+    with pytest.raises(metadata.OtherFormat, match='made by another version'):
+        metadata.read(first)  # the oldest had no checksum
+    with pytest.raises(ValueError, match='not what was saved'):
+        metadata.read({**first, 'chedksum': 'x'})
 
 
 @pytest.mark.parametrize(
@@ -34,8 +44,14 @@ def test_what_is_written_is_read():
         (dict(config='[1]'), 'config cannot be read'),
         (dict(config=3), 'config cannot be read: TypeError'),
         (dict(config='[' * 10**5), 'config cannot be read: RecursionError'),
-        (dict(config='{"model": {"a": {"num_blocks": 4}}}'), 'model.a.num_blocks is 4, of 3 arr'),
-        (dict(config='{"discriminator": {"num_layers": 9}}'), 'discriminator.num_layers is 9'),
+        (
+            dict(config='{"model": {"a": {"name": "rrdb", "num_blocks": 4}}}'),
+            'model.a.num_blocks is 4, of 3 arr',
+        ),
+        (
+            dict(config='{"encoder": {"name": "switched_sr", "num_layers": 9}}'),
+            'config.encoder.num_layers is 9',
+        ),
         (dict(data=[1]), "data's position is no object"),
         (dict(fingerprint={'a': 1}), 'fingerprints are no list'),
         (dict(fingerprint=[1, True]), 'fingerprints are no list'),
@@ -45,6 +61,12 @@ def test_what_is_written_is_read():
 def test_what_nobody_can_have_saved_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         metadata.read(saved(**changes))
+
+
+@pytest.mark.parametrize('name', ['rrdbb', 'protocols', 'srvgg', ['rrdb'], None, 3])
+def test_only_fields_that_the_network_repeats_are_looked_at(name):
+    config = {'model': {'name': name, 'num_blocks': 10}, 'train': {'num_blocks': 10}}
+    assert metadata.read(saved(config=json.dumps(config))).config.model.num_blocks == 10
 
 
 def test_a_changed_record_is_noticed():

@@ -21,7 +21,7 @@ def test_there_and_back(tmp_path, capsys):
     state = state_of(rrdb, network('rrdb').variables)
     files.write_state(tmp_path / 'theirs.safetensors', state, {})
     assert convert(tmp_path / 'theirs.safetensors', '--output', tmp_path / 'ours.safetensors') == 0
-    assert 'ours.safetensors: rrdb {"scale": 4, "features": 4' in capsys.readouterr().out
+    assert 'ours.safetensors: rrdb {"scale": 4, "features": 5' in capsys.readouterr().out
     assert networks.METADATA in files.read_metadata(tmp_path / 'ours.safetensors')
     back = tmp_path / 'back.safetensors'
     assert convert(tmp_path / 'ours.safetensors', '--original', '--output', back) == 0

@@ -2,11 +2,12 @@ import json
 
 import numpy as np
 import pytest
+import tiny
 
 from sr_jax import __main__ as verbs
+from sr_jax import tasks
 from sr_jax.devices import sharding
 from sr_jax.images.files import save_image
-from sr_jax.metrics.protocol import parse
 from sr_jax.training import validation
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -100,7 +101,8 @@ def test_masked_images_do_not_count():
             'choices': {'decoder/conv': np.array([[[0, 0]], [[0, 1]], [[1, 1]], [[2, 2]]])},
         }
 
-    metrics = validation.evaluate_batches(predict, {}, [batch], [parse('rgb_crop0')], mesh)
+    evaluation = tasks.make(tiny.vqvae()).evaluation
+    metrics = validation.evaluate_batches(predict, {}, [batch], evaluation, mesh)
     assert metrics['images'] == 3
     np.testing.assert_allclose(metrics['mse'], 0.03, rtol=1e-5)
     assert metrics['psnr_rgb_crop0'] == np.inf

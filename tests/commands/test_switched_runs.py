@@ -90,7 +90,7 @@ def test_a_converted_run_measures_the_same_and_trains_on(finished, tmp_path, cap
     config.train.steps = 1
     capsys.readouterr()
     assert command.train(config.lock(), output).step == 1
-    assert 'going on from' in capsys.readouterr().out
+    assert 'resuming from' in capsys.readouterr().out
 
 
 def test_a_conversion_that_cannot_be_leaves_nothing_behind(finished, switched, tmp_path, capsys):

@@ -32,7 +32,7 @@ def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
     assert bound(flips=True) == Example(3, 1.0, 'adam', (1, 2), True)
     assert isinstance(bound().rate, float)
     assert bound(kernel=None).kernel is None
-    assert bound(kernel='blocked').kernel == 'blocked'
+    assert bound(kernel='xla').kernel == 'xla'
     assert bound(network='lambda').network == 'lambda'
 
 

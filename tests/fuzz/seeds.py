@@ -100,7 +100,7 @@ def images() -> list[bytes]:
 def foreign_states() -> list[dict[str, np.ndarray]]:
     """State dictionaries in the names of the originals."""
     kinds = {'rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow', 'vqvae'}
-    modules = {recognition.model_name(module): module for module, _ in recognition.SIGNS}
+    modules = recognition.readers()
     assert kinds <= SMALL.keys()
     return [
         state_of(modules[found.model['name']], found.variables)
@@ -111,7 +111,10 @@ def foreign_states() -> list[dict[str, np.ndarray]]:
 @functools.cache
 def ncnn_pairs(folder) -> list[tuple[str, bytes]]:
     """Text and weights of ncnn's networks; `folder` is where they are written."""
-    wide, compact = (state_of(_module(key), network(key).variables) for key in ('rrdb', 'srvgg'))
+    modules = recognition.readers()
+    wide, compact = (
+        state_of(modules[key], network(key).variables) for key in ('rrdb', 'srvgg')
+    )
     found = []
     for write in (
         lambda: write_rrdb(folder, wide, 1),
@@ -121,10 +124,6 @@ def ncnn_pairs(folder) -> list[tuple[str, bytes]]:
         param = write()
         found.append((param.read_text(), param.with_suffix('.bin').read_bytes()))
     return found
-
-
-def _module(name: str):
-    return next(module for module, _ in recognition.SIGNS if recognition.model_name(module) == name)
 
 
 def lpips_tree() -> dict:

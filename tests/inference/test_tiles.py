@@ -70,7 +70,7 @@ def test_a_side_can_be_limited():
     assert max(tiles.best_window([(20, 400)], 50**2, 5, max_side=50)) <= 50
 
 
-def test_a_image_that_fits_is_not_cut():
+def test_an_image_that_fits_is_not_cut():
     assert tiles.best_window([(30, 50)], 1500, 100) == (30, 50)
     assert list(tiles.tiles((30, 50), (30, 50), 100)) == [
         tiles.Tile(tiles.Span(0, 0, 30), tiles.Span(0, 0, 50))

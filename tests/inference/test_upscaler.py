@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from tiny_networks import network, whole
 
 import sr_jax
+from sr_jax import models
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_float
 from sr_jax.images.resize import imresize, resize_lanczos
 from sr_jax.inference import upscaler as upscaler_module
 from sr_jax.inference import windows
 from sr_jax.inference.latents import noise
-from sr_jax.inference.upscaler import Upscaler, outscaled
+from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.upscale import scale_size
+from sr_jax.inference.upscaler import Upscaler
 
 DIVISIBLE = ('rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow')
 
@@ -74,7 +77,7 @@ def test_a_flow_draws_the_same_images_in_parts_and_whole(flow):
 @pytest.mark.parametrize(
     ('key', 'options', 'message'),
     [
-        ('srvgg', {'temperature': 0.5}, 'one image only'),
+        ('srvgg', {'temperature': 0.5}, r'one image only, .* a flow \(srflow\)'),
         ('srflow', {'temperature': -0.1}, 'neither may be negative'),
         ('srflow', {'temperature': 0.5, 'seed': -1}, 'neither may be negative'),
     ],
@@ -85,7 +88,7 @@ def test_heats_that_cannot_be_meant(key, options, message):
 
 
 @pytest.mark.parametrize('key', ['rrdb_x2', 'srresnet'])
-def test_a_image_split_over_devices_by_rows_is_the_whole(key):
+def test_an_image_split_over_devices_by_rows_is_the_whole(key):
     net = network(key)
     upscaler = Upscaler(net, spatially=True)
     for size in ((44, 24), (26, 10)):
@@ -166,10 +169,10 @@ def test_the_window_follows_the_memory():
     needed = Upscaler(net, devices=one, report=lines.append)
     needed.prepare([(200, 200)])
     assert '200x200' in lines[-1]
-    full = upscaler.memory.compiled_bytes(needed._compile((200, 200)))
+    full = upscaler_module.memory.compiled_bytes(needed._compile((200, 200)))
     tight = Upscaler(net, devices=one, memory_limit=full // 3, report=lines.append)
     tight.prepare([(200, 200)])
-    assert upscaler.memory.compiled_bytes(tight._compile(tight._windows.chosen)) <= full // 3
+    assert upscaler_module.memory.compiled_bytes(tight._compile(tight._windows.chosen)) <= full // 3
     assert tight._windows.chosen[0] * tight._windows.chosen[1] > 200 * 200 / 5
     np.testing.assert_allclose(tight(image(200, 200)), needed(image(200, 200)), atol=1e-5)
     with pytest.raises(InputError, match='srvgg: the smallest window does not fit'):
@@ -186,15 +189,15 @@ def test_a_window_grows_beyond_the_first_guess(monkeypatch):
 def test_running_out_of_memory_halves_the_window_and_starts_the_image_again(monkeypatch):
     net, lines = network('srvgg'), []
     upscaler = Upscaler(net, devices=jax.devices()[:1], report=lines.append)
-    enlarged = Upscaler._enlarged
+    enlarge = Upscaler._enlarge
     failures = iter([True, True, False])
 
     def fails_twice(self, *arguments):
         if next(failures):
             raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: out of memory')
-        return enlarged(self, *arguments)
+        return enlarge(self, *arguments)
 
-    monkeypatch.setattr(Upscaler, '_enlarged', fails_twice)
+    monkeypatch.setattr(Upscaler, '_enlarge', fails_twice)
     pixels = image(40, 40)
     np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
     assert sum('ran out of memory' in line for line in lines) == 2
@@ -205,7 +208,7 @@ def test_other_errors_of_the_device_are_not_hidden(monkeypatch):
     def fail(self, *arguments):
         raise jax.errors.JaxRuntimeError('INTERNAL: something else')
 
-    monkeypatch.setattr(Upscaler, '_enlarged', fail)
+    monkeypatch.setattr(Upscaler, '_enlarge', fail)
     with pytest.raises(jax.errors.JaxRuntimeError, match='something else'):
         Upscaler(network('srvgg'))(image(8, 8))
 
@@ -235,8 +238,48 @@ def test_a_consistent_result_shrinks_to_the_image(dtype):
 
 
 def test_a_network_of_another_kind_is_named():
-    with pytest.raises(InputError, match="vqvae.*'vqvae', which does not enlarge"):
+    others = 'rrdb, srflow, srresnet, srvgg, switched_sr'
+    with pytest.raises(InputError, match=f"vqvae.*'vqvae', which does not enlarge.* of {others}"):
         Upscaler(network('vqvae'))
+
+
+FIXED = """
+import flax.linen as nn
+from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.resampling import upsample_bilinear
+from sr_jax.models.protocols import image_batch
+
+
+class Model(nn.Module):
+    REPEATED = ()
+    scale: int = 3
+    multiple = 5
+    input_size = 10
+    halo = 2
+    dtype: str = 'float32'
+
+    def example(self, n):
+        return image_batch(n, 10, 10)
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        return upsample_bilinear(Convolution(3, 5, dtype=self.dtype)(x), self.scale)
+"""
+
+
+def test_a_network_with_a_size_of_its_own_takes_no_other(tmp_path, monkeypatch):
+    (tmp_path / 'fixed.py').write_text(FIXED)
+    monkeypatch.setattr(models, '__path__', [*models.__path__, str(tmp_path)])
+    module = models.make({'name': 'fixed'})
+    variables = module.init(jax.random.key(0), np.zeros((1, 10, 10, 3), np.float32))
+    net = LoadedNetwork({'name': 'fixed'}, variables, 'f.pth')
+    upscaler, pixels = Upscaler(net), image(10, 10)
+    upscaler.prepare([(10, 10), (30, 20)])  # the other's turn comes
+    np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
+    with pytest.raises(InputError, match=r'f\.pth: .* images of 10x10 pixels, not of 20x10: crop'):
+        upscaler(image(10, 20))
+    with pytest.raises(InputError, match='neither a tile nor a halo'):
+        Upscaler(net, tile=5)
 
 
 def test_an_empty_image_is_an_error():
@@ -268,4 +311,4 @@ def test_resizing_keeps_the_precision_and_the_range():
 @pytest.mark.parametrize('factor', [0.0, -1.0, float('inf'), float('nan')])
 def test_a_factor_that_is_none(factor):
     with pytest.raises(InputError, match='--outscale'):
-        outscaled((5, 5), factor)
+        scale_size((5, 5), factor)

@@ -14,7 +14,7 @@ KEPT = ['batch_stats', 'spectral_norm']
 
 
 def model_of(arrays):
-    return Discriminator(**weights.model_fields(part(arrays, 'param/', 'buffer/')))
+    return Discriminator(**weights.fields(part(arrays, 'param/', 'buffer/')))
 
 
 @pytest.mark.parametrize('train', [False, True])

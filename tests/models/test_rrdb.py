@@ -22,7 +22,7 @@ X = jnp.asarray(np.random.default_rng(1).random((1, 6, 5, 3), np.float32))
 @pytest.mark.parametrize('scale', [1, 2, 4])
 def test_against_the_original(golden, scale):
     arrays = golden(f'rrdb_net_x{scale}')
-    model = RRDBNet(**weights.model_fields(part(arrays, 'param/')))
+    model = RRDBNet(**weights.fields(part(arrays, 'param/')))
     assert model.scale == scale
     assert_parity(errors(arrays, weights, model), rtol=1e-5, gradients_rtol=1e-5)
 

@@ -18,7 +18,7 @@ LATENTS = {4: 2, 8: 3}
 
 
 def model_of(arrays):
-    fields = weights.model_fields(part(arrays, 'param/'))
+    fields = weights.fields(part(arrays, 'param/'))
     described = json.loads(str(arrays['meta/json']))['hp']
     assert fields['stacked'] == len(described['stackRRDB_blocks'])
     return SRFlow(**fields)
@@ -131,15 +131,16 @@ def test_odd_sides_and_other_scales_are_refused(scale):
         SRFlow(min_scale=1.5).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
     with pytest.raises(InputError, match='max_noise=-1: take 0'):
         SRFlow(max_noise=-1).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
-    with pytest.raises(InputError, match='stacked=3 of num_blocks=1'):
-        SRFlow(**SMALL | {'stacked': 3}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    for stacked in (0, 3):
+        with pytest.raises(InputError, match=f'stacked={stacked} of num_blocks=1: take at least 1'):
+            SRFlow(**SMALL | {'stacked': stacked}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
 
 
 @pytest.mark.slow
 def test_half_precision_keeps_likelihoods_in_float32(golden):
     arrays = golden('srflow_net_x4')
     variables = weights.from_torch(part(arrays, 'param/'))
-    fields = weights.model_fields(part(arrays, 'param/'))
+    fields = weights.fields(part(arrays, 'param/'))
 
     def bits(dtype):
         model = SRFlow(**fields, dtype=dtype)

@@ -13,7 +13,7 @@ from sr_jax.pretrained import srresnet as weights
 @pytest.mark.parametrize('scale', [2, 3, 4])
 def test_against_the_original(golden, scale):
     arrays = golden(f'rrdb_msrresnet_x{scale}')
-    model = SRResNet(**weights.model_fields(part(arrays, 'param/')))
+    model = SRResNet(**weights.fields(part(arrays, 'param/')))
     assert model.scale == scale
     assert_parity(errors(arrays, weights, model), rtol=1e-5, gradients_rtol=1e-5)
 

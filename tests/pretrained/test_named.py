@@ -21,7 +21,7 @@ PACKAGE = named.Package('pkg-of-tests', '1.0', 'MIT', ('--only-binary=:all:',))
 def weights(monkeypatch, tmp_path):
     """The name of weights of a package of tests, and the folder that they are kept in."""
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in CONTENT.items()}
-    monkeypatch.setitem(named.WEIGHTS, 'tiny', named.Named(PACKAGE, sums))
+    monkeypatch.setitem(named.WEIGHTS, 'tiny', named.Named(PACKAGE, sums, named.read_ncnn))
     monkeypatch.setenv(named.FOLDER, str(tmp_path / 'kept'))
     monkeypatch.delenv(named.OFFLINE, raising=False)
     return 'tiny'

@@ -44,7 +44,7 @@ def abstract_variables(model):
 def test_round_trip_from_their_side(golden, name, weights, network):
     state = state_of(golden(name))
     found = weights.from_torch(state)
-    wanted = abstract_variables(network(**weights.model_fields(state)))
+    wanted = abstract_variables(network(**weights.fields(state)))
     assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, wanted)
     back = weights.to_torch(found)
     assert back.keys() == state.keys()
@@ -61,7 +61,7 @@ def test_round_trip_from_our_side(weights, network, fields):
         abstract_variables(network(**fields)),
     )
     state = weights.to_torch(variables)
-    assert weights.model_fields(state) == fields
+    assert weights.fields(state) == fields
     jax.tree.map(np.testing.assert_array_equal, weights.from_torch(state), variables)
 
 
@@ -89,7 +89,7 @@ def test_the_older_names_of_rrdbnet(golden, generation):
     state = state_of(golden('rrdb_net_x4'))
     older = {old_name(name, generation): value for name, value in state.items()}
     assert len(older) == len(state)
-    assert rrdb.model_fields(older) == rrdb.model_fields(state)
+    assert rrdb.fields(older) == rrdb.fields(state)
     jax.tree.map(np.testing.assert_array_equal, rrdb.from_torch(older), rrdb.from_torch(state))
 
 

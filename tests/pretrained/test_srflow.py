@@ -1,11 +1,14 @@
-"""What is said of weights that are almost an SRFlow's."""
+"""SRFlow's weights there and back, and what is said of those that are almost its."""
 
+import jax
 import numpy as np
+import published_states
 import pytest
 from parity import part
 
 from sr_jax.errors import InputError
-from sr_jax.pretrained import recognition
+from sr_jax.inference import networks
+from sr_jax.pretrained import files, recognition
 from sr_jax.pretrained import srflow as weights
 
 MATRIX = 'flowUpsamplerNet.layers.5.invconv.weight'
@@ -14,6 +17,45 @@ MATRIX = 'flowUpsamplerNet.layers.5.invconv.weight'
 @pytest.fixture
 def state(golden):
     return part(golden('srflow_net_x4'), 'param/')
+
+
+# Two of them alike would hide that they are taken for one another.
+UNEQUAL = (
+    dict(scale=4, features=6, num_blocks=2, growth=5, stacked=1, steps=3, hidden=7, transitions=8),
+    dict(scale=4, features=8, num_blocks=6, growth=5, stacked=2, steps=1, hidden=9, transitions=3),
+    dict(scale=8, features=5, num_blocks=4, growth=6, stacked=3, steps=2, hidden=7, transitions=1),
+)
+
+
+@pytest.mark.parametrize('fields', UNEQUAL)
+def test_numbers_of_which_no_two_are_alike_come_back(fields, tmp_path):
+    random = np.random.default_rng(0)
+    state = {
+        name: random.normal(size=value.shape).astype(np.float32)
+        for name, value in published_states.zeros(published_states.srflow(**fields)).items()
+    }
+    assert weights.fields(state) == fields
+    back = weights.to_torch(weights.from_torch(state))
+    assert back.keys() == {name for name in state if '.f.0.' not in name}
+    for name, value in back.items():
+        np.testing.assert_array_equal(value, state[name], err_msg=name)
+    files.write_state(tmp_path / 'flow.safetensors', state, {})
+    found = networks.load(tmp_path / 'flow.safetensors')  # which checks the shapes
+    assert found.model == {'name': 'srflow', **fields}
+    params = found.variables['params']
+    for kind, count in (('transition', fields['transitions']), ('level', fields['steps'])):
+        assert {len(x) for x in jax.tree.leaves(params[f'{kind}_0'])} == {count}
+
+
+@pytest.mark.parametrize('missing', ['transition', 'level'])
+def test_levels_of_other_numbers_of_steps_are_refused(missing):
+    fields = UNEQUAL[2] | dict(transitions=2)
+    state = published_states.zeros(published_states.srflow(**fields))
+    number = {'transition': 2, 'level': 4}[missing]  # the last of its kind on the first level
+    prefix = f'flowUpsamplerNet.layers.{number}.'
+    changed = {name: value for name, value in state.items() if not name.startswith(prefix)}
+    with pytest.raises(InputError, match=r'its flow has \d levels of'):
+        weights.fields(changed)
 
 
 def test_they_are_recognised(state):
@@ -35,7 +77,7 @@ def test_modern_names_of_the_encoder_are_read_too(state):
         for name, value in state.items()
     }
     assert renamed.keys() != state.keys()
-    assert weights.model_fields(renamed) == weights.model_fields(state)
+    assert weights.fields(renamed) == weights.fields(state)
 
 
 @pytest.mark.parametrize(

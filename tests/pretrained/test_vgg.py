@@ -37,7 +37,7 @@ def torch_state(depth):
 @pytest.mark.parametrize(('depth', 'last'), [(16, 'conv5_3'), (19, 'conv5_4')])
 def test_import_fills_every_parameter_and_back(depth, last):
     state = {f'module.{name}': value for name, value in torch_state(depth).items()}
-    assert vgg.model_fields(state) == {'depth': depth}
+    assert vgg.fields(state) == {'depth': depth}
     found = vgg.from_torch(state)
     model, images = Model((last,), depth), jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
     wanted = jax.eval_shape(model.init, jax.random.key(0), images)
@@ -69,7 +69,7 @@ def test_other_weights_are_refused():
     with pytest.raises(InputError, match='not the weights of torchvision'):
         vgg.from_torch(state)
     with pytest.raises(InputError, match=r"found: \['conv.weight'\]"):
-        vgg.model_fields({'conv.weight': np.zeros((1, 1, 3, 3))})
+        vgg.fields({'conv.weight': np.zeros((1, 1, 3, 3))})
     params = vgg.from_torch(torch_state(16))['params']
     with pytest.raises(InputError, match='no conv1_2'):
         vgg.to_torch({'params': {'conv1_1': params['conv1_1']}})

@@ -26,7 +26,7 @@ def abstract_variables(**fields):
 
 
 def test_fields_are_read_from_the_weights(golden):
-    fields = vqvae.model_fields(state_of(golden('vqvae_full_eval')))
+    fields = vqvae.fields(state_of(golden('vqvae_full_eval')))
     assert fields == {
         'channels': 16,
         'num_res_blocks': 2,
@@ -40,7 +40,7 @@ def test_fields_are_read_from_the_weights(golden):
 
 def test_import_fills_every_variable_with_its_shape(golden):
     state = state_of(golden('vqvae_full_eval'))
-    wanted = abstract_variables(**vqvae.model_fields(state))
+    wanted = abstract_variables(**vqvae.fields(state))
     found = vqvae.from_torch(state)
     assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, wanted)
 
@@ -71,7 +71,7 @@ def test_round_trip_from_our_side(upsampling, num_res_blocks):
         abstract_variables(**fields),
     )
     state = vqvae.to_torch(variables)
-    assert vqvae.model_fields(state) == fields
+    assert vqvae.fields(state) == fields
     jax.tree.map(np.testing.assert_array_equal, vqvae.from_torch(state), variables)
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sr_jax.data.benchmark import Benchmark
-from sr_jax.data.folder import ImageFiles
+from sr_jax.data.sources.folder import ImageFiles
 from sr_jax.degradations import bicubic
 from sr_jax.images import resize
 from sr_jax.images.decoding import ImageError, to_float

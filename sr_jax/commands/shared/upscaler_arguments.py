@@ -3,7 +3,7 @@
 import argparse
 
 from sr_jax.errors import InputError
-from sr_jax.inference.networks import Network
+from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.tasks.task import DTYPES
 
@@ -85,7 +85,7 @@ def check(arguments: argparse.Namespace) -> None:
         )
 
 
-def make(arguments: argparse.Namespace, network: Network) -> Upscaler:
+def make(arguments: argparse.Namespace, network: LoadedNetwork) -> Upscaler:
     """Returns the network ready to enlarge, which prints a line about each window that it takes.
 
     Raises:

@@ -6,7 +6,7 @@ from tiny_networks import network
 from sr_jax.commands.shared import measures
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
-from sr_jax.inference.networks import Network
+from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.metrics.protocol import parse
 from sr_jax.models import inception
 
@@ -49,7 +49,7 @@ def test_a_kind_of_lpips_is_loaded_once(monkeypatch):
 
 
 def test_fid_takes_the_weights_of_its_network_only(monkeypatch):
-    found = Network({'name': 'inception'}, {'params': {}}, 'f.pth')
+    found = LoadedNetwork({'name': 'inception'}, {'params': {}}, 'f.pth')
     monkeypatch.setattr(measures.networks, 'load', lambda path: found)
     assert measures.load_fid('f.pth', 'bicubic').name == 'fid_bicubic'
     assert found.module() == inception.Model()

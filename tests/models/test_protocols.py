@@ -1,0 +1,131 @@
+"""Every network has what may be asked of any, and enlargers what may be asked of them."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from sr_jax import models
+from sr_jax.errors import InputError
+from sr_jax.models.protocols import Enlarger, Network, Patchwise, Sampler
+
+NETWORK = """
+import flax.linen as nn
+from sr_jax.models.protocols import image_batch
+
+
+class Model(nn.Module):
+    {}
+    scale: int = 2
+    multiple = 3
+    input_size = 15
+    halo = None
+
+    def example(self, n):
+        return image_batch(n, 15, 15)
+
+    def __call__(self, x, train=False):
+        return x
+"""
+
+
+@pytest.fixture
+def novel(tmp_path, monkeypatch):
+    """A function that adds a network to the package, with or without its repeated fields."""
+    monkeypatch.setattr(models, '__path__', [*models.__path__, str(tmp_path)])
+
+    def add(name, line):
+        (tmp_path / f'{name}.py').write_text(NETWORK.format(line))
+
+    return add
+
+
+@pytest.mark.parametrize('name', models.names())
+def test_every_network_can_be_made_without_fields_and_has_an_example(name):
+    module = models.find(name)()
+    assert isinstance(module, Network)
+    two, one = module.example(2), module.example(1)
+    assert (two.shape[0], two.shape[1:]) == (2, one.shape[1:])
+    shapes = jax.eval_shape(module.init, jax.random.key(0), one)
+    assert shapes['params']
+
+
+@pytest.mark.parametrize('name', models.names())
+def test_what_is_repeated_are_fields_and_all_that_number_layers(name):
+    model = models.find(name)
+    fields = {field.name for field in dataclasses.fields(model)}
+    assert set(model.REPEATED) <= fields
+    assert {field for field in fields if field.startswith('num_')} <= set(model.REPEATED)
+    assert models.repeated(name) == model.REPEATED
+
+
+def arrays(module, **fields):
+    module = module.clone(**fields)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), module.example(1))
+    return len(jax.tree.leaves(shapes['params']))
+
+
+@pytest.mark.parametrize('name', models.names())
+def test_a_repetition_more_has_more_arrays(name):
+    module = models.find(name)()
+    for field in module.REPEATED:
+        if field != 'stacked':  # of that, only the shapes grow: a layer looks at more of them
+            assert arrays(module, **{field: 6}) > arrays(module, **{field: 5})
+
+
+@pytest.mark.parametrize('name', models.names(Enlarger))
+def test_enlargers_keep_their_promises_about_sizes(name):
+    module = models.find(name)()
+    assert isinstance(module, Enlarger)
+    n, height, width, _ = (small := module.example(3)).shape
+    assert height % module.multiple == width % module.multiple == 0
+    assert module.input_size in (None, height)
+    variables = jax.eval_shape(module.init, jax.random.key(0), small)
+    large = jax.eval_shape(module.apply, variables, small)
+    assert large.shape == (n, height * module.scale, width * module.scale, 3)
+    if isinstance(module, Patchwise):
+        assert module.patch == 0
+    if isinstance(module, Sampler):
+        latents = tuple(
+            jax.ShapeDtypeStruct((n, *shape), jnp.float32)
+            for shape in module.latent_shapes(height, width)
+        )
+
+        def sample(variables, x, latents):
+            return module.apply(variables, x, latents, method='sample')
+
+        assert jax.eval_shape(sample, variables, small, latents).shape == large.shape
+
+
+def test_which_networks_enlarge_and_which_draw():
+    assert models.names(Enlarger) == ['rrdb', 'srflow', 'srresnet', 'srvgg', 'switched_sr']
+    assert models.names(Sampler) == ['srflow']
+    assert models.names(Patchwise) == ['rrdb']
+
+
+@pytest.mark.parametrize('name', ['rrdb', 'srflow'])
+def test_a_scale_that_is_none_is_named_whatever_is_asked(name):
+    module = models.make({'name': name, 'scale': 3})
+    for member in ('multiple', 'halo'):
+        with pytest.raises(InputError, match='not by 3: change scale'):
+            getattr(module, member)
+
+
+def test_a_file_more_is_a_network_more(novel):
+    novel('novel', 'REPEATED = ()')
+    assert 'novel' in models.names() and 'novel' in models.names(Enlarger)
+    assert models.make({'name': 'novel', 'scale': 5}).scale == 5
+
+
+def test_a_network_that_lacks_what_all_have_is_named(novel):
+    novel('unfinished', '')
+    with pytest.raises(InputError, match=r'unfinished: its Model lacks REPEATED, .*protocols'):
+        models.make({'name': 'unfinished'})
+
+
+@pytest.mark.parametrize('name', ['protocols', 'rrdbb', '', 3, None, ['rrdb']])
+def test_what_is_no_network_is_refused(name):
+    with pytest.raises(InputError, match=r'config\.model\.name=.* is unknown: '):
+        models.make({'name': name})
+    assert models.repeated(name) == ()
