@@ -110,7 +110,7 @@ def widened(source: Path, target: Path, seed: int) -> None:
     tree, step, _ = resume_or_init(checkpoints, config, task, mesh, print)
     variables = dict(old.variables)
     params = variables.pop('params')
-    joined = wide.concatenated(narrow)
+    joined = wide.find_concatenations(narrow)
     params = widen(params, tree['state'].params, jax.random.key(seed), joined)
     tree['state'] = tree['state'].replace(params=params, variables=variables)
     checkpoints.save(step, tree, config=config, data=None, metrics=None)

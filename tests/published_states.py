@@ -241,8 +241,8 @@ def unet_discriminator(features=64) -> Shapes:
 
 def inception() -> Shapes:
     """pt_inception-2015-12-05, whose names of layers are ours."""
-    x = jax.ShapeDtypeStruct((1, 80, 96, 3), np.float32)
-    params = jax.eval_shape(inception_model.Model().init, jax.random.key(0), x)['params']
+    model = inception_model.Model()
+    params = jax.eval_shape(model.init, jax.random.key(0), model.example(1))['params']
     for path, leaf in traverse_util.flatten_dict(params).items():
         if path[-1] != 'kernel':
             continue

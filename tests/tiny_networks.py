@@ -11,7 +11,7 @@ SMALL = {
     'rrdb': dict(name='rrdb', scale=4, features=5, num_blocks=1, growth=2),
     'rrdb_x2': dict(name='rrdb', scale=2, features=5, num_blocks=1, growth=3),
     'srresnet': dict(name='srresnet', scale=3, features=4, num_blocks=2),
-    'srvgg': dict(name='srvgg', scale=2, features=5, num_convs=1),
+    'srvgg': dict(name='srvgg', scale=2, features=7, num_convs=1),
     'switched_sr': dict(
         name='switched_sr',
         scale=2,
@@ -34,7 +34,7 @@ SMALL = {
         name='vqvae',
         channels=8,
         num_res_blocks=1,
-        res_channels=4,
+        res_channels=5,
         codebook_size=9,
         bottom_codebook_size=10,
         codebook_dim=6,

@@ -10,10 +10,6 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = (
-    *('commands', 'tasks', 'models', 'layers', 'losses', 'metrics', 'data', 'degradations'),
-    'pretrained',
-)
 API = """# API
 
 What the docstrings say, a page a room:
@@ -36,17 +32,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def reference() -> dict[str, str]:
     """The pages of the API by their paths: one a room, listing its modules."""
-    pages = {'api/top.md': _page('Whole images', modules(ROOT / 'sr_jax', deep=False))}
-    for room in PACKAGES:
-        pages[f'api/{room}.md'] = _page(room, modules(ROOT / 'sr_jax' / room))
+    pages = {}
+    for folder in sorted(path.parent for path in (ROOT / 'sr_jax').glob('*/__init__.py')):
+        pages[f'api/{folder.name}.md'] = _page(folder.name, modules(folder))
     pages['api/kernels.md'] = _page('kernels', modules(ROOT / 'kernels'), KERNELS)
     rooms = '\n'.join(f'- [{name[4:-3]}]({name[4:]})' for name in pages)
     return {'api/index.md': API.format(rooms=rooms), **pages}
 
 
-def modules(folder: Path, deep: bool = True) -> list[str]:
+def modules(folder: Path) -> list[str]:
     """The modules of a folder that have something public to say, by their names for import."""
-    found = folder.rglob('*.py') if deep else folder.glob('*.py')
+    found = folder.rglob('*.py')
     public = (path for path in found if path.stem not in ('__init__', '__main__'))
     return sorted('.'.join(path.relative_to(ROOT).with_suffix('').parts) for path in public)
 

@@ -78,12 +78,18 @@ def switched_conv(
     backend = _find_backend(implementation, x, kernel, stride)
     pixels: Routing | Array = selector
     if backend.sort is not None:
-        if routing is None:
-            routing = route(selector, kernel.shape[0], implementation=implementation)
-        _check_routing(routing, selector, kernel.shape[0])
-        pixels = routing
+        pixels = _route_or_check(routing, selector, kernel.shape[0], implementation)
     x, kernel, bias, pixels = vary_equally((x, kernel, bias, pixels))
     return convolve(x, kernel, bias, pixels, stride, backend, _find_precision(precision))
+
+
+def _route_or_check(
+    routing: Routing | None, selector: Array, breadth: int, implementation: str | None
+) -> Routing:
+    if routing is None:
+        return route(selector, breadth, implementation=implementation)
+    _check_routing(routing, selector, breadth)
+    return routing
 
 
 def route(

@@ -101,7 +101,7 @@ def check_repeats(section: Any, arrays: int, where: str) -> None:
     """
     if not isinstance(section, Section):
         return
-    repeated = models.repeated(section.get('name', ''))
+    repeated = models.repeated_fields(section.get('name', ''))
     for key, value in section.items():
         check_repeats(value, arrays, f'{where}.{key}')
         if key in repeated and isinstance(value, int) and value > arrays:
@@ -132,9 +132,12 @@ def read_metrics(path: Path) -> dict[str, float]:
 
 
 def check_files(folder: Path) -> None:
-    """Raises ValueError or OSError if a checkpoint's folder holds what must not be read.
+    """Checks that a checkpoint's folder holds nothing that must not be read.
 
     Orbax reads all files of JSON whole, whatever they are.
+
+    Raises:
+      ValueError, OSError: a path is no file, or none of a bearable size.
     """
     for path in folder.rglob('*'):
         if ARRAYS not in path.relative_to(folder).parts and not path.is_dir():
@@ -142,7 +145,11 @@ def check_files(folder: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raises ValueError or OSError unless a path is a file of a bearable size."""
+    """Checks that a path is a file of a bearable size.
+
+    Raises:
+      ValueError, OSError: it is not.
+    """
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f'{path.name} is not a file')

@@ -123,10 +123,10 @@ def run(arguments: argparse.Namespace) -> int:
         f'{arguments.source}, '
         + (f'scale {scale}, small images: {small}' if scale else 'scale not said')
     )
-    if upscaler and (sizes := benchmark_images.small_sizes(benchmark, upscaler.scale)):
+    if upscaler and (sizes := benchmark_images.read_small_sizes(benchmark, upscaler.scale)):
         upscaler.prepare(sizes)
     table.heading()
-    status = each_image(*_jobs(benchmark, scale), _show(scores, upscaler, arguments.samples))
+    status = each_image(*_list_jobs(benchmark, scale), _show(scores, upscaler, arguments.samples))
     found = scores.finish()
     if arguments.json:
         results = None if arguments.results is None else str(arguments.results)
@@ -148,7 +148,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.results is None and arguments.scale is not None:
         raise InputError('--scale is for --results: a network has its own scale')
     if arguments.results is not None:
-        wrong = ['--best'] if arguments.best else upscaler_arguments.given(arguments)
+        wrong = ['--best'] if arguments.best else upscaler_arguments.list_given(arguments)
         if wrong:
             raise InputError(f'{wrong[0]} is for a network, not for --results')
     if arguments.scale is not None and arguments.scale < 1:
@@ -174,8 +174,8 @@ def _make_scores(
     arguments: argparse.Namespace, benchmark: Benchmark, scale: int | None
 ) -> tuple[Scores, Table]:
     """Returns what measures the images, and the table that shows them."""
-    protocols = measures.protocols(arguments.protocol, scale)
-    perceptual = measures.perceptual(arguments.lpips or ())
+    protocols = measures.read_protocols(arguments.protocol, scale)
+    perceptual = measures.load_perceptual(arguments.lpips or ())
     measure = measures.Measures(protocols, perceptual, scale)
     distance = measures.load_fid(arguments.fid, arguments.fid_resize) if arguments.fid else None
     columns = [*measure.names, *([DIVERSITY] if arguments.samples > 1 else [])]
@@ -183,7 +183,7 @@ def _make_scores(
     return Scores(measure, table, scale, distance), table
 
 
-def _jobs(
+def _list_jobs(
     benchmark: Benchmark, scale: int | None
 ) -> tuple[list[tuple[str, Callable[[], BenchmarkImage]]], list[Path]]:
     """Returns what `each_image` takes: names and what loads them; and paths, here of the names."""

@@ -1,7 +1,8 @@
 """Turns convolutions of a trained network into switched ones, as a run that can be trained on.
 
 The new run holds the trained kernels, copied across the breadth, new selectors, and a new
-optimiser. Its output is the old network's until training goes on."""
+optimizer. Its output is the old network's until training goes on.
+"""
 
 import argparse
 import dataclasses

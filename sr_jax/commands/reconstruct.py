@@ -55,14 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: no checkpoint, or no such image or folder.
     """
-    paths = list(image_jobs.expand(arguments.images))
+    paths = list(image_jobs.expand_paths(arguments.images))
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
     print(f'{arguments.checkpoint}: network after {model.step} steps')
     predict = sharding.jit_predict(model.task.predict, mesh)
     arguments.output.mkdir(parents=True, exist_ok=True)
     if paths:
-        loads = image_jobs.loaders(paths)
+        loads = image_jobs.make_loaders(paths)
     else:
         source = validation_source(bind(DataSettings, model.config.data, 'config.data'))
         loads = [
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         save_image(target, grid([image[None], output[None]]))
         print(f'{target}  mse {mse:.5f}')
 
-    files = image_jobs.targets([name for name, _ in loads], arguments.output)
+    files = image_jobs.name_targets([name for name, _ in loads], arguments.output)
     return image_jobs.each_image(loads, files, show)
 
 

@@ -42,7 +42,7 @@ def make_consistent(
 
     Filtered and clipped to [0, 1] in turn, until the shrunk one is within a quarter of one of 256
     levels of `lq`, at most 20 times: a small image that no image shrinks to, such as one with
-    JPEG's artefacts, is met as nearly as that gives.
+    JPEG's artifacts, is met as nearly as that gives.
 
     Args:
       image: in [0, 1], each side a whole number of times as long as that of `lq`.

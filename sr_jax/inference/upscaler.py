@@ -26,7 +26,7 @@ from sr_jax.inference import tiles
 from sr_jax.inference.consistency import make_consistent
 from sr_jax.inference.latents import Drawing, make_drawing
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.inference.windows import Demands, Size, Windows
+from sr_jax.inference.windows import Size, Windows, make_demands
 from sr_jax.layers.borders import apply_within
 from sr_jax.models.protocols import Enlarger, Patchwise
 
@@ -93,7 +93,7 @@ class Upscaler:
         self._undivided, self._spatially, self._consistent = undivided, spatially, consistent
         self._report = report
         self._compile = functools.cache(functools.partial(self._compile_window, module))
-        self._demands = _demands(module, halo, undivided, spatially, self._mesh.size)
+        self._demands = make_demands(module, halo, undivided, spatially, self._mesh.size)
         self._windows = Windows(
             self._demands,
             needed=lambda window: memory.compiled_bytes(self._compile(window)),
@@ -235,20 +235,6 @@ def _make_module(network: LoadedNetwork, dtype: str) -> Enlarger:
             f'not enlarge images: take weights of {", ".join(models.names(Enlarger))}'
         )
     return module
-
-
-def _demands(
-    module: Enlarger, halo: int | None, undivided: bool, spatially: bool, devices: int
-) -> Demands:
-    """What a network asks of its windows; see `Upscaler` on the arguments."""
-    return Demands(
-        halo=module.halo or 0 if halo is None else halo,
-        multiple=module.multiple,
-        at_once=1 if undivided else devices,
-        undivided=undivided,
-        rows=module.multiple * devices if spatially else 1,
-        padded_freely=module.halo is not None,
-    )
 
 
 def _apply(

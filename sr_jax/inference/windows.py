@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sr_jax.errors import InputError
 from sr_jax.inference import tiles
+from sr_jax.models.protocols import Enlarger
 
 Size = tuple[int, int]  # height, width
 
@@ -31,6 +32,28 @@ class Demands(NamedTuple):
     undivided: bool
     rows: int
     padded_freely: bool
+
+
+def make_demands(
+    module: Enlarger, halo: int | None, undivided: bool, spatially: bool, devices: int
+) -> Demands:
+    """What a network asks of windows.
+
+    Args:
+      module: the network.
+      halo: pixels around a window's core; None: as many as the network looks at.
+      undivided: each image is one window.
+      spatially: whose rows are divided over the devices.
+      devices: how many there are.
+    """
+    return Demands(
+        halo=module.halo or 0 if halo is None else halo,
+        multiple=module.multiple,
+        at_once=1 if undivided else devices,
+        undivided=undivided,
+        rows=module.multiple * devices if spatially else 1,
+        padded_freely=module.halo is not None,
+    )
 
 
 class Windows:
@@ -91,7 +114,8 @@ class Windows:
     def halve(self) -> None:
         """After the device ran out of memory: smaller windows from now on.
 
-        Raises InputError where images are not divided.
+        Raises:
+          InputError: images are not divided.
         """
         if self._demands.undivided:
             raise self._make_error(self.chosen, self._limit)

@@ -108,7 +108,12 @@ class Lpips:
     def by_layer(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, '...']
     ) -> Float[np.ndarray, ' layers']:
-        """The distance in each of the five layers; LPIPS is their sum. Raises as a call does."""
+        """The distance in each of the five layers; LPIPS is their sum.
+
+        Raises:
+          ValueError: the shapes differ.
+          InputError: an image too small for the network.
+        """
         if image.shape != reference.shape:
             raise ValueError(f'images of different shapes: {image.shape} and {reference.shape}')
         height, width = image.shape[:2]

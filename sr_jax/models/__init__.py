@@ -61,7 +61,7 @@ def names(kind: Any = None) -> list[str]:
     return [name for name in found if kind is None or isinstance(find(name)(), kind)]
 
 
-def repeated(name: str) -> tuple[str, ...]:
+def repeated_fields(name: str) -> tuple[str, ...]:
     """Returns `REPEATED` of the network with that name; () where there is none."""
     known = name in _files() and _load(name) is not None
     return find(name).REPEATED if known else ()  # type: ignore[attr-defined]

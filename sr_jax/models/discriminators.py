@@ -5,7 +5,7 @@ vgg   one logit for an image of 128 or 256 pixels: the discriminator of SRGAN (L
       norm instead of batch norm it is DL-Art-School's. Here it takes images of 32, 64 and 96
       pixels too, by the same stages.
 unet  one logit for every pixel: Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833, section 3.4),
-      BasicSR's UNetDiscriminatorSN, of spectrally normalised convolutions.
+      BasicSR's UNetDiscriminatorSN, of spectrally normalized convolutions.
 """
 
 import functools
@@ -103,8 +103,9 @@ class Discriminator(nn.Module):
     def __call__(self, x: Float[Array, 'n h w 3'], train: bool = False) -> Float[Array, 'n *hw 1']:
         """Logits of images in [0, 1]: [n, 1] of the vgg form, [n, h, w, 1] of the unet form.
 
-        Raises InputError for settings that do not exist, images of another size than `size`
-        (vgg), or sides that are no multiples of 8 (unet).
+        Raises:
+          InputError: settings that do not exist, images of another size than `size` (vgg), or sides
+            that are no multiples of 8 (unet).
         """
         if self.form not in FORMS:
             raise InputError(f'form is {self.form!r}: it must be one of {FORMS}')

@@ -177,9 +177,11 @@ class RRDBNet(nn.Module):
     ) -> Float[Array, 'n h2 w2 3']:
         """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
-        `train` concerns switched convolutions only. Raises InputError for another scale than 1, 2,
-        4 and 8, where the sides do not divide by 2 (scale 2) or 4 (scale 1), and for patches with
-        switched convolutions.
+        `train` concerns switched convolutions only.
+
+        Raises:
+          InputError: another scale than 1, 2, 4 and 8, sides that do not divide by 2 (scale 2) or 4
+            (scale 1), or patches with switched convolutions.
         """
         return self._compute(x, (), train, whole_head=False)[0]
 

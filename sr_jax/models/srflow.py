@@ -66,7 +66,7 @@ class SRFlow(nn.Module):
       steps: conditional steps of a level, the paper's K.
       hidden: channels inside the couplings.
       transitions: steps without a coupling at the start of each level.
-      mixing: of channels, 'plain' or 'plu', or 'emerging', which mixes neighbours as well and whose
+      mixing: of channels, 'plain' or 'plu', or 'emerging', which mixes neighbors as well and whose
         inverse looks at whole images: see `sr_jax.layers.flow.mixing`.
       middle: taps along a side of the couplings' second convolution: 1 as published; 3 lets every
         step see further.
@@ -161,7 +161,8 @@ class SRFlow(nn.Module):
     def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
         """[height, width, channels] of each of the latents for a small image of such sides.
 
-        Raises InputError for sides that are no multiples of `multiple`.
+        Raises:
+          InputError: sides that are no multiples of `multiple`.
         """
         if height % self.multiple or width % self.multiple:
             raise InputError(
@@ -180,7 +181,10 @@ class SRFlow(nn.Module):
     ) -> Float[Array, 'n h2 w2 3']:
         """Images `scale` times as high and as wide, of latents of zero (not clipped to [0, 1]).
 
-        `train` changes nothing. Raises InputError for sides that are no multiples of `multiple`.
+        `train` changes nothing.
+
+        Raises:
+          InputError: sides that are no multiples of `multiple`.
         """
         shapes = self.latent_shapes(*x.shape[1:3])
         return self.sample(x, tuple(jnp.zeros((len(x), *shape)) for shape in shapes))

@@ -2,7 +2,7 @@
 
 Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial
 Network" (arXiv:1609.04802), section 2.1, in the modified form that BasicSR calls MSRResNet: no
-batch normalisation, no skip over all the blocks, and the image is added, bilinearly enlarged.
+batch normalization, no skip over all the blocks, and the image is added, bilinearly enlarged.
 """
 
 import functools
@@ -77,8 +77,10 @@ class SRResNet(nn.Module):
     ) -> Float[Array, 'n h2 w2 3']:
         """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
-        `train` changes nothing: no layer behaves differently in training. Raises InputError for
-        another scale than 2, 3 and 4.
+        `train` changes nothing: no layer behaves differently in training.
+
+        Raises:
+          InputError: another scale than 2, 3 and 4.
         """
         if self.scale not in UP_FACTORS:
             raise InputError(f'SRResNet enlarges by 2, 3 or 4, not by {self.scale!r}: change scale')

@@ -76,8 +76,10 @@ class SRVGGNetCompact(nn.Module):
     ) -> Float[Array, 'n h2 w2 3']:
         """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
-        `train` changes nothing: no layer behaves differently in training. Raises InputError for a
-        scale below 1.
+        `train` changes nothing: no layer behaves differently in training.
+
+        Raises:
+          InputError: a scale below 1.
         """
         if self.scale < 1:
             raise InputError(f'SRVGGNetCompact enlarges by 1 or more, not by {self.scale!r}')

@@ -79,7 +79,8 @@ class SwitchedSR(nn.Module):
     ) -> Float[Array, 'n h2 w2 3']:
         """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
-        Raises InputError for another scale than 1, 2, 4 and 8.
+        Raises:
+          InputError: another scale than 1, 2, 4 and 8.
         """
         if self.scale not in NUM_UPS:
             raise InputError(f'SwitchedSR enlarges by 1, 2, 4 or 8, not by {self.scale!r}')

@@ -243,7 +243,10 @@ class VQVAE(nn.Module):
     def __call__(self, x: Float[Array, 'n h w 3'], train: bool = False) -> VQVAEOutput:
         """Encode and decode images in [0, 1] whose sides are multiples of 8.
 
-        Raises InputError for other sizes. Gradients reach the encoders straight through.
+        Gradients reach the encoders straight through.
+
+        Raises:
+          InputError: images of other sizes.
         """
         top, bottom = self._quantize(x, train)
         image = self._reconstruct(top.quantized, bottom.quantized, train)
@@ -269,7 +272,7 @@ class VQVAE(nn.Module):
         self.quantizer_top.update(statistics['quantizer_top']['statistics'])
         self.quantizer_bottom.update(statistics['quantizer_bottom']['statistics'])
 
-    def concatenated(self, narrow: 'VQVAE') -> dict[str, tuple[tuple[int, int], ...]]:
+    def find_concatenations(self, narrow: 'VQVAE') -> dict[str, tuple[tuple[int, int], ...]]:
         """By the path of each convolution that reads concatenated features, the channels of its
         parts in a narrower network and in this one, for `sr_jax.layers.widening.widen`."""
         codes = (narrow.codebook_dim, self.codebook_dim)

@@ -1,5 +1,6 @@
 """The accumulated, guarded update of parameters, and what goes with it."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -89,24 +90,11 @@ def accumulated_update(
     multi = optax.MultiSteps(optimizer, every_k_schedule=accumulation)
     microbatches = split_microbatches(batch, accumulation)
     keys = jax.random.split(rng, accumulation)
-
-    def step(carry, xs):
-        multi_state, scale, _, (total, terms, statistics, finite) = carry
-        scale, (value, aside), grads = _gradient(loss, params, scale, *xs)
-        new_terms, new_statistics, outputs = aside
-        updates, multi_state = multi.update(grads, multi_state, params)
-        finite &= jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
-        terms = jax.tree.map(lambda a, b: a + b / accumulation, terms, new_terms)
-        sums = (total + value / accumulation, terms, merge(statistics, new_statistics), finite)
-        return (multi_state, scale, updates, sums), outputs
-
     first = jax.tree.map(lambda x: x[0], microbatches)
-    shape, (*shapes, _) = jax.eval_shape(loss, params, first, keys[0])
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (shape, *shapes))
-    finite = jnp.ones(len(jax.tree.leaves(params)), bool)
     state = multi.init(params)._replace(inner_opt_state=opt_state)
     no_updates = jax.tree.map(jnp.zeros_like, params)
-    carry = (state, loss_scale, no_updates, (*zeros, finite))
+    carry = (state, loss_scale, no_updates, _no_sums(loss, params, first, keys[0]))
+    step = functools.partial(_add_microbatch, loss, params, multi, merge, accumulation)
     if accumulation == 1:
         carry, outputs = step(carry, (first, keys[0]))
     else:
@@ -118,6 +106,33 @@ def accumulated_update(
     params, opt_state = select(applied, new, (params, opt_state))
     gradients = Gradients(total, terms, statistics, outputs, finite, applied)
     return params, opt_state, loss_scale, gradients
+
+
+def _no_sums(loss: Callable, params: PyTree, microbatch: PyTree, key: Array) -> tuple[Any, ...]:
+    """The loss, its terms, its statistics and the flags of no microbatch yet."""
+    shape, (*shapes, _) = jax.eval_shape(loss, params, microbatch, key)
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (shape, *shapes))
+    return (*zeros, jnp.ones(len(jax.tree.leaves(params)), bool))
+
+
+def _add_microbatch(
+    loss: Callable,
+    params: PyTree,
+    multi: optax.MultiSteps,
+    merge: Callable,
+    accumulation: int,
+    carry: tuple[Any, ...],
+    microbatch: tuple[PyTree, Array],
+) -> tuple[tuple[Any, ...], PyTree]:
+    """One microbatch and its key more in the carry of `accumulated_update`, and its outputs."""
+    multi_state, scale, _, (total, terms, statistics, finite) = carry
+    scale, (value, aside), grads = _gradient(loss, params, scale, *microbatch)
+    new_terms, new_statistics, outputs = aside
+    updates, multi_state = multi.update(grads, multi_state, params)
+    finite &= jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
+    terms = jax.tree.map(lambda a, b: a + b / accumulation, terms, new_terms)
+    sums = (total + value / accumulation, terms, merge(statistics, new_statistics), finite)
+    return (multi_state, scale, updates, sums), outputs
 
 
 def _gradient(

@@ -30,7 +30,8 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
 def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     """The collection 'params' that a state dictionary holds, as float32.
 
-    Raises InputError naming the arrays that are missing or unknown.
+    Raises:
+      InputError: arrays are missing or unknown; names them.
     """
     found = plain(state).items()
     features = {name: value for name, value in found if not name.startswith('classifier.')}
@@ -40,7 +41,8 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The state dictionary of torchvision, without the classifier, for an AlexNet's variables.
 
-    Raises InputError for a network that ends before its last convolution.
+    Raises:
+      InputError: the network ends before its last convolution.
     """
     entries = list(_entries())
     missing = [entry.path[1] for entry in entries if entry.path[1] not in variables['params']]

@@ -21,7 +21,7 @@ NETWORK = 'a discriminator'
 COUNTER = 'num_batches_tracked'
 STAGES = (5, 6)
 SPECTRAL = range(1, 9)
-TAPS = {1: 4, 2: 4, 3: 4}  # of spectrally normalised convolutions; of the others 3
+TAPS = {1: 4, 2: 4, 3: 4}  # of spectrally normalized convolutions; of the others 3
 
 
 def matches(state: Mapping[str, Any]) -> bool:
@@ -33,7 +33,8 @@ def matches(state: Mapping[str, Any]) -> bool:
 def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `Discriminator` that a state dictionary belongs to.
 
-    Raises InputError where an array that tells them is missing.
+    Raises:
+      InputError: an array that tells them is missing.
     """
     state = plain(state)
     if 'conv1.weight_orig' in state:
@@ -51,7 +52,8 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
 def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     """The collections 'params' and 'batch_stats' or 'spectral_norm' of a state, as float32.
 
-    Raises InputError naming the arrays that are missing or unknown.
+    Raises:
+      InputError: arrays are missing or unknown; names them.
     """
     state = {k: v for k, v in plain(state).items() if not k.endswith(COUNTER)}
     found = fields(state)

@@ -64,12 +64,13 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def read_metadata(path: str | os.PathLike) -> dict[str, str]:
     """The texts that a `.safetensors` file holds beside its arrays; none of other files.
 
-    Raises InputError for a damaged file.
+    Raises:
+      InputError: the file is damaged.
     """
     path = Path(path)
     if path.suffix.lower() != SAFETENSORS or not path.is_file():
         return {}
-    with _naming(path), open(path, 'rb') as file:
+    with _name_errors(path), open(path, 'rb') as file:
         (size,) = struct.unpack('<Q', file.read(8))
         if size > MAX_HEADER:
             raise ValueError('its header is too long')
@@ -85,7 +86,8 @@ def write_state(
 ) -> None:
     """Writes arrays and texts as a `.safetensors` file, which appears at once and whole.
 
-    Raises InputError for another suffix, and when the file cannot be written.
+    Raises:
+      InputError: another suffix, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != SAFETENSORS:
@@ -97,8 +99,8 @@ def write_state(
 def write_original(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> None:
     """Writes arrays by the names of an original: as `.safetensors`, or by PyTorch as `.pth`.
 
-    Raises InputError for another suffix, where PyTorch is missing, and when the file cannot be
-    written.
+    Raises:
+      InputError: another suffix, PyTorch is missing, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in TORCH:
@@ -111,15 +113,19 @@ def write_original(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> 
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    with _naming(path):
+    with _name_errors(path):
         return {
-            name: _widened(np.frombuffer(found['data'], DTYPES[found['dtype']]), found['shape'])
+            name: _widen(np.frombuffer(found['data'], DTYPES[found['dtype']]), found['shape'])
             for name, found in safetensors.deserialize(path.read_bytes())
         }
 
 
 def _torch(path: Path, done: str) -> Any:
-    """The module. Raises InputError, which says what was to be done with the path, without it."""
+    """The module.
+
+    Raises:
+      InputError: it is not there; says what was to be `done` with the path.
+    """
     try:
         import torch  # type: ignore[import-not-found]
     except ImportError as error:
@@ -132,7 +138,7 @@ def _torch(path: Path, done: str) -> Any:
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     torch = _torch(path, 'read')
-    with _naming(path):
+    with _name_errors(path):
         _check_unpacked(path)
         found: Any = torch.load(path, map_location='cpu', weights_only=True)
         for _ in NESTED:  # not for ever: a pickle can hold itself
@@ -141,27 +147,31 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         tensors = {name: value for name, value in found.items() if torch.is_tensor(value)}
         if not tensors:
             raise ValueError(f'no weights in it, only {", ".join(map(str, found)) or "nothing"}')
-        if 4 * sum(value.numel() for value in tensors.values()) > _allowed(path):
+        if 4 * sum(value.numel() for value in tensors.values()) > _allowed_bytes(path):
             raise ValueError('its arrays are many times as large as the file')
         wide = {name: v.float() if v.is_floating_point() else v for name, v in tensors.items()}
         return {name: value.detach().numpy() for name, value in wide.items()}
 
 
 def _check_unpacked(path: Path) -> None:
-    """Raises ValueError if a checkpoint, which PyTorch never compresses, unpacks to much more."""
+    """Checks that a checkpoint, which PyTorch never compresses, does not unpack to much more.
+
+    Raises:
+      ValueError: it does.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as parts:
-            if sum(part.file_size for part in parts.infolist()) > _allowed(path):
+            if sum(part.file_size for part in parts.infolist()) > _allowed_bytes(path):
                 raise ValueError('it is compressed, and many times as large when it is unpacked')
 
 
-def _allowed(path: Path) -> int:
+def _allowed_bytes(path: Path) -> int:
     """Bytes that the arrays of a checkpoint may take: 16 bits become 32, and names share arrays."""
     return MAX_EXPANSION * path.stat().st_size + 2**20
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _name_errors(path: Path) -> Iterator[None]:
     """Whatever a reader raises of a file becomes an InputError that names it."""
     try:
         yield
@@ -179,7 +189,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise InputError(f'{path}: damaged or not what its suffix says ({reason})') from error
 
 
-def _widened(value: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+def _widen(value: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """An array of that shape, its floats as float32."""
     floats = value.dtype in (np.float64, np.float32, np.float16, jnp.bfloat16)
     return value.astype(np.float32 if floats else value.dtype).reshape(shape)

@@ -34,7 +34,8 @@ def matches(state: Mapping[str, Any]) -> bool:
 def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `Model` that a state dictionary belongs to: it has none.
 
-    Raises InputError for torchvision's InceptionV3.
+    Raises:
+      InputError: it is of torchvision's InceptionV3.
     """
     state = plain(state)
     classes = len(state.get('fc.weight', range(CLASSES)))
@@ -52,7 +53,8 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     Their names are the originals' here. Whether all of them are there shows when their shapes are
     checked (`sr_jax.inference.networks.load`).
 
-    Raises InputError for torchvision's InceptionV3, and naming arrays of no such network.
+    Raises:
+      InputError: it is of torchvision's InceptionV3, or arrays are of no such network; names them.
     """
     fields(state)
     features = {

@@ -44,7 +44,11 @@ def plain(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def shape_of(state: Mapping[str, np.ndarray], name: str, network: str) -> tuple[int, ...]:
-    """The shape of an array of a state; InputError saying that it is no `network` without it."""
+    """The shape of an array of a state.
+
+    Raises:
+      InputError: it is not there, so this is no `network`.
+    """
     if name not in state:
         raise InputError(f"these are not the weights of {network}: no '{name}'")
     return state[name].shape
@@ -61,7 +65,13 @@ def count(names: Iterable[str], template: str) -> int:
 def read(state: Mapping[str, np.ndarray], entries: Iterable[Entry], network: str) -> dict[str, Any]:
     """The collections that the entries make of a plain state, as float32.
 
-    Raises InputError naming the arrays that are missing or unknown, for `network` ('a VQ-VAE-2').
+    Args:
+      state: the arrays by name.
+      entries: those that there should be.
+      network: what messages call it, such as 'a VQ-VAE-2'.
+
+    Raises:
+      InputError: arrays are missing or unknown, or of another kind of shape; names them.
     """
     entries = list(entries)
     names = {entry.foreign for entry in entries}
@@ -94,7 +104,8 @@ def shorten(names: Iterable[str]) -> str:
 def write(variables: Mapping[str, Any], entries: Iterable[Entry]) -> dict[str, np.ndarray]:
     """The state dictionary that the entries make of variables; what they do not name is left out.
 
-    Raises InputError for switched convolutions where the original has convolutions.
+    Raises:
+      InputError: a convolution of the original is a switched one here.
     """
     flat = traverse_util.flatten_dict(variables)
     state = {}

@@ -90,9 +90,12 @@ def read_pickle(path: Path) -> dict[str, Any]:
 
 
 def _check_places(data: bytes) -> None:
-    """Raises ValueError for a pickle with a note of a higher number than it has bytes.
+    """Checks that no note of a pickle has a higher number than it has bytes.
 
     The unpickler would make room for all notes up to that number.
+
+    Raises:
+      ValueError: one has.
     """
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name.endswith('PUT') and int(argument or 0) > len(data):

@@ -54,7 +54,7 @@ def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
 
     Args:
       param: the text.
-      weights: the `.bin` beside it; float32 or float16, not quantised.
+      weights: the `.bin` beside it; float32 or float16, not quantized.
 
     Raises:
       InputError: a file is damaged, or the network is another one; names the first layer that is.
@@ -207,7 +207,7 @@ def _read_weights(
         if layer.kind == CONVOLUTION:
             if not features or size % (9 * features):
                 raise InputError(f'{path}: {name} cannot have {size} weights')
-            state[f'{name}.weight'] = reader.flagged(size).reshape(features, -1, 3, 3)
+            state[f'{name}.weight'] = reader.take_flagged(size).reshape(features, -1, 3, 3)
             state[f'{name}.bias'] = reader.take(features, '<f4')
         elif layer.kind == PRELU:
             state[f'{name}.weight'] = reader.take(features, '<f4')
@@ -233,12 +233,12 @@ class _Reader:
         self._at += -(-size // 4) * 4
         return found.astype(np.float32)
 
-    def flagged(self, count: int) -> np.ndarray:
+    def take_flagged(self, count: int) -> np.ndarray:
         """An array behind a flag that tells its type."""
         flag = int.from_bytes(self._data[self._at : self._at + 4], 'little')
         self.take(4, 'u1')
         if flag not in (0, HALF_PRECISION):
-            raise InputError(f'{self._path}: quantised weights (kind {flag:#x}) are not read here')
+            raise InputError(f'{self._path}: quantized weights (kind {flag:#x}) are not read here')
         return self.take(count, '<f2' if flag else '<f4')
 
     def check_end(self) -> None:

@@ -58,8 +58,9 @@ def matches(state: Mapping[str, Any]) -> bool:
 def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `RRDBNet` that a state dictionary belongs to.
 
-    Raises InputError where an array that tells them is missing, or tells of other images than
-    of three channels.
+    Raises:
+      InputError: an array that tells them is missing, or tells of other images than of three
+        channels.
     """
     state = modern_names(plain(state))
     features, channels = shape_of(state, 'conv_first.weight', NETWORK)[:2]
@@ -80,7 +81,8 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
 def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     """The collection 'params' that a state dictionary holds, as float32.
 
-    Raises InputError naming the arrays that are missing or unknown.
+    Raises:
+      InputError: arrays are missing or unknown; names them.
     """
     state = modern_names(plain(state))
     found = fields(state)
@@ -90,7 +92,8 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The state dictionary, by BasicSR's names, for the variables of an `RRDBNet`.
 
-    Raises InputError where convolutions are switched.
+    Raises:
+      InputError: convolutions are switched.
     """
     num_ups = count(variables['params']['head'], 'conv_up_{}')
     return write(variables, entries(count(variables['params'], 'block_{}'), num_ups))

@@ -54,7 +54,8 @@ def matches(state: Mapping[str, Any]) -> bool:
 def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `SRFlow` that a state dictionary belongs to.
 
-    Raises InputError where the layers are not those of an SRFlow for x4 or x8.
+    Raises:
+      InputError: the layers are not those of an SRFlow for x4 or x8.
     """
     encoder, flow = _parts(state)
     of_encoder = rrdb.fields(encoder)
@@ -84,8 +85,8 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
 def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     """The collection 'params' that a state dictionary holds, as float32.
 
-    Raises InputError naming the arrays that are missing or unknown, or a 1 x 1 convolution that has
-    no inverse.
+    Raises:
+      InputError: arrays are missing or unknown, or a 1 x 1 convolution has no inverse; names them.
     """
     encoder, flow = _parts(state)
     fields(state)
@@ -101,8 +102,8 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The state dictionary, by the authors' names, for the variables of an `SRFlow`.
 
-    Raises InputError where the mixing is not 'plain' or the couplings are not of the original's
-    kind.
+    Raises:
+      InputError: the mixing is not 'plain' or the couplings are not of the original's kind.
     """
     params = dict(variables['params'])
     features = params['rrdb']['conv_first']['kernel'].shape[-1]
@@ -116,7 +117,7 @@ def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
             }
             params[name] = {'steps': steps}
     state = {ENCODER + _old_name(name): value for name, value in encoder.items()}
-    flow = write({'params': params}, _entries(_numbered(params)))
+    flow = write({'params': params}, _entries(_number_levels(params)))
     return state | {FLOW + name: value for name, value in flow.items()}
 
 
@@ -154,7 +155,7 @@ def _levels(flow: Mapping[str, np.ndarray]) -> list[Level]:
     return levels
 
 
-def _numbered(params: Mapping[str, Any]) -> list[Level]:
+def _number_levels(params: Mapping[str, Any]) -> list[Level]:
     """The numbers that the layers of our parameters, steps apart, have in the original."""
     levels, number = [], 0
     for i in range(count(params, 'level_{}')):

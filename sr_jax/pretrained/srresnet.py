@@ -21,7 +21,8 @@ def matches(state: Mapping[str, Any]) -> bool:
 def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `SRResNet` that a state dictionary belongs to.
 
-    Raises InputError where an array that tells them is missing.
+    Raises:
+      InputError: an array that tells them is missing.
     """
     state = plain(state)
     features = shape_of(state, 'conv_first.weight', NETWORK)[0]
@@ -34,7 +35,8 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
 def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     """The collection 'params' that a state dictionary holds, as float32.
 
-    Raises InputError naming the arrays that are missing or unknown.
+    Raises:
+      InputError: arrays are missing or unknown; names them.
     """
     state = plain(state)
     found = fields(state)

@@ -31,7 +31,8 @@ def matches(state: Mapping[str, Any]) -> bool:
 def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the `VQVAE` that a state dictionary belongs to.
 
-    Raises InputError where an array that tells them is missing.
+    Raises:
+      InputError: an array that tells them is missing.
     """
     state = plain(state)
     try:
@@ -55,7 +56,10 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     """The collections `'params'` and `'codebook'` that a state dictionary holds, as float32.
 
     Values are anything that NumPy makes an array of; the prefix `module.` of data-parallel
-    training is taken off. Raises InputError naming the arrays that are missing or unknown.
+    training is taken off.
+
+    Raises:
+      InputError: arrays are missing or unknown; names them.
     """
     state = plain(state)
     found = fields(state)

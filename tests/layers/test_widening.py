@@ -22,7 +22,7 @@ def test_a_widened_vqvae_gives_the_same_output_and_its_copies_part(upsampling):
     x = jnp.asarray(np.random.default_rng(0).random((2, 16, 16, 3), np.float32))
     variables = dict(narrow.init(jax.random.key(1), x))
     shapes = jax.eval_shape(wide.init, jax.random.key(2), x)['params']
-    joined = wide.concatenated(narrow)
+    joined = wide.find_concatenations(narrow)
     params = widen(variables['params'], shapes, jax.random.key(3), joined)
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda s: s.shape, shapes)
 

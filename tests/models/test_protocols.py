@@ -57,7 +57,7 @@ def test_what_is_repeated_are_fields_and_all_that_number_layers(name):
     fields = {field.name for field in dataclasses.fields(model)}
     assert set(model.REPEATED) <= fields
     assert {field for field in fields if field.startswith('num_')} <= set(model.REPEATED)
-    assert models.repeated(name) == model.REPEATED
+    assert models.repeated_fields(name) == model.REPEATED
 
 
 def arrays(module, **fields):
@@ -128,4 +128,4 @@ def test_a_network_that_lacks_what_all_have_is_named(novel):
 def test_what_is_no_network_is_refused(name):
     with pytest.raises(InputError, match=r'config\.model\.name=.* is unknown: '):
         models.make({'name': name})
-    assert models.repeated(name) == ()
+    assert models.repeated_fields(name) == ()

@@ -13,7 +13,7 @@ from sr_jax.models.rrdb import ResidualDenseBlock, RRDBNet
 from sr_jax.pretrained import rrdb as weights
 from sr_jax.pretrained.layouts import layer_entries, read
 
-SMALL = {'features': 8, 'num_blocks': 1, 'growth': 4}
+SMALL = {'features': 8, 'num_blocks': 1, 'growth': 5}
 LAYERS = ('block_0/rdb_1/conv_0', 'conv_body')
 SWITCHING = Switching(LAYERS, breadth=4, network='standard')
 X = jnp.asarray(np.random.default_rng(1).random((1, 6, 5, 3), np.float32))
@@ -50,7 +50,7 @@ def test_a_dense_block_against_the_original(golden):
 
 def test_start_values():
     model = RRDBNet(features=32, num_blocks=1)
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     inside = variables['params']['block_0']['rdb_1']['conv_2']
     fan_in = (32 + 2 * 32) * 9
     np.testing.assert_allclose(inside['kernel'].std(), 0.1 * (2 / fan_in) ** 0.5, rtol=0.03)
@@ -116,7 +116,7 @@ def test_selectors_learn_with_rematerialisation(converted):
 def test_switched_kernels_of_the_blocks_start_as_their_convolutions_do():
     switching = Switching(('block_0/rdb_0/conv_0',), breadth=4, network='standard')
     model = RRDBNet(features=32, num_blocks=1, switching=switching)
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     layer = variables['params']['block_0']['rdb_0']['conv_0']
     assert layer['kernel'].shape == (4, 3, 3, 32, 32)
     np.testing.assert_allclose(layer['kernel'].std(), 0.1 * (2 / (32 * 9)) ** 0.5, rtol=0.03)

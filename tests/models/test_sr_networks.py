@@ -11,9 +11,9 @@ from sr_jax.errors import InputError
 DENSE = dict(layers=())
 SIZES = {
     'srresnet': dict(features=8, num_blocks=2),
-    'rrdb': dict(features=8, num_blocks=1, growth=4),
+    'rrdb': dict(features=8, num_blocks=1, growth=5),
     'srvgg': dict(features=8, num_convs=2),
-    'switched_sr': dict(features=8, num_layers=2, switching=DENSE),
+    'switched_sr': dict(features=6, num_layers=2, switching=DENSE),
 }
 SCALES = {'srresnet': (2, 3, 4), 'rrdb': (1, 2, 4), 'srvgg': (1, 2, 4), 'switched_sr': (1, 2, 4, 8)}
 MULTIPLES = {('rrdb', 1): 4, ('rrdb', 2): 2}

@@ -13,7 +13,7 @@ from sr_jax.errors import InputError
 from sr_jax.models.srflow import SRFlow
 from sr_jax.pretrained import srflow as weights
 
-SMALL = dict(features=4, num_blocks=1, growth=2, stacked=1, steps=2, hidden=4)
+SMALL = dict(features=5, num_blocks=2, growth=3, stacked=1, steps=4, hidden=7)
 LATENTS = {4: 2, 8: 3}
 
 
@@ -116,7 +116,7 @@ def test_weights_come_back_under_the_original_names(case):
 
 def test_the_published_networks_have_so_many_parameters():
     for fields, expected in (({}, 39_265_235), (dict(scale=8, num_blocks=8), 39_753_955)):
-        shapes = jax.eval_shape(SRFlow(**fields).init, jax.random.key(0), jnp.zeros((1, 2, 2, 3)))
+        shapes = jax.eval_shape(SRFlow(**fields).init, jax.random.key(0), jnp.zeros((1, 2, 4, 3)))
         assert sum(x.size for x in jax.tree.leaves(shapes)) == expected
 
 
@@ -126,14 +126,14 @@ def test_odd_sides_and_other_scales_are_refused(scale):
     with pytest.raises(InputError, match='multiples of 2, not 4 x 3'):
         model.init(jax.random.key(0), jnp.zeros((1, 4, 3, 3)))
     with pytest.raises(InputError, match='by 4 or 8, not by 2'):
-        SRFlow(scale=2).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+        SRFlow(scale=2).init(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     with pytest.raises(InputError, match='min_scale=1.5: take one between'):
-        SRFlow(min_scale=1.5).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+        SRFlow(min_scale=1.5).init(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     with pytest.raises(InputError, match='max_noise=-1: take 0'):
-        SRFlow(max_noise=-1).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+        SRFlow(max_noise=-1).init(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     for stacked in (0, 3):
-        with pytest.raises(InputError, match=f'stacked={stacked} of num_blocks=1: take at least 1'):
-            SRFlow(**SMALL | {'stacked': stacked}).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+        with pytest.raises(InputError, match=f'stacked={stacked} of num_blocks=2: take at least 1'):
+            SRFlow(**SMALL | {'stacked': stacked}).init(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
 
 
 @pytest.mark.slow
@@ -155,7 +155,7 @@ def test_half_precision_keeps_likelihoods_in_float32(golden):
 
 
 def test_the_flow_is_told_how_much_noise_there_is():
-    model, x = SRFlow(**SMALL, max_noise=0.1), jnp.full((2, 4, 4, 3), 0.5)
+    model, x = SRFlow(**SMALL, max_noise=0.1), jnp.full((2, 4, 6, 3), 0.5)
     variables = jax.eval_shape(model.init, jax.random.key(0), x)
     variables = jax.tree.map(lambda p: jnp.full(p.shape, 0.1), variables)
     without = model.clone(max_noise=0.0).apply(variables, x, method='condition')

@@ -27,7 +27,7 @@ def by_definition(state, x, scale):
 def test_against_the_definition():
     model = SRVGGNetCompact(scale=3, features=6, num_convs=2)
     x = np.random.default_rng(0).random((3, 5, 4), np.float32)
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     slopes = jax.random.uniform(jax.random.key(1), (3, 6))
     for i in range(3):
         assert np.unique(variables['params'][f'block_{i}']['slope']) == [0.25]

@@ -195,7 +195,7 @@ MODEL = VQVAE(**SMALL)
 
 @pytest.fixture(scope='module')
 def variables():
-    return MODEL.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    return MODEL.init(jax.random.key(0), jnp.zeros((1, 8, 16, 3)))
 
 
 @pytest.fixture(scope='module')
@@ -268,4 +268,4 @@ def test_sizes_that_eight_does_not_divide_are_refused(variables, size):
 
 def test_an_unknown_form_is_refused():
     with pytest.raises(InputError, match="upsampling is 'bilinear'"):
-        VQVAE(upsampling='bilinear').init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+        VQVAE(upsampling='bilinear').init(jax.random.key(0), jnp.zeros((1, 8, 16, 3)))

@@ -13,8 +13,7 @@ from sr_jax.pretrained import files, inception
 @pytest.fixture(scope='module')
 def state():
     """A state dictionary by pytorch-fid's names; values without memory behind them."""
-    x = np.zeros((1, 96, 96, 3), np.float32)
-    shapes = jax.eval_shape(Model().init, jax.random.key(0), x)
+    shapes = jax.eval_shape(Model().init, jax.random.key(0), Model().example(1))
     zeros = jax.tree.map(lambda s: np.broadcast_to(np.float32(0), s.shape), shapes)
     found = inception.to_torch(zeros)
     for name in list(found):

@@ -78,7 +78,7 @@ def test_damaged_files_are_named(tmp_path, rrdb_state):
     with pytest.raises(InputError, match=r'net\.bin: damaged: 8 bytes left over'):
         files.read_state(param)
     weights.write_bytes(b'\x38\x4b\x0d\x00' + whole[4:])
-    with pytest.raises(InputError, match='quantised'):
+    with pytest.raises(InputError, match='quantized'):
         files.read_state(param)
     weights.unlink()
     with pytest.raises(InputError, match=r'net\.bin: No such file'):

@@ -53,7 +53,7 @@ class Scores:
         drawn = [_round_to_8_bits(result) for result in results]
         images = {'result': drawn[0]}
         if self._scale and example.lq is not None:
-            enlarged = benchmark_images.enlarged_bicubically(example.lq, self._scale)
+            enlarged = benchmark_images.enlarge_bicubically(example.lq, self._scale)
             images[BICUBIC] = _round_to_8_bits(enlarged)
         hq = _round_to_8_bits(example.hq)
         try:
@@ -62,7 +62,7 @@ class Scores:
         except InputError as error:
             raise ImageError(example.name, str(error)) from error
         if others:
-            row['result'] = measures.means([row['result'], *others])
+            row['result'] = measures.average([row['result'], *others])
             row['result'][DIVERSITY] = diversity(drawn)
         self.rows[example.name] = row
         self._table.row(example.name, row['result'])
@@ -76,7 +76,7 @@ class Scores:
             return {}
         found: dict[str, dict[str, float]] = {}
         for kind in next(iter(self.rows.values())):
-            found[kind] = measures.means([row[kind] for row in self.rows.values()])
+            found[kind] = measures.average([row[kind] for row in self.rows.values()])
             self._table.row('mean' if kind == 'result' else f'{kind}, mean', found[kind])
         if self._distance is not None and len(self.rows) < 2:
             print('note: no FID, for fewer than two images could be measured', file=sys.stderr)
@@ -92,5 +92,5 @@ class Scores:
 
 
 def _round_to_8_bits(pixels: np.ndarray) -> np.ndarray:
-    """An image as it would be if saved with 8 bits, float32 in [0, 1]."""
+    """Returns an image as it would be if saved with 8 bits, float32 in [0, 1]."""
     return to_float(to_uint8(to_float(pixels)))
