@@ -25,11 +25,13 @@ demo: $(VENV)/installed
 	$(PYTHON) -m sr_jax reconstruct runs/demo --output runs/demo/reconstructions
 	@echo "look at runs/demo/samples and runs/demo/reconstructions (input | reconstruction)"
 
+# Two processes share the tests file by file, in the order of tests/conftest.py.
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/installed-test
-	$(PYTHON) -m pytest -n 2 --dist loadfile
+	$(PYTHON) -m pytest $(SHARED)
 
 test-slow: $(VENV)/installed-test
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m ''
+	$(PYTHON) -m pytest $(SHARED) -m ''
 
 MINUTES ?= 10
 fuzz: $(VENV)/installed-test
@@ -43,7 +45,7 @@ lint: $(VENV)/installed-test
 	$(PYTHON) -m mypy
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are touched last, so that an interrupted installation is taken up again.

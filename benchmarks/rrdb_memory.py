@@ -26,7 +26,7 @@ if str(ROOT) not in sys.path:
 from benchmarks.rrdb_forward import multiply_adds  # noqa: E402
 from configs import rrdb  # noqa: E402
 from sr_jax import tasks  # noqa: E402
-from sr_jax.checkpoints.run import abstract_state  # noqa: E402
+from sr_jax.checkpoints.run import abstract_tree  # noqa: E402
 from sr_jax.devices import memory, sharding  # noqa: E402
 
 # Dense FLOP/s that the makers state; float32 as TF32 products, as JAX takes them by default there.
@@ -69,7 +69,7 @@ def compiled_sizes(case: Case, batch: int, blocks: int, crop: int) -> Sizes:
         batch_size=batch // case.accumulation, accumulation=case.accumulation, remat=case.remat
     )
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
-    tree = abstract_state(config, task, mesh)
+    tree = abstract_tree(task, mesh)
     images = {'hq': jax.ShapeDtypeStruct((batch, crop, crop, 3), jnp.float32)}
     step = sharding.jit_step(task.train_step, mesh).lower(tree, images).compile(UNOPTIMIZED)
     return Sizes(memory.compiled_bytes(step), step.memory_analysis().temp_size_in_bytes)

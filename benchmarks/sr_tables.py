@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from benchmarks.switching_experiment import complete, spread
 from configs import sr_experiment
 from sr_jax import models, tasks
-from sr_jax.checkpoints.run import abstract_state
+from sr_jax.checkpoints.run import abstract_tree
 from sr_jax.devices import sharding
 
 BATCH = 16
@@ -115,7 +115,7 @@ def cost(row: Any) -> tuple[int, float, float]:
     variables.pop('intermediates', None)
     forward = jax.jit(model.apply).lower(variables, lq).compile()
     mesh = sharding.make_mesh(jax.devices()[:1])
-    tree = abstract_state(config, task, mesh)
+    tree = abstract_tree(task, mesh)
     batch = {'hq': jax.ShapeDtypeStruct((BATCH, side, side, 3), jnp.float32)}
     step = sharding.jit_step(task.train_step, mesh).lower(tree, batch).compile()
     count = sum(leaf.size for leaf in jax.tree.leaves(variables['params']))

@@ -89,9 +89,9 @@ def widened(source: Path, target: Path, seed: int) -> None:
 
     from sr_jax import models, tasks
     from sr_jax.checkpoints.manager import Checkpoints
-    from sr_jax.checkpoints.retention import CheckpointSettings
     from sr_jax.checkpoints.run import load_run, resume_or_init
     from sr_jax.config.binding import bind
+    from sr_jax.config.settings import CheckpointSettings
     from sr_jax.devices import sharding
     from sr_jax.layers.widening import widen
 

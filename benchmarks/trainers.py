@@ -134,13 +134,13 @@ def contents(workdir: Path, step: int) -> tuple[list[np.ndarray], dict[str, Any]
 
     from sr_jax import tasks
     from sr_jax.checkpoints.manager import Checkpoints
-    from sr_jax.checkpoints.run import abstract_state
+    from sr_jax.checkpoints.run import abstract_tree
     from sr_jax.devices import sharding
 
     found = Checkpoints(workdir)
     mesh = sharding.make_mesh(jax.devices()[:1])
     whole = found.restore(
-        step, lambda config: abstract_state(config, tasks.make(config), mesh)
+        step, lambda config: abstract_tree(tasks.make(config), mesh)
     )
     found.close()
     return jax.device_get(jax.tree.leaves(whole.tree)), whole.data

@@ -37,7 +37,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import abstract_state, with_frozen
+from sr_jax.checkpoints.run import abstract_tree, with_frozen
 from sr_jax.devices import sharding
 
 ROOT = Path(__file__).parents[1]
@@ -160,7 +160,7 @@ def step_of(config: ml_collections.ConfigDict) -> tuple[Any, Any]:
     config = config.copy_and_resolve_references()
     config.train.update(batch_size=2, effective_batch_size=0)
     task, mesh, size = tasks.make(config), sharding.make_mesh(), config.data.crop_size
-    tree = abstract_state(config, task, mesh)
+    tree = abstract_tree(task, mesh)
     tree = with_frozen(tree, jax.eval_shape(task.frozen))
     images = {'hq': jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)}
     if config.data.source.startswith('paired:'):

@@ -29,128 +29,23 @@ the least error is not the aim here. See RESULTS.md. The other variants have not
 
 import ml_collections
 
-VARIANTS = ('photos', 'published', 'phases', 'real')
+from sr_jax.config.defaults import check_variant, defaults
 
-# Real-ESRGAN's second-order degradation, as in configs/rrdb.py; see `sr_jax.degradations.settings`.
-FIRST = dict(
-    blur_prob=1.0,
-    sinc_prob=0.1,
-    kernel_probs=(0.45, 0.25, 0.12, 0.03, 0.12, 0.03),
-    blur_sigma=(0.2, 3.0),
-    generalized_beta=(0.5, 4.0),
-    plateau_beta=(1.0, 2.0),
-    resize_probs=(0.2, 0.7, 0.1),
-    resize_range=(0.15, 1.5),
-    gaussian_prob=0.5,
-    gaussian_sigma=(1.0, 30.0),
-    poisson_scale=(0.05, 3.0),
-    gray_prob=0.4,
-    jpeg_quality=(30, 95),
-)
-SECOND = FIRST | dict(
-    blur_prob=0.8,
-    blur_sigma=(0.2, 1.5),
-    resize_probs=(0.3, 0.4, 0.3),
-    resize_range=(0.3, 1.2),
-    gaussian_sigma=(1.0, 25.0),
-    poisson_scale=(0.05, 2.5),
-)
-SECOND_ORDER = dict(
-    name='second_order',
-    first=FIRST,
-    second=SECOND,
-    kernel_sizes=(7, 21),
-    final_sinc_prob=0.8,
-    sharpened=True,
-)
+VARIANTS = ('photos', 'published', 'phases', 'real')
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant.
-
-    Raises:
-      ValueError: no such variant.
-    """
-    if variant not in VARIANTS:
-        raise ValueError(f'no variant {variant!r} of esrgan; valid: {", ".join(VARIANTS)}')
-    config = ml_collections.ConfigDict()
-    config.task = 'gan'
-    config.seed = 0
-    config.dtype = 'float32'
-    config.model = dict(name='rrdb', scale=4, features=32, num_blocks=2, growth=16)
-    config.discriminator = dict(
-        name='discriminators', form='vgg', features=16, size=96, norm='batch'
-    )
-    config.degradation = dict(name='bicubic', rounded=True)
-    config.loss = dict(
-        criterion='l1',
-        pixel=dict(weight=1.0, start=0, before=0.0),
-        perceptual=dict(
-            weight=0.0,
-            start=0,
-            before=0.0,
-            network='vgg19',
-            layers=dict(conv5_4=1.0),
-            weights='',
-            criterion='l1',
-        ),
-        adversarial=dict(
-            weight=3e-3,
-            start=0,
-            before=0.0,
-            kind='vanilla',
-            relativistic=True,
-            noise=0.0,
-            gradient_penalty=0.0,
-            r1=0.0,
-            r1_every=16,
-        ),
-        translational=dict(
-            weight=0.0, start=0, before=0.0, crop_size=0, criterion='l1', detach=False
-        ),
-        load_balancing=dict(weight=0.0, start=0, before=0.0),
-    )
-    config.optimizer = dict(
-        name='adam',
-        learning_rate=1e-4,
-        schedule='constant',
-        warmup_steps=0,
-        milestones=(),
-        decay_factor=0.5,
-        b1=0.9,
-        b2=0.99,
-        eps=1e-8,
-        weight_decay=0.0,
-        clip_norm=0.0,
-        ema_decay=0.99,
-    )
-    config.discriminator_optimizer = dict(config.optimizer, ema_decay=0.0)
-    config.train = dict(
-        steps=400,
-        batch_size=8,
-        accumulation=1,
-        effective_batch_size=0,
-        memory_limit=0,
-        remat=False,
-        start_from='runs/rrdb',
-        fsdp=1,
-    )
-    config.data = dict(
-        source='photos',
-        validation_source='',
-        validation_fraction=0.05,
-        validation_crops=64,
-        crop_size=96,
-        flips=True,
-        rotations=True,
-        workers=0,
-        cache_bytes=256 * 2**20,
-        max_rejected=0,
-    )
-    config.evaluation = dict(every=200, batch_size=16, protocol='y_matlab_crop4')
-    config.checkpoint = dict(every=200, keep_last=2, keep_best=1, best_metric='mse')
-    config.log = dict(every=20, samples_every=200, samples=8)
-    if variant != 'photos':
+    """Returns the config of a variant; raises ValueError for one that is not there."""
+    check_variant(variant, VARIANTS, __file__)
+    degradation = 'second_order' if variant == 'real' else 'bicubic'
+    networks = dict(model='rrdb', discriminator='discriminators')
+    config = defaults('gan', **networks, degradation=degradation)
+    config.loss.adversarial.relativistic = True
+    for optimizer in (config.optimizer, config.discriminator_optimizer):
+        optimizer.update(learning_rate=1e-4, schedule='constant')
+    if variant == 'photos':
+        _photos(config)
+    else:
         _published(config)
     if variant == 'phases':
         _phases(config)
@@ -159,15 +54,22 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
     return config
 
 
+def _photos(config: ml_collections.ConfigDict) -> None:
+    config.model.update(features=32, num_blocks=2, growth=16)
+    config.discriminator.update(features=16, size=96)
+    config.loss.adversarial.weight = 3e-3
+    config.optimizer.ema_decay = 0.99
+    config.train.update(steps=400, start_from='runs/rrdb')
+    config.evaluation.every = config.checkpoint.every = config.log.samples_every = 200
+
+
 def _published(config: ml_collections.ConfigDict) -> None:
-    config.model.update(features=64, num_blocks=23, growth=32)
-    config.discriminator.update(features=64, size=128)
     config.loss.pixel.weight = 1e-2
     config.loss.perceptual.update(weight=1.0, weights='weights/vgg19.safetensors')
     config.loss.adversarial.weight = 5e-3
-    rates = dict(schedule='multistep', milestones=(50_000, 100_000, 200_000, 300_000))
-    config.optimizer.update(rates, ema_decay=0.999)
-    config.discriminator_optimizer.update(rates)
+    for optimizer in (config.optimizer, config.discriminator_optimizer):
+        optimizer.update(schedule='multistep', milestones=(50_000, 100_000, 200_000, 300_000))
+    config.optimizer.ema_decay = 0.999
     config.train.update(steps=400_000, batch_size=16, start_from='runs/rrdb_published')
     config.data.update(
         source='folder:data/DIV2K_train_HR',
@@ -176,8 +78,7 @@ def _published(config: ml_collections.ConfigDict) -> None:
         workers=8,
         validation_crops=256,
     )
-    config.evaluation.update(every=5000)
-    config.checkpoint.update(every=5000)
+    config.evaluation.every = config.checkpoint.every = 5000
     config.log.update(every=100, samples_every=5000)
 
 
@@ -196,15 +97,13 @@ def _phases(config: ml_collections.ConfigDict) -> None:
 
 
 def _real(config: ml_collections.ConfigDict) -> None:
-    config.discriminator.update(form='unet')
-    config.degradation = SECOND_ORDER
+    config.discriminator.form = 'unet'
     config.loss.pixel.weight = 1.0
     config.loss.perceptual.layers = dict(
         conv1_2=0.1, conv2_2=0.1, conv3_4=1.0, conv4_4=1.0, conv5_4=1.0
     )
     config.loss.adversarial.update(weight=0.1, relativistic=False)
-    rates = dict(schedule='constant', milestones=())
-    config.optimizer.update(rates)
-    config.discriminator_optimizer.update(rates)
+    for optimizer in (config.optimizer, config.discriminator_optimizer):
+        optimizer.update(schedule='constant', milestones=())
     config.train.update(effective_batch_size=48, start_from='runs/rrdb_real')
     config.data.update(source='folder:data/DF2K_OST', crop_size=256, rotations=False)

@@ -1,56 +1,55 @@
-"""The verbs: `python -m sr_jax VERB ...`, also as the command `sr-jax VERB ...`."""
+"""The command line: `python -m sr_jax VERB ...`, also as the command `sr-jax VERB ...`.
+
+Nothing heavy is imported here, so that help and version are quick.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 from sr_jax import __version__
-from sr_jax import main as training
-from sr_jax.commands import (
-    convert,
-    convert_to_switched,
-    evaluate,
-    flow_report,
-    reconstruct,
-    selector_maps,
-    upscale,
-)
+from sr_jax.commands import find_verbs, load_verb
 from sr_jax.errors import exit_status
 
-VERBS = {
-    'upscale': upscale,
-    'evaluate': evaluate,
-    'reconstruct': reconstruct,
-    'convert': convert,
-    'convert-to-switched': convert_to_switched,
-    'selector-maps': selector_maps,
-    'flow-report': flow_report,
-}
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a verb and returns its exit status: 0, 1 for an error, 2 for a wrong command line."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    verbs = find_verbs()
+    if not words or words[0].startswith('-'):
+        make_parser(verbs).parse_args(words)
+    verb = words[0]
+    if verb not in verbs:
+        from sr_jax.config.binding import nearest  # a slow import
+
+        print(f'sr-jax {verb}: no such verb; {nearest(verb, verbs)}', file=sys.stderr)
+        return 2
+    module, program = load_verb(verb), f'sr-jax {verb}'
+    if hasattr(module, 'main'):
+        return module.main([program, *words[1:]])
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(program, description=module.__doc__, formatter_class=raw)
+    module.add_arguments(parser)
+    arguments = parser.parse_args(words[1:])
+    return exit_status(lambda: module.run(arguments))
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Returns the parser of the command line."""
+def make_parser(verbs: dict[str, str]) -> argparse.ArgumentParser:
+    """Returns the parser of a command line without a verb: it shows help or the version, and ends.
+
+    Args:
+      verbs: the help of each, by its name.
+    """
     parser = argparse.ArgumentParser(
         prog='sr-jax',
         description='Super-resolution and switched convolutions in JAX.',
         epilog='Each verb has its own help: sr-jax VERB --help',
     )
     parser.add_argument('--version', action='version', version=__version__)
-    verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
-    verbs.add_parser('train', help='train the network of a config', add_help=False)
-    for name, module in VERBS.items():
-        verb = verbs.add_parser(name, help=module.HELP, description=module.__doc__)
-        module.add_arguments(verb)
+    choices = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
+    for name, line in verbs.items():
+        choices.add_parser(name, help=line.replace('%', '%%'), add_help=False)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a verb and returns its exit status: 0, 1 for an error, 2 for a wrong command line."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ['train']:  # its flags are absl's
-        return training.main(['sr-jax train', *argv[1:]])
-    arguments = make_parser().parse_args(argv)
-    return exit_status(lambda: VERBS[arguments.verb].run(arguments))
 
 
 if __name__ == '__main__':

@@ -5,8 +5,6 @@ import logging
 import sys
 from collections.abc import Callable
 
-import jax
-
 
 class InputError(Exception):
     """Something that the user gave cannot be used.
@@ -51,18 +49,18 @@ def message_of(error: BaseException) -> str | None:
     """Returns what a person is told of an expected error; None for a defect of ours."""
     if isinstance(error, InputError | TrainingError):
         return str(error)
-    if isinstance(error, jax.errors.JaxRuntimeError):
-        if 'RESOURCE_EXHAUSTED' not in str(error):
-            return None
+    if isinstance(error, OSError):
+        remedy = REMEDIES.get(error.errno or 0, error.strerror or str(error))
+        return f'{error.filename}: {remedy}' if error.filename else remedy
+    import jax  # a slow import, of which help has no need
+
+    if isinstance(error, jax.errors.JaxRuntimeError) and 'RESOURCE_EXHAUSTED' in str(error):
         return (
             'the device has too little memory. For training set config.train.effective_batch_size '
             'to the images of an update, so that they are split to fit, or take a smaller '
             'config.data.crop_size or model; for images take smaller ones\n'
             + str(error).splitlines()[0]
         )
-    if isinstance(error, OSError):
-        remedy = REMEDIES.get(error.errno or 0, error.strerror or str(error))
-        return f'{error.filename}: {remedy}' if error.filename else remedy
     return None
 
 

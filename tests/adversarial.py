@@ -6,8 +6,10 @@ import numpy as np
 import tiny
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import initial, with_frozen
+from sr_jax.checkpoints.run import init_tree
 from sr_jax.devices import sharding
+from sr_jax.inference import networks
+from sr_jax.tasks.task import with_frozen
 
 MESH = sharding.make_mesh(jax.devices()[:1])
 SIZE = 8
@@ -33,9 +35,10 @@ def start(config, mesh=MESH):
     task = tasks.make(config)
     size = config.data.crop_size
     key = jax.random.key(config.seed)
-    init = jax.jit(lambda key: initial(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
+    init = jax.jit(lambda key: init_tree(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
     tree = jax.device_put(tiny.compiled(init, key)(key), sharding.replicated(mesh))
-    return task, with_frozen(tree, jax.device_put(task.frozen(), sharding.replicated(mesh)))
+    frozen = jax.device_put(task.frozen(networks.load, True), sharding.replicated(mesh))
+    return task, {**tree, 'state': with_frozen(task, tree['state'], frozen)}
 
 
 def run(config, count=1, mesh=MESH, batch=None):

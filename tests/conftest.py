@@ -1,11 +1,10 @@
-"""What every test shares: eight CPU devices, strict JAX, and the golden fixtures."""
+"""What every test shares: eight CPU devices, strict JAX, compiled programs, the golden fixtures."""
 
-import atexit
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable
+
+import kept
 
 # Read when JAX makes its first device, so they must be set before a test does anything. Most of the
 # tests' time is LLVM's: what XLA makes of a program is as ever, its machine code is not optimised.
@@ -16,17 +15,15 @@ for flag, value in (
 ):
     if flag not in os.environ.get('XLA_FLAGS', ''):
         os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flag}={value}'.strip()
-# What one process has compiled, all that take part in these tests need not compile again.
-if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
-    os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='sr_jax_compiled_')
-    os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.3'
-    atexit.register(shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], True)
+# What one process has compiled, no other compiles again.
+kept.keep_programs(os.environ)
 
 import hypothesis
 import jax
 import numpy as np
 import pytest
 
+DURATIONS = pytest.StashKey[dict[str, float]]()
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures'
 
 # Shapes that broadcast by accident hide bugs: writing the axis out is cheap.
@@ -35,6 +32,46 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 # The same examples in every run, and no time limit, since the first one compiles.
 hypothesis.settings.register_profile('reproducible', deadline=None, derandomize=True)
 hypothesis.settings.load_profile('reproducible')
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Returns whether this is one of several processes that share the tests."""
+    return hasattr(config, 'workerinput')
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Brings the longest files first where several processes share them: none waits at the end."""
+    if is_worker(config):
+        names = [item.nodeid for item in items]
+        ranks = kept.rank_files(names, kept.read_durations())
+        items.sort(key=lambda item: ranks[kept.file_of(item.nodeid)])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Notes how long each test takes."""
+    config.stash[DURATIONS] = {}
+    config.pluginmanager.register(Stopwatch(config.stash[DURATIONS]))
+
+
+class Stopwatch:
+    """Adds up what a test's set-up, call and tear-down take.
+
+    Args:
+      durations: seconds by the tests' names, which it changes.
+    """
+
+    def __init__(self, durations: dict[str, float]):
+        self._durations = durations
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._durations[report.nodeid] = self._durations.get(report.nodeid, 0) + report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keeps the durations, and bounds the compiled programs, once for all processes."""
+    if not is_worker(session.config):
+        kept.keep_durations(session.config.stash[DURATIONS])
+        kept.forget_old_programs()
 
 
 @pytest.fixture
@@ -46,3 +83,34 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
             return dict(arrays)
 
     return load
+
+
+def see_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the trainer and the commands see one device."""
+    from sr_jax.devices import sharding
+
+    make_mesh = sharding.make_mesh
+    monkeypatch.setattr(
+        sharding,
+        'make_mesh',
+        lambda devices=None, **axes: make_mesh(devices or jax.devices()[:1], **axes),
+    )
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    """Makes the trainer and the commands see one device."""
+    see_one_device(monkeypatch)
+
+
+@pytest.fixture(scope='session')
+def finished(tmp_path_factory):
+    """A run of 4 steps in one go on one device: its folder and its result."""
+    import tiny
+
+    from sr_jax.training import loop
+
+    workdir = tmp_path_factory.mktemp('run')
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        see_one_device(monkeypatch)
+        return workdir, loop.train(tiny.vqvae(), workdir)

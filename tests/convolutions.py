@@ -4,11 +4,11 @@ import functools
 
 import jax
 import numpy as np
-from sr_jax.kernels.switched_conv import switched_conv
+from sr_jax.kernels.switched_conv import IMPLEMENTATIONS, switched_conv
 
 # 'pallas' needs a GPU: here its kernels are interpreted; test_compile_check.py compiles them.
-OURS = ('blocked', 'pallas_interpret')
-RUNNABLE = ('reference', *OURS)
+RUNNABLE = tuple(name for name in IMPLEMENTATIONS if name != 'pallas')
+OURS = tuple(name for name in RUNNABLE if name != 'reference')
 
 
 @functools.partial(jax.jit, static_argnames=('stride', 'implementation'))
@@ -16,7 +16,7 @@ def value_and_gradients(x, selector, kernel, bias, cotangent, stride, implementa
     """The output, and the gradients of its product with the cotangent to x, kernel and bias."""
 
     def convolve(x, kernel, bias):
-        settings = dict(routing=routing, precision='highest')  # the default: test_gpu.py
+        settings = dict(routing=routing, precision='highest')  # the default: test_pallas.py
         return switched_conv(x, selector, kernel, bias, stride, implementation, **settings)
 
     y, pull_back = jax.vjp(convolve, x, kernel, bias)
@@ -32,6 +32,6 @@ def assert_close(actual, expected, tolerance):
         np.testing.assert_allclose(np.asarray(ours, np.float64), theirs, atol=tolerance * scale)
 
 
-def assert_same_as_reference(case, args, tolerance, implementation='blocked', routing=None):
+def assert_same_as_reference(case, args, tolerance, implementation='xla', routing=None):
     ours = value_and_gradients(*args, case.stride, implementation, routing)
     assert_close(ours, value_and_gradients(*args, case.stride, 'reference'), tolerance)

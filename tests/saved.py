@@ -6,7 +6,7 @@ import jax
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.checkpoints.run import abstract_state
+from sr_jax.checkpoints.run import abstract_tree
 from sr_jax.devices import sharding
 
 
@@ -16,7 +16,7 @@ def restored(workdir, step) -> Any:
     found = Checkpoints(workdir)
     mesh = sharding.make_mesh()
     whole = found.restore(
-        step, lambda config: abstract_state(config, tasks.make(config), mesh)
+        step, lambda config: abstract_tree(tasks.make(config), mesh)
     )
     found.close()
     return whole._replace(tree=jax.device_get(whole.tree))

@@ -6,13 +6,17 @@ import re
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 from tiny import compiled, shrink
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import initial, with_frozen
+from sr_jax.checkpoints.run import init_tree
+from sr_jax.config.defaults import chosen_names, defaults
 from sr_jax.devices import sharding
+from sr_jax.inference import networks
+from sr_jax.tasks.task import parameters, predicting, with_frozen
 from sr_jax.training.settings import read_settings
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'configs'
@@ -57,13 +61,14 @@ def test_a_step_and_a_prediction(path, variant):
     batch = {'hq': np.random.default_rng(0).random((4, size, size, 3), np.float32)}
     start = {'hq': jnp.zeros((1, size, size, 3))}
     key = jax.random.key(config.seed)
-    tree = compiled(jax.jit(lambda key: initial(task, key, start)), key)(key)
-    tree = with_frozen(tree, task.frozen())
-    before = jax.device_get(tree['state'].params)
+    tree = compiled(jax.jit(lambda key: init_tree(task, key, start)), key)(key)
+    frozen = task.frozen(networks.load, True)
+    tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
+    before = jax.device_get(parameters(tree['state']))
     step = compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
     tree, metrics = step(tree, batch)
     assert np.isfinite(metrics['loss'])
-    after = dict(jax.tree.leaves_with_path(tree['state'].params))
+    after = dict(jax.tree.leaves_with_path(parameters(tree['state'])))
     for path, value in jax.tree.leaves_with_path(before):
         name = jax.tree_util.keystr(path, simple=True, separator='/')
         # A flow's encoder may rest, and its couplings begin behind layers of zeros.
@@ -73,17 +78,29 @@ def test_a_step_and_a_prediction(path, variant):
         # Inside a selector so tiny a ReLU may be dead; its output's bias is behind all of them.
         if '/selector/' not in name or name.endswith('/selector/conv/bias'):
             assert not np.array_equal(after[path], value), name
-    outputs = task.predict(tree['state'].inference_variables(), batch)
+    variables = predicting(task, tree['state']).inference_variables()
+    outputs = task.predict(variables, batch, jax.random.key(0))
     assert outputs['image'].shape == batch['hq'].shape
     assert 0 <= outputs['image'].min() <= outputs['image'].max() <= 1
 
 
 @pytest.mark.parametrize(('path', 'variant'), CONFIGS)
-def test_the_settings_are_all_spelt_out_and_valid(path, variant):
+def test_every_key_is_there_and_valid(path, variant):
     config = load(path).get_config(variant)
-    for section, settings in zip(('train', 'data'), read_settings(config)[:2], strict=True):
-        assert set(config[section]) == set(vars(settings))
+    complete = defaults(config.task, **chosen_names(config))
+    assert keys(config) == keys(complete)
+    read_settings(config)
     tasks.make(config)
+
+
+def keys(section, path='config'):
+    """The full names of all keys, but for the layers of a perceptual loss, which are any."""
+    found = set()
+    for key, value in section.items():
+        name = f'{path}.{key}'
+        nested = isinstance(value, ml_collections.ConfigDict) and key != 'layers'
+        found |= keys(value, name) if nested else {name}
+    return found
 
 
 @pytest.mark.parametrize('path', sorted(FOLDER.glob('*.py')), ids=lambda path: path.stem)

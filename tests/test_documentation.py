@@ -1,5 +1,6 @@
 """Every command and example of README.md and docs/ runs, small: see tests/documented/small.py."""
 
+import importlib
 import pathlib
 import re
 
@@ -7,10 +8,10 @@ import jax
 import pytest
 from documented import small, workspace
 from documented.blocks import blocks, commands
-from jax.experimental.compilation_cache import compilation_cache
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
+from sr_jax.config import extension
 from sr_jax.devices import sharding
 from sr_jax.pretrained import named
 
@@ -32,7 +33,6 @@ def folder(tmp_path_factory):
     workspace.make(found)
     stand_ins = workspace.weights(found / '.weights')
     make_mesh = sharding.make_mesh
-    cache = tmp_path_factory.mktemp('xla')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(named, 'find', lambda name, report=print: stand_ins[name])
         patch.setattr(
@@ -41,11 +41,7 @@ def folder(tmp_path_factory):
             lambda devices=None, fsdp=1: make_mesh(devices or jax.devices()[:1], fsdp),
         )
         jax.config.update('jax_disable_most_optimizations', True)
-        jax.config.update('jax_compilation_cache_dir', str(cache))
-        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
         yield found
-        jax.config.update('jax_compilation_cache_dir', None)
-        compilation_cache.reset_cache()  # else it would be written on by the tests that follow
         jax.config.update('jax_disable_most_optimizations', False)
 
 
@@ -61,22 +57,40 @@ def test_what_it_shows_runs(text, folder, done, monkeypatch, capsys):
     for block in blocks((ROOT / text).read_text(encoding='utf-8')):
         where = f'{text}, line {block.line}'
         assert block.language in ('sh', 'python', 'text'), f'{where}: name the language of a block'
-        if block.language == 'python':
+        if block.file:
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding='utf-8')
+        elif block.language == 'python':
             exec(compile(block.text, where, 'exec'), {'__name__': '__main__'})
         elif block.language == 'sh':
             for words in commands(block.text):
-                if tuple(words) not in done:
+                if words[0] == 'export':
+                    export(monkeypatch, *words[1:])
+                elif tuple(words) not in done:
                     done.add(tuple(words))
                     run(words, where)
     capsys.readouterr()
+
+
+def export(monkeypatch, setting):
+    """Sets SR_JAX_PATH as for a process that begins with it: also for what is imported already."""
+    name, _, value = setting.partition('=')
+    assert name == extension.VARIABLE
+    monkeypatch.setenv(name, value)
+    for room in ('models', 'tasks', 'losses', 'pretrained', 'data.sources'):
+        (pathlib.Path(value) / room.replace('.', '/')).mkdir(parents=True, exist_ok=True)
+        package = importlib.import_module(f'sr_jax.{room}')
+        path = extension.extend(package.__path__, package.__name__)
+        monkeypatch.setattr(package, '__path__', path)
 
 
 def run(words, where):
     """Runs a command, or looks at it where `small.NOT_RUN` says why it is not run."""
     if words[:3] == ['python', '-m', 'sr_jax.main']:
         status = training.main(['main', *shrunk(words[3:])])
-    elif words[:3] == ['python', '-m', 'sr_jax']:
-        status = verbs.main(words[3:])
+    elif words[:3] == ['python', '-m', 'sr_jax'] or words[0] == 'sr-jax':
+        status = verbs.main(words[1 if words[0] == 'sr-jax' else 3 :])
     else:
         status = 0
         look_at(words, where)

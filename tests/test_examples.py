@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sr_jax import main
+from sr_jax.commands import train
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / 'examples'
@@ -82,7 +82,7 @@ def test_the_slurm_job_does_not_go_on_when_its_time_is_up_amid_an_error(slurm, t
 def parsed(words):
     """The flags as the trainer reads them; one that it does not know is an error."""
     assert words[:3] == ['python', '-m', 'sr_jax.main']
-    values = main.make_flags(words[2:])
+    values = train.make_flags(words[2:])
     assert values(words[2:]) == ['sr_jax.main']
     return values
 

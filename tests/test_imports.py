@@ -1,12 +1,12 @@
 """Who may import whom, held by reading the imports of every file.
 
-    main -> commands -> tasks -> {models, losses, optimizer, degradations}
-                         tasks -> pretrained, for the frozen network behind a loss
-    metrics -> {models, pretrained}, for the networks that LPIPS and FID measure with
-    models -> layers -> kernels
+    main -> commands -> training -> inference -> checkpoints -> tasks
+      -> {models, losses, optim, degradations, metrics, data, pretrained} -> layers -> kernels
+    images, devices, config and errors are below all of them but the kernels
 
 Imports only point down these arrows, so that a loss can be read without a network and a kernel
-without Flax. CONTRIBUTING.md says what each room is for.
+without Flax. The law is of packages: a new file needs no line here. CONTRIBUTING.md says what each
+is for.
 """
 
 import ast
@@ -19,76 +19,49 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Anybody may import these two; they import nothing of ours but each other.
-EVERYWHERE = {'config', 'errors'}
+# From above down: each may import itself and all that stand below it, and none beside it.
+FLOORS = (
+    {'__main__', 'main', '__init__'},
+    {'commands'},
+    {'training'},
+    {'inference'},
+    {'checkpoints'},
+    {'tasks'},
+    {'models', 'losses', 'optim', 'degradations', 'metrics', 'data', 'pretrained'},
+    {'layers'},
+    {'images', 'devices'},
+    {'config'},
+    {'errors'},
+    {'kernels'},
+)
 
-# What each room may import besides itself and EVERYWHERE.
-ROOMS = {
-    '__init__': {'upscaling'},
-    '__main__': {'commands', 'main'},
-    'main': {'commands', 'distributed', 'progress'},
-    'commands': {
-        *('checkpoint', 'data', 'degradations', 'distributed', 'file_writing', 'image_io'),
-        *('keeping', 'latents', 'losses', 'memory', 'metrics', 'networks', 'pretrained'),
-        *('progress', 'resize', 'sharding', 'stopping', 'tasks', 'trained', 'upscaling'),
-    },
-    'upscaling': {
-        *('consistency', 'image_decoding', 'image_io', 'latents', 'layers', 'memory', 'networks'),
-        *('sharding', 'tiles', 'windows'),
-    },
-    'windows': {'tiles'},
-    'consistency': {'resize'},
-    'latents': set(),
-    'networks': {'models', 'pretrained', 'record', 'sharding', 'trained'},
-    'trained': {'checkpoint', 'keeping', 'layers', 'sharding', 'tasks'},
-    'tasks': {
-        *('degradations', 'layers', 'losses', 'metrics', 'models', 'optimizer', 'pretrained'),
-        'resize',
-        'sharding',
-    },
-    'models': {'layers', 'resize'},
-    'layers': {'kernels'},
-    'kernels': set(),
-    'losses': set(),
-    'metrics': {'image_decoding', 'models', 'pretrained'},
-    'optimizer': set(),
-    'checkpoint': {'disk', 'distributed', 'fingerprint', 'keeping', 'readable', 'record'},
-    'disk': {'distributed'},
-    'readable': {'record'},
-    'record': set(),
-    'keeping': set(),
-    'distributed': {'watch'},
-    'watch': set(),
-    'fingerprint': set(),
-    'sharding': set(),
-    'memory': set(),
-    'pretrained': {'file_writing'},
-    'data': {'image_io', 'resize'},
-    'degradations': {'resize'},
-    'resize': set(),
-    'progress': {'image_io', 'tensorboard'},
-    'stopping': {'sharding'},
-    'tensorboard': set(),
-    'image_io': {'file_writing', 'image_decoding', 'image_encoding'},
-    'file_writing': set(),
-    'image_encoding': {'image_decoding'},
-    'image_decoding': set(),
-    'tiles': {'image_decoding'},
-    'config': set(),
-    'errors': set(),
-}
+# Neighbours that may be imported all the same: LPIPS and FID measure with networks.
+BESIDES_THEM = {'metrics': {'models', 'pretrained'}}
+
+# Who alone may import what would be below others too.
+ONLY_BY = {'kernels': {'layers'}}
+ONLY_FROM = {'__init__': {'inference'}, 'configs': {'config'}}
+
+# What a file looks up by its name: a config's defaults are those of its task and its networks.
+BY_NAME = {'config.defaults': {'tasks', 'models'}}
+
+# What computes on arrays takes of these rooms only what reads no file and asks for no device.
+ON_ARRAYS = {'models', 'layers', 'losses', 'degradations'}
+FOR_ARRAYS = {'images': {'resize'}, 'devices': set()}
 
 # Networks that are built from another one; every other network stands alone.
 BUILT_FROM_SIBLINGS = {'glean', 'srflow'}
+# What a file of networks may import of the package besides: what may be asked of any network.
+OF_ALL_NETWORKS = {'protocols'}
 
 # Rooms that may import nothing from outside but these (and the kernels Python's own library).
 ONLY = {
-    'configs': {'ml_collections'},
+    'configs': {'ml_collections', 'sr_jax'},
     'kernels': {'jax', 'jaxtyping', 'numpy', *sys.stdlib_module_names},
 }
 
 # What single files may import besides: the compiler that the GPU kernels are tried with.
-BESIDES = {'switched_conv.compile_check': {'triton'}}
+BESIDES = {'gpu.compile_check': {'triton'}}
 
 # Folders of the repository that are not modules of the installed package.
 NOT_INSTALLED = {'benchmarks', 'configs', 'kernels', 'tests', 'tools'}
@@ -180,18 +153,29 @@ def complaint(name: str, room: str, importer: list[str]) -> str:
     return ''
 
 
+def allowed_rooms(room: str) -> set[str]:
+    """Returns the rooms that a room may import."""
+    if room in ONLY_FROM:
+        return ONLY_FROM[room]
+    below = next((FLOORS[i + 1 :] for i, rooms in enumerate(FLOORS) if room in rooms), ())
+    found = {name for floor in below for name in floor if room in ONLY_BY.get(name, {room})}
+    return found | {room, '__version__'} | BESIDES_THEM.get(room, set())
+
+
 def complaint_inside(target: list[str], room: str, importer: list[str]) -> str:
     """Returns what is wrong with an import of `sr_jax.<target>`, or ''."""
-    if room not in ROOMS:
-        allowed = set()
-    elif room in EVERYWHERE:
-        allowed = EVERYWHERE
-    else:
-        allowed = ROOMS[room] | {room} | EVERYWHERE | {'__version__'}
-    if not target or target[0] not in allowed:
-        return f'{room} may only import {", ".join(sorted(allowed)) or "nothing of ours"}'
+    if set(target[:1]) & BY_NAME.get('.'.join(importer[1:]), set()):
+        return ''
+    known = room in ONLY_FROM or any(room in rooms for rooms in FLOORS)
+    if not known or not target or target[0] not in allowed_rooms(room):
+        return f'{room} may not import {".".join(target) or "everything"}: it is not below'
+    if room in ON_ARRAYS and target[0] in FOR_ARRAYS and importer[1] == room:
+        valid = FOR_ARRAYS[target[0]]
+        if not set(target[1:2]) & valid:
+            return f'{room} may import of {target[0]} only {valid or "nothing"}'
     may_import_it = {'__init__', *target[1:2], *BUILT_FROM_SIBLINGS}
-    if target[0] == room == 'models' and importer[2] not in may_import_it:
+    sibling = target[0] == room == 'models' and not set(target[1:2]) & OF_ALL_NETWORKS
+    if sibling and importer[2] not in may_import_it:
         return f'only {" and ".join(sorted(BUILT_FROM_SIBLINGS))} are built from a sibling network'
     return ''
 
@@ -210,17 +194,22 @@ def test_every_file_imports_only_what_its_room_may():
     assert not found, '\n'.join(['', *found])
 
 
-def test_every_room_is_in_the_table():
+def test_every_room_has_its_floor():
     rooms = {path.stem for path in (ROOT / 'sr_jax').glob('*') if path.suffix in ('', '.py')}
-    missing = rooms - {'__pycache__'} - set(ROOMS)
-    assert not missing, f'give {missing} a line in ROOMS, or their code another home'
+    missing = rooms - {'__pycache__'} - {name for floor in FLOORS for name in floor}
+    assert not missing, f'give {missing} a floor, or their code another home'
+
+
+def test_the_root_of_the_package_holds_five_files():
+    files = {path.name for path in (ROOT / 'sr_jax').iterdir() if path.is_file()}
+    assert files == {'__init__.py', '__main__.py', 'main.py', 'errors.py', 'py.typed'}
 
 
 @pytest.mark.parametrize(
     ('path', 'source'),
     [
-        ('sr_jax/training/loop.py', 'from sr_jax import checkpoint, tasks'),
-        ('sr_jax/training/loop.py', 'from sr_jax.commands.evaluate import run'),
+        ('sr_jax/training/loop.py', 'from sr_jax import checkpoints, tasks'),
+        ('sr_jax/commands/upscale.py', 'from sr_jax.commands.shared import table'),
         ('sr_jax/tasks/vqvae.py', "find_module('sr_jax.models', name)"),
         ('sr_jax/tasks/vqvae.py', "importlib.import_module(f'sr_jax.models.{name}')"),
         ('sr_jax/tasks/regression.py', 'from sr_jax import degradations'),
@@ -231,11 +220,12 @@ def test_every_room_is_in_the_table():
         ('sr_jax/losses/pixel.py', "'sr_jax.models in a docstring'\nimport jax"),
         ('sr_jax/metrics/lpips.py', 'from sr_jax.models import vgg'),
         ('sr_jax/pretrained/rrdb.py', 'def load():\n    import torch'),
-        ('sr_jax/data/folder.py', 'from sr_jax.errors import InputError'),
+        ('sr_jax/data/sources/folder.py', 'from sr_jax.errors import InputError'),
         ('sr_jax/config/binding.py', "import_module(f'{package}.{name}')"),
         ('sr_jax/__main__.py', 'from sr_jax import __version__'),
         ('kernels/switched_conv/api.py', 'import jax\nimport functools\nfrom . import routing'),
         ('configs/vqvae.py', 'import ml_collections'),
+        ('configs/vqvae.py', 'from sr_jax.config.defaults import defaults'),
     ],
 )
 def test_what_is_allowed_passes(path: str, source: str):
@@ -259,9 +249,11 @@ def test_what_is_allowed_passes(path: str, source: str):
         ('sr_jax/tasks/vqvae.py', "import_module(f'sr_jax.{room}.vqvae')", UNREADABLE),
         ('sr_jax/tasks/vqvae.py', "import_module(name='.vqvae', package=room)", UNREADABLE),
         ('sr_jax/tasks/vqvae.py', 'import sr_jax', 'sr_jax'),
-        ('sr_jax/tasks/vqvae.py', 'from sr_jax.data import pipeline', 'sr_jax.data.pipeline'),
-        ('sr_jax/degradations/jpeg.py', 'from sr_jax import image_io', 'sr_jax.images.files'),
-        ('sr_jax/metrics/fid.py', 'from sr_jax import networks', 'sr_jax.inference.networks'),
+        ('sr_jax/tasks/vqvae.py', 'from sr_jax.training import loop', 'sr_jax.training.loop'),
+        ('sr_jax/training/loop.py', 'from sr_jax.commands import train', 'sr_jax.commands.train'),
+        ('sr_jax/losses/pixel.py', 'from sr_jax.devices import memory', 'sr_jax.devices.memory'),
+        ('sr_jax/degradations/jpeg.py', 'from sr_jax.images import files', 'sr_jax.images.files'),
+        ('sr_jax/metrics/fid.py', 'from sr_jax import inference', 'sr_jax.inference'),
         ('sr_jax/data/crops.py', 'from sr_jax import degradations', 'sr_jax.degradations'),
         ('sr_jax/models/rrdb.py', 'from sr_jax.models import vqvae', 'sr_jax.models.vqvae'),
         ('sr_jax/models/rrdb.py', 'from sr_jax import models', 'sr_jax.models'),
@@ -270,7 +262,7 @@ def test_what_is_allowed_passes(path: str, source: str):
         ('sr_jax/models/rrdb.py', "importlib.import_module('torch')", 'torch'),
         ('sr_jax/models/rrdb.py', 'import kernels.switched_conv', 'kernels.switched_conv'),
         ('sr_jax/training/loop.py', 'from configs import vqvae', 'configs.vqvae'),
-        ('sr_jax/data/folder.py', 'import torch.utils', 'torch.utils'),
+        ('sr_jax/data/sources/folder.py', 'import torch.utils', 'torch.utils'),
         ('sr_jax/config/binding.py', 'from sr_jax import tasks', 'sr_jax.tasks'),
         ('sr_jax/utils/things.py', 'from sr_jax import errors', 'sr_jax.errors'),
         ('sr_jax/__init__.py', 'from sr_jax.models import vqvae', 'sr_jax.models.vqvae'),

@@ -84,13 +84,21 @@ def test_help_names_every_flag(main, capsys):
 
 @pytest.mark.parametrize(
     ('verb', 'network'),
-    [('evaluate', 'NETWORK'), ('reconstruct', 'RUN'), ('flow-report', 'RUN'), ('upscale', 'run')],
+    [
+        *(('evaluate', 'RUN'), ('benchmark', 'SOURCE'), ('reconstruct', 'RUN')),
+        *(('flow-report', 'RUN'), ('upscale', 'run'), ('config', 'PATH')),
+    ],
 )
 def test_every_verb_explains_itself(verb, network, capsys):
     with pytest.raises(SystemExit) as done:
         verbs.main([verb, '--help'])
     assert done.value.code == 0
     assert network in capsys.readouterr().out
+
+
+def test_training_by_its_verb_has_the_same_help(main, capsys):
+    assert verbs.main(['train', '--help']) == 0
+    assert '--workdir' in capsys.readouterr().out
 
 
 def start(workdir, *arguments, **kwargs):
@@ -106,7 +114,7 @@ def start(workdir, *arguments, **kwargs):
     )
 
 
-def test_sigterm_saves_exits_143_and_the_same_command_goes_on(tmp_path):
+def test_sigterm_saves_exits_143_and_the_same_command_resumes(tmp_path):
     process = start(tmp_path, '--config.train.steps=100000')
     watchdog = threading.Timer(240, process.kill)  # should the line never come
     watchdog.start()
@@ -118,12 +126,12 @@ def test_sigterm_saves_exits_143_and_the_same_command_goes_on(tmp_path):
     watchdog.cancel()
     assert process.returncode == 143, error
     assert 'SIGTERM: saving after step' in out
-    assert 'the same command goes on from here' in out
+    assert 'the same command resumes from here' in out
     (saved,) = [int(p.name) for p in (tmp_path / 'checkpoints').iterdir()]
     process = start(tmp_path, f'--config.train.steps={saved + 1}')
     out, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
-    assert f'going on from {tmp_path / "checkpoints" / str(saved)}' in out
+    assert f'resuming from {tmp_path / "checkpoints" / str(saved)}' in out
 
 
 @pytest.fixture
@@ -167,4 +175,4 @@ def test_a_full_disk_is_one_message_and_the_checkpoint_before_it_is_kept(mount):
     last = max(folder.iterdir(), key=lambda path: int(path.name))
     process = start(workdir, '--config.train.steps=1')
     out, error = process.communicate(timeout=120)
-    assert f'going on from {last}' in out, error
+    assert f'resuming from {last}' in out, error

@@ -131,7 +131,7 @@ def test_dependencies_have_lower_bounds_only():
     pinned = extras.pop('pretrained')  # weights of which the checksums are known
     for line in '\n'.join([options['options']['install_requires'], *extras.values()]).split():
         assert re.fullmatch(r"[\w-]+(\[\w+\]|>=[\d.]+)(;sys_platform=='\w+')?", line), line
-    releases = {f'{package.name}=={package.version}' for package, _ in named.WEIGHTS.values()}
+    releases = {f'{package.name}=={package.version}' for package, *_ in named.WEIGHTS.values()}
     assert {line.partition(';')[0] for line in pinned.split('\n') if line} == releases
 
 

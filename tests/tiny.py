@@ -50,7 +50,7 @@ NETWORKS = {
 }
 
 
-class Judge(nn.Module):
+class TinyDiscriminator(nn.Module):
     """A discriminator that compiles within a second, with both kinds of state."""
 
     REPEATED = ()
@@ -88,7 +88,8 @@ def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:
     """Images as large as the least discriminator wants them, all terms from the first step on."""
-    config.discriminator.update(features=8 if config.discriminator.norm == 'group' else 2, size=32)
+    grouped = config.discriminator.get('norm') == 'group'
+    config.discriminator.update(features=8 if grouped else 2, size=32)
     config.data.crop_size = 32
     for term in ('perceptual', 'adversarial', 'translational'):
         config.loss[term].start = 0

@@ -1,4 +1,6 @@
-"""The one door to the switched convolution: checks, and the choice of an implementation."""
+"""The one door to the switched convolution: checks, and the choice of a back end."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -6,12 +8,23 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
-from .manual_axes import equally_varying
-from .reference import reference_conv
-from .routing import Routing
-from .vjp import convolve, route_for
+from ..gpu.device import present_gpu
+from ..manual_axes import vary_equally
+from .backend import Backend, choose_by_platform
+from .reference import REFERENCE
+from .routing import Routing, route_by, sort_segments
+from .triton.pallas import PALLAS, PALLAS_INTERPRET
+from .vjp import convolve
+from .xla.blocks import XLA
 
-IMPLEMENTATIONS = ('blocked', 'reference', 'pallas', 'pallas_interpret')
+# All that is known of back ends: an entry more is one more that can be asked for, and is tested.
+BACKENDS: dict[str, Backend] = {
+    'xla': XLA,
+    'reference': REFERENCE,
+    'pallas': PALLAS,
+    'pallas_interpret': PALLAS_INTERPRET,
+}
+IMPLEMENTATIONS = tuple(BACKENDS)
 MAX_BREADTH = 256
 MAX_KERNEL_SIZE = 7
 
@@ -40,17 +53,17 @@ def switched_conv(
     not: such pixels become NaN, and pass no gradient to x and kernel.
 
     Args:
-      x: pictures or features; float32, bfloat16 or float16 (float64 where JAX has it enabled).
+      x: images or features; float32, bfloat16 or float16 (float64 where JAX has it enabled).
       selector: index of a kernel for each output pixel.
       kernel: 1 to 256 kernels, k odd, 1 to 7, of the type of x.
       bias: added at every pixel, whichever kernel it has; of the type of x.
       stride: step along each side, at least 1.
       implementation: None takes 'pallas' where the process has an NVIDIA GPU of compute capability
-        8.0 or more and the computation is compiled for it, and 'blocked' everywhere else and for
+        8.0 or more and the computation is compiled for it, and 'xla' everywhere else and for
         float64. 'pallas' is compiled for such GPUs only; 'pallas_interpret' runs the same kernels
         without one, very slowly. 'reference' is the specification.
       routing: `route(selector, b)`, for layers that share a selector; it must be of this selector,
-        which cannot be checked. Computed when not given, and ignored by 'reference'.
+        which cannot be checked. Computed when not given, and ignored by back ends without one.
       precision: of float32 products on GPUs, as in `jax.lax.dot`: tensor cores round the factors to
         TF32, unless 'highest' asks for IEEE float32. The default is that of
         `jax.default_matmul_precision`.
@@ -59,16 +72,18 @@ def switched_conv(
       ValueError: an argument has the wrong shape, type or value.
     """
     x, selector, kernel, bias = jax.tree.map(jnp.asarray, (x, selector, kernel, bias))
-    _check_settings(stride, implementation, x.dtype)
+    _check_stride(stride)
     _check_kernel(x, kernel, bias)
     _check_selector(x, selector, kernel.shape[0], stride)
-    if implementation == 'reference':
-        return reference_conv(x, selector, kernel, bias, stride)
-    if routing is None:
-        routing = route(selector, kernel.shape[0], implementation=implementation)
-    _check_routing(routing, selector, kernel.shape[0])
-    x, kernel, bias, routing = equally_varying((x, kernel, bias, routing))
-    return convolve(x, kernel, bias, routing, stride, implementation, _precision(precision))
+    backend = _find_backend(implementation, x, kernel, stride)
+    pixels: Routing | Array = selector
+    if backend.sort is not None:
+        if routing is None:
+            routing = route(selector, kernel.shape[0], implementation=implementation)
+        _check_routing(routing, selector, kernel.shape[0])
+        pixels = routing
+    x, kernel, bias, pixels = vary_equally((x, kernel, bias, pixels))
+    return convolve(x, kernel, bias, pixels, stride, backend, _find_precision(precision))
 
 
 def route(
@@ -85,20 +100,47 @@ def route(
       selector: index of a kernel for each output pixel; pixels outside 0 .. breadth - 1 get none.
       breadth: number of kernels.
       block: pixels in a block (default: chosen by the pixels that a kernel has on average).
-      groups: equal runs of pictures that are sorted apart. Where devices share the batch, it must
+      groups: equal runs of images that are sorted apart. Where devices share the batch, it must
         be a multiple of their number, lest they exchange pixels. The default is the greatest
-        common divisor of the pictures and the devices that XLA might split them over.
+        common divisor of the images and the devices that XLA might split them over.
       segment: pixels sorted together (default: 16384, on GPUs 32768); less memory and more padding
         when fewer.
       implementation: that sorts, as in `switched_conv`; the result does not depend on it.
 
     Raises:
-      ValueError: the pictures cannot be split into so many equal groups.
+      ValueError: the images cannot be split into so many equal groups.
     """
-    return route_for(implementation, selector, breadth, block, groups, segment)
+    backend = _find_backend(implementation)
+    segment = backend.segment if segment is None else segment
+    return route_by(selector, breadth, block, groups, segment, backend.sort or sort_segments)
 
 
-def _precision(precision: lax.Precision | str | None) -> lax.Precision | None:
+def _find_backend(implementation: str | None, *arguments: Any) -> Backend:
+    """The back end of this name, or the best, for these arguments of `Backend.supports`.
+
+    GPUs are asked for only where the process has one, so that no CPU program carries their code.
+    """
+    if implementation is None:
+        plain, fast = BACKENDS['xla'], BACKENDS['pallas']
+        if present_gpu() is None or (arguments and fast.supports(*arguments)):
+            return plain
+        return choose_by_platform(cuda=fast, default=plain)
+    if implementation not in BACKENDS:
+        known = ', '.join(map(repr, BACKENDS))
+        raise ValueError(f'implementation {implementation!r} is unknown: take one of {known}')
+    backend = BACKENDS[implementation]
+    reason = backend.supports(*arguments) if arguments else None
+    if reason is not None:
+        able = [name for name, other in BACKENDS.items() if other.supports(*arguments) is None]
+        known = ', '.join(map(repr, able))
+        raise ValueError(
+            f'implementation {implementation!r} cannot compute this, for {reason}: take one of '
+            f'{known}'
+        )
+    return backend
+
+
+def _find_precision(precision: lax.Precision | str | None) -> lax.Precision | None:
     """What is asked for, or JAX's default where that is one of these."""
     if precision is not None:
         try:
@@ -110,14 +152,9 @@ def _precision(precision: lax.Precision | str | None) -> lax.Precision | None:
     return lax.Precision.HIGHEST if default in ('highest', 'float32') else None
 
 
-def _check_settings(stride: int, implementation: str | None, dtype: jnp.dtype) -> None:
+def _check_stride(stride: int) -> None:
     if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
         raise ValueError(f'stride must be a whole number of at least 1, not {stride!r}')
-    if implementation is not None and implementation not in IMPLEMENTATIONS:
-        known = ', '.join(map(repr, IMPLEMENTATIONS))
-        raise ValueError(f'implementation {implementation!r} is unknown: take one of {known}')
-    if dtype == jnp.float64 and implementation in ('pallas', 'pallas_interpret'):
-        raise ValueError(f"x is float64, which {implementation!r} does not know: take 'blocked'")
 
 
 def _check_kernel(x: Array, kernel: Array, bias: Array | None) -> None:
@@ -161,8 +198,7 @@ def _check_selector(x: Array, selector: Array, breadth: int, stride: int) -> Non
     padded = (x.shape[1] + MAX_KERNEL_SIZE) * (x.shape[2] + MAX_KERNEL_SIZE) * x.shape[0]
     if padded >= 2**31:
         raise ValueError(
-            f'x {list(x.shape)} has more pixels than int32 can count: split the batch or the '
-            'pictures'
+            f'x {list(x.shape)} has more pixels than int32 can count: split the batch or the images'
         )
     if not isinstance(selector, jax.core.Tracer):
         values = np.asarray(selector)

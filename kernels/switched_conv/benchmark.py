@@ -7,8 +7,8 @@ Forward, and forward and backward (gradients to x and kernel), with random selec
 the matrix products alone, of patches that are cut out already and with one kernel for all. All are
 called in turn in every round, so that whatever else the machine does falls on all, and a ratio is
 the median of the rounds' ratios to the dense convolution. Memory is XLA's temporary memory. With
---roofline the shapes of `cases.ROOFLINE`, and what `roofline.py` expects of the nearest chip; with
---parts, on a GPU, the routing, the forward pass and each gradient apart.
+--roofline the shapes of `cases.ROOFLINE`, and what `triton/roofline.py` expects of the nearest
+chip; with --parts, on a GPU, the routing, the forward pass and each gradient apart.
 """
 
 import argparse
@@ -22,12 +22,13 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 
+from ..gpu.device import present_gpu
+from ..gpu.roofline import nearest_chip
 from .api import switched_conv
-from .block_sizes import block_sizes, present_gpu
-from .cases import ROOFLINE, Case
-from .compile_check import DTYPES, shape_of
-from .parts import parts, random_arguments
-from .roofline import CHIPS, describe, estimate
+from .cases import DTYPES, ROOFLINE, Case, describe, random_arguments
+from .triton.block_sizes import block_sizes, shape_of
+from .triton.parts import parts
+from .triton.roofline import estimate
 
 DIRECTIONS = ('forward', 'forward+backward')
 
@@ -36,7 +37,7 @@ def main() -> None:
     """Prints a line for each shape, direction and way to compute."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('--breadth', type=int, nargs='+', default=[8, 64])
-    parser.add_argument('--pictures', type=int, default=4)
+    parser.add_argument('--images', type=int, default=4)
     parser.add_argument('--side', type=int, default=64, help='height and width in pixels')
     parser.add_argument('--channels', type=int, default=64)
     parser.add_argument('--size', type=int, default=3, help='taps along a side of the kernel')
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument('--parts', action='store_true', help="the GPU's kernels apart too")
     args = parser.parse_args()
     print(f'JAX {jax.__version__} on {jax.devices()[0].device_kind}, {args.dtype}')
-    shape = (args.pictures, args.side, args.side, args.channels, args.channels)
+    shape = (args.images, args.side, args.side, args.channels, args.channels)
     cases = [Case(*shape, breadth, args.size, 1) for breadth in args.breadth]
     for case in ROOFLINE if args.roofline else cases:
         steps = {direction: _functions(case, args, direction) for direction in DIRECTIONS}
@@ -65,17 +66,16 @@ def main() -> None:
                 for title, futures in started.items()
             }
         for title, compiled in calls.items():
-            print(f'{describe(case)}, {title}{_expected(case, args.dtype, title)}')
+            print(f'{describe(case)}, {title}{_expect(case, args.dtype, title)}')
             _report(compiled, args)
 
 
-def _expected(case: Case, dtype: str, direction: str) -> str:
+def _expect(case: Case, dtype: str, direction: str) -> str:
     """What the roofline expects on this GPU, if it is one."""
     gpu = present_gpu()
     if gpu is None or direction == 'parts':
         return ''
-    named = [chip for chip in CHIPS if chip.gpu.name == gpu.name]
-    chip = next(chip for chip in (*named, *CHIPS) if gpu.capability >= chip.gpu.capability)
+    chip = nearest_chip(gpu)
     times = estimate(case, dtype, chip)
     ours = times.forward
     if direction != DIRECTIONS[0]:
@@ -98,7 +98,11 @@ def _functions(
     patch = case.size**2 * case.channels
     patches = jax.random.normal(jax.random.key(1), (selector.size, patch), x.dtype)
     rows = cotangent.reshape(-1, case.features)
-    dense, ours, naive = _dense(case.stride), _switched(None, case), _switched('reference', case)
+    dense, ours, naive = (
+        _make_dense(case.stride),
+        _make_switched(None, case),
+        _make_switched('reference', case),
+    )
     functions = {
         'floor': (_product, patches, rows, kernel[0].reshape(-1, case.features)),
         'dense': (dense, x, cotangent, kernel[0]),
@@ -111,7 +115,7 @@ def _functions(
     def build(function, x, cotangent, kernel):
         backward = direction != DIRECTIONS[0]
         inputs = (x, kernel, selector, cotangent) if backward else (x, kernel, selector)
-        step = jax.jit(_with_gradients(function) if backward else function)
+        step = jax.jit(_add_gradients(function) if backward else function)
         compiled = step.lower(*inputs).compile()
         analysis = compiled.memory_analysis()
         memory = analysis.temp_size_in_bytes / 2**20 if analysis else float('nan')
@@ -152,7 +156,7 @@ def _product(patches, weights, _):
     return patches @ weights
 
 
-def _dense(stride):
+def _make_dense(stride):
     def convolve(x, kernel, _):
         pad = [(kernel.shape[0] // 2,) * 2] * 2
         layout = ('NHWC', 'HWIO', 'NHWC')
@@ -161,14 +165,14 @@ def _dense(stride):
     return convolve
 
 
-def _switched(implementation, case):
+def _make_switched(implementation, case):
     def convolve(x, kernel, selector):
         return switched_conv(x, selector, kernel, None, case.stride, implementation)
 
     return convolve
 
 
-def _with_gradients(function):
+def _add_gradients(function):
     def step(x, kernel, selector, cotangent):
         y, pull_back = jax.vjp(lambda x, kernel: function(x, kernel, selector), x, kernel)
         return y, pull_back(cotangent)

@@ -4,20 +4,23 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
+from .backend import Backend, support_all
 from .routing import out_of_range
 
 
 def reference_conv(
     x: Float[Array, 'n h w c'],
-    selector: Int32[Array, 'n h2 w2'],
     kernel: Float[Array, 'b k k c o'],
     bias: Float[Array, 'o'] | None,
+    selector: Int32[Array, 'n h2 w2'],
     stride: int,
+    precision: lax.Precision | None = None,
 ) -> Float[Array, 'n h2 w2 o']:
     """What `switched_conv` computes, at `b` times the cost of one convolution.
 
     JAX differentiates it; nothing here was derived by hand.
     """
+    del precision  # always the highest
     wide = jnp.promote_types(x.dtype, jnp.float32)
     pad = kernel.shape[1] // 2
     y = jnp.zeros((*selector.shape, kernel.shape[-1]), wide)
@@ -35,3 +38,6 @@ def reference_conv(
     if bias is not None:
         y += bias.astype(wide)[None, None, None, :]
     return y.astype(x.dtype)
+
+
+REFERENCE = Backend(support_all, reference_conv)

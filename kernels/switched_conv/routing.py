@@ -1,11 +1,11 @@
 """Routing: from a selector to blocks of pixels that share a kernel.
 
-The batch is cut into groups (runs of pictures that never meet, so that devices which share the
+The batch is cut into groups (runs of images that never meet, so that devices which share the
 batch need not exchange pixels), a group into segments of about SEGMENT pixels (which bound the
 memory), and a segment's pixels are sorted by kernel with a counting sort, in linear time and with
 the same result every time. Every kernel's pixels are filled up to whole blocks.
 
-A segment consists of bands: whole pictures, or stretches of rows of pictures larger than SEGMENT.
+A segment consists of bands: whole images, or stretches of rows of images larger than SEGMENT.
 """
 
 import dataclasses
@@ -17,13 +17,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import AxisType
 from jaxtyping import Array, Bool, Int32
+
+from ..manual_axes import count_devices
 
 SEGMENT = 16384  # pixels sorted together
 GPU_SEGMENT = 32768  # on GPUs: fuller blocks, while gradients of patches still fit into the cache
-LARGEST_BLOCK = 256
-SMALLEST_BLOCK = 8
+MAX_BLOCK = 256
+MIN_BLOCK = 8
 _CHUNK = 16  # pixels that the counting sort compares each with each; more fill memory on CPUs
 
 
@@ -61,7 +62,7 @@ class Routing:
 
     @property
     def bands(self) -> int:
-        """Bands in a picture; the last may be short of rows."""
+        """Bands in an image; the last may be short of rows."""
         return -(-self.shape[1] // self.band_rows)
 
     @property
@@ -98,21 +99,11 @@ def split_bands(bands: Array, groups: int, pixels: int, segment: int, fill: int)
     return padded.reshape(groups, segments, each, *bands.shape[2:])
 
 
-def splitting_devices() -> int:
-    """Devices that XLA may split a batch over: those of the mesh in use, without the axes which a
-    surrounding shard_map has split already, or all devices where no mesh is in use."""
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
-        return jax.device_count()
-    axes = zip(mesh.axis_sizes, mesh.axis_types, strict=True)
-    return math.prod(size for size, kind in axes if kind != AxisType.Manual)
-
-
 def default_block(share: int) -> int:
     """A power of two near a quarter of the pixels that a kernel has on average, so that the filling
     up costs at most about a quarter as much again."""
     quarter = 2 ** (max(share // 4, 1).bit_length() - 1)
-    return min(max(quarter, SMALLEST_BLOCK), LARGEST_BLOCK)
+    return min(max(quarter, MIN_BLOCK), MAX_BLOCK)
 
 
 def sort_segments(
@@ -124,10 +115,10 @@ def sort_segments(
     goes through mapped axes of one element at half the speed.
     """
     sort = functools.partial(sort_pixels, breadth=breadth, block=block)
-    return over_groups(lambda segments: lax.map(sort, segments), selector)
+    return map_over_groups(lambda segments: lax.map(sort, segments), selector)
 
 
-def over_groups(function: Callable[..., Any], *arrays: Any) -> Any:
+def map_over_groups(function: Callable[..., Any], *arrays: Any) -> Any:
     """Maps over the leading axis; a single group goes without a mapped axis, which is faster."""
     if len(jax.tree.leaves(arrays)[0]) > 1:
         return jax.vmap(function)(*arrays)
@@ -159,12 +150,12 @@ def block_bounds(
     blocks = -(-counts // block)
     ends = jnp.cumsum(blocks)
     breadth = len(counts)
-    total = most_blocks(pixels, breadth, block)
+    total = max_blocks(pixels, breadth, block)
     kernels = jnp.sum(jnp.arange(total)[:, None] >= ends[None, :], axis=1, dtype=jnp.int32)
     return jnp.minimum(kernels, breadth - 1), ends - blocks
 
 
-def most_blocks(pixels: int, breadth: int, block: int) -> int:
+def max_blocks(pixels: int, breadth: int, block: int) -> int:
     """How many blocks so many pixels can take, however they are shared out."""
     return (pixels + min(breadth, pixels) * (block - 1)) // block
 
@@ -198,11 +189,11 @@ def route_by(
     sort: Callable[[Array, int, int], tuple[Array, Array, Array]] = sort_segments,
 ) -> Routing:
     """`api.route`, by a function that sorts segments as `sort_segments` does."""
-    pictures, height, width = selector.shape
-    groups = groups or math.gcd(pictures, splitting_devices())
-    if pictures % groups:
-        raise ValueError(f'groups={groups} does not divide the {pictures} pictures of selector')
-    shape = (pictures, height, width)
+    images, height, width = selector.shape
+    groups = groups or math.gcd(images, count_devices())
+    if images % groups:
+        raise ValueError(f'groups={groups} does not divide the {images} images of selector')
+    shape = (images, height, width)
     rows = band_rows(shape, segment)
     bands = -(-height // rows)
     padding = ((0, 0), (0, bands * rows - height), (0, 0))

@@ -18,12 +18,8 @@ from jaxtyping import PyTree
 from sr_jax.checkpoints import corruption, disk, metadata
 from sr_jax.checkpoints.fingerprint import fingerprints
 from sr_jax.checkpoints.metadata import Record
-from sr_jax.checkpoints.retention import (
-    HIGHER_IS_BETTER,
-    CheckpointSettings,
-    metric_of,
-    preservation,
-)
+from sr_jax.checkpoints.retention import metric_of, preservation
+from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import distributed
 from sr_jax.errors import InputError, first_line
 
@@ -58,9 +54,15 @@ class Checkpoints:
     Args:
       workdir: the run's folder.
       settings: None to read only.
+      higher_is_better: whether more is better of `settings.best_metric`.
     """
 
-    def __init__(self, workdir: Path, settings: CheckpointSettings | None = None):
+    def __init__(
+        self,
+        workdir: Path,
+        settings: CheckpointSettings | None = None,
+        higher_is_better: bool = False,
+    ):
         self.folder = Path(workdir).absolute() / FOLDER
         self._found_damaged: list[str] = []
         options: dict[str, Any] = dict(corruption.READ_ONLY)
@@ -68,7 +70,7 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._set_aside_unreadable()
             options = {
-                'preservation_policy': preservation(settings),
+                'preservation_policy': preservation(settings, higher_is_better),
                 # without it Orbax does not write the metrics that the policy needs later on
                 'best_fn': lambda metrics: metric_of(metrics, settings.best_metric),
                 'create': False,
@@ -119,7 +121,7 @@ class Checkpoints:
         """Returns the steps that have a complete checkpoint, ascending."""
         return sorted(self._manager.all_steps())
 
-    def best_step(self, metric: str) -> int | None:
+    def best_step(self, metric: str, higher_is_better: bool) -> int | None:
         """Returns the step with the best value of a metric among those kept with metrics.
 
         Raises:
@@ -130,7 +132,7 @@ class Checkpoints:
             measured = {step: metric_of(value, metric) for step, value in values.items() if value}
         except InputError as error:
             raise InputError(f'{self.folder}: {error}') from error
-        choose = max if HIGHER_IS_BETTER[metric] else min
+        choose = max if higher_is_better else min
         return choose(measured, key=lambda step: measured[step]) if measured else None
 
     def _metrics(self, step: int) -> dict[str, float]:
@@ -172,6 +174,7 @@ class Checkpoints:
 
         Raises:
           DamagedCheckpoint: names it and what is wrong.
+          InputError: another version of sr_jax made it.
         """
         folder = self.folder / str(step)
         saved = self._record(step)
@@ -214,6 +217,8 @@ class Checkpoints:
         except Exception as error:  # Orbax and TensorStore raise a dozen kinds for damaged files
             problem, cause = first_line(error), error
         problem = distributed.agree(problem)
+        if isinstance(cause, metadata.OtherFormat):
+            raise InputError(f'checkpoint {self.folder / str(step)} was {problem}') from cause
         if problem:
             message = f'checkpoint {self.folder / str(step)} is damaged: {problem}'
             raise DamagedCheckpoint(message) from cause

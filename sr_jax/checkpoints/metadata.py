@@ -18,6 +18,13 @@ LARGEST = 64 * 2**20  # bytes of a file of JSON in a checkpoint; that of SRFlow'
 ARRAYS = 'd'  # name of the folders in which TensorStore has what the arrays hold
 
 
+FORMAT = 2  # of what is saved; 1 had other names of keys and arrays, and said no number
+
+
+class OtherFormat(Exception):
+    """A checkpoint is whole, but of another version of sr_jax."""
+
+
 class Record(NamedTuple):
     """What is saved beside the arrays.
 
@@ -35,6 +42,7 @@ class Record(NamedTuple):
 def serialize(record: Record) -> dict[str, Any]:
     """Returns the record, fit for JSON, with a checksum; `read` takes it back."""
     saved = {
+        'format': FORMAT,
         'config': to_json(record.config),
         'data': record.data,
         'fingerprint': record.fingerprints,
@@ -47,13 +55,21 @@ def read(saved: Any) -> Record:
 
     Raises:
       ValueError: it is not what was saved, or nothing that could be; says what.
+      OtherFormat: another version saved it.
     """
     if not isinstance(saved, dict):
         raise ValueError('what lies beside its arrays is no object of JSON')
     saved = dict(saved)
-    checksum = saved.pop('checksum', None)  # checkpoints of before had none
+    checksum = saved.pop('checksum', None)
     try:
-        intact = checksum is None or checksum == _checksum(saved)
+        intact = checksum == _checksum(saved)
+        first = checksum is None and saved.keys() == {'config', 'data', 'fingerprint'}
+        if first or (intact and saved.get('format', 1) != FORMAT):
+            raise OtherFormat(
+                f'made by another version of sr_jax (its format is {saved.get("format", 1)}, this '
+                f"version's is {FORMAT}): read it with that version, or train it anew in another "
+                '--workdir'
+            )
         config = from_json(saved['config']) if intact else None
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f'its config cannot be read: {type(error).__name__}') from error
@@ -62,7 +78,7 @@ def read(saved: Any) -> Record:
             "its config, its fingerprints or the data's position are not what was saved"
         )
     data, fingerprints = saved.get('data'), saved.get('fingerprint')
-    if saved.keys() != {'config', 'data', 'fingerprint'}:
+    if saved.keys() != {'format', 'config', 'data', 'fingerprint'}:
         raise ValueError('beside its arrays lies something else than a config and its company')
     if not (data is None or isinstance(data, dict)):
         raise ValueError("the data's position is no object of JSON")

@@ -1,4 +1,7 @@
-"""A trained network from its checkpoint alone: the config beside it rebuilds the task."""
+"""A run: what it resumes from or begins with, and its trained network from a checkpoint alone.
+
+The config beside a checkpoint rebuilds the task.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,25 +15,21 @@ from jax.sharding import Mesh
 from jaxtyping import Array, PyTree
 
 from sr_jax import tasks
+from sr_jax.checkpoints import start_from
 from sr_jax.checkpoints.manager import Checkpoints, find_checkpoints
-from sr_jax.checkpoints.retention import HIGHER_IS_BETTER
 from sr_jax.config.binding import Section, bind, nearest
 from sr_jax.config.serialization import differences
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, first_line
-from sr_jax.layers.switching import Switching, convert_to_switched
-from sr_jax.tasks.task import FROZEN, Batch, Task, TrainState
-
-# A run can go on with other settings, except for those that its saved arrays depend on.
-FIXED = (
-    'config.task:',
-    'config.dtype:',
-    'config.model.',
-    'config.optimizer.name:',
-    'config.optimizer.ema_decay:',
-    'config.discriminator:',
-    'config.discriminator.',
-    'config.discriminator_optimizer.name:',
+from sr_jax.layers.switching import Switching
+from sr_jax.tasks.task import (
+    Batch,
+    Load,
+    LoadedNetwork,
+    Task,
+    parameters,
+    states_by_network,
+    with_frozen,
 )
 
 
@@ -40,7 +39,7 @@ class LoadedRun(NamedTuple):
     Attributes:
       config: the resolved config of the run.
       task: its functions.
-      variables: what `task.predict` takes.
+      variables: what `task.predict` takes; of another network, what its `apply` takes.
       step: updates done.
     """
 
@@ -50,16 +49,31 @@ class LoadedRun(NamedTuple):
     step: int
 
 
+def refuse_to_load(source: str) -> LoadedNetwork:
+    """What `load_run` is given where nobody says how other networks are loaded."""
+    raise InputError(f'this run predicts with the network {source} beside its own: load it too')
+
+
 def read_switching(config: ml_collections.ConfigDict) -> Switching:
     """Returns which convolutions of a config's network are switched, and how."""
     return bind(Switching, config.model.get('switching', {}), 'config.model.switching')
 
 
-def abstract_state(config: ml_collections.ConfigDict, task: Task, mesh: Mesh) -> PyTree:
-    """Returns the shapes and shardings of what a checkpoint of the config holds."""
-    size = config.data.crop_size
-    batch = {'hq': jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)}
-    shapes = jax.eval_shape(lambda key, b: initial(task, key, b), jax.random.key(0), batch)
+def fixed_keys(task: Task) -> tuple[str, ...]:
+    """Returns how the keys of a config begin that a run cannot go on with other values of: those
+    that its saved arrays depend on."""
+    keys = ['config.task:', 'config.dtype:']
+    for number, (network, section) in enumerate(task.networks.items()):
+        optimizer = f'{network}_optimizer' if number else 'optimizer'
+        keys += [f'config.{section}:', f'config.{section}.']
+        keys += [f'config.{optimizer}.name:', f'config.{optimizer}.ema_decay:']
+    return tuple(keys)
+
+
+def abstract_tree(task: Task, mesh: Mesh) -> PyTree:
+    """Returns the shapes and shardings of what a checkpoint of a task holds."""
+    key, batch = jax.random.key(0), task.batch(1)
+    shapes = jax.eval_shape(lambda key, batch: init_tree(task, key, batch), key, batch)
     return jax.tree.map(
         lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place),
         shapes,
@@ -67,25 +81,10 @@ def abstract_state(config: ml_collections.ConfigDict, task: Task, mesh: Mesh) ->
     )
 
 
-def initial(task: Task, key: Array, batch: Batch) -> PyTree:
+def init_tree(task: Task, key: Array, batch: Batch) -> PyTree:
     """Returns what a checkpoint holds, at the start of a run: the train state and its key."""
     init_key, run_key = jax.random.split(key)
     return {'state': task.init(init_key, batch), 'rng': jax.random.key_data(run_key)}
-
-
-def with_frozen(tree: PyTree, frozen: Any) -> PyTree:
-    """Returns the arrays of a checkpoint with what training needs besides: `Task.frozen()`."""
-    if frozen is None:
-        return tree
-    state = tree['state']
-    return {**tree, 'state': state.replace(variables={**state.variables, FROZEN: frozen})}
-
-
-def without_frozen(tree: PyTree) -> PyTree:
-    """Returns what a checkpoint is to hold of the arrays of a run."""
-    state = tree['state']
-    kept = {name: value for name, value in state.variables.items() if name != FROZEN}
-    return {**tree, 'state': state.replace(variables=kept)}
 
 
 def resume_or_init(
@@ -93,85 +92,51 @@ def resume_or_init(
     config: ml_collections.ConfigDict,
     task: Task,
     mesh: Mesh,
+    load: Load,
     report: Callable[[str], None],
 ) -> tuple[PyTree, int, dict[str, Any] | None]:
-    """Returns the arrays and the step that a run goes on from, and where its data was, if it was.
+    """Returns the arrays and the step that a run resumes from, and where its data was, if it was.
+
+    Args:
+      checkpoints: of the run.
+      config: of the run.
+      task: of the config.
+      mesh: the devices.
+      load: loads what `config.train.start_from` names.
+      report: is given a line about what was done.
 
     Raises:
       InputError: the checkpoints are of another network (names the keys), or all are damaged.
     """
 
     def abstract(saved: ml_collections.ConfigDict) -> PyTree:
-        _check_same_network(saved, config, checkpoints.folder, report)
-        return abstract_state(config, task, mesh)
+        _check_same_network(saved, config, task, checkpoints.folder, report)
+        return abstract_tree(task, mesh)
 
     restored = checkpoints.restore_newest(abstract, report, set_aside=True)
     if restored is not None:
-        report(f'going on from {restored.folder}')
+        report(f'resuming from {restored.folder}')
         return restored.tree, restored.step, restored.data
-    size = config.data.crop_size
-    batch = {'hq': jnp.zeros((1, size, size, 3))}
-    places = jax.tree.map(lambda s: s.sharding, abstract_state(config, task, mesh))
-    begin = jax.jit(lambda seed: initial(task, jax.random.key(seed), batch), out_shardings=places)
+    batch = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), task.batch(1))
+    places = jax.tree.map(lambda s: s.sharding, abstract_tree(task, mesh))
+    begin = jax.jit(lambda seed: init_tree(task, jax.random.key(seed), batch), out_shardings=places)
     tree = begin(np.uint32(config.seed))
-    count = sum(x.size for x in jax.tree.leaves(tree['state'].params))
+    count = sum(x.size for x in jax.tree.leaves(parameters(tree['state'])))
     report(f'a new run in {checkpoints.folder.parent}: {count:,} parameters, {mesh.size} device(s)')
-    if config.train.get('start_from'):
-        tree = {**tree, 'state': _started(tree['state'], config, mesh, report)}
-    return tree, 0, None
-
-
-def _started(
-    state: TrainState,
-    config: ml_collections.ConfigDict,
-    mesh: Mesh,
-    report: Callable[[str], None],
-) -> TrainState:
-    """Returns the state with the parameters and collections of `config.train.start_from`."""
-    path = config.train.start_from
-    found = load_run(path, mesh=mesh, report=report)
-    variables, how = found.variables, 'begins with'
-    wanted = read_switching(config)
-    if wanted.layers and not read_switching(found.config).layers:
-        key = jax.random.fold_in(jax.random.key(config.seed), found.step)
-        variables = convert_to_switched(variables, wanted, key)
-        how = f'{len(wanted.layers)} convolutions switched, begins with'
-    expected = state.inference_variables()
-    part = found.config.model.name
-    if part != config.model.name and part in expected['params']:
-        variables = {'params': {**expected['params'], part: variables['params']}}
-        how = f'{part} begins with'
-    problem = misfit(variables, expected)
-    if problem:
-        raise InputError(
-            f'config.train.start_from={path} does not fit config.model: {problem}. Take the '
-            'values of the run that is started from, but for `switching`'
-        )
-    report(f'{how} the network of {path} after {found.step} steps')
-    copies = jax.tree.map(jnp.copy, dict(variables))
-    return state.starting_with(jax.device_put(copies, sharding.layout(copies, mesh)))
-
-
-def misfit(variables: PyTree, expected: PyTree) -> str:
-    """Returns what of the variables has no place in the expected ones, or ''."""
-    have, want = (
-        {jax.tree_util.keystr(k, simple=True, separator='/'): v.shape for k, v in leaves}
-        for leaves in map(jax.tree.leaves_with_path, (variables, expected))
-    )
-    for name in sorted(have.keys() | want.keys()):
-        if have.get(name) != want.get(name):
-            return f'{name} is {have.get(name, "missing")} there and {want.get(name, "none")} here'
-    return ''
+    sources = start_from.read_sources(config.train.get('start_from'))
+    state = start_from.start(tree['state'], sources, config, task, mesh, load, report)
+    return {**tree, 'state': state}, 0, None
 
 
 def _check_same_network(
     saved: ml_collections.ConfigDict,
     config: ml_collections.ConfigDict,
+    task: Task,
     folder: Path,
     report: Callable[[str], None],
 ) -> None:
     changed = differences(saved, config)
-    fatal = [line for line in changed if line.startswith(FIXED)]
+    fatal = [line for line in changed if line.startswith(fixed_keys(task))]
     if fatal:
         raise InputError(
             f'the checkpoints in {folder} are of another network (saved -> asked for):\n  '
@@ -185,8 +150,10 @@ def _check_same_network(
 def load_run(
     path: str | Path,
     *,
+    network: str = '',
     best: bool = False,
     mesh: Mesh | None = None,
+    load: Load = refuse_to_load,
     report: Callable[[str], None] = print,
 ) -> LoadedRun:
     """Returns the network of a run's folder or of one checkpoint in it.
@@ -194,8 +161,10 @@ def load_run(
     Args:
       path: a run's folder (then its newest checkpoint that is whole), or
         `<run>/checkpoints/<step>`.
+      network: which of the task's networks; '': the one that predicts.
       best: take the best by the config's metric instead of the newest.
       mesh: the devices that each hold the network; all of them if None.
+      load: loads networks that the task predicts with beside its own.
       report: is given a line about each damaged checkpoint that is passed over.
 
     Raises:
@@ -210,26 +179,36 @@ def load_run(
     mesh = mesh or sharding.make_mesh()
 
     def abstract(config):
-        return _saved_state(config, mesh, found.folder)
+        return _saved_task(config, mesh, found.folder)[1]
 
     if step is None:
         restored = found.restore_newest(abstract, report, set_aside=False)
-        assert restored is not None  # `find` has seen checkpoints
+        assert restored is not None  # `find_checkpoints` has seen some
     else:
         restored = found.restore(step, abstract)
     found.close()
-    variables = restored.tree['state'].inference_variables()
-    return LoadedRun(restored.config, tasks.make(restored.config), variables, restored.step)
+    task = tasks.make(restored.config)
+    states = states_by_network(
+        task, with_frozen(task, restored.tree['state'], task.frozen(load, False))
+    )
+    network = network or next(iter(states))
+    if network not in states:
+        raise InputError(f'{path} has no network {network!r}: {nearest(network, states)}')
+    variables = states[network].inference_variables()
+    return LoadedRun(restored.config, task, variables, restored.step)
 
 
-def _saved_state(config: ml_collections.ConfigDict, mesh: Mesh, folder: Path) -> PyTree:
-    """Returns `abstract_state` by a config that was read, which may be of any kind.
+def _saved_task(
+    config: ml_collections.ConfigDict, mesh: Mesh, folder: Path
+) -> tuple[Task, PyTree]:
+    """Returns the task of a config that was read, which may be of any kind, and its arrays' shapes.
 
     Raises:
       InputError: it is not one that this version can train by.
     """
     try:
-        return abstract_state(config, tasks.make(config), mesh)
+        task = tasks.make(config)
+        return task, abstract_tree(task, mesh)
     except InputError as error:
         raise InputError(f'{folder}: the saved config is of no use: {first_line(error)}') from error
     except Exception as error:  # values of any type and size: flax and JAX raise nearly anything
@@ -247,12 +226,15 @@ def best_step(found: Checkpoints, path: str | Path) -> int:
     Raises:
       InputError: none was validated, or the config names no metric.
     """
-    section = found.config(found.steps()[-1]).get('checkpoint')
-    metric = section.get('best_metric') if isinstance(section, Section) else None
-    if str(metric) not in HIGHER_IS_BETTER:
-        hint = nearest(str(metric), HIGHER_IS_BETTER)
+    config = found.config(found.steps()[-1])
+    section = config.get('checkpoint')
+    metric = str(section.get('best_metric') if isinstance(section, Section) else None)
+    task, _ = _saved_task(config, sharding.make_mesh(jax.devices()[:1]), found.folder)
+    directions = task.evaluation.higher_is_better
+    if metric not in directions:
+        hint = nearest(metric, directions)
         raise InputError(f'{path}: config.checkpoint.best_metric={metric!r}: {hint}')
-    step = found.best_step(str(metric))
+    step = found.best_step(metric, directions[metric])
     if step is None:
         raise InputError(f'{path}: no checkpoint has been validated; leave out --best')
     return step

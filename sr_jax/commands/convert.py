@@ -14,12 +14,9 @@ from pathlib import Path
 from sr_jax.inference import networks
 from sr_jax.pretrained import files, recognition
 
-HELP = "other people's weights to ours, and ours to the originals' names"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax convert`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Adds the arguments of `sr-jax convert`."""
     parser.add_argument(
         'weights',
         metavar='WEIGHTS',

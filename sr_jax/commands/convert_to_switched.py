@@ -1,25 +1,26 @@
 """Turns convolutions of a trained network into switched ones, as a run that can be trained on.
 
 The new run holds the trained kernels, copied across the breadth, new selectors, and a new
-optimiser. Its output is the old network's until training goes on."""
+optimizer. Its output is the old network's until training goes on.
+"""
 
 import argparse
 import dataclasses
+import functools
 from pathlib import Path
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.checkpoints.retention import CheckpointSettings
-from sr_jax.checkpoints.run import abstract_state, load_run, read_switching, resume_or_init
+from sr_jax.checkpoints.run import abstract_tree, load_run, read_switching, resume_or_init
 from sr_jax.config.binding import bind
+from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
-
-HELP = 'make convolutions of a trained network switched ones'
+from sr_jax.inference import networks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax convert-to-switched`."""
+    """Adds the arguments of `sr-jax convert-to-switched`."""
     parser.add_argument(
         'checkpoint', metavar='RUN', help='the folder of a dense run, or one of its checkpoints'
     )
@@ -63,11 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
     config.train.start_from = str(arguments.checkpoint)
     config.lock()
     task = tasks.make(config)
-    abstract_state(config, task, mesh)  # so that a wrong layer leaves nothing behind
+    abstract_tree(task, mesh)  # so that a wrong layer leaves nothing behind
     kept = bind(CheckpointSettings, config.checkpoint, 'config.checkpoint')
     arguments.output.mkdir(parents=True)
-    checkpoints = Checkpoints(arguments.output, kept)
-    tree, step, _ = resume_or_init(checkpoints, config, task, mesh, print)
+    directions = task.evaluation.higher_is_better
+    checkpoints = Checkpoints(arguments.output, kept, directions[kept.best_metric])
+    load = functools.partial(networks.load, mesh=mesh)
+    tree, step, _ = resume_or_init(checkpoints, config, task, mesh, load, print)
     checkpoints.save(step, tree, config=config, data=None, metrics=None)
     checkpoints.close()
     print(f'{arguments.output}: evaluate it, or train it with a config of the same model')

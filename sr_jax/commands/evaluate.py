@@ -1,67 +1,96 @@
-"""Measures a network: on the crops that a run validates on, or on whole images.
+"""Measures the network of a run on the crops that the run validates on.
 
   python -m sr_jax evaluate runs/mine
-  python -m sr_jax evaluate realesrgan-x4plus --benchmark folder:Set14 --lpips alex
-  python -m sr_jax evaluate --results enlarged/ --benchmark folder:Set14 --scale 4
-  python -m sr_jax evaluate runs/srflow --benchmark folder:Set14 --temperature 0.8 --samples 5
+  python -m sr_jax evaluate runs/mine --best --data folder:photos --protocol rgb_crop4
 
-Of crops: MSE, PSNR, SSIM, and the use of codebooks. Of whole images, enlarged by a network or
-lying in a folder, a table: PSNR and SSIM by one or more protocols, LPIPS, FID, and how well the
-result, shrunk again, agrees with the small image; the same for bicubic enlargement. Of several
-samples that a flow draws: the means, and how far apart they are (diversity, in levels of 255).
+MSE, PSNR, SSIM, and what else its task measures, such as the use of codebooks. Whole images are
+measured by `benchmark`.
 """
 
 import argparse
 import dataclasses
+from pathlib import Path
 
+from sr_jax import tasks
 from sr_jax.checkpoints.run import load_run
-from sr_jax.commands import evaluate_images
-from sr_jax.commands.shared import evaluate_arguments
-from sr_jax.commands.shared.table import write_json
+from sr_jax.commands.shared.table import check_place, write_json
 from sr_jax.config.binding import bind
+from sr_jax.config.settings import DataSettings, EvaluationSettings
 from sr_jax.data.pipeline import validation_batches
-from sr_jax.data.settings import DataSettings
 from sr_jax.devices import sharding
-from sr_jax.metrics.protocol import parse_all
-from sr_jax.training.validation import EvaluationSettings, evaluate_batches
+from sr_jax.errors import InputError
+from sr_jax.inference import networks
+from sr_jax.pretrained.named import WEIGHTS
+from sr_jax.training.validation import evaluate_batches
 
-HELP = 'measure a network on validation crops, or on the whole images of a benchmark'
+BENCHMARK = 'whole images are measured by `sr-jax benchmark SOURCE --weights NETWORK`'
+
+
+class _OldForm(argparse.Action):
+    """Answers `--benchmark`, which this verb had once, with the verb that there is now."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.exit(2, f'error: {BENCHMARK}, or with --results FOLDER\n')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax evaluate`."""
-    evaluate_arguments.add(parser)
+    """Adds the arguments of `sr-jax evaluate`."""
+    parser.add_argument(
+        'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
+    )
+    parser.add_argument(
+        '--data',
+        metavar='SOURCE',
+        help="images: 'photos', 'folder:<path>', 'tfds:<name>' or 'paired:<folder of hq>:<folder "
+        "of lq>' (default: the run's own validation images)",
+    )
+    parser.add_argument(
+        '--crops', type=int, metavar='N', help="at most N crops (default: the run's number)"
+    )
+    parser.add_argument(
+        '--protocol',
+        metavar='NAMES',
+        help='how PSNR and SSIM are measured, such as rgb_crop0, or y_matlab_crop4,rgb_crop4 '
+        "(default: the run's)",
+    )
+    parser.add_argument(
+        '--best', action='store_true', help='take the best checkpoint instead of the newest'
+    )
+    parser.add_argument(
+        '--json',
+        type=Path,
+        metavar='FILE',
+        help="write the numbers to a file as well; one that is not finite is 'inf' in it",
+    )
+    parser.add_argument('--benchmark', action=_OldForm, nargs='?', help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a row of numbers for each whole image; or, of crops, one number a line.
-
-    Returns:
-      0, or 1 when an image could not be measured.
+    """Prints one number a line.
 
     Raises:
-      InputError: no such network or data, an unknown protocol, arguments that exclude each other.
+      InputError: no such run or data, or an unknown protocol.
     """
-    evaluate_arguments.check(arguments)
-    return evaluate_images.run(arguments) if arguments.benchmark else _run_on_crops(arguments)
-
-
-def _run_on_crops(arguments: argparse.Namespace) -> int:
+    if arguments.checkpoint in WEIGHTS or Path(arguments.checkpoint).is_file():
+        raise InputError(f'{arguments.checkpoint} is no run, which validates on crops: {BENCHMARK}')
+    check_place(arguments.json)
     mesh = sharding.make_mesh()
-    model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
+    model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh, load=networks.load)
     data = bind(DataSettings, model.config.data, 'config.data')
     settings = bind(EvaluationSettings, model.config.evaluation, 'config.evaluation')
     if arguments.data:
         data = dataclasses.replace(data, validation_source=arguments.data)
     if arguments.crops:
         data = dataclasses.replace(data, validation_crops=arguments.crops)
-    protocols = parse_all(arguments.protocol or settings.protocol)
+    config = model.config.copy_and_resolve_references().unlock()
+    config.evaluation.protocol = arguments.protocol or settings.protocol
+    task = tasks.make(config)
     batch_size = -(-settings.batch_size // mesh.size) * mesh.size
     metrics = evaluate_batches(
-        sharding.jit_predict(model.task.predict, mesh),
+        sharding.jit_predict(task.predict, mesh),
         model.variables,
-        validation_batches(data, batch_size, print),
-        protocols,
+        validation_batches(data, batch_size, print, task.batch(1)),
+        task.evaluation,
         mesh,
     )
     source = data.validation_source or data.source
@@ -72,9 +101,7 @@ def _run_on_crops(arguments: argparse.Namespace) -> int:
     for name, value in metrics.items():
         print(f'  {name:<18} {value:.5g}')
     if arguments.json:
-        named = ','.join(protocol.name for protocol in protocols)
+        named = config.evaluation.protocol
         record = {'step': model.step, 'source': source, 'protocol': named, **metrics}
         write_json(arguments.json, record)
     return 0
-
-

@@ -1,5 +1,4 @@
-"""Shows what a flow makes of true images: samples by temperature, latents, and how Gaussian these
-are.
+"""Shows what a flow makes of true images: samples by temperature, and its latents.
 
   python -m sr_jax flow-report runs/srflow photo.png --output report/
 
@@ -7,6 +6,7 @@ For each image a sheet: the image, the small one, the image of latents that are 
 difference to the truth (grey where there is none), samples by temperature, and of each level's
 latents the mean and standard deviation over channels, in units in which white noise looks like
 white noise. Structure that shows there has not been turned into noise, so no noise will draw it.
+Tests say how Gaussian the latents are.
 The numbers are printed, and written to a JSON file beside the sheet.
 
 The tests are those of "Training SRFlow in DLAS (and why you shouldn't)", an article of James
@@ -25,7 +25,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from sr_jax.commands.shared import table
-from sr_jax.commands.shared.image_jobs import each_image, expand, loaders, targets
+from sr_jax.commands.shared.image_jobs import (
+    each_image,
+    expand_paths,
+    make_loaders,
+    name_targets,
+)
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
 from sr_jax.images.contact_sheet import repeated, sheet
@@ -36,7 +41,6 @@ from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.metrics.gaussianity import Gaussianity, gaussianity
 from sr_jax.metrics.protocol import parse
 
-HELP = 'samples, latents and tests of the latents of a flow'
 TEMPERATURES = (0.3, 0.6, 0.8, 1.0)
 COLUMNS = 4
 PROTOCOL = parse('rgb_crop0')
@@ -46,8 +50,7 @@ MIN_SIDE = 2  # of a small image
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax flow-report`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Adds the arguments of `sr-jax flow-report`."""
     parser.add_argument('weights', metavar='RUN', help='a run, or a file of weights, of an SRFlow')
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', type=Path, help='true ones, or folders of them'
@@ -96,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(
             f'--seed {arguments.seed} --temperatures {temperatures}: none may be negative'
         )
-    paths = list(expand(arguments.images))
+    paths = list(expand_paths(arguments.images))
     network = networks.load(arguments.weights, best=arguments.best)
     if network.model['name'] != 'srflow':
         raise InputError(
@@ -110,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
 
     def show(image: np.ndarray, target: Path) -> None:
-        hq = _middle(image, arguments.size, flow.multiple)
+        hq = _crop_middle(image, arguments.size, flow.multiple)
         if not hq.size:
             raise InputError(f'{target.stem}: under {flow.multiple} pixels a side; take a larger')
         tiles, numbers = report(flow, hq, arguments.temperatures, arguments.seed)
@@ -118,8 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
         table.write_json(target.with_suffix('.json'), numbers)
         _print(target, numbers)
 
-    files = targets([path.stem for path in paths], arguments.output)
-    return each_image(loaders(paths), files, show)
+    files = name_targets([path.stem for path in paths], arguments.output)
+    return each_image(make_loaders(paths), files, show)
 
 
 class Flow:
@@ -147,12 +150,12 @@ class Flow:
 
         self.encode, self.sample = encode, sample
 
-    def shrunk(self, hq: np.ndarray) -> jax.Array:
-        """The small image, by the bicubic degradation, rounded."""
+    def shrink(self, hq: np.ndarray) -> jax.Array:
+        """Returns the small image, by the bicubic degradation, rounded."""
         return bicubic.degrade(jnp.asarray(hq)[None], self.scale, rounded=True)[0]
 
-    def drawn(self, lq: jax.Array, temperature: float, seed: int) -> np.ndarray:
-        """A sample, in [0, 1]."""
+    def draw(self, lq: jax.Array, temperature: float, seed: int) -> np.ndarray:
+        """Returns a sample, in [0, 1]."""
         shapes = self.latent_shapes(*lq.shape[:2])
         latents = [temperature * noise((seed, 0, i), (0, 0), s) for i, s in enumerate(shapes)]
         return np.clip(np.asarray(self.sample(lq, latents)), 0, 1)
@@ -161,7 +164,7 @@ class Flow:
 def report(
     flow: Flow, hq: np.ndarray, temperatures: list[float], seed: int
 ) -> tuple[list[tuple[str, np.ndarray]], dict[str, Any]]:
-    """The titled images of a sheet, and the numbers of a true image.
+    """Returns the titled images of a sheet, and the numbers, of a true image.
 
     Args:
       flow: the network.
@@ -169,9 +172,9 @@ def report(
       temperatures: of the samples.
       seed: of the samples.
     """
-    lq = flow.shrunk(hq)
+    lq = flow.shrink(hq)
     encoding = flow.encode(lq, hq)
-    mean = flow.drawn(lq, 0.0, seed)
+    mean = flow.draw(lq, 0.0, seed)
     difference = np.clip(0.5 + DIFFERENCE * (hq - mean), 0, 1)
     tiles = [
         ('true', hq),
@@ -181,36 +184,36 @@ def report(
     ]
     psnrs = {'0': PROTOCOL.psnr(mean, hq)}
     for temperature in temperatures:
-        image = flow.drawn(lq, temperature, seed)
+        image = flow.draw(lq, temperature, seed)
         tiles.append((f'temperature {temperature:g}', image))
         psnrs[f'{temperature:g}'] = PROTOCOL.psnr(image, hq)
     levels = {}
     for i, latents in enumerate(np.asarray(z[0]) for z in encoding.latents):
         levels[f'latents {i}'] = gaussianity(latents)
-        tiles += _latent_tiles(f'latents {i}', latents, hq.shape[0] // latents.shape[0])
+        tiles += _draw_latents(f'latents {i}', latents, hq.shape[0] // latents.shape[0])
     bits = float(bits_per_dimension(encoding.log_likelihood, hq.size)[0])
     return tiles, {
         'bits_per_dimension': bits,
         f'psnr_{PROTOCOL.name}_by_temperature': psnrs,
-        'latents': {name: _plain(found) for name, found in levels.items()},
+        'latents': {name: _as_json(found) for name, found in levels.items()},
     }
 
 
-def _latent_tiles(name: str, latents: np.ndarray, factor: int) -> list[tuple[str, np.ndarray]]:
-    """Mean and standard deviation over channels, in standard errors of white noise around them."""
+def _draw_latents(name: str, latents: np.ndarray, factor: int) -> list[tuple[str, np.ndarray]]:
+    """Returns mean and deviation over channels, in standard errors of white noise around them."""
     channels = latents.shape[-1]
     mean = latents.mean(-1) * math.sqrt(channels)
     deviation = (latents.std(-1, ddof=1) - 1) * math.sqrt(2 * (channels - 1))
     tiles = []
     for what, errors in (('mean', mean), ('deviation', deviation)):
-        grey = np.clip(0.5 + errors / (2 * RANGE), 0, 1).astype(np.float32)
-        pixels = repeated(np.repeat(grey[..., None], 3, axis=-1), factor)
+        gray = np.clip(0.5 + errors / (2 * RANGE), 0, 1).astype(np.float32)
+        pixels = repeated(np.repeat(gray[..., None], 3, axis=-1), factor)
         tiles.append((f'{name}: {what} of {channels}', pixels))
     return tiles
 
 
-def _middle(image: np.ndarray, size: int, multiple: int) -> np.ndarray:
-    """The middle of an image, of sides that are multiples, and at most so many pixels."""
+def _crop_middle(image: np.ndarray, size: int, multiple: int) -> np.ndarray:
+    """Returns the middle of an image, of sides that are multiples, and at most so many pixels."""
     corners = []
     for side in image.shape[:2]:
         length = min(side, size) // multiple * multiple
@@ -218,8 +221,8 @@ def _middle(image: np.ndarray, size: int, multiple: int) -> np.ndarray:
     return image[corners[0], corners[1]]
 
 
-def _plain(found: Gaussianity) -> dict[str, Any]:
-    """The statistics as JSON has them."""
+def _as_json(found: Gaussianity) -> dict[str, Any]:
+    """Returns the statistics as JSON has them."""
     lags = {f'{down},{right}': r for (down, right), r in found.autocorrelation.items()}
     return {**found._asdict(), 'autocorrelation': lags}
 

@@ -12,18 +12,18 @@ from jaxtyping import Float
 from sr_jax.checkpoints.run import load_run
 from sr_jax.commands.shared import image_jobs
 from sr_jax.config.binding import bind
-from sr_jax.data.settings import DataSettings
+from sr_jax.config.settings import DataSettings
+from sr_jax.data.protocol import Source
 from sr_jax.data.sources import validation_source
 from sr_jax.devices import sharding
 from sr_jax.images.contact_sheet import grid
+from sr_jax.images.decoding import to_float
 from sr_jax.images.files import save_image
 from sr_jax.images.padding import mirrored
 
-HELP = 'images in, side-by-side images (input | reconstruction) out'
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax reconstruct`."""
+    """Adds the arguments of `sr-jax reconstruct`."""
     parser.add_argument(
         'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
     )
@@ -55,18 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: no checkpoint, or no such image or folder.
     """
-    paths = list(image_jobs.expand(arguments.images))
+    paths = list(image_jobs.expand_paths(arguments.images))
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
     print(f'{arguments.checkpoint}: network after {model.step} steps')
     predict = sharding.jit_predict(model.task.predict, mesh)
     arguments.output.mkdir(parents=True, exist_ok=True)
     if paths:
-        loads = image_jobs.loaders(paths)
+        loads = image_jobs.make_loaders(paths)
     else:
         source = validation_source(bind(DataSettings, model.config.data, 'config.data'))
         loads = [
-            (Path(source.name(i)).stem, functools.partial(source.__getitem__, i))
+            (Path(source.name(i)).stem, functools.partial(_load_example, source, i))
             for i in range(len(source))
         ]
 
@@ -76,8 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
         save_image(target, grid([image[None], output[None]]))
         print(f'{target}  mse {mse:.5f}')
 
-    files = image_jobs.targets([name for name, _ in loads], arguments.output)
+    files = image_jobs.name_targets([name for name, _ in loads], arguments.output)
     return image_jobs.each_image(loads, files, show)
+
+
+def _load_example(source: Source, index: int) -> np.ndarray:
+    return to_float(source.example(index)['hq'])
 
 
 def reconstruct(
@@ -93,5 +97,3 @@ def reconstruct(
     """
     height, width = image.shape[:2]
     return np.asarray(predict(mirrored(image)[None])['image'])[0, :height, :width]
-
-

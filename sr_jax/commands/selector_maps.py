@@ -7,7 +7,12 @@ import jax
 import numpy as np
 
 from sr_jax.checkpoints.run import load_run, read_switching
-from sr_jax.commands.shared.image_jobs import each_image, expand, loaders, targets
+from sr_jax.commands.shared.image_jobs import (
+    each_image,
+    expand_paths,
+    make_loaders,
+    name_targets,
+)
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images.files import save_image
@@ -15,11 +20,9 @@ from sr_jax.images.padding import mirrored
 from sr_jax.images.selector_map import draw
 from sr_jax.metrics.codebook import perplexity
 
-HELP = 'colour maps of what the selectors of switched convolutions chose'
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax selector-maps`."""
+    """Adds the arguments of `sr-jax selector-maps`."""
     parser.add_argument(
         'checkpoint', metavar='RUN', help='the folder of a run, or one of its checkpoints'
     )
@@ -47,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: no checkpoint, a network without switched convolutions, or no such image.
     """
-    paths = list(expand(arguments.images))
+    paths = list(expand_paths(arguments.images))
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
     switching = read_switching(model.config)
@@ -69,7 +72,5 @@ def run(arguments: argparse.Namespace) -> int:
             shares = ' '.join(f'{share:6.1%}' for share in used / used.sum())
             print(f'  {layer:<28} {shares}  perplexity {np.asarray(perplexity(used)).item():.2f}')
 
-    files = targets([path.stem for path in paths], arguments.output)
-    return each_image(loaders(paths), files, show)
-
-
+    files = name_targets([path.stem for path in paths], arguments.output)
+    return each_image(make_loaders(paths), files, show)

@@ -29,13 +29,11 @@ from sr_jax.inference.upscale import scale_size
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.pretrained.named import WEIGHTS
 
-HELP = 'enlarge images with a trained network or published weights'
 FORMATS = ('png', 'jpg', 'webp')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `python -m sr_jax upscale`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Adds the arguments of `sr-jax upscale`."""
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', type=Path, help='images, or folders of them'
     )
@@ -81,10 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
     upscaler_arguments.check(arguments)
     if arguments.outscale is not None:
         scale_size((1, 1), arguments.outscale)
-    paths = list(image_jobs.expand(arguments.images))
+    paths = list(image_jobs.expand_paths(arguments.images))
     count = arguments.samples
     stems = [f'{path.stem}_{i}' if count > 1 else path.stem for path in paths for i in range(count)]
-    files = _files(stems, paths, arguments.output, arguments.format)
+    files = _plan_files(stems, paths, arguments.output, arguments.format)
     network = networks.load(arguments.weights, best=arguments.best)
     upscaler = upscaler_arguments.make(arguments, network)
     outscale = arguments.outscale or upscaler.scale
@@ -93,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         f'{len(paths)} image(s) to {outscale:g} times their size on {jax.device_count()} '
         f'{jax.devices()[0].device_kind} device(s)'
     )
-    if sizes := _readable_sizes(paths):
+    if sizes := _read_sizes(paths):
         upscaler.prepare(sizes)
 
     def show(layers: Layers, own: list[Path]) -> None:
@@ -112,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
 def enlarge(
     layers: Layers, upscaler: Upscaler, outscale: float, name: str, sample: int = 0
 ) -> Layers:
-    """An image with all that belongs to it, enlarged.
+    """Returns an image with all that belongs to it, enlarged.
 
     A network enlarges the colours, and transparency as if it were a grey image; of grey images
     the mean of its three channels is kept.
@@ -131,24 +129,24 @@ def enlarge(
             bar.total = count
             bar.update(done - bar.n)
 
-        colour = resize_lanczos(upscaler(layers.color, progress, sample), size)
+        color = resize_lanczos(upscaler(layers.color, progress, sample), size)
         alpha = layers.alpha
         if alpha is not None:
             bar.reset()
-            grey = upscaler(np.repeat(alpha, 3, axis=-1), progress, sample)
-            alpha = _grey(resize_lanczos(grey, size))
+            gray = upscaler(np.repeat(alpha, 3, axis=-1), progress, sample)
+            alpha = _average_channels(resize_lanczos(gray, size))
     if layers.is_gray:
-        colour = np.repeat(_grey(colour), 3, axis=-1)
-    return layers._replace(color=colour, alpha=alpha)
+        color = np.repeat(_average_channels(color), 3, axis=-1)
+    return layers._replace(color=color, alpha=alpha)
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
-    """The mean of the channels, rounded."""
+def _average_channels(pixels: np.ndarray) -> np.ndarray:
+    """Returns the mean of the channels, rounded."""
     return np.rint(pixels.mean(axis=-1, keepdims=True, dtype=np.float32)).astype(pixels.dtype)
 
 
-def _files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list[Path]:
-    """The file of each result, after a look at whether it can be written there.
+def _plan_files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list[Path]:
+    """Returns the file of each result, after a look at whether it can be written there.
 
     Args:
       stems: of the results' names, where they go into a folder.
@@ -165,7 +163,7 @@ def _files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list
         check_suffix(output)
         files, folder = [output], output.parent
     else:
-        files = list(image_jobs.targets(stems, output, f'.{kind}'))
+        files = list(image_jobs.name_targets(stems, output, f'.{kind}'))
         folder = output
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
@@ -177,8 +175,8 @@ def _files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list
     return files
 
 
-def _readable_sizes(paths: list[Path]) -> list[tuple[int, int]]:
-    """Of the images that can be read; the others are named when their turn comes."""
+def _read_sizes(paths: list[Path]) -> list[tuple[int, int]]:
+    """Returns those of images that can be read; the others are named when their turn comes."""
     sizes = []
     for path in paths:
         try:

@@ -47,6 +47,14 @@ def check_keys(
         raise InputError('\n'.join(problems))
 
 
+def config_fields(target: type) -> list[dataclasses.Field]:
+    """Returns the fields of a dataclass or linen module that a section of a config may hold."""
+    fields = [field for field in dataclasses.fields(target) if field.init]
+    if any(field.name == 'parent' for field in fields):  # a linen module: these two are Flax's own
+        fields = [field for field in fields if field.name not in ('parent', 'name')]
+    return fields
+
+
 def bind(target: type, section: Section, where: str) -> Any:
     """Returns `target(**section)` for a dataclass or linen module, after checking every key.
 
@@ -60,9 +68,7 @@ def bind(target: type, section: Section, where: str) -> Any:
       InputError: for an unknown key (naming the nearest valid one), a missing key, or a value of
         the wrong type.
     """
-    fields = {f.name: f for f in dataclasses.fields(target) if f.init}
-    if 'parent' in fields:  # a linen module: these two are Flax's own
-        del fields['parent'], fields['name']
+    fields = {f.name: f for f in config_fields(target)}
     required = [
         name
         for name, f in fields.items()
@@ -70,14 +76,14 @@ def bind(target: type, section: Section, where: str) -> Any:
     ]
     check_keys(section, required, fields, where)
     hints = typing.get_type_hints(target)
-    values = {key: _checked(section[key], hints[key], f'{where}.{key}') for key in section}
+    values = {key: _convert(section[key], hints[key], f'{where}.{key}') for key in section}
     try:
         return target(**values)
     except ValueError as error:
         raise InputError(f'{where}: {error}') from error
 
 
-def _checked(value, hint, where: str):
+def _convert(value, hint, where: str):
     """Returns `value` as the type `hint`, or raises InputError naming the key."""
     if dataclasses.is_dataclass(hint) and isinstance(value, Section):
         return bind(hint, value, where)  # type: ignore[arg-type]
@@ -85,10 +91,10 @@ def _checked(value, hint, where: str):
         value = dict(value)
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return _checked_union(value, hint, where)
+        return _convert_to_one(value, hint, where)
     if origin is tuple and isinstance(value, (list, tuple)):
         item = typing.get_args(hint)[0]
-        return tuple(_checked(v, item, f'{where}[{i}]') for i, v in enumerate(value))
+        return tuple(_convert(v, item, f'{where}[{i}]') for i, v in enumerate(value))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     plain = hint in (int, float, str, bool) or origin is tuple
@@ -98,29 +104,38 @@ def _checked(value, hint, where: str):
     return value
 
 
-def _checked_union(value, hint, where: str):
+def _convert_to_one(value, hint, where: str):
     """Returns `value` as one of the types of a union; those that are not plain take anything."""
     kinds = typing.get_args(hint)
     if value is None and type(None) in kinds:
         return None
     others = [kind for kind in kinds if kind is not type(None)]
     if len(others) == 1:
-        return _checked(value, others[0], where)
+        return _convert(value, others[0], where)
     if type(value) in kinds or not all(kind in (int, float, str, bool) for kind in others):
         return value
     raise InputError(f'{where} must be {hint}, not {value!r} ({type(value).__name__})')
 
 
-def find_module(package: str, name: str, where: str) -> types.ModuleType:
+def find_module(package: str, name: str, where: str, exported: str) -> types.ModuleType:
     """Imports the module `name` of one of our packages, such as 'sr_jax.tasks'.
 
+    Args:
+      package: where to look.
+      name: of the module.
+      where: the name's key for messages, such as 'config.task'.
+      exported: what a module must have to count: one of helpers alone is none of the kind.
+
     Raises:
-      InputError: no such module; names the nearest one.
+      InputError: no such module; names the nearest one, or all.
     """
     path = importlib.import_module(package).__path__
-    valid = [m.name for m in pkgutil.iter_modules(path)]
-    if name not in valid:
+    names = [module.name for module in pkgutil.iter_modules(path)]
+
+    def counts(module_name: str) -> bool:
+        return hasattr(importlib.import_module(f'{package}.{module_name}'), exported)
+
+    if name not in names or not counts(name):
+        valid = filter(counts, names)
         raise InputError(f'{where}={name!r} is unknown: {nearest(str(name), valid)}')
     return importlib.import_module(f'{package}.{name}')
-
-

@@ -14,13 +14,13 @@ def to_json(config: ml_collections.ConfigDict) -> str:
 
 def from_json(text: str) -> ml_collections.ConfigDict:
     """Returns the locked config that `to_json` wrote (tuples come back as tuples)."""
-    return ml_collections.ConfigDict(_tuples(json.loads(text))).lock()
+    return ml_collections.ConfigDict(_restore_tuples(json.loads(text))).lock()
 
 
-def _tuples(value):
+def _restore_tuples(value):
     if isinstance(value, dict):
-        return {key: _tuples(v) for key, v in value.items()}
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+        return {key: _restore_tuples(v) for key, v in value.items()}
+    return tuple(_restore_tuples(v) for v in value) if isinstance(value, list) else value
 
 
 def differences(old: Section, new: Section, where: str = 'config') -> list[str]:
@@ -32,10 +32,10 @@ def differences(old: Section, new: Section, where: str = 'config') -> list[str]:
         if isinstance(a, Section) and isinstance(b, Section):
             lines += differences(a, b, name)
         elif a != b:
-            lines.append(f'{name}: {_shown(a)} -> {_shown(b)}')
+            lines.append(f'{name}: {_shorten(a)} -> {_shorten(b)}')
     return lines
 
 
-def _shown(value) -> str:
+def _shorten(value) -> str:
     text = str(value)
     return text if len(text) <= 200 else f'{text[:200]}...'

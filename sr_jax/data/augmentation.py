@@ -1,9 +1,11 @@
-"""Random crops, mirror images and quarter turns of numpy images, in any precision."""
+"""Random crops, mirror images and quarter turns of examples."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Num
+
+from sr_jax.data.fields import Example, Fields
 
 
 def random_corner(shape: Sequence[int], size: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -13,29 +15,33 @@ def random_corner(shape: Sequence[int], size: int, rng: np.random.Generator) -> 
     return top, left
 
 
-def random_flip(
-    pixels: Num[np.ndarray, 'h w c'], rng: np.random.Generator
-) -> Num[np.ndarray, 'h w c']:
-    """Mirrors an image left to right with probability one half; a view."""
-    return pixels[:, ::-1] if rng.integers(2) else pixels
-
-
-def random_rotation(
-    pixels: Num[np.ndarray, 'size size c'], rng: np.random.Generator
-) -> Num[np.ndarray, 'size size c']:
-    """Turns an image by 0, 90, 180 or 270 degrees, each alike; a view."""
-    return np.rot90(pixels, int(rng.integers(4)))
-
-
 def augment(
-    pixels: Num[np.ndarray, 'size size c'],
+    example: Example,
+    fields: Fields,
+    size: int,
     rng: np.random.Generator,
     flips: bool,
     rotations: bool,
-) -> Num[np.ndarray, 'size size c']:
-    """Applies what is switched on; both together give all eight symmetries of the square."""
-    if flips:
-        pixels = random_flip(pixels, rng)
-    if rotations:
-        pixels = random_rotation(pixels, rng)
-    return pixels
+) -> dict[str, Any]:
+    """Returns a square example mirrored left to right with probability one half, and turned by 0,
+    90, 180 or 270 degrees, each alike, as far as is switched on; all its parts in the same way.
+
+    Both together give all eight symmetries of the square.
+
+    Args:
+      example: by key.
+      fields: of its keys.
+      size: side of the square, in pixels of its largest value.
+      rng: what is drawn from.
+      flips: whether it may be mirrored.
+      rotations: whether it may be turned.
+    """
+    example = dict(example)
+    mirrored = bool(flips and rng.integers(2))
+    turns = int(rng.integers(4)) if rotations else 0
+    for name, field in fields.items():
+        if mirrored:
+            example[name] = field.flip(example[name], size)
+        if turns:
+            example[name] = field.rotate(example[name], size, turns)
+    return example

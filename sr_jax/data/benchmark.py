@@ -3,11 +3,11 @@
 import pathlib
 from typing import NamedTuple
 
-from sr_jax.data.folder import ImageFiles, image_names
-from sr_jax.data.pairs import matched, split_folders
-from sr_jax.data.photos import open_photos
-from sr_jax.data.protocol import Source
+from sr_jax.data.protocol import ImageSource
 from sr_jax.data.sources import no_such_source
+from sr_jax.data.sources.folder import ImageFiles, image_names
+from sr_jax.data.sources.paired import matched, split_folders
+from sr_jax.data.sources.photos import open_photos
 from sr_jax.errors import InputError
 
 
@@ -22,9 +22,9 @@ class Benchmark(NamedTuple):
     """
 
     names: list[str]
-    hq: Source
-    lq: Source | None = None
-    results: Source | None = None
+    hq: ImageSource
+    lq: ImageSource | None = None
+    results: ImageSource | None = None
 
 
 def open_benchmark(spec: str, results: pathlib.Path | None = None) -> Benchmark:
@@ -51,7 +51,7 @@ def open_benchmark(spec: str, results: pathlib.Path | None = None) -> Benchmark:
         photos = open_photos('validation')
         return Benchmark([photos.name(i) for i in range(len(photos))], photos)
     if kind == 'tfds' and rest:
-        from sr_jax.data.tfds import TfdsImages  # a slow import that only this source needs
+        from sr_jax.data.sources.tfds import TfdsImages  # a slow import that only this source needs
 
         images = TfdsImages(rest, 'validation')
         if not len(images):

@@ -1,18 +1,17 @@
-"""Decoded images kept in memory."""
+"""Decoded examples kept in memory."""
 
 import collections
 import threading
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Num
 
+from sr_jax.data.fields import Fields
 from sr_jax.data.protocol import Source
-from sr_jax.images.decoding import to_float
 
 
-class ImageCache:
-    """A source of images that keeps those used last, up to a number of bytes.
+class ExampleCache:
+    """A source that keeps the examples used last, up to a number of bytes.
 
     Safe in threads. A pickled copy starts empty, so that it is cheap to send to a process.
     """
@@ -33,34 +32,40 @@ class ImageCache:
         self._clear()
 
     def _clear(self) -> None:
-        self._kept: collections.OrderedDict[int, np.ndarray] = collections.OrderedDict()
+        self._kept: collections.OrderedDict[int, dict[str, Any]] = collections.OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
     def name(self, index: int) -> str:
-        """What messages call the image."""
+        """What messages call the example."""
         return self.source.name(index)
 
-    def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The image in its own precision; not to be written to."""
+    @property
+    def fields(self) -> Fields:
+        """Of which kind each part of an example is, by key."""
+        return self.source.fields
+
+    def example(self, index: int) -> dict[str, Any]:
+        """The example, images in their own precision; not to be written to."""
         with self._lock:
             if index in self._kept:
                 self._kept.move_to_end(index)
                 return self._kept[index]
-        pixels = self.source.pixels(index)
-        self._keep(index, pixels)
-        return pixels
+        example = self.source.example(index)
+        self._keep(index, example)
+        return example
 
-    def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The image as float32 in [0, 1]."""
-        return to_float(self.pixels(index))
-
-    def _keep(self, index: int, pixels: np.ndarray) -> None:
+    def _keep(self, index: int, example: dict[str, Any]) -> None:
+        size = _bytes_of(example)
         with self._lock:
-            if index in self._kept or pixels.nbytes > self._limit:
+            if index in self._kept or size > self._limit:
                 return
-            self._kept[index] = pixels
-            self._bytes += pixels.nbytes
+            self._kept[index] = example
+            self._bytes += size
             while self._bytes > self._limit:
                 _, dropped = self._kept.popitem(last=False)
-                self._bytes -= dropped.nbytes
+                self._bytes -= _bytes_of(dropped)
+
+
+def _bytes_of(example: dict[str, Any]) -> int:
+    return sum(np.asarray(value).nbytes for value in example.values())

@@ -5,55 +5,61 @@ from typing import Any
 
 import numpy as np
 
+from sr_jax.config.settings import DataSettings
 from sr_jax.data.augmentation import augment, random_corner
-from sr_jax.data.cache import ImageCache
-from sr_jax.data.pairs import ImagePairs
+from sr_jax.data.cache import ExampleCache
+from sr_jax.data.fields import Fields, cut, largest_size, unit_of
 from sr_jax.data.protocol import Source
-from sr_jax.data.rejection import none_left, too_many, usable_images
-from sr_jax.data.settings import DataSettings
-from sr_jax.images.decoding import ImageError, to_float
+from sr_jax.data.rejection import none_left, too_many, usable_example
+from sr_jax.images.decoding import ImageError
 
-KINDS = ('hq', 'lq')  # of images, in an element and in a batch
+REJECTED = 'rejected'  # in an element and in a batch, beside the fields
 
 
 class RandomCrop:
-    """Image number -> one random crop of it, or of another one when it cannot be used.
+    """Number of an example -> one random crop of it, or of another one when it cannot be used.
 
-    A crop is a function of the image number and the generator alone, so that it does not matter
-    which process makes it. It comes in the image's own precision, with the names of the
-    images passed over and the reasons: `{'hq': ..., 'rejected': ...}`. Of a pair the same part
-    of the small image comes with it as 'lq', turned in the same way.
+    A crop is a function of the number and the generator alone, so that it does not matter which
+    process makes it. Images come in their own precision, with the names of the examples passed over
+    and the reasons: `{'hq': ..., 'rejected': ...}`. All parts of an example are cut at the same
+    place, and turned in the same way.
+
+    Args:
+      source: of the examples.
+      settings: how they are cut.
+      fields: those of the source's that are wanted.
 
     Raises:
-      InputError: more than `settings.max_rejected` images were passed over, or all of them.
+      InputError: more than `settings.max_rejected` examples were passed over, or all of them.
     """
 
-    def __init__(self, source: Source, settings: DataSettings):
-        self._source = _cached(source, settings.cache_bytes)
+    def __init__(self, source: Source, settings: DataSettings, fields: Fields):
+        self._source = ExampleCache(source, settings.cache_bytes)
         self._settings = settings
+        self._names = tuple(fields)
         self._reasons: dict[int, str] = {}  # known in this process
 
     def __call__(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """Makes one element of the pipeline."""
         rejected: list[int] = []
-        while (images := self._images(index)) is None:
+        while (example := self._usable(index)) is None:
             rejected.append(index)
             index = self._another(rejected, rng)
-        unit, size = unit_of(images), self._settings.crop_size
-        height, width = images['hq'].shape[:2]
-        top, left = random_corner((height // unit, width // unit), size // unit, rng)
-        crops = cut(images, top, left, size)
-        draws = rng.bit_generator.state
-        for name, crop in crops.items():
-            rng.bit_generator.state = draws  # the same ones for both of a pair
-            crops[name] = augment(crop, rng, self._settings.flips, self._settings.rotations)
-        return {**crops, 'rejected': self._named(rejected)}
+        fields = {name: self._source.fields[name] for name in self._names}
+        size = self._settings.crop_size
+        if whole := largest_size(example, fields):
+            unit = unit_of(example, fields)
+            top, left = random_corner((whole[0] // unit, whole[1] // unit), size // unit, rng)
+            example = cut(example, fields, unit * top, unit * left, size)
+        flips, rotations = self._settings.flips, self._settings.rotations
+        crop = augment(example, fields, size, rng, flips, rotations)
+        return {**{name: crop[name] for name in fields}, REJECTED: self._named(rejected)}
 
-    def _images(self, index: int) -> dict[str, np.ndarray] | None:
+    def _usable(self, index: int) -> dict[str, Any] | None:
         if index in self._reasons:
             return None
         try:
-            return usable_images(self._source, index, self._settings.crop_size)
+            return usable_example(self._source, index, self._settings.crop_size)
         except ImageError as error:
             self._reasons[index] = error.reason
             return None
@@ -69,60 +75,18 @@ class RandomCrop:
         return {self._source.name(index): self._reasons[index] for index in indices}
 
 
-def collate(elements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Stacks crops in their own precision, which is small to send between processes."""
+def collate(elements: Sequence[Mapping[str, Any]], fields: Fields) -> dict[str, Any]:
+    """Stacks crops, images in their own precision, which is small to send between processes."""
     rejected: dict[str, str] = {}
     for element in elements:
-        rejected.update(element['rejected'])
-    batch: dict[str, Any] = {'rejected': rejected}
-    for name in _kinds_in(elements[0]):
-        crops = [element[name] for element in elements]
-        if len({crop.dtype for crop in crops}) > 1:
-            crops = [to_float(crop) for crop in crops]
-        batch[name] = np.stack(crops)
+        rejected.update(element[REJECTED])
+    batch: dict[str, Any] = {REJECTED: rejected}
+    for name, field in fields.items():
+        batch[name] = field.collate([element[name] for element in elements])
     return batch
 
 
-def as_float(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns a batch of `collate` into float32 in [0, 1]."""
-    floats = {name: to_float(np.asarray(batch[name])) for name in _kinds_in(batch)}
-    return {**batch, **floats}
-
-
-def _kinds_in(images: Mapping[str, Any]) -> list[str]:
-    return [name for name in KINDS if name in images]
-
-
-def unit_of(images: Mapping[str, np.ndarray]) -> int:
-    """Returns how many pixels of the true image make one of the small one; 1 without it."""
-    return images['hq'].shape[0] // images['lq'].shape[0] if 'lq' in images else 1
-
-
-def cut(
-    images: Mapping[str, np.ndarray], top: int, left: int, size: int
-) -> dict[str, np.ndarray]:
-    """Cuts the same square out of the true image and, if there is one, the small one; views.
-
-    Args:
-      images: 'hq', and 'lq' of a pair.
-      top: where it begins, in the pixels of the small image if there is one.
-      left: likewise.
-      size: in pixels of the true image.
-    """
-    unit = unit_of(images)
-    crops = {}
-    for name, pixels in images.items():
-        factor = unit if name == 'hq' else 1
-        rows = slice(factor * top, factor * (top + size // unit))
-        columns = slice(factor * left, factor * (left + size // unit))
-        crops[name] = pixels[rows, columns]
-    return crops
-
-
-def _cached(source: Source, limit: int) -> Source:
-    """Returns the source with its images kept up to a number of bytes; pairs share it."""
-    if not isinstance(source, ImagePairs):
-        return ImageCache(source, limit)
-    small = limit // (source.scale**2 + 1)
-    hq, lq = ImageCache(source.hq, limit - small), ImageCache(source.lq, small)
-    return ImagePairs(hq, lq, source.scale)
+def finish(batch: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
+    """Turns a batch of `collate` into what networks take, such as float32 images in [0, 1]."""
+    finished = {name: field.finish(batch[name]) for name, field in fields.items()}
+    return {**batch, **finished}

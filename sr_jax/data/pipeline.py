@@ -1,12 +1,13 @@
 """Endless training batches and finite validation batches, by Grain."""
 
+import functools
 import itertools
 import logging
 import os
 import signal
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
@@ -14,13 +15,15 @@ import numpy as np
 from absl import flags
 from jaxtyping import Float
 
-from sr_jax.data.crops import RandomCrop, as_float, collate, cut, unit_of
+from sr_jax.config.settings import DataSettings
+from sr_jax.data.crops import REJECTED, RandomCrop, collate, finish
+from sr_jax.data.fields import Example, Fields, cut, largest_size, unit_of
 from sr_jax.data.position import check_position
-from sr_jax.data.rejection import Rejections, none_left, usable_images
-from sr_jax.data.settings import DataSettings
+from sr_jax.data.protocol import Source
+from sr_jax.data.rejection import Rejections, none_left, usable_example
 from sr_jax.data.sources import training_source, validation_source
 from sr_jax.errors import InputError
-from sr_jax.images.decoding import ImageError, to_float
+from sr_jax.images.decoding import ImageError
 
 _log = logging.getLogger(__name__).warning
 
@@ -37,6 +40,7 @@ def train_iterator(
     seed: int,
     report: Callable[[str], None] = _log,
     rows: slice | None = None,
+    fields: Iterable[str] = (),
 ) -> 'TrainIterator':
     """Opens an endless stream of batches of random crops.
 
@@ -46,15 +50,17 @@ def train_iterator(
       seed: from 0 to 2**32 - 1; decides the order of the images and every crop.
       report: is given one line for each image that is passed over.
       rows: of each batch, those that this process makes; None = all of them.
+      fields: what of the examples the batches hold; () = all that there is.
 
     Raises:
-      InputError: the source cannot be opened, or a number is out of range.
+      InputError: the source cannot be opened or has no such field, or a number is out of range.
     """
-    return TrainIterator(settings, batch_size, seed, report, rows)
+    return TrainIterator(settings, batch_size, seed, report, rows, fields)
 
 
 class TrainIterator:
-    """Batches `{'hq': float32 [batch_size, crop_size, crop_size, 3] in [0, 1]}`, without end.
+    """Batches of crops, such as `{'hq': float32 [n, crop_size, crop_size, 3] in [0, 1]}`, without
+    end.
 
     With `rows`, only those of each batch, so that several processes make one batch together; the
     position is that of the whole batches, and any number of processes can go on from it.
@@ -73,6 +79,7 @@ class TrainIterator:
         seed: int,
         report: Callable[[str], None] = _log,
         rows: slice | None = None,
+        fields: Iterable[str] = (),
     ):
         if batch_size < 1:
             raise InputError(f'the batch size is {batch_size}, but must be at least 1')
@@ -82,6 +89,7 @@ class TrainIterator:
         self._rows = range(batch_size)[slice(None) if rows is None else rows]
         self._report = report
         self._source = training_source(settings)
+        self._fields = choose_fields(self._source, fields, settings.source)
         self._rejections = Rejections(settings.max_rejected, report)
         self._crops_taken = 0
         self._batches: grain.DatasetIterator | None = None
@@ -100,7 +108,7 @@ class TrainIterator:
             weakref.finalize(self, self._batches.close)  # at exit, before Python is torn down
         try:
             batch = next(self._batches)
-            self._rejections.add(batch.pop('rejected'))
+            self._rejections.add(batch.pop(REJECTED))
         except Exception:
             self.close()
             raise
@@ -163,24 +171,28 @@ class TrainIterator:
             .seed(self._seed)
             .shuffle()
             .repeat()
-            .random_map(RandomCrop(self._source, self._settings))
+            .random_map(RandomCrop(self._source, self._settings, self._fields))
         )
         own = grain.MapDataset.source(_Rows(crops, self._crops_taken, self._batch_size, self._rows))
-        batches = own.batch(len(self._rows), batch_fn=collate)
+        batches = own.batch(
+            len(self._rows), batch_fn=functools.partial(collate, fields=self._fields)
+        )
         if self._settings.workers:
             return iter(self._read_in_processes(batches))
         threads = min(_BATCHES_AHEAD, os.cpu_count() or 1)
         reading = grain.ReadOptions(threads, _BATCHES_AHEAD)
-        return iter(batches.map(as_float).to_iter_dataset(reading))
+        last = functools.partial(finish, fields=self._fields)
+        return iter(batches.map(last).to_iter_dataset(reading))
 
     def _read_in_processes(self, batches: grain.MapDataset) -> grain.IterDataset:
         """Worker processes make the batches; a thread of this one turns them into float32."""
         if not flags.FLAGS.is_parsed():  # Grain reads its flags, whatever program it is used in
             flags.FLAGS.mark_as_parsed()
+        last = functools.partial(finish, fields=self._fields)
         reading = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
         workers = grain.MultiprocessingOptions(self._settings.workers, per_worker_buffer_size=2)
         batches = (
-            batches.to_iter_dataset(reading).mp_prefetch(workers, _leave_signals).map(as_float)
+            batches.to_iter_dataset(reading).mp_prefetch(workers, _leave_signals).map(last)
         )
         return grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=2)
 
@@ -200,6 +212,23 @@ class _Rows:
 
     def __repr__(self) -> str:
         return f'rows {self._rows} of batches of {self._batch_size} from crop {self._first}'
+
+
+def choose_fields(source: Source, wanted: Iterable[str], spec: str) -> Fields:
+    """Returns the wanted ones of a source's fields; all of them where none is named.
+
+    Raises:
+      InputError: it has no such field.
+    """
+    wanted = list(wanted) or list(source.fields)
+    missing = [name for name in wanted if name not in source.fields]
+    if missing:
+        raise InputError(
+            f'the task needs {", ".join(map(repr, missing))} of each example, but '
+            f'config.data.source={spec!r} holds {", ".join(map(repr, source.fields))}: take '
+            'another source or task'
+        )
+    return {name: source.fields[name] for name in wanted}
 
 
 def _leave_signals(worker: int, workers: int) -> None:
@@ -222,15 +251,14 @@ def validation_crops(
     Raises:
       InputError: the source cannot be opened, too many images are rejected, or no tile is left.
     """
-    for tiles in _validation_tiles(settings, report):
+    for tiles in _validation_tiles(settings, report, validation_source(settings)):
         yield tiles['hq']
 
 
 def _validation_tiles(
-    settings: DataSettings, report: Callable[[str], None]
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yields 'hq', the tiles of `validation_crops`, and of pairs 'lq', the same parts."""
-    source = validation_source(settings)
+    settings: DataSettings, report: Callable[[str], None], source: Source
+) -> Iterator[dict[str, Any]]:
+    """Yields the tiles of `validation_crops` with all the fields of the source."""
     size, total, count = settings.crop_size, settings.validation_crops, len(source)
     rejections = Rejections(settings.max_rejected, report)
     tiles = 0
@@ -239,18 +267,30 @@ def _validation_tiles(
         if not share:
             continue
         try:
-            images = usable_images(source, index, size)
+            example = usable_example(source, index, size)
         except ImageError as error:
             rejections.add({error.name: error.reason})
             continue
-        unit = unit_of(images)
-        height, width = images['hq'].shape[:2]
-        for top, left in _spaced_tiles((height // unit, width // unit), size // unit, share):
+        for tile in _tiles_of(example, source.fields, size, share):
             tiles += 1
-            parts = cut(images, top, left, size)
-            yield {name: to_float(part) for name, part in parts.items()}
+            yield {
+                name: field.finish(field.collate([tile[name]]))[0]
+                for name, field in source.fields.items()
+            }
     if not tiles:
         raise none_left(rejections.reasons)
+
+
+def _tiles_of(example: Example, fields: Fields, size: int, share: int) -> Iterator[Example]:
+    """Yields at most `share` tiles of an example, evenly spaced."""
+    whole = largest_size(example, fields)
+    if whole is None:
+        yield example
+        return
+    unit = unit_of(example, fields)
+    corners = _spaced_tiles((whole[0] // unit, whole[1] // unit), size // unit, share)
+    for top, left in corners:
+        yield cut(example, fields, unit * top, unit * left, size)
 
 
 def _spaced_tiles(shape: Sequence[int], size: int, share: int) -> list[tuple[int, int]]:
@@ -266,19 +306,30 @@ def _spaced_tiles(shape: Sequence[int], size: int, share: int) -> list[tuple[int
 
 
 def validation_batches(
-    settings: DataSettings, batch_size: int, report: Callable[[str], None] = _log
+    settings: DataSettings,
+    batch_size: int,
+    report: Callable[[str], None] = _log,
+    fields: Iterable[str] = (),
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Puts `validation_crops` into batches of one size.
+    """Puts `validation_crops`, with all that the source holds of them, into batches of one size.
+
+    Args:
+      settings: which examples, and how they are cut.
+      batch_size: of all batches.
+      report: is given one line for each example that is passed over.
+      fields: what the source must hold.
 
     Yields:
-      `{'hq': float32 [batch_size, crop_size, crop_size, 3], 'mask': float32 [batch_size]}`; what
-      is missing in the last batch is black with mask 0, all else has mask 1. Of pairs there is 'lq'
-      too.
+      `{'hq': float32 [batch_size, crop_size, crop_size, 3], 'mask': float32 [batch_size]}`, and the
+      source's other fields; what is missing in the last batch is zero with mask 0, all else has
+      mask 1.
     """
-    crops = _validation_tiles(settings, report)
+    source = validation_source(settings)
+    choose_fields(source, fields, settings.validation_source or settings.source)
+    crops = _validation_tiles(settings, report, source)
     while chosen := list(itertools.islice(crops, batch_size)):
         batch = {'mask': (np.arange(batch_size) < len(chosen)).astype(np.float32)}
         for name, first in chosen[0].items():
-            batch[name] = np.zeros((batch_size, *first.shape), np.float32)
+            batch[name] = np.zeros((batch_size, *first.shape), first.dtype)
             batch[name][: len(chosen)] = [crop[name] for crop in chosen]
         yield batch

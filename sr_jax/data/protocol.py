@@ -1,22 +1,40 @@
-"""What every source of images is."""
+"""What every source of data is."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Num
 
+from sr_jax.data.fields import Fields
+
 
 @runtime_checkable
 class Source(Protocol):
-    """A random-access sequence of images."""
+    """A random-access sequence of examples.
+
+    Attributes:
+      fields: of which kind each part of an example is, by key.
+    """
+
+    @property
+    def fields(self) -> Fields:
+        """Of which kind each part of an example is, by key."""
 
     def __len__(self) -> int: ...
 
     def name(self, index: int) -> str:
-        """What messages call the image."""
+        """What messages call the example."""
+
+    def example(self, index: int) -> dict[str, Any]:
+        """The example, images in their own precision; raises `ImageError` when it is broken."""
+
+
+@runtime_checkable
+class ImageSource(Source, Protocol):
+    """A source whose examples are images, of pairs the true ones."""
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The image in its own precision; raises `image_io.ImageError` when it is broken."""
+        """The image in its own precision; raises `ImageError` when it is broken."""
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
         """The image as float32 in [0, 1]."""

@@ -1,31 +1,24 @@
 """Broken and too small images: passed over by name, up to a limit."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-import numpy as np
-
-from sr_jax.data.pairs import ImagePairs
+from sr_jax.data.fields import largest_size
 from sr_jax.data.protocol import Source
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError
 
 
-def usable_images(source: Source, index: int, crop_size: int) -> dict[str, np.ndarray]:
-    """The image 'hq', and of pairs the small one 'lq', if a crop can be cut from it.
-
-    Raises `ImageError` if not.
-    """
-    if isinstance(source, ImagePairs):
-        images = source.pair(index)
-    else:
-        images = {'hq': source.pixels(index)}
-    height, width = images['hq'].shape[:2]
-    if min(height, width) < crop_size:
+def usable_example(source: Source, index: int, crop_size: int) -> dict[str, Any]:
+    """The example, if a crop can be cut from it. Raises `ImageError` if not."""
+    example = source.example(index)
+    size = largest_size(example, source.fields)
+    if size is not None and min(size) < crop_size:
         raise ImageError(
             source.name(index),
-            f'{width}x{height} pixels, smaller than the crop of {crop_size}x{crop_size}',
+            f'{size[1]}x{size[0]} pixels, smaller than the crop of {crop_size}x{crop_size}',
         )
-    return images
+    return example
 
 
 class Rejections:

@@ -19,7 +19,7 @@ from sr_jax.errors import InputError
 Settings: TypeAlias = BicubicSettings | PairedSettings | SecondOrderSettings
 
 PAIRS = "'paired:<folder of hq>:<folder of lq>'"
-_KINDS = {
+KINDS = {
     'bicubic': BicubicSettings,
     'second_order': SecondOrderSettings,
     'paired': PairedSettings,
@@ -35,9 +35,9 @@ def read_settings(section: Section, where: str = 'config.degradation') -> Settin
     """
     check_keys(section, ('name',), section, where)
     name = section['name']
-    if name not in _KINDS:
-        raise InputError(f'{where}.name={name!r}: {nearest(str(name), _KINDS)}')
-    settings: Settings = bind(_KINDS[name], section, where)
+    if name not in KINDS:
+        raise InputError(f'{where}.name={name!r}: {nearest(str(name), KINDS)}')
+    settings: Settings = bind(KINDS[name], section, where)
     return settings
 
 
@@ -114,22 +114,3 @@ def _given(batch: Mapping[str, Array], scale: int) -> Float[Array, 'n h w 3']:
             f'{batch["hq"].shape[1] / lq.shape[1]:g} times the side of the small one'
         )
     return lq
-
-
-def check_source(settings: Settings, data: Section) -> None:
-    """Raises InputError unless `config.data` has pairs of images just where they are wanted.
-
-    Pairs to validate on go with every degradation, and are then not degraded.
-    """
-    paired = isinstance(settings, PairedSettings)
-    if paired != data['source'].startswith('paired:'):
-        raise InputError(
-            f'config.data.source={data["source"]!r} does not go with config.degradation.name='
-            f"{settings.name!r}: the name 'paired' and sources of the form {PAIRS} go together"
-        )
-    validation = data['validation_source']
-    if paired and validation and not validation.startswith('paired:'):
-        raise InputError(
-            f'config.data.validation_source={validation!r} has no small images, and '
-            f"config.degradation.name='paired' makes none: give {PAIRS}, or '' to hold out some"
-        )

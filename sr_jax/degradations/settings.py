@@ -5,6 +5,23 @@ import dataclasses
 KERNELS = ('iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso')
 
 
+def _check_probability(key: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f'{key}={value} is a probability and must lie in [0, 1]')
+
+
+def _check_distribution(key: str, values: tuple[float, ...], names: tuple[str, ...]) -> None:
+    if len(values) != len(names) or min(values) < 0 or abs(sum(values) - 1) > 1e-6:
+        raise ValueError(
+            f'{key}={values} must be the probabilities of {", ".join(names)}, which sum to 1'
+        )
+
+
+def _check_range(key: str, values: tuple[float, ...], least: float) -> None:
+    if len(values) != 2 or not least <= values[0] <= values[1] < float('inf'):
+        raise ValueError(f'{key}={values} must be (lowest, highest), and at least {least}')
+
+
 @dataclasses.dataclass(frozen=True)
 class BicubicSettings:
     """MATLAB's antialiased bicubic `imresize`, as benchmarks have it.
@@ -14,8 +31,8 @@ class BicubicSettings:
       rounded: whether the small images are rounded to 8 bits, as if they had been saved.
     """
 
-    name: str
-    rounded: bool
+    name: str = 'bicubic'
+    rounded: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +43,7 @@ class PairedSettings:
       name: 'paired'.
     """
 
-    name: str
+    name: str = 'paired'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +102,36 @@ class StageSettings:
             raise ValueError(f'resize_range={self.resize_range} must hold 1, the size kept')
 
 
+# The numbers of Real-ESRGAN's published options (Wang et al. 2021, arXiv:2107.10833).
+FIRST = StageSettings(
+    blur_prob=1.0,
+    sinc_prob=0.1,
+    kernel_probs=(0.45, 0.25, 0.12, 0.03, 0.12, 0.03),
+    blur_sigma=(0.2, 3.0),
+    generalized_beta=(0.5, 4.0),
+    plateau_beta=(1.0, 2.0),
+    resize_probs=(0.2, 0.7, 0.1),
+    resize_range=(0.15, 1.5),
+    gaussian_prob=0.5,
+    gaussian_sigma=(1.0, 30.0),
+    poisson_scale=(0.05, 3.0),
+    gray_prob=0.4,
+    jpeg_quality=(30, 95),
+)
+SECOND = dataclasses.replace(
+    FIRST,
+    blur_prob=0.8,
+    blur_sigma=(0.2, 1.5),
+    resize_probs=(0.3, 0.4, 0.3),
+    resize_range=(0.3, 1.2),
+    gaussian_sigma=(1.0, 25.0),
+    poisson_scale=(0.05, 2.5),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class SecondOrderSettings:
-    """Real-ESRGAN's degradation of the second order; see `second_order`.
+    """Real-ESRGAN's degradation of the second order, with its numbers; see `second_order`.
 
     Attributes:
       name: 'second_order'.
@@ -98,32 +142,15 @@ class SecondOrderSettings:
       sharpened: whether the targets, and what is degraded, are the sharpened images.
     """
 
-    name: str
-    first: StageSettings
-    second: StageSettings
-    kernel_sizes: tuple[int, ...]
-    final_sinc_prob: float
-    sharpened: bool
+    name: str = 'second_order'
+    first: StageSettings = FIRST
+    second: StageSettings = SECOND
+    kernel_sizes: tuple[int, ...] = (7, 21)
+    final_sinc_prob: float = 0.8
+    sharpened: bool = True
 
     def __post_init__(self) -> None:
         _check_range('kernel_sizes', self.kernel_sizes, 3)
         if not all(side % 2 for side in self.kernel_sizes):
             raise ValueError(f'kernel_sizes={self.kernel_sizes} must be odd')
         _check_probability('final_sinc_prob', self.final_sinc_prob)
-
-
-def _check_probability(key: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f'{key}={value} is a probability and must lie in [0, 1]')
-
-
-def _check_distribution(key: str, values: tuple[float, ...], names: tuple[str, ...]) -> None:
-    if len(values) != len(names) or min(values) < 0 or abs(sum(values) - 1) > 1e-6:
-        raise ValueError(
-            f'{key}={values} must be the probabilities of {", ".join(names)}, which sum to 1'
-        )
-
-
-def _check_range(key: str, values: tuple[float, ...], least: float) -> None:
-    if len(values) != 2 or not least <= values[0] <= values[1] < float('inf'):
-        raise ValueError(f'{key}={values} must be (lowest, highest), and at least {least}')

@@ -158,15 +158,20 @@ def jit_step(train_step: Callable, mesh: Mesh, shardings: PyTree | None = None) 
 
 
 def _gathered(state: Any, mesh: Mesh) -> Any:
-    """Returns a state whose parameters are whole on every device while the step uses them.
+    """Returns a state (or a dict of them) whose parameters are whole on every device while the step
+    uses them.
 
     Left to itself, XLA may split a convolution by its channels instead, and exchange activations.
     """
     if FSDP_AXIS not in mesh.axis_names:
         return state
-    used = {'params': state.params, 'variables': state.variables}
-    whole = jax.lax.with_sharding_constraint(used, replicated(mesh))
-    return state.replace(**whole)
+
+    def gather(part: Any) -> Any:
+        used = {'params': part.params, 'variables': part.variables}
+        whole = jax.lax.with_sharding_constraint(used, replicated(mesh))
+        return part.replace(**whole)
+
+    return jax.tree.map(gather, state, is_leaf=lambda part: hasattr(part, 'params'))
 
 
 def _compiler_options(mesh: Mesh) -> dict[str, str] | None:
@@ -181,12 +186,19 @@ def _compiler_options(mesh: Mesh) -> dict[str, str] | None:
 
 
 def jit_predict(predict: Callable, mesh: Mesh) -> Any:
-    """Returns the jitted (variables, batch) -> outputs, batch and outputs split by images.
+    """Returns the jitted (variables, batch, seed=0) -> outputs, which are split as the batch is.
 
-    The variables lie whole on every device.
+    The variables lie whole on every device; the key that `predict` takes is made from the seed.
     """
-    split = over_batch(mesh)
-    return jax.jit(predict, in_shardings=(replicated(mesh), split), out_shardings=split)
+    split, everywhere = over_batch(mesh), replicated(mesh)
+
+    def from_seed(variables: PyTree, batch: PyTree, seed: Any) -> PyTree:
+        return predict(variables, batch, jax.random.key(seed))
+
+    jitted = jax.jit(
+        from_seed, in_shardings=(everywhere, split, everywhere), out_shardings=split
+    )
+    return lambda variables, batch, seed=0: jitted(variables, batch, np.uint32(seed))
 
 
 def whole(variables: PyTree, mesh: Mesh) -> PyTree:

@@ -1,5 +1,6 @@
 """A trained network from whatever holds it: a run, a file of weights, a name of published ones."""
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -10,15 +11,18 @@ import jax
 import numpy as np
 from flax import linen as nn
 from flax import traverse_util
+from jax.sharding import Mesh
 
 from sr_jax import models
 from sr_jax.checkpoints.metadata import check_repeats
-from sr_jax.checkpoints.run import load_run, misfit
+from sr_jax.checkpoints.run import load_run
+from sr_jax.checkpoints.start_from import describe_misfit
 from sr_jax.config.binding import nearest
 from sr_jax.config.serialization import from_json
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.pretrained import files, named, recognition
+from sr_jax.tasks.task import FROZEN
 
 METADATA = 'sr_jax'  # the key in a file's header under which ours say what network they hold
 MAX_PARTS = 32  # of the name of an array: deeper trees are nobody's network
@@ -31,11 +35,13 @@ class LoadedNetwork(NamedTuple):
       model: as in a config's section 'model': its name in `sr_jax.models`, and its fields.
       variables: what its `apply` takes.
       source: where it came from, for messages.
+      step: updates done; 0 where that is not known.
     """
 
     model: dict[str, Any]
     variables: dict[str, Any]
     source: str
+    step: int = 0
 
     def module(self, **fields: Any) -> nn.Module:
         """Its linen module, with further fields, such as dtype."""
@@ -43,23 +49,30 @@ class LoadedNetwork(NamedTuple):
 
 
 def load(
-    source: str | Path, *, best: bool = False, report: Callable[[str], None] = print
+    source: str | Path,
+    *,
+    best: bool = False,
+    mesh: Mesh | None = None,
+    report: Callable[[str], None] = print,
 ) -> LoadedNetwork:
     """Loads a network.
 
     Args:
-      source: a run's folder or one of its checkpoints; a file of weights, ours or others'
-        (`sr_jax.pretrained.files.read_state` says which kinds); or a key of
-        `sr_jax.pretrained.named.WEIGHTS`.
+      source: a run's folder or one of its checkpoints, with '#' and the name of one of its task's
+        networks where that is not to be the one that predicts ('runs/esrgan#discriminator'); a file
+        of weights, ours or others' (`sr_jax.pretrained.files.read_state` says which kinds); or a
+        key of `sr_jax.pretrained.named.WEIGHTS`.
       best: of a run, take the best checkpoint instead of the newest.
+      mesh: of a run, the devices that each hold the network; None: the first one alone.
       report: is given lines about damaged checkpoints passed over, and weights being fetched.
 
     Raises:
       InputError: there is no such thing, it is damaged, or of a network that is not known here.
     """
+    run, _, name = str(source).partition('#')
+    if Path(run).is_dir():
+        return _load_run(Path(run), name, best, mesh, report)
     path = Path(source)
-    if path.is_dir():
-        return _load_run(path, best, report)
     if path.exists():
         return _load_file(path)
     if str(source) in named.WEIGHTS:
@@ -81,6 +94,18 @@ def save(path: str | Path, network: LoadedNetwork) -> None:
     files.write_state(path, {name: np.asarray(value) for name, value in flat.items()}, described)
 
 
+def _load_run(
+    path: Path, name: str, best: bool, mesh: Mesh | None, report: Callable[[str], None]
+) -> LoadedNetwork:
+    mesh = mesh or sharding.make_mesh(jax.devices()[:1])
+    load_beside = functools.partial(load, mesh=mesh, report=report)
+    found = load_run(path, network=name, best=best, mesh=mesh, load=load_beside, report=report)
+    section = found.task.networks[name or next(iter(found.task.networks))]
+    model = found.config[section].to_dict()
+    variables = {key: value for key, value in found.variables.items() if key != FROZEN}
+    return LoadedNetwork(model, variables, str(path), found.step)
+
+
 def check_network(network: LoadedNetwork) -> LoadedNetwork:
     """The network, once every array was found to have the shape that its module gives it.
 
@@ -95,16 +120,10 @@ def check_network(network: LoadedNetwork) -> LoadedNetwork:
     except Exception as error:  # fields of any type and number: flax and JAX raise nearly anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise InputError(f'{network.source}: no {name} is like this: {reason}') from error
-    problem = misfit(network.variables, expected)
+    problem = describe_misfit(network.variables, expected)
     if problem:
         raise InputError(f'{network.source}: {name} does not fit: {problem}')
     return network
-
-
-def _load_run(path: Path, best: bool, report: Callable[[str], None]) -> LoadedNetwork:
-    mesh = sharding.make_mesh(jax.devices()[:1])
-    found = load_run(path, best=best, mesh=mesh, report=report)
-    return LoadedNetwork(found.config.model.to_dict(), found.variables, str(path))
 
 
 def _load_file(path: Path) -> LoadedNetwork:

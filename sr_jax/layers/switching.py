@@ -24,7 +24,7 @@ from sr_jax.layers.switched_conv import SwitchedConv
 
 # Collections that the switched convolutions of a network own, beside their parameters.
 COLLECTIONS = (switch_norm.COLLECTION, batch_norm.COLLECTION)
-# What they write in training for the update of those, and their choices.
+# The mutable collections of a training call: statistics for the update of those, and choices.
 MUTABLE = (switch_norm.STATISTICS, batch_norm.STATISTICS, 'intermediates')
 SELECTORS = 'selectors'  # in statistics: those of `selector_statistics`
 
@@ -77,6 +77,12 @@ def convolution(
     if '/'.join((*parent.path, name)) in switching.layers:
         return switching.make(features, kernel_size, stride, **fields)
     return Convolution(features, kernel_size, stride, **fields)
+
+
+def settings_of(model: nn.Module) -> Switching | None:
+    """Which convolutions of a network are switched; None where none is, or can be."""
+    found = getattr(model, 'switching', None)
+    return found if isinstance(found, Switching) and found.layers else None
 
 
 def check_layers(params: Mapping[str, Any], switching: Switching) -> None:
@@ -171,6 +177,11 @@ def choices(intermediates: Mapping[str, Any]) -> Iterator[Choices]:
             yield Choices(layer, flat[name][-1], flat[f'{layer}/probabilities'][-1])
 
 
+def choices_by_layer(intermediates: Mapping[str, Any]) -> dict[str, Int[Array, 'n h w']]:
+    """The choices in a collection 'intermediates', by the paths of the layers."""
+    return {layer: choice for layer, choice, _ in choices(intermediates)}
+
+
 class SelectorStatistics(NamedTuple):
     """Sums over the pixels of a batch: their number, how many chose each kernel, and the entropy
     of their probabilities in nats."""
@@ -192,10 +203,10 @@ def selector_statistics(intermediates: Mapping[str, Any]) -> dict[str, SelectorS
     return found
 
 
-def collect_statistics(written: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training call wrote to `MUTABLE`, as statistics for `merge` and `update`."""
-    kept = {k: written[k] for k in (switch_norm.STATISTICS, batch_norm.STATISTICS) if k in written}
-    return {**kept, SELECTORS: selector_statistics(written.get('intermediates', {}))}
+def collect_statistics(mutated: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training call left in `MUTABLE`, as statistics for `merge` and `update`."""
+    kept = {k: mutated[k] for k in (switch_norm.STATISTICS, batch_norm.STATISTICS) if k in mutated}
+    return {**kept, SELECTORS: selector_statistics(mutated.get('intermediates', {}))}
 
 
 def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def wavelet(
     height, width = prediction.shape[1:3]
     if levels < 1 or height % 2**levels or width % 2**levels:
         raise ValueError(f'{height}x{width} pixels have no {levels} levels of Haar wavelets')
-    compare = pixel.criterion(criterion)
+    compare = pixel.find_criterion(criterion)
     loss = jnp.zeros((), jnp.float32)
     for _ in range(levels):
         prediction, found = haar(prediction)

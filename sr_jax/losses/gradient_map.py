@@ -41,5 +41,5 @@ def gradient_map_loss(
       InputError: no such criterion.
       ValueError: the shapes differ, or `padding` is not 1 or 2.
     """
-    compare = pixel.criterion(criterion)
+    compare = pixel.find_criterion(criterion)
     return compare(gradient_map(prediction, padding), gradient_map(target, padding))

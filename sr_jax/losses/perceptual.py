@@ -45,7 +45,7 @@ def perceptual_loss(
     Raises:
       InputError: no such criterion or layer, or there are no weights.
     """
-    compare = pixel.criterion(criterion)
+    compare = pixel.find_criterion(criterion)
     found, wanted = features(prediction), features(jax.lax.stop_gradient(target))
     _check_layers(weights, found)
     loss = jnp.zeros((), jnp.float32)

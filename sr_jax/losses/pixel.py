@@ -9,7 +9,7 @@ from typing import TypeAlias
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.config.binding import nearest
+from sr_jax.config.binding import find_module, nearest
 from sr_jax.errors import InputError
 
 Criterion: TypeAlias = Callable[[Array, Array], Array]
@@ -67,15 +67,20 @@ def total_variation(image: Float[Array, 'n h w c']) -> Float[Array, '']:
 CRITERIA: dict[str, Criterion] = {'l1': l1, 'l2': l2, 'charbonnier': charbonnier}
 
 
-def criterion(name: str) -> Criterion:
-    """Returns the loss `l1`, `l2` or `charbonnier`, for losses that compare something else by it.
+def find_criterion(name: str) -> Criterion:
+    """Returns the loss `l1`, `l2` or `charbonnier`, or that of another module of `sr_jax.losses`
+    which exports it as `criterion`: (prediction, target) -> scalar.
 
     Raises:
       InputError: there is none of that name.
     """
-    if name not in CRITERIA:
-        raise InputError(f'no such criterion: {name!r}; {nearest(name, CRITERIA)}')
-    return CRITERIA[name]
+    if name in CRITERIA:
+        return CRITERIA[name]
+    try:
+        found: Criterion = find_module('sr_jax.losses', name, 'criterion', 'criterion').criterion
+    except InputError:
+        raise InputError(f'no such criterion: {name!r}; {nearest(name, CRITERIA)}') from None
+    return found
 
 
 def _difference(

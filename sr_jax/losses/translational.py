@@ -175,7 +175,7 @@ def translational_loss(
       InputError: no such criterion.
       ValueError: an output is not `scale` times as large as a crop.
     """
-    compare = pixel.criterion(criterion)
+    compare = pixel.find_criterion(criterion)
     second_output = apply(crop(images, pair.second, pair.size))
     if detach:
         second_output = jax.lax.stop_gradient(second_output)

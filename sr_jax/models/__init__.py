@@ -10,26 +10,30 @@ from typing import Any
 from flax import linen as nn
 
 from sr_jax.config.binding import Section, bind, nearest
+from sr_jax.config.extension import extend
 from sr_jax.errors import InputError
 
+__path__ = extend(__path__, __name__)
 
-def make(section: Section, **fields) -> nn.Module:
+
+def make(section: Section, where: str = 'config.model', **fields: Any) -> nn.Module:
     """Returns `sr_jax.models.<name>.Model` with the fields of a config's section 'model'.
 
     Args:
       section: {'name': ..., and fields of the module}.
+      where: the section's name, for messages.
       fields: further fields that come from elsewhere in the config, such as dtype.
 
     Raises:
       InputError: no such network, or a key that is not a field of it.
     """
     values = dict(section.items())
-    model = find(values.pop('name', ''))
-    return bind(model, {**values, **fields}, 'config.model')
+    model = find(values.pop('name', ''), where)
+    return bind(model, {**values, **fields}, where)
 
 
-def find(name: str) -> type[nn.Module]:
-    """Returns the class of the network with that name.
+def find(name: str, where: str = 'config.model') -> type[nn.Module]:
+    """Returns the class of the network with that name, of a section of a config.
 
     Raises:
       InputError: there is none, and the nearest name; or its class lacks what every network has.
@@ -37,7 +41,7 @@ def find(name: str) -> type[nn.Module]:
     model = _load(name) if name in _files() else None
     if model is None:
         known = nearest(str(name), names())
-        raise InputError(f'config.model.name={name!r} is unknown: {known}')
+        raise InputError(f'{where}.name={name!r} is unknown: {known}')
     missing = {'REPEATED', 'example'} - set(dir(model))
     if missing:
         raise InputError(

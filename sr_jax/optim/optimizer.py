@@ -1,6 +1,5 @@
 """From settings to an optax optimiser, and the accumulated, guarded gradient step."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import optax
 from jaxtyping import Array, Float
 
 from sr_jax.config.binding import nearest
+from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
 
 SCALINGS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -20,56 +20,23 @@ SCALINGS: dict[str, Callable[..., optax.GradientTransformation]] = {
 SCHEDULES = ('constant', 'cosine', 'linear', 'multistep')
 
 
-@dataclasses.dataclass(frozen=True)
-class OptimizerSettings:
-    """The section `config.optimizer`.
-
-    Attributes:
-      name: 'adam' (AdamW when weight_decay > 0), 'lamb' or 'lion'.
-      learning_rate: the highest one, reached after the warm-up.
-      schedule: 'constant', 'cosine' (to 0 at the last step), 'linear' (to 0), or 'multistep'
-        (times `decay_factor` at each of `milestones`).
-      warmup_steps: updates in which the rate rises linearly from 0.
-      milestones: updates, for 'multistep'.
-      decay_factor: for 'multistep'.
-      b1, b2: decay of the first and second moment.
-      eps: added to the root of the second moment (adam, lamb).
-      weight_decay: decoupled (Loshchilov and Hutter, arXiv:1711.05101), on arrays of two or more
-        dimensions, so not on biases; 0 = none.
-      clip_norm: the gradient's global norm is clipped to it; 0 = never.
-      ema_decay: of the moving average of the parameters that predictions then use; 0 = none.
-    """
-
-    name: str
-    learning_rate: float
-    schedule: str
-    warmup_steps: int
-    milestones: tuple[int, ...]
-    decay_factor: float
-    b1: float
-    b2: float
-    eps: float
-    weight_decay: float
-    clip_norm: float
-    ema_decay: float
-
-    def __post_init__(self):
-        for key, value, valid in (
-            ('name', self.name, tuple(SCALINGS)),
-            ('schedule', self.schedule, SCHEDULES),
-        ):
-            if value not in valid:
-                raise InputError(f'config.optimizer.{key}={value!r}: {nearest(value, valid)}')
-        for key in ('b1', 'b2', 'ema_decay'):
-            if not 0 <= getattr(self, key) < 1:
-                raise InputError(f'config.optimizer.{key} must be in [0, 1)')
-        for key in ('learning_rate', 'weight_decay', 'clip_norm', 'warmup_steps'):
-            if getattr(self, key) < 0:
-                raise InputError(f'config.optimizer.{key} must not be negative')
+def check_names(settings: OptimizerSettings) -> None:
+    """Raises InputError for an optimizer or a schedule that is not known; names the nearest."""
+    for key, value, valid in (
+        ('name', settings.name, tuple(SCALINGS)),
+        ('schedule', settings.schedule, SCHEDULES),
+    ):
+        if value not in valid:
+            raise InputError(f'config.optimizer.{key}={value!r}: {nearest(value, valid)}')
 
 
 def make_schedule(settings: OptimizerSettings, steps: int) -> optax.Schedule:
-    """Returns the learning rate as a function of the update's number, for a run of `steps`."""
+    """Returns the learning rate as a function of the update's number, for a run of `steps`.
+
+    Raises:
+      InputError: an optimizer or a schedule that is not known.
+    """
+    check_names(settings)
     rate, warmup = settings.learning_rate, settings.warmup_steps
     rest = max(steps - warmup, 1)
     main: optax.Schedule
@@ -108,7 +75,11 @@ def make_optimizer(
 
     The structure of its state depends on `settings.name` alone, so that a run can go on with
     another clipping, weight decay or schedule.
+
+    Raises:
+      InputError: an optimizer or a schedule that is not known.
     """
+    check_names(settings)
     scaling = {'b1': settings.b1, 'b2': settings.b2}
     if settings.name != 'lion':
         scaling['eps'] = settings.eps

@@ -11,16 +11,16 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 
 def ema(
-    average: PyTree | None, params: PyTree, decay: float, taken: Bool[Array, '']
+    average: PyTree | None, params: PyTree, decay: float, applied: Bool[Array, '']
 ) -> PyTree | None:
-    """Returns the moving average of the parameters after one more update, if it was taken.
+    """Returns the moving average of the parameters after one more update, if it was applied.
 
     None where there is no average.
     """
     if average is None:
         return None
     return jax.tree.map(
-        lambda a, p: jnp.where(taken, decay * a + (1 - decay) * p, a), average, params
+        lambda a, p: jnp.where(applied, decay * a + (1 - decay) * p, a), average, params
     )
 
 
@@ -33,7 +33,7 @@ class Gradients(NamedTuple):
       statistics: of the batch, merged over the microbatches.
       outputs: what the loss gave of each image, in the order of the batch.
       finite: one flag for each parameter array, in the order of `jax.tree.leaves`.
-      taken: whether loss and gradients were finite, so that the update was taken.
+      applied: whether loss and gradients were finite, so that the update was applied.
     """
 
     loss: Float[Array, '']
@@ -41,7 +41,7 @@ class Gradients(NamedTuple):
     statistics: Any
     outputs: PyTree
     finite: Bool[Array, ' parameters']
-    taken: Bool[Array, '']
+    applied: Bool[Array, '']
 
 
 def split_microbatches(batch: PyTree, count: int) -> PyTree:
@@ -71,11 +71,11 @@ def accumulated_update(
     accumulation: int,
     merge: Callable,
 ) -> tuple[PyTree, PyTree, DynamicScale | None, Gradients]:
-    """One update of the parameters from a batch taken as `accumulation` microbatches.
+    """One update of the parameters from a batch applied as `accumulation` microbatches.
 
     The gradients are averaged by `optax.MultiSteps`; its accumulator lives only within the step,
     so that `opt_state` is the plain optimiser's whatever the accumulation. An update whose loss
-    or gradient is not finite is computed but not taken: the old values come back.
+    or gradient is not finite is computed but not applied: the old values come back.
 
     Args:
       loss: (params, microbatch, rng) -> (scalar, (terms, statistics, outputs)); the first axis of
@@ -113,10 +113,10 @@ def accumulated_update(
         carry, outputs = jax.lax.scan(step, carry, (microbatches, keys))
         outputs = join_microbatches(outputs)
     state, loss_scale, updates, (total, terms, statistics, finite) = carry
-    taken = finite.all() & jnp.isfinite(total)
+    applied = finite.all() & jnp.isfinite(total)
     new = (optax.apply_updates(params, updates), state.inner_opt_state)
-    params, opt_state = select(taken, new, (params, opt_state))
-    gradients = Gradients(total, terms, statistics, outputs, finite, taken)
+    params, opt_state = select(applied, new, (params, opt_state))
+    gradients = Gradients(total, terms, statistics, outputs, finite, applied)
     return params, opt_state, loss_scale, gradients
 
 

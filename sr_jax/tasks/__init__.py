@@ -3,7 +3,10 @@
 import ml_collections
 
 from sr_jax.config.binding import find_module
+from sr_jax.config.extension import extend
 from sr_jax.tasks.task import Task
+
+__path__ = extend(__path__, __name__)
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
@@ -12,4 +15,4 @@ def make(config: ml_collections.ConfigDict) -> Task:
     Raises:
       InputError: no such task, or a key of the config that the task does not take.
     """
-    return find_module('sr_jax.tasks', config.task, 'config.task').make(config)
+    return find_module('sr_jax.tasks', config.task, 'config.task', 'make').make(config)

@@ -8,34 +8,272 @@ The order is BasicSR's: the generator's update first, against the discriminator 
 discriminator's, on the images that the generator made before its update.
 """
 
+import dataclasses
 import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import ml_collections
-import optax
 from flax import linen as nn
-from flax.training.dynamic_scale import DynamicScale
+from jax import lax
 from jaxtyping import Array
 
 from sr_jax import degradations, models
-from sr_jax.config.binding import bind, check_keys
+from sr_jax.config.binding import bind
+from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
-from sr_jax.losses import translational
-from sr_jax.optim.optimizer import OptimizerSettings, make_schedule
-from sr_jax.tasks.generator import GANState, LossSettings, Parts, Translational, generator_step
-from sr_jax.tasks.regression import check_crops, enlarge, first_variables
-from sr_jax.tasks.shared import feature_network
-from sr_jax.tasks.shared.discriminator import discriminator_step
-from sr_jax.tasks.task import (
-    SECTIONS,
-    Batch,
-    Metrics,
-    Task,
-    TrainSettings,
-    check_dtype,
+from sr_jax.layers import switching
+from sr_jax.losses import gradient_penalty, pixel, translational
+from sr_jax.losses.perceptual import perceptual_loss
+from sr_jax.optim.update import select
+from sr_jax.tasks.shared import discriminator as passes_of
+from sr_jax.tasks.shared import enlarging, feature_network
+from sr_jax.tasks.shared.discriminator import Adversarial
+from sr_jax.tasks.shared.feature_network import Perceptual
+from sr_jax.tasks.shared.switched import mean_load_balancing
+from sr_jax.tasks.shared.terms import Term, compute_if_active
+from sr_jax.tasks.step import (
+    Objective,
+    Training,
+    check_sections,
+    optimizer_metrics,
+    read_training,
+    report_selectors,
     step_metrics,
+    update,
 )
+from sr_jax.tasks.task import FROZEN, Batch, Metrics, Task, TrainState
+
+States = dict[str, TrainState]  # of 'generator' and, if there is one, 'discriminator'
+
+
+@dataclasses.dataclass(frozen=True)
+class Translational(Term):
+    """The section `config.loss.translational`: see `sr_jax.losses.translational`.
+
+    Attributes:
+      crop_size: side of the crops of the true images, over half of theirs; 0 where there is no
+        such loss. All other losses then see the crop in the top left corner alone, from the first
+        step on, as in DL-Art-School.
+      criterion: 'l1', 'l2' or 'charbonnier'.
+      detach: no gradient goes through the second crop.
+    """
+
+    crop_size: int = 0
+    criterion: str = 'l1'
+    detach: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        pixel.find_criterion(self.criterion)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossSettings:
+    """The section `config.loss`: the terms of the generator's loss.
+
+    Attributes:
+      criterion: of the pixels: 'l1', 'l2' or 'charbonnier', of images in [0, 1].
+      pixel: the weight of the pixels.
+      perceptual, adversarial, translational: see there.
+      load_balancing: of Switch Transformers' loss for even use of the kernels of switched
+        convolutions.
+    """
+
+    criterion: str = 'l1'
+    pixel: Term = dataclasses.field(default_factory=lambda: Term(1.0))
+    perceptual: Perceptual = dataclasses.field(default_factory=Perceptual)
+    adversarial: Adversarial = dataclasses.field(default_factory=Adversarial)
+    translational: Translational = dataclasses.field(default_factory=Translational)
+    load_balancing: Term = dataclasses.field(default_factory=Term)
+
+    def __post_init__(self):
+        pixel.find_criterion(self.criterion)
+
+
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {
+    'loss': LossSettings,
+    'degradation': degradations.KINDS,
+    'discriminator_optimizer': OptimizerSettings,
+}
+
+
+class Parts(NamedTuple):
+    """What a config makes; none of it changes.
+
+    Attributes:
+      generator: the network for super-resolution.
+      discriminator: or None.
+      size: side of the true images that losses see.
+      loss: the terms of the loss.
+      degradation: how small images come from true ones.
+      training: of each network by its name.
+    """
+
+    generator: Any
+    discriminator: Any
+    size: int
+    loss: LossSettings
+    degradation: degradations.Settings
+    training: dict[str, Training]
+
+
+def generator_loss(
+    parts: Parts, states: States, params: Any, state: TrainState, batch: Batch, key: Array
+) -> tuple[Array, tuple[dict[str, Array], dict[str, Any], dict[str, Array]]]:
+    """The sum of the terms, each with its weight at this step: see `Objective.loss`.
+
+    The outputs are the images that the losses saw, {'real': [n, h, w, 3], 'fake': ...}.
+    """
+    crop_key, noise_key, dropout_key = jax.random.split(key, 3)
+    apply = functools.partial(
+        parts.generator.apply,
+        {'params': params, **state.variables},
+        train=True,
+        mutable=list(switching.MUTABLE),
+        rngs={'dropout': dropout_key},
+    )
+    settings, size, scale = parts.loss, parts.size, parts.generator.scale
+    lq, target = degradations.training_pair(
+        batch, scale, parts.degradation, jax.random.fold_in(key, 1)
+    )
+    target = target[:, :size, :size]
+    height, width = lq.shape[1:3]
+    pair = translational.corner_crops(crop_key, height, width, size // scale, 'top_left')
+    image, mutated = apply(translational.crop(lq, pair.first, pair.size))
+    images = {'real': batch['hq'][:, :size, :size], 'fake': image}
+
+    terms: dict[str, Any] = {'pixel': pixel.find_criterion(settings.criterion)(image, target)}
+    for name, compute in {
+        'perceptual': lambda: _compare_features(parts, state.variables[FROZEN], image, target),
+        'translational': lambda: translational.translational_loss(
+            lambda x: apply(x)[0],
+            *(lq, image, pair, scale),
+            settings.translational.criterion,
+            settings.translational.detach,
+        ),
+        'load_balancing': lambda: mean_load_balancing(mutated['intermediates']),
+        'adversarial': lambda: passes_of.generator_adversarial_loss(
+            parts.discriminator, settings.adversarial, states['discriminator'], images, noise_key
+        ),
+    }.items():
+        if getattr(settings, name).ever:
+            terms[name] = compute_if_active(getattr(settings, name), state.step, compute)
+    statistics: dict[str, Any] = {'generator': switching.collect_statistics(mutated)}
+    if 'adversarial' in terms:
+        terms['adversarial'], statistics['discriminator'] = terms['adversarial']
+    total = sum(getattr(settings, name).at(state.step) * terms[name] for name in terms)
+    return jnp.asarray(total), (terms, statistics, lax.stop_gradient(images))
+
+
+def discriminator_loss(
+    parts: Parts, params: Any, state: TrainState, images: Batch, key: Array
+) -> tuple[Array, tuple[dict[str, Array], passes_of.Passes, None]]:
+    """The adversarial loss and its penalties: see `Objective.loss`."""
+    settings = parts.loss.adversarial
+    images = passes_of.add_noise(images, settings.noise, key)
+    logits, variables, norms = passes_of.apply_to_both(
+        parts.discriminator, params, state.variables, images
+    )
+
+    def without_moving(x: Array) -> Array:
+        return parts.discriminator.apply({'params': params, **variables}, x, train=True)
+
+    total = settings.discriminator_loss(logits['real'], logits['fake'])
+    terms = {'discriminator': total}
+    terms |= {f'{kind}_logits': logits[kind].mean() for kind in ('real', 'fake')}
+    if settings.gradient_penalty:
+        penalty = gradient_penalty.gradient_penalty(without_moving, images['real'])
+        terms['gradient_penalty'] = penalty
+        total += settings.gradient_penalty * penalty
+    if settings.r1:
+        terms['r1'] = lax.cond(
+            state.step % settings.r1_every == 0,
+            lambda: gradient_penalty.r1(without_moving, images['real']),
+            lambda: jnp.zeros(()),
+        )
+        total += settings.r1 * settings.r1_every * terms['r1']
+    return total, (terms, passes_of.collect(variables, *norms), None)
+
+
+def train_step(parts: Parts, states: States, batch: Batch, rng: Array) -> tuple[States, Metrics]:
+    """One update of both networks: see `Task.train_step`."""
+    old = states['generator']
+    key, discriminator_key = jax.random.split(jax.random.fold_in(rng, old.step))
+    objective = Objective(
+        functools.partial(generator_loss, parts, states),
+        merge=_merge_statistics,
+        apply=lambda params, variables, found: switching.update(variables, found['generator']),
+        report=lambda found, state: report_selectors(found['generator'], state),
+    )
+    training = parts.training['generator']
+    generator, gradients = update(objective, training, old, batch, key)
+    metrics = step_metrics(objective, training, gradients, generator)
+    states = {**states, 'generator': generator.replace(step=old.step + 1)}
+    if parts.discriminator is None:
+        return states, metrics
+
+    discriminator, settings = states['discriminator'], parts.loss.adversarial
+    if 'discriminator' in gradients.statistics:  # what the generator's passes moved
+        applied = gradients.applied & (settings.at(old.step) > 0)
+        variables = discriminator.variables
+        moved = passes_of.learn(variables, gradients.statistics['discriminator'])
+        moved = select(applied, moved, {name: variables[name] for name in moved})
+        discriminator = discriminator.replace(variables={**variables, **moved})
+    discriminator, found = _update_discriminator(
+        parts, discriminator, gradients.outputs, discriminator_key
+    )
+    finite = (found.pop('finite_gradients'), metrics['finite_gradients'])  # as params are sorted
+    metrics |= {**found, 'finite_gradients': jnp.concatenate(finite)}
+    states['discriminator'] = discriminator.replace(step=old.step + 1)
+    return states, metrics
+
+
+def _update_discriminator(
+    parts: Parts, state: TrainState, images: Batch, key: Array
+) -> tuple[TrainState, Metrics]:
+    """One update of the discriminator, which is skipped while the weight of its loss is 0.
+
+    BasicSR's relativistic loss has the generated images pass twice, once for their average alone;
+    here that average is taken from the one pass there is. With batch norm this is the same.
+    """
+    settings, training = parts.loss.adversarial, parts.training['discriminator']
+    if not settings.ever:
+        return state, {'finite_gradients': jnp.ones(len(jax.tree.leaves(state.params)), bool)}
+    objective = Objective(
+        functools.partial(discriminator_loss, parts),
+        merge=passes_of.merge,
+        apply=lambda params, variables, passes: passes_of.learn(variables, passes),
+        report=lambda passes, state: {},
+    )
+
+    def act() -> tuple[TrainState, Metrics]:
+        new, gradients = update(objective, training, state, images, key)
+        finite = gradients.finite & jnp.isfinite(gradients.loss)
+        return new, {**gradients.terms, 'finite_gradients': finite}
+
+    if settings.always:
+        new, metrics = act()
+    else:
+        shapes = jax.eval_shape(act)[1]
+        nothing = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
+        nothing['finite_gradients'] = jnp.ones_like(nothing['finite_gradients'])
+        new, metrics = lax.cond(settings.at(state.step) > 0, act, lambda: (state, nothing))
+    return new, metrics | optimizer_metrics(training, new, 'discriminator_optimizer')
+
+
+def _merge_statistics(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The statistics of two microbatches together."""
+    merges: dict[str, Any] = {'generator': switching.merge, 'discriminator': passes_of.merge}
+    return {name: merges[name](first[name], second[name]) for name in first}
+
+
+def _compare_features(parts: Parts, frozen: Any, image: Array, target: Array) -> Array:
+    settings, training = parts.loss.perceptual, parts.training['generator']
+    features = feature_network.features(settings, frozen, training.dtype, training.remat)
+    return perceptual_loss(features, image, target, settings.layers, settings.criterion)
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
@@ -44,7 +282,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
     Batches and predictions are those of `regression`, as is the generator: `config.model`. Beside
     its sections there may be `discriminator`, {'name': 'discriminators', and fields of its model}
     (none where the name is ''), and with it `discriminator_optimizer`. Both learning rates follow
-    the steps of the run. With float16 both networks share one loss scale.
+    the steps of the run.
 
     Metrics are the generator's 'loss' and its terms by their names in `LossSettings` (0 while a
     weight is 0), and of the discriminator 'discriminator', its loss without penalties,
@@ -54,44 +292,50 @@ def make(config: ml_collections.ConfigDict) -> Task:
       InputError: a key that is missing, unknown or of the wrong type, crops that do not fit a
         network or each other, or an adversarial loss without a discriminator.
     """
-    parts = _parts(config)
+    parts = read_parts(config)
+    networks = {'generator': 'model'}
+    if parts.discriminator is not None:
+        networks['discriminator'] = 'discriminator'
+    generator, degradation = parts.generator, parts.degradation
     return Task(
-        init=functools.partial(_init, parts),
-        train_step=functools.partial(_train_step, parts),
-        predict=functools.partial(enlarge, parts.generator, parts.degradation),
-        frozen=functools.partial(feature_network.frozen, parts.loss.perceptual),
+        batch=functools.partial(enlarging.make_batch, config, generator.scale, degradation),
+        init=functools.partial(init, parts),
+        train_step=functools.partial(train_step, parts),
+        predict=functools.partial(enlarging.predict, generator, degradation),
+        evaluation=enlarging.make_evaluation(config),
+        panels=enlarging.make_panels(generator),
+        networks=networks,
+        frozen=functools.partial(feature_network.load_frozen, parts.loss.perceptual),
+        usage=enlarging.USAGE,
     )
 
 
-def _parts(config: ml_collections.ConfigDict) -> Parts:
-    judging = ('discriminator', 'discriminator_optimizer')
-    required = (*SECTIONS, 'degradation', *(judging if 'discriminator' in config else ()))
-    check_keys(config, required, judging, 'config')
-    check_dtype(config.dtype)
-    train = bind(TrainSettings, config.train, 'config.train')
+def read_parts(config: ml_collections.ConfigDict) -> Parts:
+    """Returns what a config makes; raises as `make` does."""
+    own = ('discriminator', 'discriminator_optimizer')
+    check_sections(
+        config, 'degradation', *(own if 'discriminator' in config else ()), optional=own
+    )
     loss = bind(LossSettings, config.loss, 'config.loss')
-    fields = {'dtype': config.dtype, 'remat': train.remat}
-    generator = models.make(config.model, **fields)
-    check_crops(config.data.crop_size, generator)
-    size = _judged_size(loss.translational, config.data.crop_size, generator.scale)
-    optimizers, judge = {'generator': 'optimizer'}, None
+    training = {'generator': read_training(config)}
+    fields = {'dtype': config.dtype, 'remat': training['generator'].remat}
+    generator: Any = models.make(config.model, **fields)
+    enlarging.check_enlarger(generator, config.data.crop_size)
+    size = _compared_size(loss.translational, config.data.crop_size, generator.scale)
+    discriminator: nn.Module | None = None
     if config.get('discriminator', {}).get('name'):
-        judge = models.make(config.discriminator, **fields)
+        discriminator = models.make(config.discriminator, 'config.discriminator', **fields)
         images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-        jax.eval_shape(judge.init, jax.random.key(0), images)
-        optimizers['discriminator'] = 'discriminator_optimizer'
+        jax.eval_shape(discriminator.init, jax.random.key(0), images)
+        training['discriminator'] = read_training(config, 'discriminator_optimizer')
     elif loss.adversarial.ever:
         raise InputError('config.loss.adversarial has a weight, so it needs a config.discriminator')
-    adapted = {}
-    for network, section in optimizers.items():
-        settings = bind(OptimizerSettings, config[section], f'config.{section}')
-        adapted[network] = (settings, make_schedule(settings, train.steps))
     degradation = degradations.read_settings(config.degradation)
-    degradations.check_source(degradation, config.data)
-    return Parts(generator, judge, size, loss, degradation, train, config.dtype, adapted)
+    enlarging.check_source(degradation, config.data)
+    return Parts(generator, discriminator, size, loss, degradation, training)
 
 
-def _judged_size(settings: Translational, crop_size: int, scale: int) -> int:
+def _compared_size(settings: Translational, crop_size: int, scale: int) -> int:
     """Returns the side of the images that losses see; raises InputError for crops that no two
     corners of an image share."""
     size = settings.crop_size
@@ -107,63 +351,11 @@ def _judged_size(settings: Translational, crop_size: int, scale: int) -> int:
     return size
 
 
-def _init(parts: Parts, rng: Array, batch: Batch) -> GANState:
-    params, variables = {}, {}
-    params['generator'], variables['generator'] = first_variables(parts.generator, rng, batch)
+def init(parts: Parts, key: Array, batch: Batch) -> States:
+    """The states of both networks at the start: see `Task.init`."""
+    found = {'generator': enlarging.init_variables(parts.generator, key, batch)}
     if parts.discriminator is not None:
         images = batch['hq'][:1, : parts.size, : parts.size]
-        found = dict(parts.discriminator.init(jax.random.fold_in(rng, 1), images))
-        params['discriminator'] = found.pop('params')
-        variables['discriminator'] = found
-    step = jnp.zeros((), jnp.int32)
-    opt_state = {name: parts.transformation(name, step).init(params[name]) for name in params}
-    averaged = parts.optimizers['generator'][0].ema_decay > 0
-    return GANState(
-        step=step,
-        params=params,
-        variables=variables,
-        opt_state=opt_state,
-        ema_params=jax.tree.map(jnp.copy, params['generator']) if averaged else None,
-        loss_scale=DynamicScale() if parts.dtype == 'float16' else None,
-    )
-
-
-def _train_step(
-    parts: Parts, state: GANState, batch: Batch, rng: Array
-) -> tuple[GANState, Metrics]:
-    step = state.step
-    key, judging_key = jax.random.split(jax.random.fold_in(rng, step))
-    state, gradients = generator_step(parts, state, batch, key)
-    _, schedule = parts.optimizers['generator']
-    metrics = step_metrics(gradients, state.of('generator'), schedule(step))
-    model = parts.discriminator
-    if model is not None:
-        state, found = _judged(model, parts, state, gradients.outputs, judging_key)
-        finite = (found.pop('finite_gradients'), metrics['finite_gradients'])
-        metrics |= {**found, 'finite_gradients': jnp.concatenate(finite)}  # as params are sorted
-    return state.replace(step=step + 1), metrics
-
-
-def _judged(
-    model: nn.Module, parts: Parts, state: GANState, images: dict[str, Array], key: Array
-) -> tuple[GANState, Metrics]:
-    """The discriminator's part of a training step."""
-    settings, judge = parts.loss.adversarial, state.of('discriminator')
-    if not settings.ever:
-        return state, {'finite_gradients': jnp.ones(len(jax.tree.leaves(judge.params)), bool)}
-    judge, gradients = discriminator_step(
-        model,
-        settings,
-        judge,
-        images,
-        key,
-        transformation=parts.transformation('discriminator', state.step),
-        accumulation=parts.train.accumulation,
-    )
-    metrics = {
-        **gradients.terms,
-        'discriminator_gradient_norm': optax.tree.get(judge.opt_state, 'gradient_norm'),
-        'discriminator_learning_rate': parts.optimizers['discriminator'][1](state.step),
-        'finite_gradients': gradients.finite & jnp.isfinite(gradients.loss),
-    }
-    return state.having('discriminator', judge), metrics
+        variables = dict(parts.discriminator.init(jax.random.fold_in(key, 1), images))
+        found['discriminator'] = (variables.pop('params'), variables)
+    return {name: parts.training[name].start(*arrays) for name, arrays in found.items()}

@@ -5,35 +5,21 @@ The small images are made from the true ones on the device, in the step itself, 
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 from flax import linen as nn
-from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array
 
 from sr_jax import degradations, models
-from sr_jax.config.binding import bind, check_keys
-from sr_jax.degradations import bicubic
-from sr_jax.errors import InputError
+from sr_jax.config.binding import bind
 from sr_jax.layers import switching
 from sr_jax.losses import pixel
-from sr_jax.models.protocols import Enlarger
-from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
-from sr_jax.optim.update import accumulated_update, ema, select
+from sr_jax.tasks.shared import enlarging
 from sr_jax.tasks.shared.switched import mean_load_balancing
-from sr_jax.tasks.task import (
-    SECTIONS,
-    Batch,
-    Task,
-    TrainSettings,
-    TrainState,
-    check_dtype,
-    step_metrics,
-)
+from sr_jax.tasks.step import Objective, check_sections, make_step, read_training
+from sr_jax.tasks.task import Batch, Task, TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,145 +32,72 @@ class LossSettings:
         convolutions, the mean over them; 0 leaves it out.
     """
 
-    criterion: str
+    criterion: str = 'l1'
     load_balancing_weight: float = 0.0
 
     def __post_init__(self):
-        pixel.criterion(self.criterion)
+        pixel.find_criterion(self.criterion)
+
+
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {'loss': LossSettings, 'degradation': degradations.KINDS}
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
-    A batch holds 'hq', the true images [N, H, W, 3] in [0, 1], whose sides are multiples of the
-    network's scale for training; 'lq', the small ones, are made of them as `config.degradation`
-    says, or with its name 'paired' come in the batch. The loss compares with the degradation's
-    target, which may be a sharpened image. predict takes 'lq' where a batch has it, and 'hq' may
-    then be missing; otherwise it degrades 'hq', the same image always alike. Its outputs are
-    'image', the enlarged images (as large as 'hq' where that is given), 'lq', and of a network
-    with switched convolutions 'choices': {path: int32 [N, h, w]}.
+    A batch holds 'hq', the true images [n, h, w, 3] in [0, 1], whose sides are multiples of the
+    network's scale for training; and with the degradation 'paired' the small ones, 'lq'. The loss
+    compares with the degradation's target, which may be a sharpened image. Predictions: see
+    `sr_jax.tasks.shared.enlarging.predict`.
 
     Raises:
       InputError: a key that is missing, unknown or of the wrong type, or crops that the scale does
         not divide.
     """
-    check_keys(config, (*SECTIONS, 'degradation'), (), 'config')
-    check_dtype(config.dtype)
-    train = bind(TrainSettings, config.train, 'config.train')
-    model = models.make(config.model, dtype=config.dtype, remat=train.remat)
+    check_sections(config, 'degradation')
+    training = read_training(config)
+    model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
-    compare = pixel.criterion(weights.criterion)
     degradation = degradations.read_settings(config.degradation)
-    settings = bind(OptimizerSettings, config.optimizer, 'config.optimizer')
-    schedule = make_schedule(settings, train.steps)
-    transformation = make_optimizer(settings, schedule)
-    check_crops(config.data.crop_size, model)
-    degradations.check_source(degradation, config.data)
-
-    def init(rng, batch):
-        params, variables = first_variables(model, rng, batch)
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            params=params,
-            variables=variables,
-            opt_state=transformation.init(params),
-            ema_params=jax.tree.map(jnp.copy, params) if settings.ema_decay else None,
-            loss_scale=DynamicScale() if config.dtype == 'float16' else None,
-        )
-
-    def train_step(state, batch, rng):
-        def loss(params, microbatch, key):
-            lq, target = degradations.training_pair(
-                microbatch, model.scale, degradation, jax.random.fold_in(key, 1)
-            )
-            image, written = model.apply(
-                {'params': params, **state.variables},
-                lq,
-                train=True,
-                mutable=list(switching.MUTABLE),
-                rngs={'dropout': key},
-            )
-            total = compare(image, target)
-            terms = {weights.criterion: total}
-            if weights.load_balancing_weight:
-                terms['load_balancing'] = mean_load_balancing(written['intermediates'])
-                total += weights.load_balancing_weight * terms['load_balancing']
-            return total, (terms, switching.collect_statistics(written), None)
-
-        params, opt_state, loss_scale, gradients = accumulated_update(
-            loss,
-            state.params,
-            state.opt_state,
-            state.loss_scale,
-            batch,
-            jax.random.fold_in(rng, state.step),
-            optimizer=transformation,
-            accumulation=train.accumulation,
-            merge=switching.merge,
-        )
-        variables = {
-            **state.variables,
-            **switching.update(state.variables, gradients.statistics),
-        }
-        new = state.replace(
-            params=params,
-            variables=select(gradients.taken, variables, state.variables),
-            opt_state=opt_state,
-            ema_params=ema(state.ema_params, params, settings.ema_decay, gradients.taken),
-            loss_scale=loss_scale,
-            step=state.step + 1,
-        )
-        return new, step_metrics(gradients, new, schedule(state.step))
-
-    return Task(init, train_step, functools.partial(enlarge, model, degradation))
+    enlarging.check_enlarger(model, config.data.crop_size)
+    enlarging.check_source(degradation, config.data)
+    objective = Objective(functools.partial(compute_loss, model, weights, degradation))
+    return Task(
+        batch=functools.partial(enlarging.make_batch, config, model.scale, degradation),
+        init=lambda key, batch: training.start(*enlarging.init_variables(model, key, batch)),
+        train_step=make_step(objective, training),
+        predict=functools.partial(enlarging.predict, model, degradation),
+        evaluation=enlarging.make_evaluation(config),
+        panels=enlarging.make_panels(model),
+        networks={'model': 'model'},
+        usage=enlarging.USAGE,
+    )
 
 
-def first_variables(model: nn.Module, rng: Array, batch: Batch) -> tuple[Any, dict[str, Any]]:
-    """Returns the parameters and the other collections of a network at the start.
-
-    Raises:
-      InputError: the config would have convolutions switched that the network has not.
-    """
-    variables = dict(model.init(rng, bicubic.degrade(batch['hq'][:1], model.scale, True)))
-    params = variables.pop('params')
-    variables.pop('intermediates', None)
-    if _switched(model):
-        switching.check_layers(params, model.switching)
-    return params, variables
-
-
-def enlarge(
+def compute_loss(
     model: nn.Module,
+    weights: LossSettings,
     degradation: degradations.Settings,
-    variables: Mapping[str, Any],
-    batch: Batch,
-) -> dict[str, Any]:
-    """The function `predict` of tasks for super-resolution: see `make`."""
-    lq = degradations.small_images(batch, model.scale, degradation)
-    image, written = model.apply(variables, lq, mutable=['intermediates'])
-    if 'hq' in batch:
-        image = image[:, : batch['hq'].shape[1], : batch['hq'].shape[2]]
-    outputs: dict[str, Any] = {'image': jnp.clip(image, 0.0, 1.0), 'lq': lq}
-    if _switched(model):
-        found = switching.choices(written['intermediates'])
-        outputs['choices'] = {layer: choice for layer, choice, _ in found}
-    return outputs
-
-
-def _switched(model: nn.Module) -> bool:
-    """Whether the config names convolutions of this network to be switched."""
-    return bool(getattr(getattr(model, 'switching', None), 'layers', ()))
-
-
-def check_crops(crop_size: int, model: nn.Module) -> None:
-    """Raises InputError unless the network has a scale that divides the side of the crops."""
-    if not isinstance(model, Enlarger):
-        raise InputError(
-            f'config.model.name: {type(model).__name__} has no scale, as networks for '
-            f'super-resolution have: take {", ".join(models.names(Enlarger))}'
-        )
-    if crop_size % model.scale:
-        raise InputError(
-            f'config.data.crop_size={crop_size} is no multiple of config.model.scale='
-            f'{model.scale}: take {-(-crop_size // model.scale) * model.scale}'
-        )
+    params: Any,
+    state: TrainState,
+    microbatch: Batch,
+    key: Array,
+) -> tuple[Array, tuple[dict[str, Array], dict[str, Any], None]]:
+    """The mean difference of enlarged and true images: see `Objective.loss`."""
+    lq, target = degradations.training_pair(
+        microbatch, model.scale, degradation, jax.random.fold_in(key, 1)
+    )
+    image, mutated = model.apply(
+        {'params': params, **state.variables},
+        lq,
+        train=True,
+        mutable=list(switching.MUTABLE),
+        rngs={'dropout': key},
+    )
+    total = pixel.find_criterion(weights.criterion)(image, target)
+    terms = {weights.criterion: total}
+    if weights.load_balancing_weight:
+        terms['load_balancing'] = mean_load_balancing(mutated['intermediates'])
+        total += weights.load_balancing_weight * terms['load_balancing']
+    return total, (terms, switching.collect_statistics(mutated), None)

@@ -1,79 +1,63 @@
-"""What every task is: three pure functions, the state that they pass on, and its settings."""
+"""What every task is: a tuple of pure functions, and the state that they pass on.
 
-import dataclasses
+A task is to training what an optax transformation is to optimisation. The loop knows these
+contracts and nothing of what a batch or an output holds.
+"""
+
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax.training.dynamic_scale import DynamicScale
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError, TrainingError
-from sr_jax.layers import switching
-from sr_jax.optim.update import Gradients
-from sr_jax.tasks.shared.switched import selector_metrics
 
-Batch = dict[str, Float[Array, '...']]
-Metrics = dict[str, Array]
+Batch: TypeAlias = dict[str, Any]  # arrays, or their ShapeDtypeStructs; the first axis is the batch
+Outputs: TypeAlias = dict[str, Any]  # of arrays, each with the batch as its first axis
+Variables: TypeAlias = Mapping[str, Any]
+Metrics: TypeAlias = dict[str, Array]
+Row: TypeAlias = dict[str, float]
+Totals: TypeAlias = dict[str, Any]
+Panels: TypeAlias = dict[str, Sequence[np.ndarray]]
 
-SECTIONS = (
-    'task',
-    'seed',
-    'dtype',
-    'model',
-    'loss',
-    'optimizer',
-    'train',
-    'data',
-    'evaluation',
-    'checkpoint',
-    'log',
-)
-FROZEN = 'frozen'
+FROZEN = 'frozen'  # the collection of what `Task.frozen` gives
 NOT_FINITE = 'not_finite/'  # begins a metric that says which layers of a part were not
 DTYPES = ('float32', 'bfloat16', 'float16')
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainSettings:
-    """The section `config.train`.
+class LoadedNetwork(Protocol):
+    """A network and what it has learned, as `sr_jax.inference.networks.load` returns it.
 
     Attributes:
-      steps: updates of the parameters.
-      batch_size: images of one forward and backward pass (a microbatch), over all devices.
-      accumulation: microbatches whose gradients are averaged for one update.
-      effective_batch_size: 0, or the images of one update; then `batch_size`, `accumulation`
-        and `remat` are chosen for it, to fit into the memory.
-      memory_limit: bytes of one device that a step may take; 0 = what the device has.
-      remat: recompute activations in the backward pass instead of keeping them.
-      start_from: '', or the run (or a checkpoint of it) whose parameters a new run begins with.
-        Where that network is dense and this one's `config.model.switching` names layers, those
-        are converted.
-      fsdp: over so many devices parameters, their averages and the optimiser's state are split,
-        and held once; a divisor of the number of devices; 1 = each device holds all of it.
+      model: its name in `sr_jax.models` and its fields, as in a config's section.
+      variables: what its `apply` takes.
+      source: where it came from, for messages.
+      step: updates done, 0 where that is not known.
     """
 
-    steps: int
-    batch_size: int
-    accumulation: int
-    effective_batch_size: int
-    memory_limit: int
-    remat: bool
-    start_from: str = ''
-    fsdp: int = 1
+    @property
+    def model(self) -> dict[str, Any]:
+        """The network's name and fields."""
 
-    def __post_init__(self):
-        for key in ('steps', 'batch_size', 'accumulation', 'fsdp'):
-            if getattr(self, key) < 1:
-                raise InputError(f'config.train.{key} must be at least 1')
-        for key in ('effective_batch_size', 'memory_limit'):
-            if getattr(self, key) < 0:
-                raise InputError(f'config.train.{key} must not be negative (0 = automatic)')
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What it has learned."""
+
+    @property
+    def source(self) -> str:
+        """Where it came from."""
+
+    @property
+    def step(self) -> int:
+        """Updates done; 0 where that is not known."""
+
+
+Load: TypeAlias = Callable[[str], LoadedNetwork]  # of a run, a file of weights, a published name
 
 
 def check_dtype(dtype: str) -> None:
@@ -83,13 +67,12 @@ def check_dtype(dtype: str) -> None:
 
 
 class TrainState(flax.struct.PyTreeNode):
-    """Everything that a training step changes.
+    """Everything of one network that a training step changes.
 
     Attributes:
       step: updates done so far, int32 scalar.
       params: the trained parameters.
-      variables: the mutable collections, such as {'codebook': ...}; in training also FROZEN, what
-        `Task.frozen` gives, if it does.
+      variables: the mutable collections, such as {'codebook': ...}; while a run trains also FROZEN.
       opt_state: the optimiser's.
       ema_params: moving average of the parameters, or None.
       loss_scale: for float16, or None.
@@ -107,7 +90,7 @@ class TrainState(flax.struct.PyTreeNode):
         params = self.params if self.ema_params is None else self.ema_params
         return {'params': params, **self.variables}
 
-    def starting_with(self, variables: Mapping[str, Any]) -> Self:
+    def starting_with(self, variables: Variables) -> 'TrainState':
         """Returns the state with the `inference_variables` of another run in their places."""
         collections = dict(variables)
         params = collections.pop('params')
@@ -115,61 +98,119 @@ class TrainState(flax.struct.PyTreeNode):
         return self.replace(params=params, variables=collections, ema_params=average)
 
 
-def _nothing() -> None:
+# Of one network, or of several by their names in `Task.networks`.
+State: TypeAlias = TrainState | dict[str, TrainState]
+
+
+class Evaluation(NamedTuple):
+    """How a task is measured: a fold over batches, whose parts add up over processes.
+
+    Attributes:
+      measure: (batch, outputs), as NumPy arrays without rows that only fill a batch -> (a row of
+        numbers by name for each example, as JSON has them; totals: a tree of dicts of integer
+        arrays that add up over batches and processes).
+      summarize: (all the rows, the added totals) -> metrics by name. Sums of numbers of rows are to
+        be taken by `math.fsum`: then no metric depends on how many processes there are. A name with
+        a slash is left out of the line that a person sees.
+      higher_is_better: for each metric that `config.checkpoint.best_metric` may name, whether more
+        is better; a name stands for all metrics that begin with it and '_' as well.
+    """
+
+    measure: Callable[[Batch, Outputs], tuple[list[Row], Totals]]
+    summarize: Callable[[list[Row], Totals], dict[str, float]]
+    higher_is_better: Mapping[str, bool]
+
+
+def no_frozen(load: Load, training: bool) -> None:
     """What most tasks keep frozen."""
 
 
 class Task(NamedTuple):
-    """A task, as an optax transformation is: a tuple of pure functions.
+    """A task.
 
     Attributes:
-      init: (rng, batch) -> TrainState.
-      train_step: (state, batch, rng) -> (state, metrics). One update of the parameters from the
-        whole effective batch; `rng` is the run's key, the same in every step. `metrics` are
-        scalars: 'loss', its terms, 'gradient_norm', 'learning_rate', and others of the task; and
-        'finite_gradients', a flag for each parameter array in the order of `jax.tree.leaves`;
-        MIN_SHARE + its path for each switched convolution; and there may be NOT_FINITE + the name
-        of a part, an integer for each of its layers that is 0 where its output was finite. An
-        update that is not finite is not taken.
-      predict: (variables, batch) -> outputs; outputs['image'] is the image, float32
-        [N, H, W, 3] in [0, 1], to be compared with batch['hq'].
-      frozen: () -> what training needs, prediction does not, and no step changes, such as the
-        weights of a feature network; or None. It lies in `TrainState.variables[FROZEN]` while a run
-        trains; checkpoints do not hold it.
+      batch: examples -> the `jax.ShapeDtypeStruct`s of a training batch of so many. Its keys are
+        the fields that are taken from the data (`sr_jax.data.fields`).
+      init: (key, batch) -> state.
+      train_step: (state, batch, key) -> (state, metrics). One update from the whole effective
+        batch; `key` is the run's, the same in every step. `metrics` are scalars: 'loss' and its
+        terms, and others whose names have a slash and are left out of the line that a person sees,
+        such as 'optimizer/gradient_norm'. Besides there is 'finite_gradients', a flag for each
+        parameter array in the order of `jax.tree.leaves(parameters(state))`; there may be
+        NOT_FINITE + the name of a part, an integer for each of its layers that is 0 where its
+        output was finite. An update that is not finite is not applied.
+      predict: (variables, batch, key) -> outputs; the loop asks for no key of theirs. The variables
+        are the `inference_variables` of the first of `networks`, with FROZEN where there is any.
+      evaluation: how the outputs are measured.
+      panels: (batch, outputs), as NumPy arrays -> what a person looks at while it trains: by the
+        name of a folder, columns of images [n, h, w, 3] in [0, 1]; {} where there is nothing.
+      networks: the networks that are trained, by name, and the section of the config that each is
+        made from. The first one predicts. Of several, the state is a dict by these names.
+      frozen: (load, training) -> networks that it needs and does not train, a dict of arrays, or
+        None: with `training` what the training step needs, else what `predict` needs. They are in
+        `variables[FROZEN]` of the first network, and in no checkpoint.
+      usage: what to try with a finished run: a verb and its arguments, with '{run}' for its folder.
     """
 
-    init: Callable[[Array, Batch], TrainState]
-    train_step: Callable[[TrainState, Batch, Array], tuple[TrainState, Metrics]]
-    predict: Callable[[dict[str, Any], Batch], dict[str, Any]]
-    frozen: Callable[[], Any] = _nothing
+    batch: Callable[[int], Batch]
+    init: Callable[[Array, Batch], State]
+    train_step: Callable[[Any, Batch, Array], tuple[Any, Metrics]]
+    predict: Callable[[Variables, Batch, Array], Outputs]
+    evaluation: Evaluation
+    panels: Callable[[Batch, Outputs], Panels]
+    networks: Mapping[str, str]
+    frozen: Callable[[Load, bool], Any] = no_frozen
+    usage: str = 'evaluate {run}'
 
 
-def step_metrics(gradients: Gradients, state: TrainState, learning_rate: Array | float) -> Metrics:
-    """Returns the scalars that every task reports of a step: see `Task.train_step`.
+def states_by_network(task: Task, state: State) -> dict[str, TrainState]:
+    """Returns the state of each network by its name, the one that predicts first."""
+    if isinstance(state, TrainState):
+        return {next(iter(task.networks)): state}
+    return {name: state[name] for name in task.networks if name in state}
 
-    Args:
-      gradients: of the step; its statistics hold those of `switching.collect_statistics`.
-      state: after the step.
-      learning_rate: of the step.
-    """
-    metrics = {
-        'loss': gradients.loss,
-        **gradients.terms,
-        'gradient_norm': optax.tree.get(state.opt_state, 'gradient_norm'),
-        'learning_rate': jnp.asarray(learning_rate),
-        'finite_gradients': gradients.finite,
-    }
-    if state.loss_scale is not None:
-        metrics['loss_scale'] = state.loss_scale.scale
-    chosen = gradients.statistics[switching.SELECTORS]
-    return metrics | selector_metrics(chosen, state.variables)
+
+def predicting(task: Task, state: State) -> TrainState:
+    """Returns the state of the network that predicts."""
+    return next(iter(states_by_network(task, state).values()))
+
+
+def replace_predicting(task: Task, state: State, new: TrainState) -> State:
+    """Returns the state with another one of the network that predicts."""
+    if isinstance(state, TrainState):
+        return new
+    return {**state, next(iter(task.networks)): new}
+
+
+def parameters(state: State) -> Any:
+    """Returns the trained parameters: of one network, or by the name of each."""
+    if isinstance(state, TrainState):
+        return state.params
+    return {name: part.params for name, part in state.items()}
+
+
+def with_frozen(task: Task, state: State, frozen: Any) -> State:
+    """Returns the state with what training needs besides: see `Task.frozen`."""
+    if frozen is None:
+        return state
+    part = predicting(task, state)
+    return replace_predicting(
+        task, state, part.replace(variables={**part.variables, FROZEN: frozen})
+    )
+
+
+def without_frozen(task: Task, state: State) -> State:
+    """Returns what a checkpoint is to hold of a state."""
+    part = predicting(task, state)
+    kept = {name: value for name, value in part.variables.items() if name != FROZEN}
+    return replace_predicting(task, state, part.replace(variables=kept))
 
 
 def check_finite(step: int, metrics: Metrics, names: Sequence[str]) -> None:
     """Raises TrainingError when the loss or a gradient of a step is not finite.
 
-    With float16 (metrics['loss_scale'] is there) an infinite gradient only lowers the loss scale,
-    until that is below 1.
+    With float16 (a metric that ends in 'loss_scale' is there) an infinite gradient only lowers the
+    loss scale, until that is below 1.
 
     Args:
       step: its number, for the message.
@@ -178,7 +219,8 @@ def check_finite(step: int, metrics: Metrics, names: Sequence[str]) -> None:
     """
     values = jax.device_get(metrics)
     finite = values['finite_gradients']
-    if np.isfinite(values['loss']) and (finite.all() or values.get('loss_scale', 0.0) >= 1.0):
+    scales = [v for k, v in values.items() if k.endswith('loss_scale')]
+    if np.isfinite(values['loss']) and (finite.all() or (scales and min(scales) >= 1.0)):
         return
     terms = [k for k, v in values.items() if v.ndim == 0 and k != 'loss' and not np.isfinite(v)]
     what = f'{terms[0]} is {values[terms[0]]}' if terms else 'a gradient is not finite'
@@ -193,6 +235,6 @@ def check_finite(step: int, metrics: Metrics, names: Sequence[str]) -> None:
     where = f'; first parameter whose gradient is not finite: {bad[0]}' if bad else ''
     raise TrainingError(
         f'step {step}: {what}, loss {values["loss"]}{where}. '
-        'The update was not taken, and the checkpoints before it are kept. Try a lower '
+        'The update was not applied, and the checkpoints before it are kept. Try a lower '
         'config.optimizer.learning_rate, config.optimizer.clip_norm or another config.dtype'
     )

@@ -4,28 +4,40 @@ Some of the network's convolutions may be switched, `config.model.switching` (ne
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import ml_collections
-from flax.training.dynamic_scale import DynamicScale
+import numpy as np
+from jaxtyping import Array
 
 from sr_jax import models
-from sr_jax.config.binding import bind, check_keys
+from sr_jax.config.binding import bind
 from sr_jax.layers import quantizer, switching
 from sr_jax.losses import pixel
 from sr_jax.metrics.codebook import perplexity, usage
-from sr_jax.optim.optimizer import OptimizerSettings, make_optimizer, make_schedule
-from sr_jax.optim.update import accumulated_update, ema, select
-from sr_jax.tasks.shared.switched import mean_load_balancing
+from sr_jax.metrics.protocol import parse_all
+from sr_jax.tasks.shared.evaluation import join, measure_images, measure_numbers
+from sr_jax.tasks.shared.switched import (
+    draw_selectors,
+    mean_load_balancing,
+    measure_choices,
+    selector_metrics,
+)
+from sr_jax.tasks.step import Objective, Training, check_sections, make_step, read_training
 from sr_jax.tasks.task import (
-    SECTIONS,
+    Batch,
+    Evaluation,
+    Metrics,
+    Outputs,
+    Panels,
+    Row,
     Task,
-    TrainSettings,
+    Totals,
     TrainState,
-    check_dtype,
-    step_metrics,
+    Variables,
 )
 
 CODEBOOKS = 'codebook_statistics'
@@ -42,136 +54,163 @@ class LossSettings:
         over the switched convolutions; 0 (with a switch norm there is no need of it) leaves it out.
     """
 
-    reconstruction_weight: float
-    commitment_weight: float
+    reconstruction_weight: float = 1.0
+    commitment_weight: float = 0.25
     load_balancing_weight: float = 0.0
+
+
+# Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
+OWN_SECTIONS = {'loss': LossSettings}
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
-    predict's outputs are 'image'; 'codes': {'top': int32 [N, H/8, W/8], 'bottom': [N, H/4, W/4]};
-    'code_counts': how often an image uses each code, {'top': int32 [N, codebook_size], ...};
-    'commitment': float32 [N], the commitment loss of each image, the sum of both levels; and of a
-    network with switched convolutions 'choices': {path of the layer: int32 [N, h, w]}.
-    Height and width must be divisible by 8.
+    A batch holds 'hq', images [n, h, w, 3] in [0, 1], h and w divisible by 8. predict's outputs are
+    'image'; 'codes': {'top': int32 [n, h/8, w/8], 'bottom': [n, h/4, w/4]}; 'code_counts': how
+    often an image uses each code, {'top': int32 [n, codebook_size], ...}; 'commitment': float32
+    [n], the commitment loss of each image, the sum of both levels; and of a network with switched
+    convolutions 'choices': {path of the layer: int32 [n, h, w]}.
 
     Raises:
       InputError: a key that is missing, unknown or of the wrong type.
     """
-    check_keys(config, SECTIONS, (), 'config')
-    check_dtype(config.dtype)
-    train = bind(TrainSettings, config.train, 'config.train')
-    model = models.make(config.model, dtype=config.dtype, remat=train.remat)
+    check_sections(config)
+    training = read_training(config)
+    model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
-    settings = bind(OptimizerSettings, config.optimizer, 'config.optimizer')
-    schedule = make_schedule(settings, train.steps)
-    transformation = make_optimizer(settings, schedule)
-
-    def init(rng, batch):
-        variables = dict(model.init(rng, batch['hq'][:1]))
-        params = variables.pop('params')
-        variables.pop('intermediates', None)
-        switching.check_layers(params, model.switching)
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            params=params,
-            variables=variables,
-            opt_state=transformation.init(params),
-            ema_params=jax.tree.map(jnp.copy, params) if settings.ema_decay else None,
-            loss_scale=DynamicScale() if config.dtype == 'float16' else None,
-        )
-
-    def train_step(state, batch, rng):
-        def loss(params, microbatch, key):
-            output, written = model.apply(
-                {'params': params, **state.variables},
-                microbatch['hq'],
-                train=True,
-                mutable=['codebook_statistics', *switching.MUTABLE],
-                rngs={'revive': key, 'dropout': jax.random.fold_in(key, 1)},
-            )
-            terms = {
-                'reconstruction': pixel.l2(2 * output.image, 2 * microbatch['hq']),
-                'commitment': output.commitment_loss,
-            }
-            if weights.load_balancing_weight:
-                terms['load_balancing'] = mean_load_balancing(written['intermediates'])
-            total = sum(getattr(weights, f'{name}_weight') * terms[name] for name in terms)
-            statistics = switching.collect_statistics(written)
-            return total, (terms, {CODEBOOKS: written[CODEBOOKS], **statistics}, None)
-
-        params, opt_state, loss_scale, gradients = accumulated_update(
-            loss,
-            state.params,
-            state.opt_state,
-            state.loss_scale,
-            batch,
-            jax.random.fold_in(rng, state.step),
-            optimizer=transformation,
-            accumulation=train.accumulation,
-            merge=_merge,
-        )
-        _, codebooks = model.apply(
-            {'params': params, **state.variables},
-            gradients.statistics[CODEBOOKS],
-            method='update_codebooks',
-            mutable=['codebook'],
-        )
-        variables = {
-            **state.variables,
-            **codebooks,
-            **switching.update(state.variables, gradients.statistics),
-        }
-        new = state.replace(
-            params=params,
-            variables=select(gradients.taken, variables, state.variables),
-            opt_state=opt_state,
-            ema_params=ema(state.ema_params, params, settings.ema_decay, gradients.taken),
-            loss_scale=loss_scale,
-            step=state.step + 1,
-        )
-        return new, _metrics(gradients, new, schedule(state.step))
-
-    def predict(variables, batch):
-        output, written = model.apply(variables, batch['hq'], mutable=['intermediates'])
-        sizes = {
-            'top': model.codebook_size,
-            'bottom': model.bottom_codebook_size or model.codebook_size,
-        }
-        counts = {
-            level: jax.vmap(lambda x, size=size: jnp.bincount(x.ravel(), length=size))(
-                output.codes[level]
-            )
-            for level, size in sizes.items()
-        }
-        image = jnp.clip(output.image, 0.0, 1.0)
-        commitment = sum(
-            written['intermediates'][f'quantizer_{level}']['commitment'][0] for level in sizes
-        )
-        outputs = {'image': image, 'codes': output.codes, 'code_counts': counts}
-        outputs['commitment'] = commitment
-        if model.switching.layers:
-            found = switching.choices(written['intermediates'])
-            outputs['choices'] = {layer: choice for layer, choice, _ in found}
-        return outputs
-
-    return Task(init, train_step, predict)
+    size = config.data.crop_size
+    objective = Objective(
+        loss=functools.partial(compute_loss, model, weights),
+        merge=merge_statistics,
+        apply=functools.partial(update_collections, model),
+        report=report_use,
+    )
+    protocols = parse_all(config.evaluation.protocol)
+    return Task(
+        batch=lambda n: {'hq': jax.ShapeDtypeStruct((n, size, size, 3), jnp.float32)},
+        init=functools.partial(init, model, training),
+        train_step=make_step(objective, training),
+        predict=functools.partial(predict, model),
+        evaluation=join(
+            measure_images(protocols),
+            measure_numbers({'commitment': False}),
+            measure_codes(),
+            measure_choices(),
+        ),
+        panels=functools.partial(panels, switching.settings_of(model)),
+        networks={'model': 'model'},
+        usage='reconstruct {run} IMAGE --output FOLDER',
+    )
 
 
-def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+def init(model: Any, training: Training, key: Array, batch: Batch) -> TrainState:
+    """The state at the start: see `Task.init`."""
+    variables = dict(model.init(key, batch['hq'][:1]))
+    params = variables.pop('params')
+    variables.pop('intermediates', None)
+    switching.check_layers(params, model.switching)
+    return training.start(params, variables)
+
+
+def compute_loss(
+    model: Any, weights: LossSettings, params: Any, state: TrainState, microbatch: Batch, key: Array
+) -> tuple[Array, tuple[dict[str, Array], dict[str, Any], None]]:
+    """Reconstruction and commitment: see `Objective.loss`."""
+    output, mutated = model.apply(
+        {'params': params, **state.variables},
+        microbatch['hq'],
+        train=True,
+        mutable=[CODEBOOKS, *switching.MUTABLE],
+        rngs={'revive': key, 'dropout': jax.random.fold_in(key, 1)},
+    )
+    terms = {
+        'reconstruction': pixel.l2(2 * output.image, 2 * microbatch['hq']),
+        'commitment': output.commitment_loss,
+    }
+    if weights.load_balancing_weight:
+        terms['load_balancing'] = mean_load_balancing(mutated['intermediates'])
+    total = jnp.asarray(sum(getattr(weights, f'{name}_weight') * terms[name] for name in terms))
+    statistics = switching.collect_statistics(mutated)
+    return total, (terms, {CODEBOOKS: mutated[CODEBOOKS], **statistics}, None)
+
+
+def merge_statistics(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """The statistics of two microbatches together."""
     codebooks = quantizer.merge_statistics(first[CODEBOOKS], second[CODEBOOKS])
     others = ({k: v for k, v in part.items() if k != CODEBOOKS} for part in (first, second))
     return {CODEBOOKS: codebooks, **switching.merge(*others)}
 
 
-def _metrics(gradients, state, learning_rate):
-    """Returns the scalars of a step, with how its batch used each codebook."""
-    metrics = step_metrics(gradients, state, learning_rate)
-    for name, variables in gradients.statistics[CODEBOOKS].items():
+def update_collections(
+    model: Any, params: Any, variables: Variables, statistics: dict[str, Any]
+) -> dict[str, Any]:
+    """The codebooks, and what switched convolutions keep, after an update."""
+    _, codebooks = model.apply(
+        {'params': params, **variables},
+        statistics[CODEBOOKS],
+        method='update_codebooks',
+        mutable=['codebook'],
+    )
+    return {**codebooks, **switching.update(variables, statistics)}
+
+
+def report_use(statistics: dict[str, Any], state: TrainState) -> Metrics:
+    """How a batch used each codebook, and each selector its kernels."""
+    metrics = selector_metrics(statistics[switching.SELECTORS], state.variables)
+    for name, variables in statistics[CODEBOOKS].items():
         level = name.removeprefix('quantizer_')
         counts = variables['statistics'].counts
-        metrics[f'usage_{level}'] = jnp.asarray(usage(counts))
+        metrics[f'codebook/usage_{level}'] = jnp.asarray(usage(counts))
         metrics[f'perplexity_{level}'] = jnp.asarray(perplexity(counts))
     return metrics
+
+
+def predict(model: Any, variables: Variables, batch: Batch, key: Array) -> Outputs:
+    """`Task.predict`: see `make`."""
+    del key
+    output, mutated = model.apply(variables, batch['hq'], mutable=['intermediates'])
+    sizes = {'top': model.codebook_size, 'bottom': model.bottom_codebook_size}
+    sizes['bottom'] = sizes['bottom'] or sizes['top']
+    counts = {
+        level: jax.vmap(lambda x, size=size: jnp.bincount(x.ravel(), length=size))(
+            output.codes[level]
+        )
+        for level, size in sizes.items()
+    }
+    outputs: Outputs = {
+        'image': jnp.clip(output.image, 0.0, 1.0),
+        'codes': output.codes,
+        'code_counts': counts,
+        'commitment': sum(
+            mutated['intermediates'][f'quantizer_{level}']['commitment'][0] for level in sizes
+        ),
+    }
+    if model.switching.layers:
+        outputs['choices'] = switching.choices_by_layer(mutated['intermediates'])
+    return outputs
+
+
+def measure_codes() -> Evaluation:
+    """Returns the evaluation of outputs['code_counts']: over all the images together
+    'usage_<level>' and 'perplexity_<level>' of each codebook."""
+
+    def measure(batch: Batch, outputs: Outputs) -> tuple[list[Row], Totals]:
+        counts = {level: used.sum(axis=0) for level, used in outputs['code_counts'].items()}
+        return [{} for _ in batch['hq']], {'codes': counts}
+
+    def summarize(rows: list[Row], totals: Totals) -> dict[str, float]:
+        del rows
+        found = {}
+        for level, used in totals['codes'].items():
+            found[f'usage_{level}'] = np.asarray(usage(used)).item()
+            found[f'perplexity_{level}'] = np.asarray(perplexity(used)).item()
+        return found
+
+    return Evaluation(measure, summarize, {})
+
+
+def panels(settings: switching.Switching | None, batch: Batch, outputs: Outputs) -> Panels:
+    """`Task.panels`: images beside what the network makes of their codes."""
+    found = {'samples': [batch['hq'], outputs['image']]}
+    return {**found, **draw_selectors(settings, batch['hq'], outputs)}

@@ -1,6 +1,7 @@
 """Trains the network of a config: the loop from data to checkpoints."""
 
 import contextlib
+import functools
 import json
 import signal
 import time
@@ -15,19 +16,26 @@ from jaxtyping import PyTree
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints
-from sr_jax.checkpoints.run import resume_or_init, with_frozen, without_frozen
+from sr_jax.checkpoints.run import resume_or_init
 from sr_jax.config.serialization import to_json
 from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batches
 from sr_jax.devices import distributed, sharding
 from sr_jax.devices.signals import Stop, stop_signals
 from sr_jax.errors import InputError
 from sr_jax.images.atomic import write
-from sr_jax.metrics.protocol import parse
+from sr_jax.inference import networks
 from sr_jax.tasks.shared.switched import MIN_SHARE
-from sr_jax.tasks.task import Task, check_finite
+from sr_jax.tasks.task import (
+    Task,
+    check_finite,
+    parameters,
+    predicting,
+    with_frozen,
+    without_frozen,
+)
 from sr_jax.training.progress import Progress, Silent, describe
-from sr_jax.training.samples import sample_sheets
-from sr_jax.training.settings import Settings, read_settings, resolve
+from sr_jax.training.samples import draw_panels
+from sr_jax.training.settings import Settings, check_best_metric, read_settings, resolve
 from sr_jax.training.validation import evaluate_batches
 
 DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
@@ -38,7 +46,7 @@ class Result(NamedTuple):
 
     Attributes:
       step: updates done.
-      metrics: of the validation images at the end; empty when it was stopped before.
+      metrics: of the validation at the end; empty when it was stopped before.
       stopped_by: number of the signal that stopped it, or None.
     """
 
@@ -65,7 +73,7 @@ class Run(NamedTuple):
 def train(
     config: ml_collections.ConfigDict, workdir: str | Path, log_format: str = 'text'
 ) -> Result:
-    """Trains until `config.train.steps`, going on from the newest checkpoint in `workdir`.
+    """Trains until `config.train.steps`, resuming from the newest checkpoint in `workdir`.
 
     SIGTERM and SIGINT (Ctrl-C) end the run after the step at hand, with a checkpoint.
 
@@ -81,7 +89,7 @@ def train(
     """
     workdir = Path(workdir)
     settings = read_settings(config)
-    tasks.make(config)  # so that a wrong config leaves nothing behind
+    check_best_metric(settings, tasks.make(config))  # a wrong config leaves nothing behind
     remedy = 'Start all the processes with the same --config and --config.* flags'
     distributed.check_alike(to_json(config), 'config', remedy)
     folder = workdir / FOLDER
@@ -110,20 +118,24 @@ def _train(
 ) -> Result:
     """Makes the parts of a run, which the stack closes again, and trains."""
     mesh = sharding.make_mesh(fsdp=read_settings(config).train.fsdp)
-    config = resolve(config, mesh, progress.message)
+    load = functools.partial(networks.load, mesh=mesh, report=progress.message)
+    config = resolve(config, mesh, load, progress.message)
     settings = read_settings(config)
     task = tasks.make(config)
-    iterator = _iterator(settings, config.seed, mesh, progress)
+    iterator = _iterator(settings, task, config.seed, mesh, progress)
     stack.callback(iterator.close)
-    checkpoints = Checkpoints(workdir, settings.checkpoint)
+    directions = task.evaluation.higher_is_better
+    best = directions[settings.checkpoint.best_metric]
+    checkpoints = Checkpoints(workdir, settings.checkpoint, best)
     stack.callback(checkpoints.close)
     predict = sharding.jit_predict(task.predict, mesh)
     parts = (mesh, task, predict, iterator, checkpoints, progress)
     run = Run(config, settings, workdir, *parts, warned=set())
-    tree, step, data = resume_or_init(checkpoints, config, task, mesh, progress.message)
-    frozen = task.frozen()
+    report = progress.message
+    tree, step, data = resume_or_init(checkpoints, config, task, mesh, load, report)
+    frozen = task.frozen(load, True)
     frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
-    tree = with_frozen(tree, frozen)
+    tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
     if data is not None:
         place_data(iterator, data, checkpoints.folder / str(step))
     if distributed.is_first():
@@ -145,11 +157,14 @@ def place_data(iterator: TrainIterator, data: dict[str, Any], folder: Path) -> N
         raise InputError(f'{folder}: {error}') from error
 
 
-def _iterator(settings: Settings, seed: int, mesh: Mesh, progress: Progress) -> TrainIterator:
+def _iterator(
+    settings: Settings, task: Task, seed: int, mesh: Mesh, progress: Progress
+) -> TrainIterator:
     """Returns this process's share of the training batches."""
     batch_size = settings.train.batch_size * settings.train.accumulation
     rows = sharding.own_rows(mesh, batch_size)
-    iterator = train_iterator(settings.data, batch_size, seed, progress.own_message, rows)
+    fields = task.batch(1)
+    iterator = train_iterator(settings.data, batch_size, seed, progress.own_message, rows, fields)
     remedy = 'All the machines must see the same images: share the folder, or copy it anew'
     distributed.check_alike(json.dumps(iterator.get_state()['made_from']), 'data', remedy)
     return iterator
@@ -158,7 +173,7 @@ def _iterator(settings: Settings, seed: int, mesh: Mesh, progress: Progress) -> 
 def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     """Steps until the last or a signal; looks at metrics one step late, to keep devices busy."""
     advance = sharding.jit_step(run.task.train_step, run.mesh, sharding.layout(tree, run.mesh))
-    paths = jax.tree.leaves_with_path(tree['state'].params)
+    paths = jax.tree.leaves_with_path(parameters(tree['state']))
     names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]
     last = run.settings.train.steps
     step, pending, validation = start, None, {}
@@ -213,11 +228,12 @@ def _reports(run: Run, tree: PyTree, step: int, metrics: dict[str, jax.Array]) -
     if last or step % settings.evaluation.every == 0:
         validation = _evaluate(run, tree, step)
     if settings.log.samples and (last or step % settings.log.samples_every == 0):
-        variables = sharding.whole(tree['state'].inference_variables(), run.mesh)
-        predict, report = run.predict, run.progress.message
-        sheets = sample_sheets(run.config, settings, predict, variables, run.mesh, report)
-        for tag, sheet in sheets.items():
-            run.progress.images(step, sheet, tag)
+        panels = draw_panels(
+            *(run.task, settings, run.predict, _variables(run, tree), run.mesh),
+            report=run.progress.message,
+        )
+        for name, sheet in panels.items():
+            run.progress.save_panel(step, sheet, name)
     if last or step % settings.checkpoint.every == 0:
         _save(run, tree, step, validation)
     run.progress.restart_clock(step)
@@ -235,14 +251,18 @@ def _warn_of_dead_kernels(run: Run, step: int, scalars: dict[str, float]) -> Non
             )
 
 
+def _variables(run: Run, tree: PyTree) -> dict[str, Any]:
+    """Returns what the task predicts with, whole on every device."""
+    return sharding.whole(predicting(run.task, tree['state']).inference_variables(), run.mesh)
+
+
 def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
     settings = run.settings
     batches = validation_batches(
-        settings.data, settings.evaluation.batch_size, run.progress.message
+        settings.data, settings.evaluation.batch_size, run.progress.message, run.task.batch(1)
     )
-    variables = sharding.whole(tree['state'].inference_variables(), run.mesh)
-    protocol = parse(settings.evaluation.protocol)
-    metrics = evaluate_batches(run.predict, variables, batches, [protocol], run.mesh)
+    variables = _variables(run, tree)
+    metrics = evaluate_batches(run.predict, variables, batches, run.task.evaluation, run.mesh)
     run.progress.evaluated(step, metrics)
     return metrics
 
@@ -252,7 +272,7 @@ def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> No
         return
     run.checkpoints.save(
         step,
-        without_frozen(tree),
+        {**tree, 'state': without_frozen(run.task, tree['state'])},
         config=run.config,
         data=_position(run.iterator),
         metrics=validation or None,
@@ -278,10 +298,9 @@ def _summary(run: Run, result: Result) -> dict[str, object]:
         lines['skipped images'] = len(run.iterator.rejected)
     if result.stopped_by is not None:
         name = signal.Signals(result.stopped_by).name
-        lines['stopped'] = f'by {name}; the same command goes on from here'
+        lines['stopped'] = f'by {name}; the same command resumes from here'
     else:
-        lines['samples'] = run.workdir / 'samples'
-        enlarges = 'scale' in run.config.model
-        verb = f'upscale --weights {run.workdir}' if enlarges else f'reconstruct {run.workdir}'
-        lines['try'] = f'python -m sr_jax {verb} IMAGE --output FOLDER'
+        if (samples := run.workdir / 'samples').exists():
+            lines['samples'] = samples
+        lines['try'] = f'python -m sr_jax {run.task.usage.format(run=run.workdir)}'
     return lines

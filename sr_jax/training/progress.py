@@ -91,12 +91,12 @@ class Progress:
         self._record('train', step, values)
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
-            self._bar.set_postfix_str(f'{_losses(metrics)} data {wait:.1%}')
+            self._bar.set_postfix_str(f'{_describe_losses(metrics)} data {wait:.1%}')
         elif not self._json:
             left = _duration((self._steps - step) / rate) if rate else '?'
             speed = f'{rate:.2f} steps/s  data wait {wait:.1%}  {left} left'
             shown = speed if step > self._since_step else 'compiled'
-            self._write(f'step {step}/{self._steps}  {_losses(metrics)}  {shown}')
+            self._write(f'step {step}/{self._steps}  {_describe_losses(metrics)}  {shown}')
         self.restart_clock(step)
 
     def restart_clock(self, step: int) -> None:
@@ -107,10 +107,10 @@ class Progress:
         """Reports the metrics of the validation images."""
         self._record('validation', step, metrics)
         if not self._json:
-            shown = {k: v for k, v in metrics.items() if not k.startswith('kernels/')}
+            shown = {k: v for k, v in metrics.items() if '/' not in k}
             self._write(f'step {step}/{self._steps}  validation: {describe(shown)}')
 
-    def images(self, step: int, grid: np.ndarray, tag: str = 'samples') -> Path:
+    def save_panel(self, step: int, grid: np.ndarray, tag: str = 'samples') -> Path:
         """Saves a grid of images, float [H, W, 3] in [0, 1], in the folder `tag`; its path."""
         path = self._workdir / tag / f'{step:08d}.png'
         path.parent.mkdir(exist_ok=True)
@@ -170,7 +170,7 @@ class Silent(Progress):
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """Leaves the metrics to the first process."""
 
-    def images(self, step: int, grid: np.ndarray, tag: str = 'samples') -> Path:
+    def save_panel(self, step: int, grid: np.ndarray, tag: str = 'samples') -> Path:
         """Leaves the images to the first process; returns where it saves them."""
         return self._workdir / tag / f'{step:08d}.png'
 
@@ -186,10 +186,10 @@ def _dumps(record: Mapping[str, object]) -> str:
     return json.dumps(finite, default=str)
 
 
-def _losses(metrics: Mapping[str, float]) -> str:
-    """Returns the loss and its terms in words; the rest is for TensorBoard and the file."""
-    hidden = ('gradient_norm', 'learning_rate', 'usage_', 'loss_scale', 'entropy/', 'min_share/')
-    shown = {k: v for k, v in metrics.items() if not k.startswith(hidden)}
+def _describe_losses(metrics: Mapping[str, float]) -> str:
+    """Returns the loss and its terms in words; names with a slash are for TensorBoard and the
+    file."""
+    shown = {name: value for name, value in metrics.items() if '/' not in name}
     return describe({'loss': shown.pop('loss'), **shown})
 
 

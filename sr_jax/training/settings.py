@@ -1,43 +1,25 @@
 """The sections of a config that the trainer reads, and the batch fitted into the memory."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 from jax.sharding import Mesh
 
 from sr_jax import tasks
-from sr_jax.checkpoints.retention import CheckpointSettings
-from sr_jax.checkpoints.run import abstract_state, with_frozen
-from sr_jax.config.binding import bind, check_keys
-from sr_jax.data.settings import DataSettings
+from sr_jax.checkpoints.run import abstract_tree
+from sr_jax.config.binding import bind, check_keys, nearest
+from sr_jax.config.settings import (
+    CheckpointSettings,
+    DataSettings,
+    EvaluationSettings,
+    LogSettings,
+    TrainSettings,
+)
 from sr_jax.devices import distributed, memory, sharding
 from sr_jax.errors import InputError
-from sr_jax.tasks.task import TrainSettings
-from sr_jax.training.validation import EvaluationSettings
-
-
-@dataclasses.dataclass(frozen=True)
-class LogSettings:
-    """The section `config.log`.
-
-    Attributes:
-      every: updates between two lines.
-      samples_every: updates between two grids of sample images.
-      samples: images in a grid; 0 = no grids.
-    """
-
-    every: int
-    samples_every: int
-    samples: int
-
-    def __post_init__(self):
-        for key, least in (('every', 1), ('samples_every', 1), ('samples', 0)):
-            if getattr(self, key) < least:
-                raise InputError(f'config.log.{key} must be at least {least}')
+from sr_jax.tasks.task import Load, Task, with_frozen
 
 
 class Settings(NamedTuple):
@@ -63,8 +45,16 @@ def read_settings(config: ml_collections.ConfigDict) -> Settings:
     )
 
 
+def check_best_metric(settings: Settings, task: Task) -> None:
+    """Raises InputError unless the task measures `config.checkpoint.best_metric`."""
+    metric, valid = settings.checkpoint.best_metric, task.evaluation.higher_is_better
+    if metric not in valid:
+        hint = nearest(metric, valid)
+        raise InputError(f'config.checkpoint.best_metric={metric!r}: {hint}')
+
+
 def resolve(
-    config: ml_collections.ConfigDict, mesh: Mesh, report: Callable[[str], None]
+    config: ml_collections.ConfigDict, mesh: Mesh, load: Load, report: Callable[[str], None]
 ) -> ml_collections.ConfigDict:
     """Returns the config with the batch split as the memory allows, and reports how.
 
@@ -77,8 +67,8 @@ def resolve(
         plan = memory.choose(
             train.effective_batch_size,
             mesh.size,
-            train.memory_limit or _min_memory(),
-            lambda *candidate: _step_bytes(config, mesh, *candidate),
+            train.memory_limit or _least_memory(),
+            lambda *candidate: measure_step(config, mesh, load, *candidate),
             report,
         )
         train.update(batch_size=plan.batch_size, accumulation=plan.accumulation, remat=plan.remat)
@@ -87,23 +77,26 @@ def resolve(
     return config.lock()
 
 
-def _min_memory() -> int:
+def _least_memory() -> int:
     """Returns the bytes that a step may take on any device of all the processes."""
     return min(map(int, distributed.gather(str(memory.device_memory()))))
 
 
-def _step_bytes(config, mesh, batch_size: int, accumulation: int, remat: bool) -> int:
-    """Returns the memory of one device that the compiled step of a candidate takes."""
+def measure_step(
+    config: ml_collections.ConfigDict,
+    mesh: Mesh,
+    load: Load,
+    batch_size: int,
+    accumulation: int,
+    remat: bool,
+) -> int:
+    """Returns the bytes of one device that the compiled step of a candidate takes."""
     config = config.copy_and_resolve_references()
     config.train.update(batch_size=batch_size, accumulation=accumulation, remat=remat)
     task = tasks.make(config)
-    tree = abstract_state(config, task, mesh)
-    tree = with_frozen(tree, jax.eval_shape(task.frozen))
-    size = config.data.crop_size
-    images = (batch_size * accumulation, size, size, 3)
-    batch = {'hq': jax.ShapeDtypeStruct(images, jnp.float32)}
-    if config.data.source.startswith('paired:'):
-        side = size // config.model.scale
-        batch['lq'] = jax.ShapeDtypeStruct((images[0], side, side, 3), jnp.float32)
+    tree = abstract_tree(task, mesh)
+    frozen = jax.eval_shape(lambda: task.frozen(load, True))
+    tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
     step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh))
+    batch = task.batch(batch_size * accumulation)
     return memory.compiled_bytes(step.lower(tree, batch).compile())

@@ -1,117 +1,58 @@
-"""A network measured on the crops that a run validates on."""
+"""A network measured on the examples that a run validates on, by whatever its task measures."""
 
-import dataclasses
-import itertools
 import json
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from sr_jax.devices import distributed, sharding
-from sr_jax.errors import InputError
-from sr_jax.metrics.codebook import perplexity, usage
-from sr_jax.metrics.protocol import Protocol, parse
-
-MAX_BREADTH = 256  # of a switched convolution
-
-
-MEASURED = {'commitment', 'bits_per_dimension'}  # of each image by the task itself
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluationSettings:
-    """The section `config.evaluation`.
-
-    Attributes:
-      every: updates between two evaluations; there is one at the end in any case.
-      batch_size: images of a batch, over all devices.
-      protocol: how PSNR and SSIM are measured, such as 'rgb_crop0'; see
-        `sr_jax.metrics.protocol`.
-    """
-
-    every: int
-    batch_size: int
-    protocol: str
-
-    def __post_init__(self):
-        for key in ('every', 'batch_size'):
-            if getattr(self, key) < 1:
-                raise InputError(f'config.evaluation.{key} must be at least 1')
-        parse(self.protocol)
+from sr_jax.tasks.shared.evaluation import add_totals
+from sr_jax.tasks.task import Evaluation, Outputs, Row, Totals, Variables
 
 
 def evaluate_batches(
-    predict: Callable[..., dict[str, Any]],
-    variables: dict[str, Any],
-    batches: Iterable[dict[str, np.ndarray]],
-    protocols: Sequence[Protocol],
+    predict: Callable[..., Outputs],
+    variables: Variables,
+    batches: Iterable[dict[str, Any]],
+    evaluation: Evaluation,
     mesh: Mesh,
 ) -> dict[str, float]:
-    """Returns metrics, each a mean over the images.
-
-    'images'; 'mse' of images in [0, 1]; 'psnr' in dB and 'ssim' with each protocol's name, such
-    as 'psnr_rgb_crop0'; for flows 'bits_per_dimension', see `sr_jax.losses.likelihood`; and for
-    networks with codebooks 'commitment', the loss without its weight,
-    and over all the images together 'usage_<level>' and 'perplexity_<level>'; for switched
-    convolutions 'kernels/<layer>', the perplexity of the choices (how many kernels are in use).
+    """Returns the metrics of an evaluation over batches; every process must call it.
 
     Args:
-      predict: the jitted function of the task.
-      variables: of the network.
-      batches: {'hq': [B, H, W, 3], 'mask': [B]}; images with mask 0 do not count.
-      protocols: of PSNR and SSIM.
+      predict: the jitted function of the task (`sharding.jit_predict`).
+      variables: of the network, whole on every device.
+      batches: of NumPy arrays, with 'mask' [n]; examples with mask 0 do not count.
+      evaluation: of the task.
       mesh: over which a batch is split.
     """
-    names = ['mse', *(f'{kind}_{p.name}' for p in protocols for kind in ('psnr', 'ssim'))]
-    rows: list[dict[str, float]] = []
-    codes: dict[str, np.ndarray] = {}
-    kernels: dict[str, np.ndarray] = {}
+    rows: list[Row] = []
+    totals: Totals = {}
     for batch in batches:
         mask = batch.pop('mask') > 0
         own = sharding.own_rows(mesh, len(mask))
         outputs = sharding.fetch_own(predict(variables, sharding.put_rows(batch, mesh)))
         kept = mask[own]
-        for i in np.flatnonzero(kept):
-            row = _row(outputs['image'][i], batch['hq'][own][i], names, protocols)
-            rows.append(row | {k: float(outputs[k][i]) for k in MEASURED & outputs.keys()})
-        for level, used in outputs.get('code_counts', {}).items():
-            codes[level] = codes.get(level, 0) + used[kept].sum(axis=0)
-        for layer, choice in outputs.get('choices', {}).items():
-            used = np.bincount(choice[kept].ravel(), minlength=MAX_BREADTH)
-            kernels[layer] = kernels.get(layer, 0) + used
-    return _over_all(rows, codes, kernels)
+        if not kept.any():
+            continue
+        found = jax.tree.map(lambda x, kept=kept: np.asarray(x)[kept], outputs)
+        given = {name: values[own][kept] for name, values in batch.items()}
+        new_rows, new_totals = evaluation.measure(given, found)
+        rows += new_rows
+        totals = add_totals(totals, new_totals)
+    return evaluation.summarize(*_over_all(rows, totals))
 
 
-def _row(
-    image: np.ndarray, reference: np.ndarray, names: Sequence[str], protocols: Sequence[Protocol]
-) -> dict[str, float]:
-    """Returns the measures of an image by their names."""
-    mse = float(np.mean(np.square(image - reference), dtype=np.float64))
-    pairs = ((p.psnr(image, reference), p.ssim(image, reference)) for p in protocols)
-    return dict(zip(names, (mse, *itertools.chain(*pairs)), strict=True))
-
-
-def _over_all(
-    rows: list[dict[str, float]], codes: dict[str, np.ndarray], kernels: dict[str, np.ndarray]
-) -> dict[str, float]:
-    """Returns the metrics of the images that this and all other processes have measured.
-
-    The sums are exact, so that they do not depend on how many processes there are.
-    """
-    counts = {'usage': codes, 'kernels': kernels}
-    own = {k: {n: used.tolist() for n, used in v.items()} for k, v in counts.items()}
-    told = [json.loads(text) for text in distributed.gather(json.dumps({'rows': rows, **own}))]
-    rows = [row for part in told for row in part['rows']]
-    metrics: dict[str, float] = {'images': len(rows)}
-    metrics |= {k: math.fsum(row[k] for row in rows) / len(rows) for k in rows[0]}
-    for level in codes:
-        used = np.sum([part['usage'][level] for part in told], axis=0)
-        metrics[f'usage_{level}'] = np.asarray(usage(used)).item()
-        metrics[f'perplexity_{level}'] = np.asarray(perplexity(used)).item()
-    for layer in kernels:
-        used = np.sum([part['kernels'][layer] for part in told], axis=0)
-        metrics[f'kernels/{layer}'] = np.asarray(perplexity(used)).item()
-    return metrics
+def _over_all(rows: list[Row], totals: Totals) -> tuple[list[Row], Totals]:
+    """Returns the rows and totals of this and all other processes."""
+    own = {'rows': rows, 'totals': jax.tree.map(lambda x: np.asarray(x).tolist(), totals)}
+    told = [json.loads(text) for text in distributed.gather(json.dumps(own))]
+    together: Totals = {}
+    for part in told:
+        together = add_totals(together, jax.tree.map(
+            np.asarray, part['totals'], is_leaf=lambda x: isinstance(x, list)
+        ))
+    return [row for part in told for row in part['rows']], together

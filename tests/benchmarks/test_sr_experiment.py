@@ -8,7 +8,7 @@ import pytest
 from benchmarks import sr_experiment as experiment
 from benchmarks import sr_measures, sr_tables
 from configs import sr_experiment as configs
-from sr_jax.data.settings import DataSettings
+from sr_jax.config.settings import DataSettings
 from sr_jax.images.resize import imresize
 
 

@@ -22,9 +22,19 @@ def test_what_is_written_is_read():
     assert config.to_dict() == CONFIG.to_dict()
     assert (data, fingerprints) == (DATA, [1, 2, 3])
     assert metadata.read(saved(data=None)).data is None
-    without = saved()
-    del without['checksum']  # as checkpoints of before
-    assert metadata.read(without).data == DATA
+
+
+@pytest.mark.parametrize('number', [1, 3])
+def test_what_another_version_saved_is_no_damage(number):
+    with pytest.raises(metadata.OtherFormat, match=f'its format is {number}, this version'):
+        metadata.read(saved(format=number))
+    first = {key: value for key, value in saved().items() if key not in ('format', 'checksum')}
+    with pytest.raises(metadata.OtherFormat, match='made by another version'):
+        metadata.read({**first, 'checksum': metadata._checksum(first)})
+    with pytest.raises(metadata.OtherFormat, match='made by another version'):
+        metadata.read(first)  # the oldest had no checksum
+    with pytest.raises(ValueError, match='not what was saved'):
+        metadata.read({**first, 'chedksum': 'x'})
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@ import json
 
 import numpy as np
 import pytest
+import tiny
 
 from sr_jax import __main__ as verbs
-from sr_jax.training import validation
+from sr_jax import tasks
 from sr_jax.devices import sharding
 from sr_jax.images.files import save_image
-from sr_jax.metrics.protocol import parse
+from sr_jax.training import validation
 
 pytestmark = pytest.mark.usefixtures('one_device')
 
@@ -60,6 +61,29 @@ def test_bad_input_gets_a_message_and_status_1(arguments, message, finished, tmp
     assert message in error
 
 
+def test_weights_that_are_no_run_are_told_the_verb_that_measures_them(capsys):
+    assert verbs.main(['evaluate', 'realesrgan-x4plus']) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('error: realesrgan-x4plus is no run')
+    assert 'sr-jax benchmark SOURCE --weights NETWORK' in error
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['runs/mine', '--benchmark', 'folder:Set14', '--lpips', 'alex'],
+        ['--results', 'enlarged', '--benchmark', 'folder:Set14'],
+        ['runs/mine', '--benchmark'],
+    ],
+)
+def test_the_old_form_of_a_benchmark_names_the_new_verb_in_a_line(arguments, capsys):
+    with pytest.raises(SystemExit) as done:
+        verbs.main(['evaluate', *arguments])
+    assert done.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'sr-jax benchmark SOURCE --weights NETWORK' in line
+
+
 def test_masked_images_do_not_count():
     mesh = sharding.make_mesh()
     hq = np.full((4, 16, 16, 3), 0.5, np.float32)
@@ -77,7 +101,8 @@ def test_masked_images_do_not_count():
             'choices': {'decoder/conv': np.array([[[0, 0]], [[0, 1]], [[1, 1]], [[2, 2]]])},
         }
 
-    metrics = validation.evaluate_batches(predict, {}, [batch], [parse('rgb_crop0')], mesh)
+    evaluation = tasks.make(tiny.vqvae()).evaluation
+    metrics = validation.evaluate_batches(predict, {}, [batch], evaluation, mesh)
     assert metrics['images'] == 3
     np.testing.assert_allclose(metrics['mse'], 0.03, rtol=1e-5)
     assert metrics['psnr_rgb_crop0'] == np.inf

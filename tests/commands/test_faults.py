@@ -111,7 +111,7 @@ def test_a_changed_digit_of_the_datas_position_is_noticed(finished, tmp_path, ca
     assert command.train(vqvae(), workdir).step == 4
     shown = capsys.readouterr().out
     assert f'checkpoint {path.parents[1]} is damaged: its config, its fingerprints or' in shown
-    assert f'going on from {workdir}/checkpoints/2' in shown
+    assert f'resuming from {workdir}/checkpoints/2' in shown
 
 
 def test_unreadable_metrics_do_not_keep_a_run_from_going_on(finished, tmp_path, capsys):
@@ -122,7 +122,7 @@ def test_unreadable_metrics_do_not_keep_a_run_from_going_on(finished, tmp_path, 
     result = command.train(vqvae(), workdir)
     shown = capsys.readouterr().out
     assert f'checkpoint {path.parents[1]} is damaged: its metrics: ' in shown
-    assert f'going on from {workdir}/checkpoints/2' in shown
+    assert f'resuming from {workdir}/checkpoints/2' in shown
     assert (workdir / 'checkpoints' / 'damaged-4').is_dir()
     assert result.metrics == finished[1].metrics
 

@@ -97,8 +97,8 @@ def test_samples(finished, image, tmp_path, capsys):
     assert 'there must be a --temperature' in capsys.readouterr().err
 
 
-def test_evaluate_tells_the_diversity(finished, image, tmp_path, capsys):
-    command = ['evaluate', str(finished / 'run'), '--benchmark', f'folder:{image.parent}']
+def test_the_benchmark_tells_the_diversity(finished, image, tmp_path, capsys):
+    command = ['benchmark', f'folder:{image.parent}', '--weights', str(finished / 'run')]
     command += ['--protocol', 'rgb_crop0', '--temperature', '0.8']
     command += ['--json', str(tmp_path / 'a.json')]
     assert verbs.main([*command, '--samples', '2']) == 0

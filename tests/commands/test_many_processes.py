@@ -45,7 +45,7 @@ def test_two_train_as_one_does_and_one_goes_on(tmp_path, cache):
     assert 'step 2/2' in first
     assert 'step 2/2' not in second
     (shown,) = train(1, two, cache)
-    assert f'going on from {two}/checkpoints/2' in shown
+    assert f'resuming from {two}/checkpoints/2' in shown
     assert_same_losses(two, one)
     (arrays, data), (expected, its_data) = contents(two, 4), contents(one, 4)
     assert data == its_data
@@ -69,7 +69,7 @@ def test_what_four_have_saved_one_and_two_go_on_from(tmp_path, cache):
         workdir = tmp_path / f'four_then_{count}'
         train(4, workdir, cache, '--config.train.steps=2')
         said = train(count, workdir, cache)
-        assert 'going on from' in said[0]
+        assert 'resuming from' in said[0]
         assert_same_losses(workdir, tmp_path / '1')
 
 
@@ -96,7 +96,7 @@ def test_a_signal_to_one_stops_all_after_the_same_step(tmp_path, cache):
     said = Path(f'{workdir}.0.log').read_text()
     assert f'SIGTERM: saving after step {stopped}' in said
     shown = train(1, workdir, cache, f'--config.train.steps={stopped + 1}')[0]
-    assert f'going on from {workdir}/checkpoints/{stopped}' in shown
+    assert f'resuming from {workdir}/checkpoints/{stopped}' in shown
 
 
 @pytest.mark.slow
@@ -159,4 +159,4 @@ def test_a_workdir_that_is_not_shared_is_named_and_nothing_is_lost(shared, tmp_p
         assert 'Take a --workdir that all the machines share' in message
     assert time.monotonic() - began < 90
     assert files_of(workdir) == before
-    assert f'going on from {workdir}/checkpoints/2' in train(2, workdir, cache)[0]
+    assert f'resuming from {workdir}/checkpoints/2' in train(2, workdir, cache)[0]

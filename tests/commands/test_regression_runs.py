@@ -37,7 +37,8 @@ def test_train_evaluate_and_enlarge(tmp_path, capsys):
     assert image_size(enlarged) == (120, 164)
     (tmp_path / 'true').mkdir()
     save_image(tmp_path / 'true' / 'x.png', np.full((43, 50, 3), 0.5, np.float32))
-    assert verbs.main(['evaluate', str(run), '--benchmark', f'folder:{tmp_path / "true"}']) == 0
+    true = f'folder:{tmp_path / "true"}'
+    assert verbs.main(['benchmark', true, '--weights', str(run)]) == 0
     assert 'psnr_y_matlab_crop4' in capsys.readouterr().out
     again = train(tiny.regression(train__batch_size=8, train__steps=6), run)
     assert again.step == 6

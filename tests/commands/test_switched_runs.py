@@ -12,9 +12,9 @@ from tiny import vqvae
 
 from sr_jax import __main__ as verbs
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.images import selector_map
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
+from sr_jax.images import selector_map
 from sr_jax.images.contact_sheet import GAP, TEXT
 from sr_jax.images.files import save_image
 from sr_jax.training import loop as command
@@ -90,7 +90,7 @@ def test_a_converted_run_measures_the_same_and_trains_on(finished, tmp_path, cap
     config.train.steps = 1
     capsys.readouterr()
     assert command.train(config.lock(), output).step == 1
-    assert 'going on from' in capsys.readouterr().out
+    assert 'resuming from' in capsys.readouterr().out
 
 
 def test_a_conversion_that_cannot_be_leaves_nothing_behind(finished, switched, tmp_path, capsys):

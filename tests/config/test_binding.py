@@ -7,7 +7,6 @@ from sr_jax import models, tasks
 from sr_jax.config.binding import bind
 from sr_jax.config.serialization import differences, from_json, to_json
 from sr_jax.errors import InputError
-from sr_jax.tasks.task import TrainSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +32,7 @@ def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
     assert bound(flips=True) == Example(3, 1.0, 'adam', (1, 2), True)
     assert isinstance(bound().rate, float)
     assert bound(kernel=None).kernel is None
-    assert bound(kernel='blocked').kernel == 'blocked'
+    assert bound(kernel='xla').kernel == 'xla'
     assert bound(network='lambda').network == 'lambda'
 
 
@@ -88,6 +87,22 @@ def test_differences_name_every_changed_key():
     ]
 
 
+@pytest.mark.parametrize('name', ['terms', 'shared', 'task', 'nonsense.module', 3])
+def test_what_is_no_task_is_one_line_that_names_the_tasks(name):
+    with pytest.raises(InputError) as error:
+        tasks.make(ml_collections.ConfigDict({'task': name}))
+    message = str(error.value)
+    assert message.startswith(f'config.task={name!r} is unknown: ')
+    assert '\n' not in message
+    assert 'regression' in message
+    assert 'shared' not in message.partition(': ')[2]
+
+
+def test_a_module_without_a_network_is_none():
+    with pytest.raises(InputError, match=r"config.model.name='__init__' is unknown"):
+        models.make({'name': '__init__'})
+
+
 def test_unknown_task_and_model_name_the_nearest():
     with pytest.raises(InputError, match="config.task='vqvea' is unknown: did you mean 'vqvae'?"):
         tasks.make(ml_collections.ConfigDict({'task': 'vqvea'}))
@@ -97,10 +112,3 @@ def test_unknown_task_and_model_name_the_nearest():
         InputError, match="config.model has no key 'chanels': did you mean 'channels"
     ):
         models.make({'name': 'vqvae', 'chanels': 3})
-
-
-@pytest.mark.parametrize('key', ['steps', 'batch_size', 'accumulation'])
-def test_train_settings_must_be_positive(key):
-    good = dict(steps=1, batch_size=1, accumulation=1, effective_batch_size=0, memory_limit=0)
-    with pytest.raises(InputError, match=f'config.train.{key} must be at least 1'):
-        TrainSettings(**{**good, 'remat': False, key: 0})

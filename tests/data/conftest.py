@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.data import DataSettings
+from sr_jax.config.settings import DataSettings
 
 DEFAULTS = {
     'source': 'photos',

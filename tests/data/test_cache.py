@@ -1,9 +1,11 @@
 import pickle
 import threading
+from types import MappingProxyType
 
 import numpy as np
 
-from sr_jax.data.cache import ImageCache
+from sr_jax.data.cache import ExampleCache
+from sr_jax.data.fields import IMAGE
 
 
 class Counting:
@@ -12,70 +14,69 @@ class Counting:
     def __init__(self):
         self.reads = [0] * 10
 
+    fields = MappingProxyType({'hq': IMAGE})
+
     def __len__(self):
         return len(self.reads)
 
     def name(self, index):
         return f'image {index}'
 
-    def pixels(self, index):
+    def example(self, index):
         self.reads[index] += 1
-        return np.full((2, 2, 3), index, np.uint8)
-
-    def __getitem__(self, index):
-        return self.pixels(index) / np.float32(255)
+        return {'hq': np.full((2, 2, 3), index, np.uint8)}
 
 
 def test_a_image_that_fits_is_read_once():
-    cache = ImageCache(Counting(), 24)
+    cache = ExampleCache(Counting(), 24)
     for _ in range(3):
-        assert (cache.pixels(1) == 1).all()
-        assert (cache.pixels(2) == 2).all()
+        assert (cache.example(1)['hq'] == 1).all()
+        assert (cache.example(2)['hq'] == 2).all()
     assert cache.source.reads[1:3] == [1, 1]
 
 
 def test_the_image_unused_for_longest_is_dropped_first():
-    cache = ImageCache(Counting(), 24)
+    cache = ExampleCache(Counting(), 24)
     for index in (0, 1, 0, 2, 0, 1):  # 2 takes the place of 1
-        cache.pixels(index)
+        cache.example(index)
     assert cache.source.reads[:3] == [1, 2, 1]
 
 
 def test_nothing_is_kept_without_room():
-    cache = ImageCache(Counting(), 11)
-    cache.pixels(0)
-    cache.pixels(0)
+    cache = ExampleCache(Counting(), 11)
+    cache.example(0)
+    cache.example(0)
     assert cache.source.reads[0] == 2
 
 
 def test_it_is_a_source_like_the_one_it_keeps():
-    cache = ImageCache(Counting(), 100)
+    cache = ExampleCache(Counting(), 100)
     assert len(cache) == 10
     assert cache.name(3) == 'image 3'
-    assert cache[5].dtype == np.float32
-    np.testing.assert_allclose(cache[5], 5 / 255, rtol=1e-6)
+    assert cache.fields == {'hq': IMAGE}
+    assert cache.example(5)['hq'].dtype == np.uint8
 
 
 def test_a_pickled_copy_starts_empty_and_works():
-    cache = ImageCache(Counting(), 2**20)
+    cache = ExampleCache(Counting(), 2**20)
     empty = len(pickle.dumps(cache))
     for index in range(10):
-        cache.pixels(index)
+        cache.example(index)
     sent = pickle.dumps(cache)
     assert len(sent) == empty
     copy = pickle.loads(sent)
-    copy.pixels(4)
-    copy.pixels(4)
+    copy.example(4)
+    copy.example(4)
     assert copy.source.reads[4] == cache.source.reads[4] + 1
 
 
 def test_threads_share_it_within_its_limit():
-    cache = ImageCache(Counting(), 36)
+    cache = ExampleCache(Counting(), 36)
     wrong = []
 
     def read(seed):
         for index in np.random.default_rng(seed).integers(10, size=300):
-            if not (cache.pixels(int(index)) == index).all():
+            if not (cache.example(int(index))['hq'] == index).all():
                 wrong.append(index)
 
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
@@ -85,4 +86,4 @@ def test_threads_share_it_within_its_limit():
         thread.join()
     assert not wrong
     assert sum(cache.source.reads) < 1200  # some were kept
-    assert sum(pixels.nbytes for pixels in cache._kept.values()) == cache._bytes <= 36
+    assert sum(example['hq'].nbytes for example in cache._kept.values()) == cache._bytes <= 36

@@ -2,13 +2,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.data.crops import RandomCrop, as_float, collate
-from sr_jax.data.folder import open_folder
+from sr_jax.data.crops import RandomCrop, collate, finish
+from sr_jax.data.fields import IMAGE
+from sr_jax.data.sources.folder import open_folder
 from sr_jax.errors import InputError
+
+FIELDS = {'hq': IMAGE}
 
 
 def crops_of(folder, settings):
-    return RandomCrop(open_folder(str(folder), 'all', 0.5), settings)
+    return RandomCrop(open_folder(str(folder), 'all', 0.5), settings, FIELDS)
 
 
 def test_a_crop_keeps_the_precision_of_its_image(make_settings, make_folder):
@@ -62,8 +65,8 @@ def test_too_many_in_one_crop_is_an_error(make_settings, make_folder):
 def test_a_batch_of_mixed_precision_is_float():
     eight = {'hq': np.full((2, 2, 3), 255, np.uint8), 'rejected': {'a': 'x'}}
     sixteen = {'hq': np.full((2, 2, 3), 65535, np.uint16), 'rejected': {'b': 'y'}}
-    assert collate([eight, eight])['hq'].dtype == np.uint8
-    batch = as_float(collate([eight, sixteen]))
+    assert collate([eight, eight], FIELDS)['hq'].dtype == np.uint8
+    batch = finish(collate([eight, sixteen], FIELDS), FIELDS)
     assert batch['hq'].dtype == np.float32
     np.testing.assert_array_equal(batch['hq'], np.ones((2, 2, 2, 3)))
     assert batch['rejected'] == {'a': 'x', 'b': 'y'}

@@ -1,18 +1,18 @@
 import pytest
 
-from sr_jax.data.folder import open_folder
-from sr_jax.data.rejection import Rejections, usable_images
+from sr_jax.data.rejection import Rejections, usable_example
+from sr_jax.data.sources.folder import open_folder
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError
 
 
 def test_a_image_smaller_than_the_crop_is_named(make_folder):
     source = open_folder(str(make_folder(1, size=(16, 12))), 'all', 0.5)
-    images = usable_images(source, 0, 12)
+    images = usable_example(source, 0, 12)
     assert {name: pixels.shape for name, pixels in images.items()} == {'hq': (16, 12, 3)}
     message = r'000\.png: 12x16 pixels, smaller than the crop of 13x13'
     with pytest.raises(ImageError, match=message):
-        usable_images(source, 0, 13)
+        usable_example(source, 0, 13)
 
 
 def test_each_image_is_reported_and_counted_once():

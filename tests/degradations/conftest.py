@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from configs import rrdb
-from sr_jax.data.photos import open_photos
+from sr_jax.data.sources.photos import open_photos
 from sr_jax.degradations import read_settings
 from sr_jax.degradations.canvas import Canvas
 

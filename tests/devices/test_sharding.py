@@ -6,10 +6,12 @@ import tiny
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.checkpoints.retention import CheckpointSettings
-from sr_jax.checkpoints.run import abstract_state, initial, with_frozen, without_frozen
+from sr_jax.checkpoints.run import abstract_tree, init_tree
+from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
+from sr_jax.inference import networks
+from sr_jax.tasks.task import parameters, with_frozen, without_frozen
 
 
 def test_a_batch_lies_split_over_all_devices():
@@ -90,13 +92,13 @@ def test_an_fsdp_that_does_not_divide_the_devices_is_named_with_those_that_do():
 def trained_for(steps, config, fsdp):
     """Losses, train state, bytes that a device holds of it, and bytes that the step takes."""
     mesh, task, size = sharding.make_mesh(fsdp=fsdp), tasks.make(config), config.data.crop_size
-    places = sharding.layout(abstract_state(config, task, mesh), mesh)
+    places = sharding.layout(abstract_tree(task, mesh), mesh)
     zeros = {'hq': jnp.zeros((1, size, size, 3))}
-    begin = jax.jit(lambda: initial(task, jax.random.key(0), zeros), out_shardings=places)
+    begin = jax.jit(lambda: init_tree(task, jax.random.key(0), zeros), out_shardings=places)
     tree = tiny.compiled(begin)()
-    frozen = task.frozen()
+    frozen = task.frozen(networks.load, True)
     frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
-    tree = with_frozen(tree, frozen)
+    tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
     held = sum(x.addressable_shards[0].data.nbytes for x in jax.tree.leaves(tree))
     random, losses = np.random.default_rng(0), []
     images = random.random((steps, 8, size, size, 3), np.float32)
@@ -124,7 +126,7 @@ def test_split_parameters_train_as_whole_ones_do_in_less_memory(name, tmp_path):
     whole, split = (trained_for(2, config, fsdp) for fsdp in (1, 8))
     np.testing.assert_allclose(split[0], whole[0], rtol=1e-5)
     pairs = zip(
-        *(jax.tree.leaves(tree['state'].params) for _, tree, *_ in (split, whole)), strict=True
+        *(jax.tree.leaves(parameters(tree['state'])) for _, tree, *_ in (split, whole)), strict=True
     )
     for array, expected in pairs:
         np.testing.assert_allclose(array, expected, rtol=1e-3, atol=3e-5)
@@ -136,13 +138,14 @@ def test_split_parameters_train_as_whole_ones_do_in_less_memory(name, tmp_path):
 def _interchanged(config, tree, workdir):
     """What was saved in parts comes back whole, and the other way round."""
     settings = CheckpointSettings(every=1, keep_last=9, keep_best=0, best_metric='mse')
-    saved, tree = Checkpoints(workdir, settings), without_frozen(tree)
+    saved = Checkpoints(workdir, settings)
+    tree = {**tree, 'state': without_frozen(tasks.make(config), tree['state'])}
     for step, fsdp in ((1, 1), (2, 4)):
         saved.save(step, tree, config=config, data=None, metrics=None)
         saved.wait()
         mesh = sharding.make_mesh(fsdp=fsdp)
         found = saved.restore(
-            step, lambda config, mesh=mesh: abstract_state(config, tasks.make(config), mesh)
+            step, lambda config, mesh=mesh: abstract_tree(tasks.make(config), mesh)
         )
         jax.tree.map(np.testing.assert_array_equal, found.tree, tree)
         tree = found.tree

@@ -57,10 +57,13 @@ NETWORKS = {
         '--config.data.crop_size=16',
     ),
     'srflow:encoder': (*RRDB, '--config.data.crop_size=16'),
+    'shallow': ('--config.data.crop_size=16',),
+    'classify': ('--config.data.source=classes:by_class',),
 }
 # Instead of a value that a command gives.
 INSTEAD = {
     '--config.train.steps=200': '--config.train.steps=2',
+    '--config.train.steps=800': '--config.train.steps=4',
     '--config.train.effective_batch_size=128': '--config.train.effective_batch_size=4',
 }
 

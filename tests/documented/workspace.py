@@ -23,6 +23,9 @@ def make(folder: pathlib.Path) -> None:
     for name, size in (('photos', HQ), ('Set14', HQ), ('pairs/hq', HQ), ('pairs/lq', LQ)):
         for number in range(2):
             draw(folder / name / f'{number}.png', size)
+    for name in ('by_class/cats', 'by_class/dogs'):
+        for number in range(4):
+            draw(folder / name / f'{number}.png', LQ)
     for number in range(2):
         draw(folder / 'lq' / f'{number}.png', LQ)
 

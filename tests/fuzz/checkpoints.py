@@ -16,7 +16,7 @@ from tiny import vqvae
 from sr_jax import tasks
 from sr_jax.checkpoints import metadata
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints
-from sr_jax.checkpoints.run import initial, resume_or_init
+from sr_jax.checkpoints.run import resume_or_init
 from sr_jax.data.pipeline import train_iterator
 from sr_jax.devices import sharding
 from sr_jax.training.settings import read_settings

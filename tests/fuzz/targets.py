@@ -17,9 +17,11 @@ from fuzz.fuzzing import PIXELS
 from hypothesis import strategies as st
 from tiny_networks import SMALL, network
 
-from sr_jax import main, tasks
+from sr_jax import tasks
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints, find_checkpoints
 from sr_jax.checkpoints.run import best_step, load_run
+from sr_jax.commands import train
+from sr_jax.config.command_line import parse_flags
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images import decoding
@@ -147,7 +149,7 @@ def overrides(folder: Path, words: list[str]) -> None:
     """A command line for training, up to the task that it makes."""
     longest = 2000 + 3 * sum(map(len, words))  # what somebody typed may be told again
     with documented('overrides', longest=longest), contextlib.chdir(ROOT):
-        values = main._parse(['main', *words])
+        values = parse_flags(['main', *words], train.make_flags)
         if values.config is not None:
             read_settings(values.config)
             tasks.make(values.config)
@@ -223,7 +225,7 @@ def _words(draw) -> list[str]:
 
 
 def _keys(name: str) -> list[str]:
-    values = main._parse(['main', f'--config={ROOT / name}'])
+    values = parse_flags(['main', f'--config={ROOT / name}'], train.make_flags)
 
     def below(section, path):
         for key, value in section.items():

@@ -34,7 +34,7 @@ def dense():
 
 
 @pytest.mark.parametrize(
-    ('implementation', 'deviation'), [('reference', 0.0), ('blocked', 0.0), ('blocked', 0.3)]
+    ('implementation', 'deviation'), [('reference', 0.0), ('xla', 0.0), ('xla', 0.3)]
 )
 def test_a_converted_network_gives_the_dense_output(dense, implementation, deviation):
     variables, x = dense

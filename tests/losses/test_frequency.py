@@ -62,7 +62,7 @@ def test_haar_of_a_block_by_hand_and_it_keeps_the_energy():
 
 @pytest.mark.parametrize('criterion', ['l1', 'l2'])
 def test_wavelet_adds_up_its_levels(criterion):
-    compare = pixel.criterion(criterion)
+    compare = pixel.find_criterion(criterion)
     (x1, dx1), (y1, dy1) = haar(X), haar(Y)
     (x2, dx2), (y2, dy2) = haar(x1), haar(y1)
     expected = compare(dx1, dy1) + compare(dx2, dy2) + 0.25 * compare(x2, y2)

@@ -18,7 +18,7 @@ def features(x):
 
 @pytest.mark.parametrize('criterion', ['l1', 'l2'])
 def test_it_is_the_weighted_sum_over_the_layers(criterion):
-    compare = pixel.criterion(criterion)
+    compare = pixel.find_criterion(criterion)
     ours = perceptual_loss(features, X, Y, {'conv1_2': 0.5, 'conv1_1': 3.0}, criterion)
     second = compare(X[:, ::2, ::2, :2] ** 2, Y[:, ::2, ::2, :2] ** 2)
     np.testing.assert_allclose(ours, 3 * compare(2 * X, 2 * Y) + 0.5 * second, rtol=1e-6)

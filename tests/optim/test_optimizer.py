@@ -7,8 +7,9 @@ import optax
 import pytest
 from flax.training.dynamic_scale import DynamicScale
 
+from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
-from sr_jax.optim.optimizer import SCALINGS, OptimizerSettings, make_optimizer, make_schedule
+from sr_jax.optim.optimizer import SCALINGS, make_optimizer, make_schedule
 from sr_jax.optim.update import accumulated_update, ema, split_microbatches
 
 PLAIN = OptimizerSettings(
@@ -62,7 +63,12 @@ def test_schedules(changes, expected):
 )
 def test_bad_settings_are_named(changes, message):
     with pytest.raises(InputError, match=message.replace('?', r'\?')):
-        settings(**changes)
+        make_schedule(settings(**changes), 10)
+
+
+def test_a_wrong_name_is_named_without_a_schedule_too():
+    with pytest.raises(InputError, match='did you mean .adam.'):
+        make_optimizer(settings(name='adma'), lambda count: 0.1)
 
 
 def run(params, gradients, **changes):
@@ -157,7 +163,7 @@ def test_an_update_that_is_not_finite_is_not_taken(accumulation):
     jax.tree.map(np.testing.assert_array_equal, after, params)
     assert all(int(count) == 0 for _, count in optax.tree.get_all_with_path(state, 'count'))
     assert gradients.finite.tolist() == [True, False]
-    assert not gradients.taken
+    assert not gradients.applied
 
 
 def test_the_loss_scale_falls_when_a_gradient_overflows_and_comes_back():
@@ -169,12 +175,12 @@ def test_the_loss_scale_falls_when_a_gradient_overflows_and_comes_back():
     batch = jnp.full((4, 3), 10, jnp.float16)
     scale = DynamicScale(growth_interval=1, scale=2.0**24)
     after, _, scale, gradients = update(params, batch, 1, scale, loss)
-    assert not gradients.taken
+    assert not gradients.applied
     assert float(scale.scale) == 2.0**23
     np.testing.assert_array_equal(after['w'], params['w'])
     scale = scale.replace(scale=jnp.float32(4.0))
     after, _, scale, gradients = update(params, batch, 1, scale, loss)
-    assert gradients.taken
+    assert gradients.applied
     exact = jax.grad(lambda p: quadratic(p, batch.astype(jnp.float32), None)[0])(params)
     moved = np.sign(after['w'] - params['w'])
     np.testing.assert_array_equal(moved, -np.sign(exact['w']))
@@ -182,8 +188,8 @@ def test_the_loss_scale_falls_when_a_gradient_overflows_and_comes_back():
 
 def test_ema_follows_taken_updates_only():
     average, params = {'w': jnp.zeros(2)}, {'w': jnp.ones(2)}
-    taken = ema(average, params, 0.9, jnp.array(True))
-    np.testing.assert_allclose(taken['w'], 0.1, rtol=1e-6)
+    average_after = ema(average, params, 0.9, jnp.array(True))
+    np.testing.assert_allclose(average_after['w'], 0.1, rtol=1e-6)
     kept = ema(average, params, 0.9, jnp.array(False))
     np.testing.assert_array_equal(kept['w'], 0)
     assert ema(None, params, 0.9, jnp.array(True)) is None

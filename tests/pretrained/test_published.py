@@ -6,7 +6,7 @@ These need the extra `ncnn`, without which they are skipped, and the first time 
 import numpy as np
 import pytest
 
-from sr_jax.data.photos import open_photos
+from sr_jax.data.sources.photos import open_photos
 from sr_jax.inference import networks, upscaler
 from sr_jax.pretrained import named
 

@@ -1,7 +1,6 @@
 """What a flow learns, from the first update on, and what is said when it goes wrong."""
 
 import copy
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ import pytest
 import tiny
 
 from sr_jax import models, tasks
-from sr_jax.checkpoints.run import initial
+from sr_jax.checkpoints.run import init_tree
 from sr_jax.degradations.settings import BicubicSettings
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, TrainingError
@@ -48,7 +47,7 @@ class Trainer:
     def __init__(self, config, mesh=MESH):
         self.config, self.mesh, self.task = config, mesh, tasks.make(config)
         start = {'hq': jnp.zeros((1, SIZE, SIZE, 3))}
-        init = jax.jit(lambda key: initial(self.task, key, start))
+        init = jax.jit(lambda key: init_tree(self.task, key, start))
         key = jax.random.key(config.seed)
         self.tree = jax.device_get(tiny.compiled(init, key)(key))
         step = sharding.jit_step(self.task.train_step, mesh)
@@ -128,7 +127,7 @@ def test_the_loss_is_the_negative_log_likelihood(trainer, run):
     states, history = run
     params = {'params': states[1].params}
     model = models.make(trainer.config.model)
-    outputs = trainer.task.predict(params, {'hq': images()})
+    outputs = trainer.task.predict(params, {'hq': images()}, jax.random.key(0))
     condition = model.apply(params, outputs['lq'], method='condition')
     encoding = model.apply(params, images(), condition, method='encode')
     bits = bits_per_dimension(encoding.log_likelihood, SIZE * SIZE * 3)
@@ -137,13 +136,16 @@ def test_the_loss_is_the_negative_log_likelihood(trainer, run):
 
 
 def test_noise_is_as_wide_as_a_level():
-    pair = functools.partial(
-        flow._pair, {'hq': images()}, models.make(config_of().model), BICUBIC
-    )
-    noise = pair(flow.LossSettings(32, 0), jax.random.key(0))[1] - images()
+    model, batch = models.make(config_of().model), {'hq': images()}
+
+    def pair(levels):
+        loss = flow.LossSettings(levels, 0)
+        return flow.make_pair(model, BICUBIC, loss, batch, jax.random.key(0))
+
+    noise = pair(32)[1] - images()
     assert np.abs(noise).max() <= 0.5 / 32
     np.testing.assert_allclose(noise.std(), 12**-0.5 / 32, rtol=0.02)
-    np.testing.assert_array_equal(pair(flow.LossSettings(0, 0), jax.random.key(0))[1], images())
+    np.testing.assert_array_equal(pair(0)[1], images())
 
 
 def test_it_learns(trainer):
@@ -177,17 +179,18 @@ def test_what_is_not_finite_is_named(trainer):
 
 def test_predictions_of_any_size(trainer, run):
     variables = run[0][-1].inference_variables()
+    key = jax.random.key(0)
     predict = jax.jit(trainer.task.predict)
     small = images(2, 7)[:, :, :5]
-    outputs = predict(variables, {'lq': small})
+    outputs = predict(variables, {'lq': small}, key)
     assert outputs['image'].shape == (2, 28, 20, 3)
     assert 'bits_per_dimension' not in outputs
-    again = predict(variables, {'lq': small})
+    again = predict(variables, {'lq': small}, key)
     np.testing.assert_array_equal(outputs['image'], again['image'])
-    cut = jax.eval_shape(trainer.task.predict, variables, {'hq': images(2, 22)})
+    cut = jax.eval_shape(trainer.task.predict, variables, {'hq': images(2, 22)}, key)
     assert cut['image'].shape == (2, 22, 22, 3)
     calm = tasks.make(config_of(sampling__temperature=0.0))
-    mean = jax.jit(calm.predict)(variables, {'lq': small})['image']
+    mean = jax.jit(calm.predict)(variables, {'lq': small}, key)['image']
     assert np.abs(mean - outputs['image']).max() > 0.01
     padded = np.pad(small, ((0, 0), (0, 1), (0, 1), (0, 0)), mode='edge')
     whole = jax.jit(models.make(trainer.config.model).apply)(variables, padded)
@@ -215,9 +218,9 @@ def test_added_noise_is_as_much_as_the_flow_is_told():
     model = models.make(config.model)
     loss = flow.LossSettings(quantization=0, encoder_from=0)
     batch = {'hq': jnp.asarray(images(64))}
-    lq, noisy, noise = flow._pair(batch, model, BICUBIC, loss, jax.random.key(0))
-    clean_lq, clean, none = flow._pair(
-        batch, model.clone(max_noise=0.0), BICUBIC, loss, jax.random.key(0)
+    lq, noisy, noise = flow.make_pair(model, BICUBIC, loss, batch, jax.random.key(0))
+    clean_lq, clean, none = flow.make_pair(
+        model.clone(max_noise=0.0), BICUBIC, loss, batch, jax.random.key(0)
     )
     assert none is None
     np.testing.assert_array_equal(lq, clean_lq)

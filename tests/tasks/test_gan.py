@@ -5,13 +5,13 @@ import pytest
 from adversarial import MESH, RATE, config_of, images, run, same
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import abstract_state, without_frozen
+from sr_jax.checkpoints.run import abstract_tree
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.models.srresnet import SRResNet
-from sr_jax.tasks import gan, generator
-from sr_jax.tasks.shared.terms import Term, computed
-from sr_jax.tasks.task import FROZEN
+from sr_jax.tasks import gan
+from sr_jax.tasks.shared.terms import Term, compute_if_active
+from sr_jax.tasks.task import FROZEN, parameters, without_frozen
 
 pytestmark = pytest.mark.usefixtures('small_discriminators')
 
@@ -44,7 +44,7 @@ def test_terms_begin_one_after_the_other(phases):
         total = sum(weight * metrics[name] for name, weight in weights.items())
         assert metrics['loss'] == pytest.approx(total, rel=1e-5)
     for name in ('params', 'variables', 'opt_state'):
-        first, second, third, last = (getattr(s, name)['discriminator'] for s in states)
+        first, second, third, last = (getattr(s['discriminator'], name) for s in states)
         jax.tree.map(np.testing.assert_array_equal, (first, first), (second, third))
         moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), third, last)
         assert all(jax.tree.leaves(moved)), name
@@ -52,9 +52,9 @@ def test_terms_begin_one_after_the_other(phases):
 
 def test_the_rates_of_both_follow_the_steps_of_the_run(phases):
     _, states, history, _ = phases
-    assert history[1]['discriminator_learning_rate'] == pytest.approx(RATE)
-    assert history[2]['discriminator_learning_rate'] == pytest.approx(0.5 * RATE)
-    old, new = (s.params['discriminator']['conv']['kernel'] for s in states[2:])
+    assert history[1]['discriminator_optimizer/learning_rate'] == pytest.approx(RATE)
+    assert history[2]['discriminator_optimizer/learning_rate'] == pytest.approx(0.5 * RATE)
+    old, new = (s['discriminator'].params['conv']['kernel'] for s in states[2:])
     assert np.abs(new - old).max() == pytest.approx(0.5 * RATE, rel=1e-3)  # Adam's first step
 
 
@@ -67,21 +67,21 @@ def test_what_has_no_weight_is_not_computed(phases):
         raise AssertionError
 
     term = Term(1.0)
-    assert computed(term, shape, lambda: 3) == 3  # no branch where the weight is never 0
+    assert compute_if_active(term, shape, lambda: 3) == 3  # no branch where the weight is never 0
     with pytest.raises(AssertionError):
-        jax.eval_shape(lambda s: computed(Term(1.0, start=2), s, lambda: never(s)), shape)
+        jax.eval_shape(lambda s: compute_if_active(Term(1.0, start=2), s, lambda: never(s)), shape)
 
 
 def test_the_feature_network_is_not_in_the_checkpoint(phases):
     config, states, _, _ = phases
     task = tasks.make(config)
-    held = abstract_state(config, task, MESH)['state']
-    assert set(held.variables) == {'generator', 'discriminator'}
-    first, last = (state.variables['frozen'] for state in (states[0], states[3]))
+    saved = abstract_tree(task, MESH)['state']
+    assert 'frozen' not in saved['generator'].variables
+    first, last = (state['generator'].variables['frozen'] for state in (states[0], states[3]))
     assert set(first) == {'conv1_1'}
     jax.tree.map(np.testing.assert_array_equal, first, last)
-    without = without_frozen({'state': states[3]})['state']
-    assert jax.tree.structure(without) == jax.tree.structure(held)
+    without = without_frozen(task, states[3])
+    assert jax.tree.structure(without) == jax.tree.structure(saved)
 
 
 def test_microbatches_give_the_update_of_one_batch():
@@ -92,8 +92,9 @@ def test_microbatches_give_the_update_of_one_batch():
     assert metrics.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-4, err_msg=name)
-    same(parts.variables, whole.variables, rtol=1e-5, atol=1e-6)
-    same(parts.opt_state, whole.opt_state, rtol=1e-3, atol=1e-6)
+    for network, state in parts.items():
+        same(state.variables, whole[network].variables, rtol=1e-5, atol=1e-6)
+        same(state.opt_state, whole[network].opt_state, rtol=1e-3, atol=1e-6)
 
 
 def test_eight_devices_give_the_step_of_one():
@@ -104,14 +105,16 @@ def test_eight_devices_give_the_step_of_one():
     for expected, metrics in zip(history, others, strict=True):
         for name, value in expected.items():
             np.testing.assert_allclose(metrics[name], value, rtol=1e-3, atol=1e-6, err_msg=name)
-    same(eight.variables, one.variables, rtol=1e-3, atol=1e-5)
+    for network, state in eight.items():
+        same(state.variables, one[network].variables, rtol=1e-3, atol=1e-5)
 
 
 def test_without_a_discriminator_pixels_alone_are_the_task_regression():
     config = config_of(loss__pixel__weight=1.0, loss__adversarial__weight=0.0)
     config.discriminator.name = ''
     (_, ours), (metrics,), _ = run(config)
-    assert set(ours.params) == {'generator'}
+    assert set(ours) == {'generator'}
+    ours = ours['generator']
     assert not {'discriminator', 'adversarial'} & set(metrics)
     with config.unlocked():
         del config.discriminator, config.discriminator_optimizer
@@ -120,7 +123,7 @@ def test_without_a_discriminator_pixels_alone_are_the_task_regression():
     assert metrics['loss'] == pytest.approx(float(expected['loss']), rel=1e-6)
     same(ours.ema_params, theirs.ema_params, rtol=1e-5, atol=1e-7)
     started = ours.starting_with(theirs.inference_variables())
-    same(started.params['generator'], theirs.ema_params)
+    same(started.params, theirs.ema_params)
 
 
 def test_the_translational_loss_compares_the_first_crop_with_one_of_three():
@@ -133,11 +136,11 @@ def test_the_translational_loss_compares_the_first_crop_with_one_of_three():
     (before, _), (metrics,), _ = run(config)
     hq = images(size=16)
     task = tasks.make(config)
-    given = task.predict(before.inference_variables(), hq)['lq']
+    given = task.predict(before['generator'].inference_variables(), hq, jax.random.key(0))['lq']
     model = SRResNet(scale=4, features=4, num_blocks=1)
 
     def enlarged(lq):
-        return np.asarray(model.apply({'params': before.params['generator']}, lq))
+        return np.asarray(model.apply({'params': before['generator'].params}, lq))
 
     first = enlarged(given[:, :3, :3])
     pixels = np.abs(first - hq['hq'][:, :12, :12]).mean()
@@ -158,13 +161,17 @@ def test_switched_convolutions_learn_beside_a_discriminator():
     weights = dict(weight=0.01, start=0, before=0.0)
     config = config_of(model=model, loss__load_balancing=weights, dtype='float16')
     (before, after), (metrics,), _ = run(config)
-    norm = after.variables['generator']['switch_norm']['layer_0']['conv']['norm']
+    generator = after['generator']
+    norm = generator.variables['switch_norm']['layer_0']['conv']['norm']
     assert norm['index'] == 1
     assert 1 <= metrics['load_balancing'] <= 2
     assert 0 <= metrics['min_share/layer_0/conv'] <= 0.5
-    assert metrics['loss_scale'] == 2.0**16
-    assert after.loss_scale.fin_steps == before.loss_scale.fin_steps + 2  # both networks' steps
-    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before.params, after.params)
+    assert metrics['optimizer/loss_scale'] == 2.0**16
+    assert metrics['discriminator_optimizer/loss_scale'] == 2.0**16
+    for network, state in after.items():
+        assert state.loss_scale.fin_steps == before[network].loss_scale.fin_steps + 1
+    params = (parameters(before), parameters(after))
+    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), *params)
     assert moved['discriminator']['conv']['kernel'] and moved['generator']['conv_first']['kernel']
 
 
@@ -200,23 +207,26 @@ def test_a_discriminator_needs_its_optimizer():
 
 
 def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(monkeypatch):
-    parts = gan._parts(config_of(loss__perceptual__weight=1.0, loss__perceptual__weights='random'))
-    state = gan._init(parts, jax.random.key(0), images())
-    state = state.replace(variables={**state.variables, FROZEN: None})
+    config = config_of(loss__perceptual__weight=1.0, loss__perceptual__weights='random')
+    parts = gan.read_parts(config)
+    states = gan.init(parts, jax.random.key(0), images())
+    generator = states['generator']
+    generator = generator.replace(variables={**generator.variables, FROZEN: {}})
     batch = images()
 
     def sharpened(batch, scale, settings, key):
         return batch['hq'][:, ::scale, ::scale], 1 - batch['hq']
 
-    monkeypatch.setattr(generator.degradations, 'training_pair', sharpened)
+    monkeypatch.setattr(gan.degradations, 'training_pair', sharpened)
     seen = []
     monkeypatch.setattr(
-        generator, '_perceptual', lambda parts, frozen, *pair: seen.append(pair) or jnp.zeros(())
+        gan, '_compare_features', lambda parts, frozen, *pair: seen.append(pair) or jnp.zeros(())
     )
-    params = state.params['generator']
-    _, (terms, _, judged) = generator._loss(parts, state, params, batch, jax.random.key(1))
+    _, (terms, _, compared) = gan.generator_loss(
+        parts, states, generator.params, generator, batch, jax.random.key(1)
+    )
     target = 1 - batch['hq']
-    np.testing.assert_array_equal(judged['real'], batch['hq'])
-    np.testing.assert_allclose(terms['pixel'], np.abs(judged['fake'] - target).mean(), rtol=1e-5)
-    ((_, compared),) = seen
-    np.testing.assert_array_equal(compared, target)
+    np.testing.assert_array_equal(compared['real'], batch['hq'])
+    np.testing.assert_allclose(terms['pixel'], np.abs(compared['fake'] - target).mean(), rtol=1e-5)
+    ((_, features_of),) = seen
+    np.testing.assert_array_equal(features_of, target)

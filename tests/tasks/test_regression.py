@@ -5,7 +5,7 @@ import pytest
 from tiny import changed, real, regression
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import initial
+from sr_jax.checkpoints.run import init_tree
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 
@@ -20,7 +20,7 @@ def start(config):
     task = tasks.make(config)
     size = config.data.crop_size
     batch = {'hq': jnp.zeros((1, size, size, 3))}
-    tree = jax.jit(lambda key: initial(task, key, batch))(jax.random.key(config.seed))
+    tree = jax.jit(lambda key: init_tree(task, key, batch))(jax.random.key(config.seed))
     return task, tree
 
 
@@ -57,7 +57,8 @@ def test_the_loss_is_the_criterion_of_true_and_enlarged_images(criterion):
     config = regression(loss__criterion=criterion)
     task, tree = start(config)
     hq = images()
-    image = task.predict(tree['state'].inference_variables(), {'hq': hq})['image']
+    variables = tree['state'].inference_variables()
+    image = task.predict(variables, {'hq': hq}, jax.random.key(0))['image']
     assert 0 < image.min() < image.max() < 1  # so that predict's clipping changes nothing
     _, _, (loss,) = steps(config, batch={'hq': hq})
     difference = np.asarray(image, np.float64) - hq
@@ -89,7 +90,8 @@ def test_pairs_are_trained_on_as_they_are():
     hq, lq = images(), images(size=4, seed=1)
     task, tree, (loss,) = steps(config, batch={'hq': hq, 'lq': lq})
     _, tree = start(config)
-    image = task.predict(tree['state'].inference_variables(), {'hq': hq, 'lq': lq})['image']
+    variables = tree['state'].inference_variables()
+    image = task.predict(variables, {'hq': hq, 'lq': lq}, jax.random.key(0))['image']
     assert 0 < image.min() < image.max() < 1
     assert loss == pytest.approx(np.abs(image - hq).mean(), rel=1e-4)
     with pytest.raises(InputError, match='scale=4, but .* 2 times'):
@@ -100,11 +102,11 @@ def test_predict_enlarges_small_images_as_they_are():
     task, tree = start(regression())
     variables = tree['state'].inference_variables()
     hq = images()
-    by_itself = task.predict(variables, {'hq': hq})
+    by_itself = task.predict(variables, {'hq': hq}, jax.random.key(0))
     assert by_itself['lq'].shape == (4, 4, 4, 3)
-    given = task.predict(variables, {'lq': by_itself['lq']})
+    given = task.predict(variables, {'lq': by_itself['lq']}, jax.random.key(0))
     np.testing.assert_array_equal(given['image'], by_itself['image'])
-    odd = task.predict(variables, {'hq': images(1, 18)})
+    odd = task.predict(variables, {'hq': images(1, 18)}, jax.random.key(0))
     assert odd['image'].shape == (1, 18, 18, 3)
     assert odd['lq'].shape == (1, 5, 5, 3)
 
@@ -140,7 +142,7 @@ def test_switched_convolutions_are_trained_and_shown():
     assert np.isfinite(losses).all()
     state = tree['state']
     assert state.variables['switch_norm']['layer_1']['conv']['norm']['index'] == 0  # 3 rows, full
-    outputs = task.predict(state.inference_variables(), {'hq': images()})
+    outputs = task.predict(state.inference_variables(), {'hq': images()}, jax.random.key(0))
     assert outputs['choices']['layer_1/conv'].shape == (4, 4, 4)
     _, metrics = sharding.jit_step(task.train_step, MESH)(tree, {'hq': images()})
     assert 1 <= metrics['load_balancing'] <= 2

@@ -8,7 +8,7 @@ import pytest
 from tiny import vqvae
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import abstract_state, initial
+from sr_jax.checkpoints.run import abstract_tree, init_tree
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
 
@@ -28,7 +28,7 @@ def started(model, dtype, ema_decay):
     config.model.update(json.loads(model))
     task = tasks.make(config)
     batch = {'hq': jnp.zeros((1, SIZE, SIZE, 3))}
-    tree = jax.jit(lambda key: initial(task, key, batch))(jax.random.key(0))
+    tree = jax.jit(lambda key: init_tree(task, key, batch))(jax.random.key(0))
     return jax.device_get(tree)
 
 
@@ -76,8 +76,10 @@ def test_a_step_moves_everything_and_counts():
     state = tree['state']
     assert state.step == 3
     assert history[0]['loss'] > 0
-    assert set(history[0]) >= {'loss', 'reconstruction', 'commitment', 'gradient_norm',
-                               'learning_rate', 'usage_top', 'perplexity_bottom'}  # fmt: skip
+    assert set(history[0]) >= {
+        *('loss', 'reconstruction', 'commitment', 'perplexity_bottom', 'codebook/usage_top'),
+        *('optimizer/gradient_norm', 'optimizer/learning_rate'),
+    }
     first = train(vqvae(), steps=0)[0]['state']
     for name in ('params', 'variables'):
         before, after = getattr(first, name), getattr(state, name)
@@ -97,7 +99,8 @@ def test_the_reconstruction_term_is_the_mse_of_images_in_minus_one_to_one():
     task = tasks.make(config)
     tree = train(config, steps=0)[0]
     batch = batches()[0]
-    mse = np.mean((task.predict(tree['state'].inference_variables(), batch)['image']
+    variables = tree['state'].inference_variables()
+    mse = np.mean((task.predict(variables, batch, jax.random.key(0))['image']
                    - batch['hq']) ** 2)  # fmt: skip
     np.testing.assert_allclose(reference()[1][0]['reconstruction'], 4 * mse, rtol=1e-3)
 
@@ -131,7 +134,7 @@ def test_remat_gives_the_same_step_with_less_memory():
     def temporary(remat):
         config = vqvae(train__remat=remat, data__crop_size=64)
         task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
-        tree = abstract_state(config, task, mesh)
+        tree = abstract_tree(task, mesh)
         batch = {'hq': jax.ShapeDtypeStruct((BATCH, 64, 64, 3), jnp.float32)}
         compiled = sharding.jit_step(task.train_step, mesh).lower(tree, batch).compile()
         assert memory.compiled_bytes(compiled) > 0
@@ -147,7 +150,7 @@ def test_mixed_precision_stays_near_float32(dtype):
         assert metrics['finite_gradients'].all()
         np.testing.assert_allclose(metrics['loss'], expected['loss'], rtol=0.05)
     assert all(x.dtype == np.float32 for x in jax.tree.leaves(tree['state'].params))
-    assert ('loss_scale' in history[0]) == (dtype == 'float16')
+    assert ('optimizer/loss_scale' in history[0]) == (dtype == 'float16')
 
 
 def test_a_image_that_is_not_finite_changes_nothing_but_the_step():
@@ -176,7 +179,7 @@ def test_predict_counts_the_codes_of_each_image():
     config = vqvae(model__bottom_codebook_size=32)
     task = tasks.make(config)
     tree = train(config, steps=0)[0]
-    outputs = task.predict(tree['state'].inference_variables(), batches()[0])
+    outputs = task.predict(tree['state'].inference_variables(), batches()[0], jax.random.key(0))
     assert outputs['image'].shape == (BATCH, SIZE, SIZE, 3)
     assert 0 <= outputs['image'].min() and outputs['image'].max() <= 1
     for level, size, side in (('top', 16, SIZE // 8), ('bottom', 32, SIZE // 4)):

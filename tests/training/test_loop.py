@@ -13,11 +13,13 @@ from PIL import Image
 from saved import restored
 from tiny import vqvae
 
+from sr_jax.checkpoints import metadata
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.checkpoints.run import _saved_state, load_run
+from sr_jax.checkpoints.run import _saved_task, load_run
 from sr_jax.data.pipeline import TrainIterator, train_iterator
 from sr_jax.devices import distributed, sharding
 from sr_jax.errors import InputError, TrainingError
+from sr_jax.inference import networks
 from sr_jax.training import loop as command
 from sr_jax.training import settings
 
@@ -48,7 +50,7 @@ def test_a_run_leaves_everything_that_a_person_looks_for(finished):
 def test_stopping_and_going_on_is_bit_for_bit_the_same(finished, tmp_path, capsys):
     command.train(vqvae(train__steps=2), tmp_path)
     result = command.train(vqvae(), tmp_path)
-    assert 'going on from' in capsys.readouterr().out
+    assert 'resuming from' in capsys.readouterr().out
     assert result.metrics == finished[1].metrics
     resumed, expected = restored(tmp_path, 4), restored(finished[0], 4)
     jax.tree.map(np.testing.assert_array_equal, resumed.tree, expected.tree)
@@ -160,7 +162,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(tmp_path, c
     shown = capsys.readouterr().out
     assert f'checkpoint {folder / "4"} is damaged' in shown
     assert f'checkpoint {unfinished} was never finished' in shown
-    assert f'going on from {folder / "2"}' in shown
+    assert f'resuming from {folder / "2"}' in shown
     assert result.step == 6
     assert (folder / 'damaged-4').is_dir()
     assert (folder / '4').is_dir()
@@ -173,6 +175,16 @@ def _flip_bytes(folder: Path):
     for i in range(len(data) // 2, len(data) // 2 + 8):
         data[i] ^= 0xFF
     largest.write_bytes(bytes(data))
+
+
+def test_a_run_of_another_version_is_refused_and_left_as_it_is(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata, 'FORMAT', 1)
+        command.train(vqvae(train__steps=2), tmp_path)
+    for action in (lambda: command.train(vqvae(), tmp_path), lambda: load_run(tmp_path)):
+        with pytest.raises(InputError, match='checkpoints/2 was made by another version of sr_jax'):
+            action()
+    assert Checkpoints(tmp_path).steps() == [2]
 
 
 def test_all_damaged_is_an_error(tmp_path):
@@ -197,7 +209,7 @@ def test_keep_last_and_keep_best(tmp_path):
 def test_an_effective_batch_is_split_to_fit_the_memory(tmp_path, capsys):
     config = vqvae(train__effective_batch_size=2, train__steps=1, log__samples=0)
     mesh = sharding.make_mesh()
-    whole = settings._step_bytes(config, mesh, 2, 1, False)
+    whole = settings.measure_step(config, mesh, networks.load, 2, 1, False)
     config.train.memory_limit = whole - 1
     command.train(config, tmp_path)
     chosen = json.loads((tmp_path / 'config.json').read_text())['train']
@@ -241,7 +253,7 @@ def test_the_live_line_is_for_terminals_only(tmp_path):
     shown = Terminal()
     progress = Progress(tmp_path, 10, stream=shown)
     progress.begin(4)
-    progress.steps_done(6, {'loss': 0.25, 'reconstruction': 0.2, 'learning_rate': 1e-3})
+    progress.steps_done(6, {'loss': 0.25, 'reconstruction': 0.2, 'optimizer/learning_rate': 1e-3})
     progress.message('a line')
     progress.close()
     text = shown.getvalue()
@@ -267,7 +279,7 @@ def test_what_is_wrong_with_a_saved_config_is_told_briefly():
     with pytest.raises(
         InputError, match='^run: the saved config is of no use: config.model.'
     ) as told:
-        _saved_state(config, mesh, Path('run'))
+        _saved_task(config, mesh, Path('run'))
     assert 'must be int' in str(told.value) and len(str(told.value)) < 400
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sr_jax.data.benchmark import Benchmark
-from sr_jax.data.folder import ImageFiles
+from sr_jax.data.sources.folder import ImageFiles
 from sr_jax.degradations import bicubic
 from sr_jax.images import resize
 from sr_jax.images.decoding import ImageError, to_float
@@ -55,19 +55,19 @@ def load(benchmark: Benchmark, scale: int | None, index: int) -> BenchmarkImage:
         cut = '' if scale is None else f', cut for a scale of {scale}'
         raise ImageError(
             benchmark.results.name(index),
-            f'{_size(result)} pixels, but the true image {benchmark.hq.name(index)} has '
-            f'{_size(hq)}{cut}: enlarge the small one anew, or say its --scale',
+            f'{_format_size(result)} pixels, but the true image {benchmark.hq.name(index)} has '
+            f'{_format_size(hq)}{cut}: enlarge the small one anew, or say its --scale',
         )
     return BenchmarkImage(benchmark.names[index], hq, lq, result)
 
 
-def enlarged_bicubically(lq: np.ndarray, scale: int) -> np.ndarray:
-    """The small image enlarged as MATLAB's bicubic `imresize` does, float32 in [0, 1]."""
+def enlarge_bicubically(lq: np.ndarray, scale: int) -> np.ndarray:
+    """Returns the image enlarged as MATLAB's bicubic `imresize` does, float32 in [0, 1]."""
     return np.clip(np.asarray(resize.imresize(jnp.asarray(to_float(lq)), scale)), 0, 1)
 
 
-def small_sizes(benchmark: Benchmark, scale: int) -> list[tuple[int, int]]:
-    """Heights and widths of the small images, as far as the files' headers tell them."""
+def read_small_sizes(benchmark: Benchmark, scale: int) -> list[tuple[int, int]]:
+    """Returns heights and widths of the small images, as far as the files' headers tell them."""
     source = benchmark.lq or benchmark.hq
     if not isinstance(source, ImageFiles):
         return []
@@ -86,8 +86,8 @@ def small_sizes(benchmark: Benchmark, scale: int) -> list[tuple[int, int]]:
 def _cut(
     hq: np.ndarray, scale: int, lq: np.ndarray | None, benchmark: Benchmark, index: int
 ) -> np.ndarray:
-    """The true image cut to the scale."""
-    name, size = benchmark.hq.name(index), _size(hq)
+    """Returns the true image cut to the scale."""
+    name, size = benchmark.hq.name(index), _format_size(hq)
     if lq is None:
         height, width = (side // scale * scale for side in hq.shape[:2])
         if not height or not width:
@@ -97,11 +97,10 @@ def _cut(
     surplus = (hq.shape[0] - height, hq.shape[1] - width)
     if not all(0 <= side < scale for side in surplus):
         lq_name = benchmark.lq.name(index) if benchmark.lq else ''
-        raise ImageError(
-            name, f'{size} pixels are not {scale} times the {_size(lq)} of its small one, {lq_name}'
-        )
+        given = f'{_format_size(lq)} of its small one, {lq_name}'
+        raise ImageError(name, f'{size} pixels are not {scale} times the {given}')
     return hq[:height, :width]
 
 
-def _size(pixels: np.ndarray) -> str:
+def _format_size(pixels: np.ndarray) -> str:
     return f'{pixels.shape[1]}x{pixels.shape[0]}'

@@ -41,12 +41,12 @@ def each_image(
     return 1 if failed else 0
 
 
-def loaders(paths: Iterable[Path]) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    """The name of each image, and what loads it."""
+def make_loaders(paths: Iterable[Path]) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    """Returns the name of each image, and what loads it."""
     return [(path.stem, functools.partial(load_image, path)) for path in paths]
 
 
-def expand(paths: Iterable[Path]) -> Iterable[Path]:
+def expand_paths(paths: Iterable[Path]) -> Iterable[Path]:
     """Yields the images that a person named: files, and all in folders and below them.
 
     Raises:
@@ -61,7 +61,7 @@ def expand(paths: Iterable[Path]) -> Iterable[Path]:
             raise InputError(f'no such image or folder: {path}')
 
 
-def targets(names: Iterable[str], folder: Path, suffix: str = '.png') -> Iterable[Path]:
+def name_targets(names: Iterable[str], folder: Path, suffix: str = '.png') -> Iterable[Path]:
     """Yields a file for each image: its name, numbered where two images share one."""
     seen: dict[str, int] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""What `evaluate` measures of whole images, each number under a name that holds its protocol."""
+"""What `benchmark` measures of whole images, each number under a name that holds its protocol."""
 
 from collections.abc import Mapping, Sequence
 
@@ -45,7 +45,7 @@ class Measures:
     def __call__(
         self, image: np.ndarray, hq: np.ndarray, lq: np.ndarray | None
     ) -> dict[str, float]:
-        """The numbers by their names.
+        """Returns the numbers by their names.
 
         Args:
           image: the result, float32 in [0, 1]; what was not yet is rounded to 8 bits.
@@ -68,13 +68,13 @@ class Measures:
         return found
 
 
-def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each number over the images."""
+def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Returns the mean of each number over the images."""
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def protocols(names: str | None, scale: int | None) -> list[Protocol]:
-    """The protocols of a list with commas; by default Y and RGB, the scale cropped at every edge.
+def read_protocols(names: str | None, scale: int | None) -> list[Protocol]:
+    """Returns the protocols of a list with commas; by default Y and RGB, cropped by the scale.
 
     Raises:
       InputError: no such protocol.
@@ -83,13 +83,13 @@ def protocols(names: str | None, scale: int | None) -> list[Protocol]:
     return parse_all(names or f'y_matlab_crop{crop},rgb_crop{crop}')
 
 
-def perceptual(kinds: Sequence[str]) -> list[Lpips]:
-    """LPIPS of each kind, once. Raises InputError when its weights cannot be fetched."""
+def load_perceptual(kinds: Sequence[str]) -> list[Lpips]:
+    """Returns LPIPS of each kind, once; raises InputError where its weights cannot be fetched."""
     return [lpips.load(kind) for kind in dict.fromkeys(kinds)]
 
 
 def load_fid(weights: str, resize: str) -> Fid:
-    """FID with a file of its network's weights.
+    """Returns FID with a file of its network's weights.
 
     Raises:
       InputError: no such file, or it is of another network.

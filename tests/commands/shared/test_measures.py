@@ -36,15 +36,15 @@ def test_without_a_scale_there_is_no_consistency():
 
 
 def test_the_scale_is_cropped_if_nothing_is_said():
-    assert [p.name for p in measures.protocols(None, 3)] == ['y_matlab_crop3', 'rgb_crop3']
-    assert [p.name for p in measures.protocols(None, None)] == ['y_matlab_crop0', 'rgb_crop0']
-    assert [p.name for p in measures.protocols('rgb_crop7', 3)] == ['rgb_crop7']
+    assert [p.name for p in measures.read_protocols(None, 3)] == ['y_matlab_crop3', 'rgb_crop3']
+    assert [p.name for p in measures.read_protocols(None, None)] == ['y_matlab_crop0', 'rgb_crop0']
+    assert [p.name for p in measures.read_protocols('rgb_crop7', 3)] == ['rgb_crop7']
 
 
 def test_a_kind_of_lpips_is_loaded_once(monkeypatch):
     loaded = []
     monkeypatch.setattr(measures.lpips, 'load', loaded.append)
-    measures.perceptual(['vgg', 'alex', 'vgg'])
+    measures.load_perceptual(['vgg', 'alex', 'vgg'])
     assert loaded == ['vgg', 'alex']
 
 

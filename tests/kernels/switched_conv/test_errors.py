@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import jaxtyping
 import pytest
 from sr_jax.kernels.switched_conv import route, switched_conv
-from sr_jax.kernels.switched_conv.cases import SMALL
+from sr_jax.kernels.switched_conv.cases import UNEQUAL
 from switched import arguments
 
 WRONG = {
@@ -28,7 +28,7 @@ WRONG = {
     'selector below': (dict(selector=jnp.full((2, 6, 7), -1)), r'selector holds -1'),
     'stride': (dict(stride=0), r'stride must be a whole number'),
     'stride type': (dict(stride=1.5), r'stride must be a whole number'),
-    'implementation': (dict(implementation='fast'), r"'fast' is unknown: take one of 'blocked'"),
+    'implementation': (dict(implementation='fast'), r"'fast' is unknown: take one of 'xla'"),
     'precision': (dict(precision='exact'), r"'exact' is unknown: take one of 'default', 'high'"),
     'routing shape': (
         dict(routing=route(jnp.zeros((2, 6, 6), 'int32'), 2)),
@@ -61,8 +61,11 @@ def test_errors_name_the_argument_and_the_remedy(name):
 
 def test_the_gpu_kernels_know_no_float64():
     with jax.enable_x64(True):
-        x, selector, kernel, *_ = arguments(SMALL[0], dtype='float64')
-        with pytest.raises(ValueError, match="float64, which 'pallas' does not know"):
+        x, selector, kernel, *_ = arguments(UNEQUAL[0], dtype='float64')
+        with pytest.raises(
+            ValueError,
+            match="'pallas' cannot compute this, for x is float64: take one of 'xla', 'ref",
+        ):
             switched_conv(x, selector, kernel, implementation='pallas')
 
 

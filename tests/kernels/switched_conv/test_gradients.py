@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 from sr_jax.kernels.switched_conv import route, switched_conv
-from sr_jax.kernels.switched_conv.cases import SMALL, Case
+from sr_jax.kernels.switched_conv.cases import SMALL, UNEQUAL, Case
 from switched import arguments
 
 
 def test_gradients_in_float64_by_finite_differences():
-    case = SMALL[1]
+    case = UNEQUAL[1]
     with jax.enable_x64(True):
         x, selector, kernel, bias, _ = arguments(case, dtype='float64')
 
@@ -27,7 +27,7 @@ def test_gradients_in_float64_by_finite_differences():
 
 
 def test_no_gradient_to_the_selector():
-    x, selector, kernel, _, _ = arguments(SMALL[0])
+    x, selector, kernel, _, _ = arguments(UNEQUAL[0])
     gradient = jax.grad(lambda selector: switched_conv(x, selector, kernel).sum(), allow_int=True)(
         selector
     )
@@ -36,7 +36,7 @@ def test_no_gradient_to_the_selector():
 
 @pytest.mark.parametrize('implementation', OURS)
 def test_checkpoint_gives_the_same_gradients(implementation):
-    x, selector, kernel, bias, cotangent = arguments(SMALL[0])
+    x, selector, kernel, bias, cotangent = arguments(UNEQUAL[0])
 
     def loss(x, kernel, bias):
         y = switched_conv(x, selector, kernel, bias, 1, implementation)
@@ -65,7 +65,7 @@ def gradients_of_a_penalty(x, selector, kernel, bias, stride, implementation):
 
 @pytest.mark.parametrize('implementation', OURS)
 # The reference takes minutes to compile for many kernels.
-@pytest.mark.parametrize('case', [case for case in SMALL if case.breadth < 16])
+@pytest.mark.parametrize('case', [*UNEQUAL, *(case for case in SMALL[2:] if case.breadth < 16)])
 def test_second_derivatives(case, implementation):
     *args, _ = arguments(case)
     ours = gradients_of_a_penalty(*args, case.stride, implementation)
@@ -83,23 +83,23 @@ def test_second_derivatives(case, implementation):
 )
 def test_second_derivatives_of_any_shape(sizes, channels, breadth, size, stride):
     *args, _ = arguments(Case(*sizes, *channels, breadth, size, stride))
-    ours = gradients_of_a_penalty(*args, stride, 'blocked')
+    ours = gradients_of_a_penalty(*args, stride, 'xla')
     assert_close(ours, gradients_of_a_penalty(*args, stride, 'reference'), 1e-5)
 
 
 def test_three_derivatives_in_float64_by_finite_differences():
     with jax.enable_x64(True):
-        x, selector, kernel, bias, _ = arguments(Case(1, 4, 5, 2, 2, 3, 3, 2), dtype='float64')
+        x, selector, kernel, bias, _ = arguments(Case(1, 4, 5, 6, 2, 7, 3, 2), dtype='float64')
 
         def loss(x, kernel, bias):
-            return jnp.sum(jnp.tanh(switched_conv(x, selector, kernel, bias, 2, 'blocked')))
+            return jnp.sum(jnp.tanh(switched_conv(x, selector, kernel, bias, 2, 'xla')))
 
         check_grads(jax.jit(loss), (x, kernel, bias), order=3, modes=('rev',), atol=1e-6, rtol=1e-6)
 
 
 def test_second_derivatives_share_the_routing():
-    x, selector, kernel, _, _ = arguments(SMALL[0])
-    routing = route(selector, SMALL[0].breadth)
+    x, selector, kernel, _, _ = arguments(UNEQUAL[0])
+    routing = route(selector, UNEQUAL[0].breadth)
 
     def penalty(x, routing):
         convolve = functools.partial(switched_conv, selector=selector, kernel=kernel)

@@ -1,0 +1,1 @@
+"""The switched convolution in plain XLA."""

@@ -1,0 +1,122 @@
+"""What a new run begins with: the networks that `config.train.start_from` names.
+
+Each is a run or a checkpoint of one, a file of weights, or the name of published ones. One alone
+fits the network that predicts, or a part of its parameters that bears the network's name, as an
+RRDBNet fits the encoder of an SRFlow. Several are given by what they are for: {'generator':
+'esrgan.pth', 'discriminator': 'runs/esrgan'}, where a name is that of a network of the task, or of
+a part of the parameters of the network that predicts.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+from sr_jax.config.binding import Section, bind, nearest
+from sr_jax.devices import sharding
+from sr_jax.errors import InputError
+from sr_jax.layers.switching import Switching, convert_to_switched
+from sr_jax.tasks.task import (
+    Load,
+    LoadedNetwork,
+    State,
+    Task,
+    TrainState,
+    predicting,
+    replace_predicting,
+    states_by_network,
+)
+
+
+def read_sources(value: Any) -> dict[str, str]:
+    """Returns what to begin with by what it is for, '' for the network that predicts.
+
+    Args:
+      value: `config.train.start_from`: '' or None, a source, or a mapping of them.
+    """
+    if isinstance(value, Section):
+        return {part: source for part, source in value.items() if source}
+    return {'': value} if value else {}
+
+
+def start(
+    state: State,
+    sources: Mapping[str, str],
+    config: ml_collections.ConfigDict,
+    task: Task,
+    mesh: Mesh,
+    load: Load,
+    report: Callable[[str], None],
+) -> State:
+    """Returns a state with the parameters and collections of the sources in their places.
+
+    Raises:
+      InputError: a source cannot be loaded, there is no such part, or it does not fit; says what.
+    """
+    for part, source in sources.items():
+        network, networks = load(source), states_by_network(task, state)
+        if part and part in networks:
+            old = networks[part]
+            new = _place(old, network, config, config[task.networks[part]], part, mesh, report)
+            assert isinstance(state, dict) or len(networks) == 1
+            state = {**state, part: new} if isinstance(state, dict) else new
+            continue
+        old = predicting(task, state)
+        if part and part not in old.params:
+            valid = [*networks, *old.params]
+            raise InputError(f'config.train.start_from has {part!r}: {nearest(part, valid)}')
+        section = config[next(iter(task.networks.values()))]
+        new = _place(old, network, config, section, part, mesh, report)
+        state = replace_predicting(task, state, new)
+    return state
+
+
+def _place(
+    state: TrainState,
+    network: LoadedNetwork,
+    config: ml_collections.ConfigDict,
+    section: Section,
+    part: str,
+    mesh: Mesh,
+    report: Callable[[str], None],
+) -> TrainState:
+    """Returns the state of a network with a loaded one, or with that as a part of it."""
+    variables, how = network.variables, 'begins with'
+    wanted = bind(Switching, section.get('switching', {}), 'config.model.switching')
+    if wanted.layers and not dict(network.model.get('switching', {})).get('layers'):
+        key = jax.random.fold_in(jax.random.key(config.seed), network.step)
+        variables = convert_to_switched(variables, wanted, key)
+        how = f'{len(wanted.layers)} convolutions switched, begins with'
+    expected = state.inference_variables()
+    name = network.model['name']
+    if name != section['name']:
+        part = part if part in expected['params'] else name
+        if part in expected['params']:
+            variables = {**expected, 'params': {**expected['params'], part: variables['params']}}
+            how = f'{part} begins with'
+    problem = describe_misfit(variables, expected)
+    if problem:
+        raise InputError(
+            f'config.train.start_from={network.source} does not fit config.model: {problem}. Take '
+            'the values of the network that is started from, but for `switching`'
+        )
+    after = f' after {network.step} steps' if network.step else ''
+    report(f'{how} the network of {network.source}{after}')
+    copies = jax.tree.map(jnp.copy, dict(variables))
+    return state.starting_with(jax.device_put(copies, sharding.layout(copies, mesh)))
+
+
+def describe_misfit(variables: PyTree, expected: PyTree) -> str:
+    """Returns what of the variables has no place in the expected ones, or ''."""
+    have, want = (
+        {jax.tree_util.keystr(k, simple=True, separator='/'): v.shape for k, v in leaves}
+        for leaves in map(jax.tree.leaves_with_path, (variables, expected))
+    )
+    for name in sorted(have.keys() | want.keys()):
+        if have.get(name) != want.get(name):
+            return f'{name} is {have.get(name, "missing")} there and {want.get(name, "none")} here'
+    return ''

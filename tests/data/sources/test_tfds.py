@@ -1,0 +1,172 @@
+import io
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from array_record.python import array_record_module
+from PIL import Image
+
+from sr_jax.data import train_iterator
+from sr_jax.data.benchmark import open_benchmark
+from sr_jax.data.sources import open_source
+from sr_jax.data.sources.tfds import TfdsImages
+from sr_jax.errors import InputError
+
+COLOUR = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+GREY = COLOUR[..., 0]
+
+
+def encoded(pixels, kind='PNG'):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.fixture
+def prepare(tmp_path, monkeypatch):
+    """Returns a function that prepares a dataset in the folder of TFDS."""
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+
+    def prepare(splits, feature='image', kind=None, name='tiny_images'):
+        features = tfds.features.FeaturesDict(
+            {feature: kind or tfds.features.Image(shape=(None, None, 3)), 'label': np.int64}
+        )
+        folder = tmp_path / name / '1.0.0'
+        folder.mkdir(parents=True)
+        template = tfds.core.ShardedFileTemplate(
+            data_dir=folder,
+            dataset_name=name,
+            filetype_suffix='array_record',
+            template='{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}',
+        )
+        infos = []
+        for split, images in splits.items():
+            files = template.replace(split=split)
+            path = str(files.sharded_filepath(shard_index=0, num_shards=1))
+            writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
+            for label, image in enumerate(images):
+                example = features.encode_example({feature: image, 'label': label})
+                writer.write(features.serialize_example(example))
+            writer.close()
+            infos.append(
+                tfds.core.SplitInfo(
+                    name=split,
+                    shard_lengths=[len(images)],
+                    num_bytes=1,
+                    filename_template=files,
+                )
+            )
+        tfds.folder_dataset.write_metadata(
+            data_dir=folder,
+            features=features,
+            split_infos=infos,
+            filename_template=template,
+            check_data=False,  # checking would take TensorFlow
+        )
+
+    return prepare
+
+
+def test_images_of_any_encoding_become_rgb(prepare):
+    cmyk = io.BytesIO()
+    Image.fromarray(COLOUR).convert('CMYK').save(cmyk, 'JPEG')
+    prepare({'train': [encoded(COLOUR), encoded(GREY), encoded(GREY, 'JPEG'), cmyk.getvalue()]})
+    source = TfdsImages('tiny_images', 'train')
+    assert len(source) == 4
+    np.testing.assert_array_equal(source.pixels(0), COLOUR)
+    np.testing.assert_array_equal(source.pixels(1), np.repeat(GREY[..., None], 3, axis=2))
+    assert all(source[index].shape == (40, 50, 3) for index in range(4))
+    assert source[0].dtype == np.float32
+    assert source.name(2) == 'tiny_images/train[2]'
+
+
+def test_a_pickled_copy_is_small_and_opens_the_files_anew(prepare):
+    prepare({'train': [encoded(COLOUR)] * 20})
+    source = TfdsImages('tiny_images', 'train')
+    sent = pickle.dumps(source)
+    assert len(sent) < 1000
+    np.testing.assert_array_equal(pickle.loads(sent).pixels(7), COLOUR)
+
+
+@pytest.mark.parametrize('split', ['validation', 'test'])
+def test_the_validation_part_is_validation_or_else_test(prepare, make_settings, split):
+    prepare({'train': [encoded(COLOUR)] * 2, split: [encoded(GREY)] * 3})
+    source = open_source('tfds:tiny_images', 'validation', make_settings())
+    assert len(source) == 3
+    assert source.name(0) == f'tiny_images/{split}[0]'
+
+
+def test_whole_images_of_the_validation_part_to_measure_with(prepare):
+    prepare({'train': [encoded(GREY)], 'test': [encoded(COLOUR), encoded(COLOUR[:9])]})
+    found = open_benchmark('tfds:tiny_images')
+    assert found.names == ['tiny_images/test[0]', 'tiny_images/test[1]']
+    np.testing.assert_array_equal(found.hq.pixels(1), COLOUR[:9])
+    assert found.lq is None
+
+
+def test_batches_come_and_a_broken_record_is_named(prepare, make_settings):
+    prepare({'train': [encoded(COLOUR), b'broken', encoded(GREY)]})
+    lines = []
+    iterator = train_iterator(make_settings(source='tfds:tiny_images'), 16, 0, lines.append)
+    assert next(iterator)['hq'].shape == (16, 8, 8, 3)
+    iterator.close()
+    reason = iterator.rejected['tiny_images/train[1]']
+    assert lines == [f'skipped image tiny_images/train[1]: {reason}']
+
+
+def test_tensorflow_is_not_imported(prepare):
+    prepare({'train': [encoded(COLOUR)] * 2})
+    code = (
+        'import sys; from sr_jax.data.sources.tfds import TfdsImages; '
+        'print(TfdsImages("tiny_images", "train")[0].shape, "tensorflow" in sys.modules)'
+    )
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == '(40, 50, 3) False'
+
+
+def test_a_dataset_that_is_not_prepared_tells_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+    with pytest.raises(InputError, match='not prepared') as caught:
+        TfdsImages('imagenet2012', 'train')
+    assert str(tmp_path) in str(caught.value)
+    assert 'tfds build imagenet2012 --file_format=array_record' in str(caught.value)
+
+
+def test_a_dataset_prepared_for_reading_in_order_is_refused(prepare, tmp_path):
+    prepare({'train': [encoded(COLOUR)]})
+    info = tmp_path / 'tiny_images' / '1.0.0' / 'dataset_info.json'
+    info.write_text(info.read_text().replace('array_record', 'tfrecord'))
+    with pytest.raises(InputError, match=r'not prepared for random access.*TFDS_DATA_DIR'):
+        TfdsImages('tiny_images', 'train')
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('imagnet2012', "did you mean 'imagenet2012'"),
+        ('zzzzzzzzzzz', "no dataset 'zzzzzzzzzzz'$"),
+        ('mnist:9.9.9', 'cannot be opened'),
+        ('../elsewhere', 'cannot be opened'),
+    ],
+)
+def test_an_unknown_dataset_is_an_error(tmp_path, monkeypatch, name, message):
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+    with pytest.raises(InputError, match=message):
+        TfdsImages(name, 'train')
+
+
+def test_a_missing_split_is_an_error(prepare):
+    prepare({'train': [encoded(COLOUR)]})
+    with pytest.raises(InputError, match=r"'validation' or 'test'.*data\.validation_source"):
+        TfdsImages('tiny_images', 'validation')
+
+
+def test_a_dataset_without_images_is_an_error(prepare):
+    prepare({'train': [3]}, feature='image', kind=tfds.features.Scalar(np.int64))
+    with pytest.raises(
+        InputError, match="no images, but 'image', 'label'"
+    ):
+        TfdsImages('tiny_images', 'train')
