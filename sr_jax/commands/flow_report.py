@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sr_jax import models
 from sr_jax.commands.shared import table
 from sr_jax.commands.shared.image_jobs import (
     each_image,
@@ -40,6 +41,7 @@ from sr_jax.inference.latents import noise
 from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.metrics.gaussianity import Gaussianity, gaussianity
 from sr_jax.metrics.protocol import parse
+from sr_jax.models.protocols import Sampler
 
 TEMPERATURES = (0.3, 0.6, 0.8, 1.0)
 COLUMNS = 4
@@ -101,10 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     paths = list(expand_paths(arguments.images))
     network = networks.load(arguments.weights, best=arguments.best)
-    if network.model['name'] != 'srflow':
+    if not isinstance(network.module(), Sampler):
         raise InputError(
             f'{arguments.weights} holds a network of the kind {network.model["name"]!r}, which has '
-            'no latents: take an srflow'
+            f'no latents: take one of {", ".join(models.names(Sampler))}'
         )
     flow = Flow(network)
     least = flow.multiple * MIN_SIDE // 2
