@@ -105,7 +105,7 @@ def one_device(monkeypatch):
 
 @pytest.fixture(scope='session')
 def finished(tmp_path_factory):
-    """A run of 4 steps in one go on one device: its folder and its result."""
+    """A VQ-VAE's run of 4 steps in one go on one device: its folder and its result."""
     import tiny
 
     from sr_jax.training import loop
@@ -114,3 +114,25 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as monkeypatch:
         see_one_device(monkeypatch)
         return workdir, loop.train(tiny.vqvae(), workdir)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """The task 'tone', in place of a real one where what is tested is the same of all tasks."""
+    import tiny
+
+    tiny.find_toy(monkeypatch)
+
+
+@pytest.fixture(scope='session')
+def finished_toy(tmp_path_factory):
+    """A run of 4 steps of `tiny.tone()` on one device: its folder and its result."""
+    import tiny
+
+    from sr_jax.training import loop
+
+    workdir = tmp_path_factory.mktemp('toy')
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        see_one_device(monkeypatch)
+        tiny.find_toy(monkeypatch)
+        return workdir, loop.train(tiny.tone(), workdir)

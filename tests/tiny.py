@@ -1,7 +1,10 @@
 """Configs shrunk until they compile and train within seconds."""
 
+import pathlib
+
 import jax.numpy as jnp
 import ml_collections
+import pytest
 from flax import linen as nn
 
 from configs import esrgan as esrgan_config
@@ -9,6 +12,9 @@ from configs import rrdb as rrdb_config
 from configs import srflow as srflow_config
 from configs import srresnet as srresnet_config
 from configs import vqvae as vqvae_config
+from sr_jax import models, tasks
+from sr_jax.config import extension
+from sr_jax.config.defaults import defaults
 from sr_jax.layers.batch_norm import BatchNorm
 from sr_jax.layers.spectral_norm import SpectralConvolution
 from sr_jax.models.protocols import image_batch
@@ -36,12 +42,28 @@ def flow(**changes) -> ml_collections.ConfigDict:
         return changed(config, **changes)
 
 
+def tone(**changes) -> ml_collections.ConfigDict:
+    """A run of 4 steps of the toy in tests/toy, which `find_toy` lets be found."""
+    config = shrink(defaults('tone', model='tone'))
+    config.optimizer.schedule = 'constant'  # the same whether it is to end after 2 steps or 4
+    return changed(config, **changes)
+
+
+def find_toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the task 'tone' and its network of one layer be found, which lie in tests/toy."""
+    monkeypatch.setenv(extension.VARIABLE, str(pathlib.Path(__file__).parent / 'toy'))
+    for package in (models, tasks):
+        path = extension.extend(package.__path__, package.__name__)
+        monkeypatch.setattr(package, '__path__', path)
+
+
 def real(**changes) -> ml_collections.ConfigDict:
     """A run of 4 steps of a tiny RRDBNet on images degraded in the second order."""
     return changed(shrink(rrdb_config.get_config('real')), **changes)
 
 
 NETWORKS = {
+    'tone': dict(features=2),
     'vqvae': dict(channels=8, num_res_blocks=1, res_channels=4, codebook_size=16, codebook_dim=4),
     'srresnet': dict(features=4, num_blocks=1),
     'rrdb': dict(features=4, num_blocks=1, growth=2),

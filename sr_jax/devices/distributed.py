@@ -14,11 +14,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from jax._src import distributed as runtime  # says who we are before there are devices
 from jax.experimental import multihost_utils
 
 from sr_jax.config.serialization import differences
 from sr_jax.devices import heartbeat
+from sr_jax.devices.jax_internals import read_runtime
 from sr_jax.errors import InputError, first_line, message_of
 
 FLAGS = '--coordinator, --processes and --process'
@@ -133,10 +133,10 @@ def _meet(processes: Processes) -> None:
 
 
 def _did_not_meet(processes: Processes) -> str:
-    state = runtime.global_state
+    runtime = read_runtime()
     return (
-        f'process {state.process_id} of {state.num_processes} did not meet all the others at '
-        f'{state.coordinator_address} within {processes.connect_timeout} s: is process 0 running, '
+        f'process {runtime.process} of {runtime.processes} did not meet all the others at '
+        f'{runtime.coordinator} within {processes.connect_timeout} s: is process 0 running, '
         'can its port be reached, and were all of them started?'
     )
 

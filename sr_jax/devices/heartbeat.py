@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import jax
-from jax._src import distributed as runtime  # the store has no public door
+
+from sr_jax.devices.jax_internals import read_runtime
 
 ROOT = 'sr_jax'
 LOST_PEER = re.compile(
@@ -63,8 +64,8 @@ class Watch:
         self._index, self._count = jax.process_index(), jax.process_count()
         self._silence = silence
         self._interval = min(max(silence / 10, 0.05), 5.0)
-        self._client = cast(Any, runtime.global_state.client)
-        self._coordinator = str(runtime.global_state.coordinator_address)
+        runtime = read_runtime()
+        self._client, self._coordinator = runtime.client, str(runtime.coordinator)
         self._parting = threading.Event()
         self._judged = threading.Event()
         self._answered = time.monotonic()

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from saved import restored
-from tiny import vqvae
+from tiny import tone
 
 from sr_jax.checkpoints.manager import Checkpoints
 from sr_jax.errors import InputError
 from sr_jax.training import loop as command
 from sr_jax.training.settings import read_settings
 
-pytestmark = pytest.mark.usefixtures('one_device')
+pytestmark = pytest.mark.usefixtures('one_device', 'toy')
 
 
 def before_step(number, act, monkeypatch):
@@ -38,7 +38,7 @@ def test_a_workdir_that_vanishes_is_named(tmp_path, monkeypatch):
     workdir = tmp_path / 'run'
     before_step(3, lambda: shutil.rmtree(workdir), monkeypatch)
     with pytest.raises(InputError, match=f'the workdir {workdir} has gone while the run went on'):
-        command.train(vqvae(log__samples=0), workdir)
+        command.train(tone(log__samples=0), workdir)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def images(tmp_path):
 
 
 def from_folder(images, **changes):
-    return vqvae(
+    return tone(
         data__source=f'folder:{images}',
         data__validation_source='photos',
         data__cache_bytes=0,
@@ -82,7 +82,7 @@ def test_or_it_is_passed_over_by_name_where_that_is_allowed(
 
 
 @pytest.mark.parametrize('jump', [-10 * 365 * 86400, 10 * 365 * 86400])
-def test_a_clock_that_jumps_changes_nothing(jump, finished, tmp_path, monkeypatch):
+def test_a_clock_that_jumps_changes_nothing(jump, finished_toy, tmp_path, monkeypatch):
     true_time, true_time_ns = time.time, time.time_ns
 
     def set_the_clock():
@@ -90,67 +90,67 @@ def test_a_clock_that_jumps_changes_nothing(jump, finished, tmp_path, monkeypatc
         monkeypatch.setattr(time, 'time_ns', lambda: true_time_ns() + jump * 10**9)
 
     before_step(3, set_the_clock, monkeypatch)
-    assert command.train(vqvae(), tmp_path).metrics == finished[1].metrics
-    arrays, expected = restored(tmp_path, 4).tree, restored(finished[0], 4).tree
+    assert command.train(tone(), tmp_path).metrics == finished_toy[1].metrics
+    arrays, expected = restored(tmp_path, 4).tree, restored(finished_toy[0], 4).tree
     jax.tree.map(np.testing.assert_array_equal, arrays, expected)
     lines = map(json.loads, (tmp_path / 'metrics.jsonl').read_text().splitlines())
     assert all(line['steps_per_second'] >= 0 for line in lines if line['event'] == 'train')
 
 
-def copy_of(finished, tmp_path):
-    shutil.copytree(finished[0], tmp_path / 'run')
+def copy_of(finished_toy, tmp_path):
+    shutil.copytree(finished_toy[0], tmp_path / 'run')
     return tmp_path / 'run'
 
 
-def test_a_changed_digit_of_the_datas_position_is_noticed(finished, tmp_path, capsys):
-    workdir = copy_of(finished, tmp_path)
+def test_a_changed_digit_of_the_datas_position_is_noticed(finished_toy, tmp_path, capsys):
+    workdir = copy_of(finished_toy, tmp_path)
     path = workdir / 'checkpoints' / '4' / 'run' / 'metadata'
     text = path.read_text()
     assert text.count('"crops_taken": 16') == 1
     path.write_text(text.replace('"crops_taken": 16', '"crops_taken": 17'))
-    assert command.train(vqvae(), workdir).step == 4
+    assert command.train(tone(), workdir).step == 4
     shown = capsys.readouterr().out
     assert f'checkpoint {path.parents[1]} is damaged: its config, its fingerprints or' in shown
     assert f'resuming from {workdir}/checkpoints/2' in shown
 
 
-def test_unreadable_metrics_do_not_keep_a_run_from_going_on(finished, tmp_path, capsys):
-    workdir = copy_of(finished, tmp_path)
+def test_unreadable_metrics_do_not_keep_a_run_from_going_on(finished_toy, tmp_path, capsys):
+    workdir = copy_of(finished_toy, tmp_path)
     path = workdir / 'checkpoints' / '4' / 'metrics' / 'metrics'
     path.write_bytes(b'\xff' + path.read_bytes()[1:])
-    assert Checkpoints(workdir).best_step('mse') == 2
-    result = command.train(vqvae(), workdir)
+    assert Checkpoints(workdir).best_step('mse', False) == 2
+    result = command.train(tone(), workdir)
     shown = capsys.readouterr().out
     assert f'checkpoint {path.parents[1]} is damaged: its metrics: ' in shown
     assert f'resuming from {workdir}/checkpoints/2' in shown
     assert (workdir / 'checkpoints' / 'damaged-4').is_dir()
-    assert result.metrics == finished[1].metrics
+    assert result.metrics == finished_toy[1].metrics
 
 
 @pytest.mark.parametrize('text', ['0', '{"commit_timestamp_nsecs": 1e300}'])
-def test_what_orbax_cannot_open_is_set_aside(text, finished, tmp_path):
-    workdir = copy_of(finished, tmp_path)
+def test_what_orbax_cannot_open_is_set_aside(text, finished_toy, tmp_path):
+    workdir = copy_of(finished_toy, tmp_path)
     path = workdir / 'checkpoints' / '4'
     (path / '_CHECKPOINT_METADATA').write_text(text)
     (workdir / 'checkpoints' / '4-mine' / 'metrics').mkdir(parents=True)
     (workdir / 'checkpoints' / '4-mine' / 'metrics' / 'metrics').write_text('{')  # a copy of a user
-    found = Checkpoints(workdir, read_settings(vqvae()).checkpoint)
+    found = Checkpoints(workdir, read_settings(tone()).checkpoint)
     assert found.steps() == [2]
     found.close()
     kept = {path.name for path in (workdir / 'checkpoints').iterdir()}
     assert kept == {'2', 'damaged-4', '4-mine'}
 
 
-def test_a_metric_that_was_not_measured_is_named(finished):
-    found = Checkpoints(finished[0])
+def test_a_metric_that_was_not_measured_is_named(finished_toy):
+    found = Checkpoints(finished_toy[0])
     with pytest.raises(InputError, match="best_metric='bits_per_dimension' was not measured .*mse"):
-        found.best_step('bits_per_dimension')
+        found.best_step('bits_per_dimension', False)
 
 
-def test_a_run_from_before_a_key_was_there_goes_on(finished, tmp_path, capsys):
-    config = vqvae(train__steps=2)
+def test_a_run_from_before_a_key_was_there_goes_on(finished_toy, tmp_path, capsys):
+    config = tone(train__steps=2)
     with config.unlocked():
         del config.train['fsdp']
     command.train(config, tmp_path)
-    assert command.train(vqvae(), tmp_path).metrics == finished[1].metrics
+    assert command.train(tone(), tmp_path).metrics == finished_toy[1].metrics
     assert 'config.train.fsdp: (absent) -> 1' in capsys.readouterr().out

@@ -2,11 +2,11 @@
 
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
 from sr_jax.devices import heartbeat
+from sr_jax.devices.jax_internals import Runtime
 
 SILENCE = 0.5
 
@@ -47,8 +47,8 @@ def first_of_two(monkeypatch, telling):
     """The watch of process 0; process 1 is lost after a first sign of life."""
     store = Store(telling)
     store.key_value_set('sr_jax/alive/1', '1 there, pid 2')
-    state = SimpleNamespace(client=store, coordinator_address='here:1')
-    monkeypatch.setattr(heartbeat, 'runtime', SimpleNamespace(global_state=state))
+    runtime = Runtime(store, 'here:1', process=0, processes=2)
+    monkeypatch.setattr(heartbeat, 'read_runtime', lambda: runtime)
     monkeypatch.setattr(heartbeat, 'on_abort', lambda explain: None)
     monkeypatch.setattr(heartbeat.jax, 'process_index', lambda: 0)
     monkeypatch.setattr(heartbeat.jax, 'process_count', lambda: 2)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from saved import restored
-from tiny import vqvae
+from tiny import find_toy, tone, vqvae
 
 from sr_jax.checkpoints import metadata
 from sr_jax.checkpoints.manager import Checkpoints
@@ -23,11 +23,11 @@ from sr_jax.inference import networks
 from sr_jax.training import loop as command
 from sr_jax.training import settings
 
-pytestmark = pytest.mark.usefixtures('one_device')
+pytestmark = pytest.mark.usefixtures('one_device', 'toy')
 
 
-def test_a_run_leaves_everything_that_a_person_looks_for(finished):
-    workdir, result = finished
+def test_a_run_leaves_everything_that_a_person_looks_for(finished_toy):
+    workdir, result = finished_toy
     assert result.step == 4
     assert result.stopped_by is None
     assert result.metrics['images'] == 12
@@ -57,15 +57,15 @@ def test_stopping_and_going_on_is_bit_for_bit_the_same(finished, tmp_path, capsy
     assert resumed.data == expected.data
 
 
-def test_a_finished_run_says_so_and_evaluates(finished, capsys):
-    result = command.train(vqvae(), finished[0])
+def test_a_finished_run_says_so_and_evaluates(finished_toy, capsys):
+    result = command.train(tone(), finished_toy[0])
     assert 'all 4 steps are done; raise config.train.steps' in capsys.readouterr().out
-    assert result.metrics == finished[1].metrics
+    assert result.metrics == finished_toy[1].metrics
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_stops_and_the_run_goes_on(
-    number, finished, tmp_path, monkeypatch, capsys
+    number, finished_toy, tmp_path, monkeypatch, capsys
 ):
     real = command.sharding.put_batch
     calls = []
@@ -77,7 +77,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
         return real(batch, mesh)
 
     monkeypatch.setattr(command.sharding, 'put_batch', put_batch)
-    config = vqvae(evaluation__every=100, log__samples=0)
+    config = tone(evaluation__every=100, log__samples=0)
     result = command.train(config, tmp_path)
     monkeypatch.undo()
     assert result.stopped_by == number
@@ -86,7 +86,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_a_wait_for_slow_data_is_reported(finished, tmp_path, monkeypatch):
+def test_a_wait_for_slow_data_is_reported(finished_toy, tmp_path, monkeypatch):
     take = TrainIterator.__next__
 
     def late(iterator):
@@ -94,14 +94,14 @@ def test_a_wait_for_slow_data_is_reported(finished, tmp_path, monkeypatch):
         return take(iterator)
 
     monkeypatch.setattr(TrainIterator, '__next__', late)
-    command.train(vqvae(log__every=3, evaluation__every=100, log__samples=0), tmp_path)
+    command.train(tone(log__every=3, evaluation__every=100, log__samples=0), tmp_path)
     lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
     waits = {line['step']: line['data_wait'] for line in lines if line['event'] == 'train'}
     assert waits[3] > 0.5
 
 
 def test_json_lines_are_all_that_is_printed(tmp_path, capsys):
-    command.train(vqvae(train__steps=2), tmp_path, log_format='json')
+    command.train(tone(train__steps=2), tmp_path, log_format='json')
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {record['event'] for record in records} == {
         'message',
@@ -130,35 +130,35 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
 
     monkeypatch.setattr(command, 'train_iterator', poisoned)
     with pytest.raises(TrainingError) as error:
-        command.train(vqvae(), tmp_path)
+        command.train(tone(), tmp_path)
     message = str(error.value)
-    assert message.startswith('step 3: commitment is nan')
-    assert 'first parameter whose gradient is not finite: decoder/' in message
+    assert message.startswith('step 3: l2 is nan')
+    assert 'first parameter whose gradient is not finite: layer/' in message
     tree = restored(tmp_path, 2).tree
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(tree))
     assert Checkpoints(tmp_path).steps() == [2]
 
 
-def test_checkpoints_of_another_network_are_refused_by_key(finished):
+def test_checkpoints_of_another_network_are_refused_by_key(finished_toy):
     with pytest.raises(InputError) as error:
-        command.train(vqvae(model__channels=16, train__steps=6), finished[0])
-    assert 'config.model.channels: 8 -> 16' in str(error.value)
+        command.train(tone(model__features=5, train__steps=6), finished_toy[0])
+    assert 'config.model.features: 2 -> 5' in str(error.value)
     assert 'another --workdir' in str(error.value)
 
 
-def test_other_settings_may_change_and_are_told(finished, tmp_path, capsys):
-    command.train(vqvae(train__steps=2), tmp_path)
-    command.train(vqvae(optimizer__learning_rate=1e-5), tmp_path)
-    assert 'config.optimizer.learning_rate: 0.0003 -> 1e-05' in capsys.readouterr().out
+def test_other_settings_may_change_and_are_told(finished_toy, tmp_path, capsys):
+    command.train(tone(train__steps=2), tmp_path)
+    command.train(tone(optimizer__learning_rate=1e-5), tmp_path)
+    assert 'config.optimizer.learning_rate: 0.0005 -> 1e-05' in capsys.readouterr().out
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(tmp_path, capsys):
-    command.train(vqvae(), tmp_path)
+    command.train(tone(), tmp_path)
     folder = tmp_path / 'checkpoints'
     _flip_bytes(folder / '4')
     unfinished = folder / '6.orbax-checkpoint-tmp-1'
     unfinished.mkdir()
-    result = command.train(vqvae(train__steps=6), tmp_path)
+    result = command.train(tone(train__steps=6), tmp_path)
     shown = capsys.readouterr().out
     assert f'checkpoint {folder / "4"} is damaged' in shown
     assert f'checkpoint {unfinished} was never finished' in shown
@@ -180,22 +180,22 @@ def _flip_bytes(folder: Path):
 def test_a_run_of_another_version_is_refused_and_left_as_it_is(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(metadata, 'FORMAT', 1)
-        command.train(vqvae(train__steps=2), tmp_path)
-    for action in (lambda: command.train(vqvae(), tmp_path), lambda: load_run(tmp_path)):
+        command.train(tone(train__steps=2), tmp_path)
+    for action in (lambda: command.train(tone(), tmp_path), lambda: load_run(tmp_path)):
         with pytest.raises(InputError, match='checkpoints/2 was made by another version of sr_jax'):
             action()
     assert Checkpoints(tmp_path).steps() == [2]
 
 
 def test_all_damaged_is_an_error(tmp_path):
-    command.train(vqvae(train__steps=2), tmp_path)
+    command.train(tone(train__steps=2), tmp_path)
     _flip_bytes(tmp_path / 'checkpoints' / '2')
     with pytest.raises(InputError, match='all 1 are damaged'):
         load_run(tmp_path)
 
 
 def test_keep_last_and_keep_best(tmp_path):
-    config = vqvae(train__steps=5, log__samples=0)
+    config = tone(train__steps=5, log__samples=0)
     config.checkpoint.update(every=1, keep_last=1, keep_best=1)
     config.evaluation.every = 1
     command.train(config, tmp_path)
@@ -207,7 +207,7 @@ def test_keep_last_and_keep_best(tmp_path):
 
 
 def test_an_effective_batch_is_split_to_fit_the_memory(tmp_path, capsys):
-    config = vqvae(train__effective_batch_size=2, train__steps=1, log__samples=0)
+    config = tone(train__effective_batch_size=2, train__steps=1, log__samples=0)
     mesh = sharding.make_mesh()
     whole = settings.measure_step(config, mesh, networks.load, 2, 1, False)
     config.train.memory_limit = whole - 1
@@ -232,15 +232,16 @@ def test_an_effective_batch_is_split_to_fit_the_memory(tmp_path, capsys):
 def test_bad_settings_are_refused_before_anything_is_written(changes, message, tmp_path):
     workdir = tmp_path / 'run'
     with pytest.raises(InputError) as error:
-        command.train(vqvae(**changes), workdir)
+        command.train(tone(**changes), workdir)
     assert message in str(error.value)
     assert not workdir.exists()
 
 
 def test_a_batch_must_split_over_the_devices(tmp_path, monkeypatch):
     monkeypatch.undo()  # all eight
+    find_toy(monkeypatch)
     with pytest.raises(InputError, match=r'train.batch_size=4 cannot be split over 8 devices'):
-        command.train(vqvae(), tmp_path)
+        command.train(tone(), tmp_path)
 
 
 def test_the_live_line_is_for_terminals_only(tmp_path):
@@ -268,14 +269,14 @@ def test_a_process_that_sees_other_images_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(distributed, 'gather', gather)
     with pytest.raises(InputError, match='the data of process 1 is not that of process 0') as error:
-        command.train(vqvae(), tmp_path)
+        command.train(tone(), tmp_path)
     assert re.search(r'data.images: \d+ -> 7\nAll the machines must see', str(error.value))
 
 
 def test_what_is_wrong_with_a_saved_config_is_told_briefly():
-    mesh, config = sharding.make_mesh(jax.devices()[:1]), vqvae()
+    mesh, config = sharding.make_mesh(jax.devices()[:1]), tone()
     with config.ignore_type():
-        config.model.channels = 'many ' * 1000
+        config.model.features = 'many ' * 1000
     with pytest.raises(
         InputError, match='^run: the saved config is of no use: config.model.'
     ) as told:
@@ -284,7 +285,7 @@ def test_what_is_wrong_with_a_saved_config_is_told_briefly():
 
 
 def test_a_data_position_of_no_use_names_its_checkpoint():
-    iterator = train_iterator(settings.read_settings(vqvae()).data, 4, 0)
+    iterator = train_iterator(settings.read_settings(tone()).data, 4, 0)
     data = iterator.get_state() | {'crops_taken': -1}
     with pytest.raises(InputError, match='^run/checkpoints/4: .*position.*: crops_taken is no'):
         command.place_data(iterator, data, Path('run/checkpoints/4'))
