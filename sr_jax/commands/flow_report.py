@@ -34,7 +34,7 @@ from sr_jax.commands.shared.image_jobs import (
 )
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
-from sr_jax.images.contact_sheet import repeated, sheet
+from sr_jax.images.contact_sheet import repeat_pixels, sheet
 from sr_jax.images.files import save_image
 from sr_jax.inference import networks
 from sr_jax.inference.latents import noise
@@ -180,7 +180,7 @@ def report(
     difference = np.clip(0.5 + DIFFERENCE * (hq - mean), 0, 1)
     tiles = [
         ('true', hq),
-        ('small', repeated(np.asarray(lq), flow.scale)),
+        ('small', repeat_pixels(np.asarray(lq), flow.scale)),
         ('latents of zero', mean),
         (f'true less that, {DIFFERENCE:g} times', difference),
     ]
@@ -209,7 +209,7 @@ def _draw_latents(name: str, latents: np.ndarray, factor: int) -> list[tuple[str
     tiles = []
     for what, errors in (('mean', mean), ('deviation', deviation)):
         gray = np.clip(0.5 + errors / (2 * RANGE), 0, 1).astype(np.float32)
-        pixels = repeated(np.repeat(gray[..., None], 3, axis=-1), factor)
+        pixels = repeat_pixels(np.repeat(gray[..., None], 3, axis=-1), factor)
         tiles.append((f'{name}: {what} of {channels}', pixels))
     return tiles
 

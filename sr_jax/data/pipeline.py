@@ -63,7 +63,7 @@ class TrainIterator:
     end.
 
     With `rows`, only those of each batch, so that several processes make one batch together; the
-    position is that of the whole batches, and any number of processes can go on from it.
+    position is that of the whole batches, and a run resumes from it with any number of processes.
     Of a paired source they hold 'lq' too, the same parts of the small images.
     Every image comes equally often in each pass over the source (once, or as often as makes the
     pass 4096 crops long), in a new order each time. Crop n is a function of the settings, the
@@ -116,18 +116,18 @@ class TrainIterator:
         return batch
 
     def get_state(self) -> dict[str, Any]:
-        """The position after the last batch that was taken, fit for JSON.
+        """Returns the position after the last batch that was taken, fit for JSON.
 
         What was read ahead does not count.
         """
         return {
             'crops_taken': self._crops_taken,
             'rejected': dict(self.rejected),
-            'made_from': self._made_from(),
+            'made_from': self._describe_origin(),
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Continues behind the position of `get_state`, of this or of an equal iterator.
+        """Goes to the position of `get_state`, of this or of an equal iterator.
 
         When the source, the seed or the crop size have changed since, that is reported.
 
@@ -136,7 +136,7 @@ class TrainIterator:
         """
         check_position(state)
         self.close()
-        for key, now in self._made_from().items():
+        for key, now in self._describe_origin().items():
             before = state['made_from'].get(key)
             if before != now:
                 self._report(
@@ -156,7 +156,7 @@ class TrainIterator:
             self._batches.close()
             self._batches = None
 
-    def _made_from(self) -> dict[str, Any]:
+    def _describe_origin(self) -> dict[str, Any]:
         return {
             'source': self._settings.source,
             'images': len(self._source),
@@ -185,7 +185,7 @@ class TrainIterator:
         return iter(batches.map(last).to_iter_dataset(reading))
 
     def _read_in_processes(self, batches: grain.MapDataset) -> grain.IterDataset:
-        """Worker processes make the batches; a thread of this one turns them into float32."""
+        """Lets worker processes make the batches, and a thread of this one finish them."""
         if not flags.FLAGS.is_parsed():  # Grain reads its flags, whatever program it is used in
             flags.FLAGS.mark_as_parsed()
         last = functools.partial(finish, fields=self._fields)
@@ -217,6 +217,11 @@ class _Rows:
 def choose_fields(source: Source, wanted: Iterable[str], spec: str) -> Fields:
     """Returns the wanted ones of a source's fields; all of them where none is named.
 
+    Args:
+      source: the examples.
+      wanted: keys of its fields; none: all of them.
+      spec: what the config calls the source, for messages.
+
     Raises:
       InputError: it has no such field.
     """
@@ -232,7 +237,7 @@ def choose_fields(source: Source, wanted: Iterable[str], spec: str) -> Fields:
 
 
 def _leave_signals(worker: int, workers: int) -> None:
-    """Ctrl-C reaches the workers too, but the parent still wants batches until it has saved."""
+    """Ignores Ctrl-C in a worker: the parent still wants batches until it has saved."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -294,7 +299,7 @@ def _tiles_of(example: Example, fields: Fields, size: int, share: int) -> Iterat
 
 
 def _spaced_tiles(shape: Sequence[int], size: int, share: int) -> list[tuple[int, int]]:
-    """Corners of at most `share` tiles of the grid of tiles centred in an image."""
+    """Returns the corners of at most `share` tiles of the grid of tiles centered in an image."""
     height, width = shape[:2]
     rows, columns = height // size, width // size
     tiles = rows * columns

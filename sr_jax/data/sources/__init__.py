@@ -86,7 +86,7 @@ def _kinds() -> list[str]:
 
 
 def no_such_source(spec: str) -> InputError:
-    """The error for a source that is of no kind, with the nearest kind."""
+    """Returns the error for a source that is of no kind, with the nearest kind."""
     modules = {kind: importlib.import_module(f'sr_jax.data.sources.{kind}') for kind in _kinds()}
     forms = {kind: module.FORM for kind, module in modules.items()}
     nearest = difflib.get_close_matches(spec.partition(':')[0], forms, n=1)
@@ -96,7 +96,7 @@ def no_such_source(spec: str) -> InputError:
 
 
 def _refuse_overlap(settings: DataSettings) -> None:
-    """Two folders, one within the other, would be trained on and validated on."""
+    """Raises InputError for two folders, one within the other, to train and to validate on."""
     folders: list[pathlib.Path] = []
     for spec in (settings.source, settings.validation_source):
         if not spec:
