@@ -18,7 +18,8 @@ from sr_jax import tasks
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints
 from sr_jax.checkpoints.run import resume_or_init
 from sr_jax.config.serialization import to_json
-from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batches
+from sr_jax.data.pipeline import TrainIterator, train_iterator
+from sr_jax.data.validation import validation_batches
 from sr_jax.devices import distributed, sharding
 from sr_jax.devices.signals import Stop, stop_signals
 from sr_jax.errors import InputError

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sr_jax.data import train_iterator, validation_batches, validation_crops
-from sr_jax.data.pipeline import _spaced_tiles
+from sr_jax.data.validation import _spaced_tiles
 from sr_jax.errors import InputError
 
 
