@@ -6,7 +6,7 @@
   python benchmarks/faults.py flip --times 100 --seed 0
 
 kill: a run on the CPU is killed again and again, a fifth of the times in its start, the others at
-a random moment of its steps and saves, and started again each time. It must go on from the newest
+a random moment of its steps and saves, and started again each time. It must resume from the newest
 whole checkpoint, every loss must be bit for bit that of an unbroken run, and so must be all arrays,
 the random key and the data's position at the end.
 one-of-four: one of four processes gets SIGKILL; the others must end with a message that names it.
@@ -43,7 +43,7 @@ from benchmarks.trainers import (  # noqa: E402
 )
 
 TIME_LIMIT = 300  # seconds of any one start
-GOES_ON = re.compile(r'going on from \S*/(\d+)')
+RESUMES = re.compile(r'resuming from \S*/(\d+)')
 
 
 class Outcome(NamedTuple):
@@ -109,7 +109,7 @@ class Killing:
             print(f'{workdir.name}: {self._outcome}', file=sys.stderr, flush=True)
         while not self._finished(workdir):
             if start(workdir, self._cache, *self._flags).wait(TIME_LIMIT):
-                self._problem(f'{workdir.name} does not go on')
+                self._problem(f'{workdir.name} does not resume')
                 break
         return self._outcome
 
@@ -152,12 +152,12 @@ class Killing:
     def _log(self, workdir: Path) -> str:
         """The output since the last start."""
         text = Path(f'{workdir}.log').read_text()
-        return text[max(text.rfind('going on from'), 0) :]
+        return text[max(text.rfind('resuming from'), 0) :]
 
     def _check_start(self, workdir: Path, before: list[int], logged: int) -> None:
         """Looks whether the run went on from its newest checkpoint, and trained as it should."""
         new = losses(workdir)[logged:]
-        went_on = GOES_ON.findall(Path(f'{workdir}.log').read_text())
+        went_on = RESUMES.findall(Path(f'{workdir}.log').read_text())
         if new and before and int(went_on[-1]) != before[-1]:
             self._problem(f'{workdir.name} went on from {went_on[-1]}, not from {before[-1]}')
         if new and new[0][0] != (before[-1] if before else 0) + 1:
@@ -183,7 +183,7 @@ class Killing:
 
 
 def one_of_four(folder: Path, times: int, seed: int, silence: float = 10.0) -> Outcome:
-    """Kills one of four processes, a different one each time, and lets the run go on with four."""
+    """Kills one of four processes, a different one each time, and lets the run resume with four."""
     random = np.random.default_rng(seed)
     outcome, cache = Outcome(), folder / 'xla'
     for trial in range(times):
@@ -207,7 +207,7 @@ def one_of_four(folder: Path, times: int, seed: int, silence: float = 10.0) -> O
         again = [*tiny(train__steps=reached + 2), f'--silence={silence}']
         resumed = [p.wait(TIME_LIMIT) for p in start_together(4, workdir, cache, *again)]
         if resumed != [0] * 4 or f'/{reached}\n' not in Path(f'{workdir}.0.log').read_text():
-            problems.append(f'trial {trial}: did not go on from {reached}: {resumed}')
+            problems.append(f'trial {trial}: did not resume from {reached}: {resumed}')
         outcome = outcome._replace(
             tried=outcome.tried + 1,
             seconds=max(outcome.seconds, seconds),

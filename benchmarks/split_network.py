@@ -5,7 +5,7 @@
 The machines are network namespaces of Linux, each with a name and an address of its own, and a
 cable between them; root may make them, with `ip` and `unshare`. At a random moment, saves included,
 the cable is cut while both processes live. Both must end with a message that names the other; and
-with the cable mended the run must go on from its newest checkpoint, with the losses that it had
+with the cable mended the run must resume from its newest checkpoint, with the losses that it had
 before. Prints a row for RELIABILITY.md, and ends with status 1 if anything was lost.
 """
 
@@ -108,7 +108,7 @@ class Split(NamedTuple):
 def split(
     machines: Machines, workdir: Path, cache: Path, delay: float, silence: float = 10.0
 ) -> Split:
-    """Trains on both machines, cuts the cable some time after the first save, and goes on."""
+    """Trains on both machines, cuts the cable some time after the first save, and resumes."""
     flags = [*tiny(train__steps=10_000), f'--silence={silence}']
     processes = machines.start(workdir, cache, *flags)
     wait_for_a_save(workdir, processes)
@@ -127,7 +127,7 @@ def split(
     again = [*tiny(train__steps=last), f'--silence={silence}']
     ended = [p.wait(TIME_LIMIT) for p in machines.start(workdir, cache, *again)]
     if ended != [0, 0] or f'/{reached}\n' not in Path(f'{workdir}.0.log').read_text():
-        problems.append(f'did not go on from {reached}: {ended}')
+        problems.append(f'did not resume from {reached}: {ended}')
     return Split(half, seconds, tuple(problems))
 
 

@@ -3,8 +3,8 @@
   python benchmarks/sr_experiment.py --source folder:/path/to/photos --runs runs/sr_experiment
 
 Every row is a run of `python -m sr_jax.main --config configs/sr_experiment.py`, with a few keys
-changed; some go on from another row's network with the same seed. Runs that are complete are not
-run again, nor measured again, so the same command goes on where it stopped; --rows names the rows
+changed; some start from another row's network with the same seed. Runs that are complete are not
+run again, nor measured again, so the same command resumes where it stopped; --rows names the rows
 to run, --table only gathers what is there. How networks are measured is in `sr_measures.py`.
 Beside the runs come `tables.md` and `tables.json`, and `figure.png`.
 """
@@ -40,7 +40,7 @@ class Row(NamedTuple):
       title: what it says there.
       variant: of the config.
       changes: of the config's keys.
-      start: the row that it goes on from.
+      start: the row that it starts from.
       control: the row that it is compared with.
     """
 
@@ -60,7 +60,7 @@ def batch(size: int, updates: int, control: str) -> Row:
 
 
 def network(title: str, variant: str, start: str = '', **changes: Any) -> Row:
-    """A row of the second table: half of the updates where it goes on from another row."""
+    """A row of the second table: half of the updates where it starts from another row."""
     fields = {key.replace('__', '.'): value for key, value in changes.items()}
     steps = STEPS // 2 if start else STEPS
     return Row('network', title, variant, {'train.steps': steps} | fields, start, 'rrdb')

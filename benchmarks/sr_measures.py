@@ -20,7 +20,7 @@ from configs import sr_experiment
 from sr_jax.checkpoints.run import load_run
 from sr_jax.config.binding import bind
 from sr_jax.config.settings import DataSettings
-from sr_jax.data.pipeline import validation_batches
+from sr_jax.data.validation import validation_batches
 from sr_jax.degradations import bicubic
 from sr_jax.devices import sharding
 from sr_jax.images.resize import imresize

@@ -2,9 +2,9 @@
 
   python benchmarks/switching_experiment.py --source folder:/path/to/photos --runs runs/experiment
 
-Stage 1 trains a dense VQ-VAE for each seed; every row then goes on from it with the same batches,
+Stage 1 trains a dense VQ-VAE for each seed; every row then starts from it with the same batches,
 through `python -m sr_jax.main --config configs/vqvae_experiment.py`. Rows that start from scratch
-say so. Runs that are complete are not run again, so the same command goes on where it stopped;
+say so. Runs that are complete are not run again, so the same command resumes where it stopped;
 --rows names the rows to run, --table only gathers what is there. Beside the runs come `table.md`,
 `table.json` and `figure.png`.
 """

@@ -27,7 +27,7 @@ class Row(NamedTuple):
       title: what it says there.
       variant: of the config.
       changes: of the config's keys.
-      start: the row that it goes on from.
+      start: the row that it starts from.
       control: the row that it is compared with.
     """
 

@@ -13,7 +13,7 @@ nothing: pixels, from step 80,000 on features and translational consistency, fro
 discriminator, with group norm, noise and a gradient penalty. `real` is the second phase of
 Real-ESRGAN, Wang et al. 2021 (arXiv:2107.10833), with the numbers of its published options:
 images degraded in the second order, sharpened targets for pixels and features, five layers of
-VGG19, and a U-Net discriminator with spectral norm that judges every pixel and sees the unsharpened
+VGG19, and a U-Net discriminator with spectral norm that rates every pixel and sees the unsharpened
 images. All three want images in a folder (config.data.source) and torchvision's VGG19
 (config.loss.perceptual.weights). Large batches are one flag:
 --config.train.effective_batch_size=128; a relativistic loss compares within a microbatch.

@@ -18,7 +18,7 @@ set -euo pipefail
 # A folder that all the machines share.
 WORKDIR=${WORKDIR:-$SLURM_SUBMIT_DIR/runs/$SLURM_JOB_NAME}
 
-# The processes save and end when they are asked to; then the job goes on by itself. Their status, 143, does not
+# The processes save and end when they are asked to; then the job resumes by itself. Their status, 143, does not
 # tell that they were asked: Slurm also ends those that are left when one has failed.
 time_is_up=
 trap 'time_is_up=yes; scancel --signal=TERM "$SLURM_JOB_ID"' USR1

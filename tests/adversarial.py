@@ -36,8 +36,8 @@ def start(config, mesh=MESH):
     size = config.data.crop_size
     key = jax.random.key(config.seed)
     init = jax.jit(lambda key: init_tree(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
-    tree = jax.device_put(tiny.compiled(init, key)(key), sharding.replicated(mesh))
-    frozen = jax.device_put(task.frozen(networks.load, True), sharding.replicated(mesh))
+    tree = jax.device_put(tiny.compiled(init, key)(key), sharding.replicated_sharding(mesh))
+    frozen = jax.device_put(task.frozen(networks.load, True), sharding.replicated_sharding(mesh))
     return task, {**tree, 'state': with_frozen(task, tree['state'], frozen)}
 
 

@@ -171,8 +171,8 @@ def test_the_imagenet_variant_is_the_published_set_up():
 def test_the_published_esrgan_is_basicsrs():
     config = load(FOLDER / 'esrgan.py').get_config('published')
     assert (config.model.features, config.model.num_blocks, config.model.growth) == (64, 23, 32)
-    judge = config.discriminator
-    assert (judge.form, judge.features, judge.size, judge.norm) == ('vgg', 64, 128, 'batch')
+    section = config.discriminator
+    assert (section.form, section.features, section.size, section.norm) == ('vgg', 64, 128, 'batch')
     loss = config.loss
     assert (loss.pixel.weight, loss.perceptual.weight, loss.adversarial.weight) == (0.01, 1, 0.005)
     assert loss.adversarial.relativistic and loss.adversarial.kind == 'vanilla'

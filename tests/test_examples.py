@@ -53,7 +53,7 @@ def test_the_slurm_job_is_done_when_the_run_is(slurm, tmp_path):
     assert (flags['workdir'].value, flags['distributed'].value) == ('/submitted/runs/mine', True)
 
 
-def test_the_slurm_job_goes_on_after_its_time_is_up(slurm, tmp_path):
+def test_the_slurm_job_resumes_after_its_time_is_up(slurm, tmp_path):
     job = slurm(STEP)
     while not (tmp_path / 'started').exists():
         time.sleep(0.02)
@@ -64,13 +64,13 @@ def test_the_slurm_job_goes_on_after_its_time_is_up(slurm, tmp_path):
 
 
 @pytest.mark.parametrize('status', [1, 143])
-def test_the_slurm_job_does_not_go_on_after_an_error(slurm, tmp_path, status):
+def test_the_slurm_job_does_not_resume_after_an_error(slurm, tmp_path, status):
     # 143 is what Slurm gives back when it has ended the others after the error of one.
     assert slurm(f'exit {status}').wait(30) == status
     assert len(told(tmp_path)) == 1
 
 
-def test_the_slurm_job_does_not_go_on_when_its_time_is_up_amid_an_error(slurm, tmp_path):
+def test_the_slurm_job_does_not_resume_when_its_time_is_up_amid_an_error(slurm, tmp_path):
     job = slurm("trap 'exit 1' TERM; touch started; while :; do sleep 0.02; done")
     while not (tmp_path / 'started').exists():
         time.sleep(0.02)

@@ -49,15 +49,20 @@ def network(key):
     shapes = jax.eval_shape(module.init, jax.random.key(0), module.example(1))
     rng = np.random.default_rng(0)
 
-    def draw(leaf):
-        scale = 0.9 / np.sqrt(np.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 0.1
-        return (scale * rng.standard_normal(leaf.shape)).astype(leaf.dtype)
+    def draw(path, leaf):
+        values, name = rng.standard_normal(leaf.shape), path[-1].key
+        if name == 'weight':  # a flow divides by these matrices: their inverses must stay small
+            return np.linalg.qr(values)[0].astype(leaf.dtype)
+        wide = leaf.ndim > 1 and name not in ('bias', 'log_scale')
+        scale = 0.9 / np.sqrt(np.prod(leaf.shape[:-1])) if wide else 0.1
+        return (scale * values).astype(leaf.dtype)
 
     shapes = {name: tree for name, tree in shapes.items() if name != 'intermediates'}
-    return networks.LoadedNetwork(model, jax.tree.map(draw, shapes), key)
+    return networks.LoadedNetwork(model, jax.tree.map_with_path(draw, shapes), key)
 
 
 def whole(network, pixels):
     """What the network makes of a whole image, in [0, 1]."""
-    apply = jax.jit(network.module().apply)
-    return np.clip(np.asarray(apply(network.variables, pixels[None])[0]), 0, 1)
+    made = np.asarray(jax.jit(network.module().apply)(network.variables, pixels[None])[0])
+    assert np.isfinite(made).all()  # of two that are not, every comparison would say yes
+    return np.clip(made, 0, 1)

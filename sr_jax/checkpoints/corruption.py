@@ -1,6 +1,6 @@
 """Checkpoints that Orbax could not even be told of, found before it opens a run's folder.
 
-A run that goes on has Orbax read when each checkpoint was made and what it measured; a single
+A run that resumes has Orbax read when each checkpoint was made and what it measured; a single
 damaged file would keep it from opening any.
 """
 
@@ -37,7 +37,7 @@ def reader(folder: Path) -> ocp.CheckpointManager:
     )
 
 
-def unreadable(folder: Path) -> dict[int, str]:
+def find_unreadable(folder: Path) -> dict[int, str]:
     """Returns the steps of a run's folder `checkpoints` that Orbax cannot open, and why."""
     found = {}
     manager = reader(folder)

@@ -37,7 +37,7 @@ def check_space(folder: Path, tree: PyTree) -> None:
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def translate_errors(folder: Path) -> Iterator[None]:
     """Turns what goes wrong in Orbax's threads, which write in the folder, into one InputError."""
     try:
         yield

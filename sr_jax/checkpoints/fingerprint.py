@@ -16,18 +16,18 @@ def fingerprints(tree: PyTree) -> list[int]:
     cancels; and integer sums do not depend on their order, so neither on the sharding, nor on how
     many processes hold the arrays; all of those must call it.
     """
-    return [int(x) for x in jax.device_get(_all(jax.tree.leaves(tree)))]
+    return [int(x) for x in jax.device_get(_compute_all(jax.tree.leaves(tree)))]
 
 
-def _all(arrays: list[Array]) -> UInt32[Array, ' arrays']:
+def _compute_all(arrays: list[Array]) -> UInt32[Array, ' arrays']:
     places = (getattr(x, 'sharding', None) for x in arrays)
     meshes = [place.mesh for place in places if isinstance(place, NamedSharding)]
     everywhere = NamedSharding(meshes[0], PartitionSpec()) if meshes else None
-    return _jitted(everywhere)(arrays)
+    return _jit_all(everywhere)(arrays)
 
 
 @functools.cache
-def _jitted(everywhere: NamedSharding | None) -> Callable[[list[Array]], UInt32[Array, ' arrays']]:
+def _jit_all(everywhere: NamedSharding | None) -> Callable[[list[Array]], UInt32[Array, ' arrays']]:
     return jax.jit(
         lambda arrays: jnp.stack(list(map(_fingerprint, arrays))), out_shardings=everywhere
     )

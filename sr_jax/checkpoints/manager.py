@@ -93,6 +93,13 @@ class Checkpoints:
     ) -> None:
         """Starts to write a checkpoint; returns when the arrays may change again.
 
+        Args:
+          step: updates done.
+          tree: the arrays.
+          config: the resolved config of the run.
+          data: position of the data iterator; None if there is none.
+          metrics: of the validation after this step; None if there was none.
+
         Raises:
           InputError: this one or the one before it could not be written; says why.
         """
@@ -100,7 +107,7 @@ class Checkpoints:
         args = ocp.args.Composite(state=ocp.args.StandardSave(tree), run=ocp.args.JsonSave(run))
         self.wait()
         disk.check_space(self.folder, tree)
-        with disk.writing(self.folder):
+        with disk.translate_errors(self.folder):
             self._manager.save(step, args=args, metrics=metrics, force=True)
 
     def wait(self) -> None:
@@ -109,12 +116,12 @@ class Checkpoints:
         Raises:
           InputError: a checkpoint could not be written; says why.
         """
-        with disk.writing(self.folder):
+        with disk.translate_errors(self.folder):
             self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits, and ends the background threads."""
-        with disk.writing(self.folder):
+        with disk.translate_errors(self.folder):
             self._manager.close()
 
     def steps(self) -> list[int]:
@@ -127,7 +134,7 @@ class Checkpoints:
         Raises:
           InputError: one of these was validated by other metrics.
         """
-        values = {step: self._metrics(step) for step in self.steps()}
+        values = {step: self._read_metrics(step) for step in self.steps()}
         try:
             measured = {step: metric_of(value, metric) for step, value in values.items() if value}
         except InputError as error:
@@ -135,7 +142,7 @@ class Checkpoints:
         choose = max if higher_is_better else min
         return choose(measured, key=lambda step: measured[step]) if measured else None
 
-    def _metrics(self, step: int) -> dict[str, float]:
+    def _read_metrics(self, step: int) -> dict[str, float]:
         """Returns the metrics of a checkpoint, none when they are damaged."""
         path = metadata.metrics_path(self.folder / str(step))
         try:
@@ -145,7 +152,7 @@ class Checkpoints:
 
     def _set_aside_unreadable(self) -> None:
         """Sets aside checkpoints of which Orbax could not even be told."""
-        damaged = corruption.unreadable(self.folder)
+        damaged = corruption.find_unreadable(self.folder)
         self._found_damaged = [
             f'checkpoint {self.folder / str(step)} is damaged: {why}'
             for step, why in damaged.items()
@@ -153,15 +160,15 @@ class Checkpoints:
         distributed.agree('')  # all have looked
         for step in damaged:
             self._rename(step)
-        distributed.agree('')  # nobody goes on before that is done
+        distributed.agree('')  # nobody continues before that is done
 
-    def unfinished(self) -> list[Path]:
+    def find_unfinished(self) -> list[Path]:
         """Returns the folders of checkpoints whose writing was interrupted."""
         return sorted(self.folder.glob('*.orbax-checkpoint-tmp*'))
 
     def config(self, step: int) -> ml_collections.ConfigDict:
         """Returns the resolved config that was saved with a step."""
-        return self._record(step).config
+        return self._read_record(step).config
 
     def restore(
         self, step: int, abstract: Callable[[ml_collections.ConfigDict], PyTree]
@@ -169,6 +176,7 @@ class Checkpoints:
         """Returns the checkpoint of a step.
 
         Args:
+          step: one of `steps()`.
           abstract: the config that was saved -> `jax.ShapeDtypeStruct`s with shardings, in the
             structure of the tree that was saved.
 
@@ -177,7 +185,7 @@ class Checkpoints:
           InputError: another version of sr_jax made it.
         """
         folder = self.folder / str(step)
-        saved = self._record(step)
+        saved = self._read_record(step)
         tree = self._read(step, 'state', ocp.args.StandardRestore(abstract(saved.config)))
         names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(tree)]
         if len(names) != len(saved.fingerprints):
@@ -194,7 +202,7 @@ class Checkpoints:
             )
         return Restored(step, tree, saved.config, saved.data, folder)
 
-    def _record(self, step: int) -> Record:
+    def _read_record(self, step: int) -> Record:
         """Returns what lies beside the arrays, after a look whether it is what was saved."""
         return self._read(step, 'run', ocp.args.JsonRestore(), metadata.read)
 
@@ -235,7 +243,7 @@ class Checkpoints:
         Args:
           abstract: as in `restore`.
           report: called with a line about each unfinished or damaged checkpoint.
-          set_aside: the run goes on: rename damaged ones to 'damaged-<step>', so that it can save
+          set_aside: the run resumes: rename damaged ones to 'damaged-<step>', so that it can save
             that step again, and remove unfinished ones.
 
         Raises:
@@ -243,11 +251,11 @@ class Checkpoints:
         """
         for line in self._found_damaged:
             report(f'{line}; it is set aside')
-        for path in self.unfinished():
+        for path in self.find_unfinished():
             report(f'checkpoint {path} was never finished and is not used')
             if set_aside and distributed.is_first():
                 shutil.rmtree(path)
-        distributed.agree('')  # nobody goes on before that is done
+        distributed.agree('')  # nobody continues before that is done
         steps = self.steps()
         for step in reversed(steps):
             try:

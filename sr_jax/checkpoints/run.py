@@ -50,7 +50,7 @@ class LoadedRun(NamedTuple):
 
 
 def refuse_to_load(source: str) -> LoadedNetwork:
-    """What `load_run` is given where nobody says how other networks are loaded."""
+    """Raises InputError: what `load_run` takes where nobody says how networks are loaded."""
     raise InputError(f'this run predicts with the network {source} beside its own: load it too')
 
 
@@ -60,8 +60,10 @@ def read_switching(config: ml_collections.ConfigDict) -> Switching:
 
 
 def fixed_keys(task: Task) -> tuple[str, ...]:
-    """Returns how the keys of a config begin that a run cannot go on with other values of: those
-    that its saved arrays depend on."""
+    """Returns how the keys begin that must not change when a run resumes.
+
+    Those are the keys of a config that its saved arrays depend on.
+    """
     keys = ['config.task:', 'config.dtype:']
     for number, (network, section) in enumerate(task.networks.items()):
         optimizer = f'{network}_optimizer' if number else 'optimizer'

@@ -54,6 +54,15 @@ def start(
 ) -> State:
     """Returns a state with the parameters and collections of the sources in their places.
 
+    Args:
+      state: of a new run.
+      sources: from `read_sources`.
+      config: of the run.
+      task: of the config.
+      mesh: the devices.
+      load: loads a source.
+      report: is given a line about each source.
+
     Raises:
       InputError: a source cannot be loaded, there is no such part, or it does not fit; says what.
     """

@@ -16,7 +16,7 @@ from sr_jax.checkpoints.run import load_run
 from sr_jax.commands.shared.table import check_place, write_json
 from sr_jax.config.binding import bind
 from sr_jax.config.settings import DataSettings, EvaluationSettings
-from sr_jax.data.pipeline import validation_batches
+from sr_jax.data.validation import validation_batches
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.inference import networks

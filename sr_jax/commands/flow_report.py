@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sr_jax import models
 from sr_jax.commands.shared import table
 from sr_jax.commands.shared.image_jobs import (
     each_image,
@@ -33,13 +34,14 @@ from sr_jax.commands.shared.image_jobs import (
 )
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
-from sr_jax.images.contact_sheet import repeated, sheet
+from sr_jax.images.contact_sheet import repeat_pixels, sheet
 from sr_jax.images.files import save_image
 from sr_jax.inference import networks
 from sr_jax.inference.latents import noise
 from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.metrics.gaussianity import Gaussianity, gaussianity
 from sr_jax.metrics.protocol import parse
+from sr_jax.models.protocols import Sampler
 
 TEMPERATURES = (0.3, 0.6, 0.8, 1.0)
 COLUMNS = 4
@@ -101,10 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     paths = list(expand_paths(arguments.images))
     network = networks.load(arguments.weights, best=arguments.best)
-    if network.model['name'] != 'srflow':
+    if not isinstance(network.module(), Sampler):
         raise InputError(
             f'{arguments.weights} holds a network of the kind {network.model["name"]!r}, which has '
-            'no latents: take an srflow'
+            f'no latents: take one of {", ".join(models.names(Sampler))}'
         )
     flow = Flow(network)
     least = flow.multiple * MIN_SIDE // 2
@@ -178,7 +180,7 @@ def report(
     difference = np.clip(0.5 + DIFFERENCE * (hq - mean), 0, 1)
     tiles = [
         ('true', hq),
-        ('small', repeated(np.asarray(lq), flow.scale)),
+        ('small', repeat_pixels(np.asarray(lq), flow.scale)),
         ('latents of zero', mean),
         (f'true less that, {DIFFERENCE:g} times', difference),
     ]
@@ -207,7 +209,7 @@ def _draw_latents(name: str, latents: np.ndarray, factor: int) -> list[tuple[str
     tiles = []
     for what, errors in (('mean', mean), ('deviation', deviation)):
         gray = np.clip(0.5 + errors / (2 * RANGE), 0, 1).astype(np.float32)
-        pixels = repeated(np.repeat(gray[..., None], 3, axis=-1), factor)
+        pixels = repeat_pixels(np.repeat(gray[..., None], 3, axis=-1), factor)
         tiles.append((f'{name}: {what} of {channels}', pixels))
     return tiles
 

@@ -19,7 +19,7 @@ from sr_jax.devices import sharding
 from sr_jax.images.contact_sheet import grid
 from sr_jax.images.decoding import to_float
 from sr_jax.images.files import save_image
-from sr_jax.images.padding import mirrored
+from sr_jax.images.padding import mirror_pad
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,4 +96,4 @@ def reconstruct(
       predict: float32 [1, H, W, 3] -> {'image': [1, H, W, 3]}.
     """
     height, width = image.shape[:2]
-    return np.asarray(predict(mirrored(image)[None])['image'])[0, :height, :width]
+    return np.asarray(predict(mirror_pad(image)[None])['image'])[0, :height, :width]

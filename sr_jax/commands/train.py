@@ -30,7 +30,7 @@ def make_flags(argv: Sequence[str]) -> flags.FlagValues:
         'workdir',
         None,
         'folder of the run: checkpoints, samples, TensorBoard (default: runs/<config>_<variant>); '
-        'a run that is there already goes on',
+        'a run that is there already resumes',
         flag_values=values,
     )
     flags.DEFINE_enum(

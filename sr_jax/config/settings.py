@@ -6,6 +6,7 @@ protocols, of metrics) are checked by their readers: `sr_jax.optim.optimizer`,
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from sr_jax.errors import InputError
@@ -23,9 +24,10 @@ class TrainSettings:
         and `remat` are chosen for it, to fit into the memory.
       memory_limit: bytes of one device that a step may take; 0 = what the device has.
       remat: recompute activations in the backward pass instead of keeping them.
-      start_from: '', or the run (or a checkpoint of it) whose parameters a new run begins with.
-        Where that network is dense and this one's `config.model.switching` names layers, those
-        are converted.
+      start_from: '', or the network that a new run begins with: a run or a checkpoint of one, a
+        file of weights, or the name of published ones; of several networks, or parts of one, a
+        mapping from their names to such (`sr_jax.checkpoints.start_from`). Where that network is
+        dense and this one's `config.model.switching` names layers, those are converted.
       fsdp: over so many devices parameters, their averages and the optimizer's state are split,
         and held once; a divisor of the number of devices; 1 = each device holds all of it.
     """
@@ -36,11 +38,18 @@ class TrainSettings:
     effective_batch_size: int = 0
     memory_limit: int = 0
     remat: bool = False
-    start_from: str = ''
+    start_from: str | Mapping[str, str] = ''
     fsdp: int = 1
 
     def __post_init__(self) -> None:
         _check_least('train', self, steps=1, batch_size=1, accumulation=1, fsdp=1)
+        sources = self.start_from
+        named = sources.values() if isinstance(sources, Mapping) else [sources]
+        if not all(isinstance(source, str) for source in named):
+            raise InputError(
+                f'config.train.start_from={sources!r}: give a run, a file of weights or a name of '
+                'published ones, or a mapping from networks to these'
+            )
         for key in ('effective_batch_size', 'memory_limit'):
             if getattr(self, key) < 0:
                 raise InputError(f'config.train.{key} must not be negative (0 = automatic)')

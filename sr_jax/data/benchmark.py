@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sr_jax.data.protocol import ImageSource
 from sr_jax.data.sources import no_such_source
 from sr_jax.data.sources.folder import ImageFiles, image_names
-from sr_jax.data.sources.paired import matched, split_folders
+from sr_jax.data.sources.paired import match_names, split_folders
 from sr_jax.data.sources.photos import open_photos
 from sr_jax.errors import InputError
 
@@ -75,8 +75,8 @@ def _of_folders(rest: str, paired: bool, results: pathlib.Path | None) -> Benchm
 def _partners(
     hq_folder: pathlib.Path, folder: pathlib.Path | None, names: list[str]
 ) -> ImageFiles | None:
-    """The images of a folder that belong to the true ones, in their order."""
+    """Returns the images of a folder that belong to the true ones, in their order."""
     if folder is None:
         return None
-    partners = matched(hq_folder, folder)
+    partners = match_names(hq_folder, folder)
     return ImageFiles([str(folder / partners[name]) for name in names])

@@ -37,7 +37,7 @@ class ExampleCache:
         self._lock = threading.Lock()
 
     def name(self, index: int) -> str:
-        """What messages call the example."""
+        """Returns what messages call the example."""
         return self.source.name(index)
 
     @property
@@ -46,7 +46,7 @@ class ExampleCache:
         return self.source.fields
 
     def example(self, index: int) -> dict[str, Any]:
-        """The example, images in their own precision; not to be written to."""
+        """Returns the example, images in their own precision; not to be written to."""
         with self._lock:
             if index in self._kept:
                 self._kept.move_to_end(index)

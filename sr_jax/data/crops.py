@@ -42,9 +42,9 @@ class RandomCrop:
     def __call__(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """Makes one element of the pipeline."""
         rejected: list[int] = []
-        while (example := self._usable(index)) is None:
+        while (example := self._read_usable(index)) is None:
             rejected.append(index)
-            index = self._another(rejected, rng)
+            index = self._draw_another(rejected, rng)
         fields = {name: self._source.fields[name] for name in self._names}
         size = self._settings.crop_size
         if whole := largest_size(example, fields):
@@ -53,9 +53,9 @@ class RandomCrop:
             example = cut(example, fields, unit * top, unit * left, size)
         flips, rotations = self._settings.flips, self._settings.rotations
         crop = augment(example, fields, size, rng, flips, rotations)
-        return {**{name: crop[name] for name in fields}, REJECTED: self._named(rejected)}
+        return {**{name: crop[name] for name in fields}, REJECTED: self._list_reasons(rejected)}
 
-    def _usable(self, index: int) -> dict[str, Any] | None:
+    def _read_usable(self, index: int) -> dict[str, Any] | None:
         if index in self._reasons:
             return None
         try:
@@ -64,14 +64,14 @@ class RandomCrop:
             self._reasons[index] = error.reason
             return None
 
-    def _another(self, rejected: Sequence[int], rng: np.random.Generator) -> int:
+    def _draw_another(self, rejected: Sequence[int], rng: np.random.Generator) -> int:
         if len(rejected) == len(self._source):
-            raise none_left(self._named(rejected))
+            raise none_left(self._list_reasons(rejected))
         if len(rejected) > self._settings.max_rejected:
-            raise too_many(self._named(rejected), self._settings.max_rejected)
+            raise too_many(self._list_reasons(rejected), self._settings.max_rejected)
         return int(rng.choice(np.setdiff1d(np.arange(len(self._source)), rejected)))
 
-    def _named(self, indices: Sequence[int]) -> dict[str, str]:
+    def _list_reasons(self, indices: Sequence[int]) -> dict[str, str]:
         return {self._source.name(index): self._reasons[index] for index in indices}
 
 

@@ -88,8 +88,8 @@ def _to_int(value: np.ndarray) -> np.ndarray:
     return np.asarray(value, np.int32)
 
 
-def _spatial(axis: int, collate: Callable, finish: Callable) -> Field:
-    """A field of arrays whose rows are an axis, and columns the next one."""
+def _make_spatial(axis: int, collate: Callable, finish: Callable) -> Field:
+    """Makes a field of arrays whose rows are an axis, and columns the next one."""
     return Field(
         functools.partial(_size, axis),
         functools.partial(_cut, axis),
@@ -104,7 +104,7 @@ def _no_size(value: Any) -> None:
     del value
 
 
-def _same(value: Any, *_: Any) -> Any:
+def _keep(value: Any, *_: Any) -> Any:
     return value
 
 
@@ -135,15 +135,15 @@ def _collate_boxes(values: Sequence[np.ndarray]) -> np.ndarray:
 
 
 # [h, w, 3], uint8, uint16, or float in [0, 1]; becomes float32.
-IMAGE = _spatial(0, _collate_images, to_float)
+IMAGE = _make_spatial(0, _collate_images, to_float)
 # The same at a lower resolution, a whole number of times as small.
 SMALL_IMAGE = IMAGE
 # Frames, [t, h, w, 3].
-CLIP = _spatial(1, _collate_images, to_float)
+CLIP = _make_spatial(1, _collate_images, to_float)
 # A class for each pixel, [h, w].
-MASK = _spatial(0, np.stack, _to_int)
+MASK = _make_spatial(0, np.stack, _to_int)
 # A class of the whole example.
-LABEL = Field(_no_size, _same, _same, _same, np.stack, _to_int)
+LABEL = Field(_no_size, _keep, _keep, _keep, np.stack, _to_int)
 # Top, left, bottom and right of each box, [n, 4], in pixels of the image; those that a crop leaves
 # nothing of are gone. Stacked to [examples, MAX_BOXES, 4], with -1 where there is none.
 BOXES = Field(_no_size, _cut_boxes, _flip_boxes, _rotate_boxes, _collate_boxes, np.asarray)

@@ -1,13 +1,12 @@
-"""Endless training batches and finite validation batches, by Grain."""
+"""Endless training batches, by Grain."""
 
 import functools
-import itertools
 import logging
 import os
 import signal
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import grain
@@ -17,13 +16,10 @@ from jaxtyping import Float
 
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.crops import REJECTED, RandomCrop, collate, finish
-from sr_jax.data.fields import Example, Fields, cut, largest_size, unit_of
 from sr_jax.data.position import check_position
-from sr_jax.data.protocol import Source
-from sr_jax.data.rejection import Rejections, none_left, usable_example
-from sr_jax.data.sources import training_source, validation_source
+from sr_jax.data.rejection import Rejections
+from sr_jax.data.sources import choose_fields, training_source
 from sr_jax.errors import InputError
-from sr_jax.images.decoding import ImageError
 
 _log = logging.getLogger(__name__).warning
 
@@ -63,7 +59,7 @@ class TrainIterator:
     end.
 
     With `rows`, only those of each batch, so that several processes make one batch together; the
-    position is that of the whole batches, and any number of processes can go on from it.
+    position is that of the whole batches, and a run resumes from it with any number of processes.
     Of a paired source they hold 'lq' too, the same parts of the small images.
     Every image comes equally often in each pass over the source (once, or as often as makes the
     pass 4096 crops long), in a new order each time. Crop n is a function of the settings, the
@@ -116,18 +112,18 @@ class TrainIterator:
         return batch
 
     def get_state(self) -> dict[str, Any]:
-        """The position after the last batch that was taken, fit for JSON.
+        """Returns the position after the last batch that was taken, fit for JSON.
 
         What was read ahead does not count.
         """
         return {
             'crops_taken': self._crops_taken,
             'rejected': dict(self.rejected),
-            'made_from': self._made_from(),
+            'made_from': self._describe_origin(),
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Continues behind the position of `get_state`, of this or of an equal iterator.
+        """Goes to the position of `get_state`, of this or of an equal iterator.
 
         When the source, the seed or the crop size have changed since, that is reported.
 
@@ -136,7 +132,7 @@ class TrainIterator:
         """
         check_position(state)
         self.close()
-        for key, now in self._made_from().items():
+        for key, now in self._describe_origin().items():
             before = state['made_from'].get(key)
             if before != now:
                 self._report(
@@ -156,7 +152,7 @@ class TrainIterator:
             self._batches.close()
             self._batches = None
 
-    def _made_from(self) -> dict[str, Any]:
+    def _describe_origin(self) -> dict[str, Any]:
         return {
             'source': self._settings.source,
             'images': len(self._source),
@@ -185,7 +181,7 @@ class TrainIterator:
         return iter(batches.map(last).to_iter_dataset(reading))
 
     def _read_in_processes(self, batches: grain.MapDataset) -> grain.IterDataset:
-        """Worker processes make the batches; a thread of this one turns them into float32."""
+        """Lets worker processes make the batches, and a thread of this one finish them."""
         if not flags.FLAGS.is_parsed():  # Grain reads its flags, whatever program it is used in
             flags.FLAGS.mark_as_parsed()
         last = functools.partial(finish, fields=self._fields)
@@ -214,122 +210,8 @@ class _Rows:
         return f'rows {self._rows} of batches of {self._batch_size} from crop {self._first}'
 
 
-def choose_fields(source: Source, wanted: Iterable[str], spec: str) -> Fields:
-    """Returns the wanted ones of a source's fields; all of them where none is named.
-
-    Raises:
-      InputError: it has no such field.
-    """
-    wanted = list(wanted) or list(source.fields)
-    missing = [name for name in wanted if name not in source.fields]
-    if missing:
-        raise InputError(
-            f'the task needs {", ".join(map(repr, missing))} of each example, but '
-            f'config.data.source={spec!r} holds {", ".join(map(repr, source.fields))}: take '
-            'another source or task'
-        )
-    return {name: source.fields[name] for name in wanted}
-
-
 def _leave_signals(worker: int, workers: int) -> None:
-    """Ctrl-C reaches the workers too, but the parent still wants batches until it has saved."""
+    """Ignores Ctrl-C in a worker: the parent still wants batches until it has saved."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def validation_crops(
-    settings: DataSettings, report: Callable[[str], None] = _log
-) -> Iterator[Float[np.ndarray, 'crop_size crop_size 3']]:
-    """Cuts the validation images into tiles that do not overlap, the same ones every time.
-
-    At most `settings.validation_crops` in all: every image is allowed an equal share of them,
-    evenly spaced over it (where there are more images than that, evenly spaced images give
-    one each). A broken or too small image is handled as in training.
-
-    Yields:
-      float32 tiles in [0, 1], of pairs those of the true images.
-
-    Raises:
-      InputError: the source cannot be opened, too many images are rejected, or no tile is left.
-    """
-    for tiles in _validation_tiles(settings, report, validation_source(settings)):
-        yield tiles['hq']
-
-
-def _validation_tiles(
-    settings: DataSettings, report: Callable[[str], None], source: Source
-) -> Iterator[dict[str, Any]]:
-    """Yields the tiles of `validation_crops` with all the fields of the source."""
-    size, total, count = settings.crop_size, settings.validation_crops, len(source)
-    rejections = Rejections(settings.max_rejected, report)
-    tiles = 0
-    for index in range(count):
-        share = (index + 1) * total // count - index * total // count
-        if not share:
-            continue
-        try:
-            example = usable_example(source, index, size)
-        except ImageError as error:
-            rejections.add({error.name: error.reason})
-            continue
-        for tile in _tiles_of(example, source.fields, size, share):
-            tiles += 1
-            yield {
-                name: field.finish(field.collate([tile[name]]))[0]
-                for name, field in source.fields.items()
-            }
-    if not tiles:
-        raise none_left(rejections.reasons)
-
-
-def _tiles_of(example: Example, fields: Fields, size: int, share: int) -> Iterator[Example]:
-    """Yields at most `share` tiles of an example, evenly spaced."""
-    whole = largest_size(example, fields)
-    if whole is None:
-        yield example
-        return
-    unit = unit_of(example, fields)
-    corners = _spaced_tiles((whole[0] // unit, whole[1] // unit), size // unit, share)
-    for top, left in corners:
-        yield cut(example, fields, unit * top, unit * left, size)
-
-
-def _spaced_tiles(shape: Sequence[int], size: int, share: int) -> list[tuple[int, int]]:
-    """Corners of at most `share` tiles of the grid of tiles centred in an image."""
-    height, width = shape[:2]
-    rows, columns = height // size, width // size
-    tiles = rows * columns
-    chosen = list(range(tiles))
-    if tiles > share:
-        chosen = [(2 * k + 1) * tiles // (2 * share) for k in range(share)]
-    top, left = (height - rows * size) // 2, (width - columns * size) // 2
-    return [(top + n // columns * size, left + n % columns * size) for n in chosen]
-
-
-def validation_batches(
-    settings: DataSettings,
-    batch_size: int,
-    report: Callable[[str], None] = _log,
-    fields: Iterable[str] = (),
-) -> Iterator[dict[str, np.ndarray]]:
-    """Puts `validation_crops`, with all that the source holds of them, into batches of one size.
-
-    Args:
-      settings: which examples, and how they are cut.
-      batch_size: of all batches.
-      report: is given one line for each example that is passed over.
-      fields: what the source must hold.
-
-    Yields:
-      `{'hq': float32 [batch_size, crop_size, crop_size, 3], 'mask': float32 [batch_size]}`, and the
-      source's other fields; what is missing in the last batch is zero with mask 0, all else has
-      mask 1.
-    """
-    source = validation_source(settings)
-    choose_fields(source, fields, settings.validation_source or settings.source)
-    crops = _validation_tiles(settings, report, source)
-    while chosen := list(itertools.islice(crops, batch_size)):
-        batch = {'mask': (np.arange(batch_size) < len(chosen)).astype(np.float32)}
-        for name, first in chosen[0].items():
-            batch[name] = np.zeros((batch_size, *first.shape), first.dtype)
-            batch[name][: len(chosen)] = [crop[name] for crop in chosen]
-        yield batch

@@ -14,8 +14,8 @@ def check_position(state: Mapping[str, Any]) -> None:
     Raises:
       InputError: it is not what `TrainIterator.get_state` returns; says what is wrong.
     """
-    taken, rejected = state.get('crops_taken'), state.get('rejected')
-    if type(taken) is not int or not 0 <= taken < _MAX_CROPS:
+    crops, rejected = state.get('crops_taken'), state.get('rejected')
+    if type(crops) is not int or not 0 <= crops < _MAX_CROPS:
         problem = 'crops_taken is no whole number, or none that can be'
     elif not isinstance(state.get('made_from'), Mapping):
         problem = 'made_from does not say what the crops are cut from'
@@ -24,7 +24,7 @@ def check_position(state: Mapping[str, Any]) -> None:
     else:
         return
     raise InputError(
-        f"the data's position in the checkpoint is of no use: {problem}. Go on from another "
+        f"the data's position in the checkpoint is of no use: {problem}. Resume from another "
         'checkpoint, or start again in another --workdir'
     )
 

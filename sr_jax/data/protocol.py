@@ -23,10 +23,13 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def name(self, index: int) -> str:
-        """What messages call the example."""
+        """Returns what messages call the example."""
 
     def example(self, index: int) -> dict[str, Any]:
-        """The example, images in their own precision; raises `ImageError` when it is broken."""
+        """Returns the example, images in their own precision.
+
+        Raises `ImageError` when it is broken.
+        """
 
 
 @runtime_checkable
@@ -34,7 +37,7 @@ class ImageSource(Source, Protocol):
     """A source whose examples are images, of pairs the true ones."""
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The image in its own precision; raises `ImageError` when it is broken."""
+        """Returns the image in its own precision; raises `ImageError` when it is broken."""
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The image as float32 in [0, 1]."""
+        """Returns the image as float32 in [0, 1]."""

@@ -10,7 +10,7 @@ from sr_jax.images.decoding import ImageError
 
 
 def usable_example(source: Source, index: int, crop_size: int) -> dict[str, Any]:
-    """The example, if a crop can be cut from it. Raises `ImageError` if not."""
+    """Returns the example, if a crop can be cut from it; raises `ImageError` if not."""
     example = source.example(index)
     size = largest_size(example, source.fields)
     if size is not None and min(size) < crop_size:
@@ -45,7 +45,7 @@ class Rejections:
 
 
 def too_many(reasons: Mapping[str, str], limit: int) -> InputError:
-    """The error that lists the images and says what to do."""
+    """Returns the error that lists the images and says what to do."""
     lines = '\n'.join(f'  {name}: {reason}' for name, reason in reasons.items())
     return InputError(
         f'{len(reasons)} images cannot be used, more than config.data.max_rejected={limit}; '
@@ -54,6 +54,6 @@ def too_many(reasons: Mapping[str, str], limit: int) -> InputError:
 
 
 def none_left(reasons: Mapping[str, str]) -> InputError:
-    """The error for a source without a single image that can be used."""
+    """Returns the error for a source without a single image that can be used."""
     lines = '\n'.join(f'  {name}: {reason}' for name, reason in reasons.items())
     return InputError(f'none of the images can be used:\n{lines}')

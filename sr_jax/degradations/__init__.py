@@ -76,11 +76,17 @@ def training_pair(
 ) -> tuple[Float[Array, 'n h2 w2 3'], Float[Array, 'n h w 3']]:
     """Returns (lq, target) of a batch: those of `degrade`, or the pairs that it holds.
 
+    Args:
+      batch: with 'hq', and 'lq' of pairs.
+      scale: of the network.
+      settings: from `read_settings`.
+      key: see `degrade`.
+
     Raises:
       InputError: the pairs are not of this scale.
     """
     if isinstance(settings, PairedSettings):
-        return _given(batch, scale), batch['hq']
+        return _take_lq(batch, scale), batch['hq']
     return degrade(batch['hq'], scale, settings, key)
 
 
@@ -92,11 +98,16 @@ def small_images(
     An image's draws come from its own pixels, so that it is degraded in the same way in every
     evaluation, whatever its place in a batch and the size of the batches.
 
+    Args:
+      batch: with 'lq', or 'hq' in [0, 1].
+      scale: of the network.
+      settings: from `read_settings`.
+
     Raises:
       InputError: the pairs are not of this scale, or are missing.
     """
     if 'lq' in batch:
-        return _given(batch, scale)
+        return _take_lq(batch, scale)
     hq = batch['hq']
     if not isinstance(settings, SecondOrderSettings):
         return degrade(hq, scale, settings, jax.random.key(0))[0]
@@ -106,7 +117,7 @@ def small_images(
     return second_order.degrade(hq, scale, settings, keys)[0]
 
 
-def _given(batch: Mapping[str, Array], scale: int) -> Float[Array, 'n h w 3']:
+def _take_lq(batch: Mapping[str, Array], scale: int) -> Float[Array, 'n h w 3']:
     lq = batch['lq']
     if 'hq' in batch and batch['hq'].shape[1:3] != (scale * lq.shape[1], scale * lq.shape[2]):
         raise InputError(

@@ -7,7 +7,7 @@ from sr_jax.images.resize import imresize
 
 
 def degrade(hq: Float[Array, 'n h w 3'], scale: int, rounded: bool) -> Float[Array, 'n h2 w2 3']:
-    """The small images of true ones, ceil(side / scale) pixels a side, in [0, 1].
+    """Returns the small images of true ones, ceil(side / scale) pixels a side, in [0, 1].
 
     Args:
       hq: images in [0, 1].

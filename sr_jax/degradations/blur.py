@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from sr_jax.degradations.canvas import Canvas, mirrored, taken
+from sr_jax.degradations.canvas import Canvas, reflect_places, take_pixels
 from sr_jax.degradations.draws import between, choice, integer
 from sr_jax.degradations.settings import StageSettings
 
@@ -22,6 +22,11 @@ def draw_kernel(
     pi / 5; a Gaussian has two standard deviations from `blur_sigma` and an angle, or one for the
     isotropic kinds; the exponent is 1 for plain Gaussians, and otherwise from its range under 1 or
     from the one over 1, each half of the time.
+
+    Args:
+      key: of the image.
+      settings: of the round.
+      sizes: smallest and largest side in pixels, odd.
     """
     u = jax.random.uniform(key, (10,))
     side = draw_side(u[0], sizes)
@@ -82,7 +87,7 @@ def shaped_kernel(
     along = (x * jnp.cos(angle) + y * jnp.sin(angle)) / sigma[0]
     athwart = (y * jnp.cos(angle) - x * jnp.sin(angle)) / sigma[1]
     q = (along**2 + athwart**2) ** exponent
-    return _normalized(jnp.where(plateau, 1 / (1 + q), jnp.exp(-0.5 * q)), side)
+    return _normalize(jnp.where(plateau, 1 / (1 + q), jnp.exp(-0.5 * q)), side)
 
 
 def sinc_kernel(
@@ -102,7 +107,7 @@ def sinc_kernel(
     r = jnp.sqrt(x**2 + y**2)
     safe = jnp.where(r > 0, r, 1.0)
     ring = cutoff * bessel_j1(cutoff * safe) / (2 * math.pi * safe)
-    return _normalized(jnp.where(r > 0, ring, cutoff**2 / (4 * math.pi)), side)
+    return _normalize(jnp.where(r > 0, ring, cutoff**2 / (4 * math.pi)), side)
 
 
 def bessel_j1(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
@@ -131,9 +136,9 @@ def blur(image: Canvas, kernel: Float[Array, 'k k']) -> Canvas:
     height, width = image.pixels.shape[:2]
     side = kernel.shape[0]
     reach = side // 2
-    rows = mirrored(jnp.arange(-reach, height + reach), image.height)
-    columns = mirrored(jnp.arange(-reach, width + reach), image.width)
-    planes = taken(image.pixels, rows, columns).transpose(2, 0, 1)
+    rows = reflect_places(jnp.arange(-reach, height + reach), image.height)
+    columns = reflect_places(jnp.arange(-reach, width + reach), image.width)
+    planes = take_pixels(image.pixels, rows, columns).transpose(2, 0, 1)
 
     def add_row(i, total):
         strip = jax.lax.dynamic_slice_in_dim(planes, i, height, axis=1)
@@ -150,7 +155,7 @@ def _offsets(side: int) -> tuple[Float[Array, 'k 1'], Float[Array, '1 k']]:
     return line[:, None], line[None]
 
 
-def _normalized(kernel: Float[Array, 'k k'], side: Int[Array, '']) -> Float[Array, 'k k']:
+def _normalize(kernel: Float[Array, 'k k'], side: Int[Array, '']) -> Float[Array, 'k k']:
     """Returns the kernel cut down to a side, with the sum 1."""
     y, x = _offsets(kernel.shape[0])
     inside = jnp.maximum(jnp.abs(y), jnp.abs(x)) <= side // 2

@@ -10,7 +10,7 @@ class Canvas(NamedTuple):
     """One image in the upper left of an array; what lies beyond it has no meaning.
 
     So that each image of a batch can be resized by its own factor in a compiled function. What
-    looks over the image's edge takes the place of a pixel from `mirrored` or `repeated`.
+    looks over the image's edge takes the place of a pixel from `reflect_places` or `clamp_places`.
 
     Attributes:
       pixels: in [0, 1], the image and what lies beyond.
@@ -22,13 +22,13 @@ class Canvas(NamedTuple):
     width: Int[Array, '']
 
 
-def whole(pixels: Float[Array, 'h w 3']) -> Canvas:
+def fill_canvas(pixels: Float[Array, 'h w 3']) -> Canvas:
     """Returns the canvas that an image fills."""
     height, width = pixels.shape[:2]
     return Canvas(pixels, jnp.int32(height), jnp.int32(width))
 
 
-def mirrored(places: Int[Array, ' n'], size: Int[Array, '']) -> Int[Array, ' n']:
+def reflect_places(places: Int[Array, ' n'], size: Int[Array, '']) -> Int[Array, ' n']:
     """Returns which of `size` pixels stands at each place of their line, continued to both sides.
 
     In mirror image without repeating the edge (PyTorch's 'reflect'), over and over.
@@ -38,12 +38,12 @@ def mirrored(places: Int[Array, ' n'], size: Int[Array, '']) -> Int[Array, ' n']
     return jnp.minimum(places, period - places)
 
 
-def repeated(places: Int[Array, ' n'], size: Int[Array, '']) -> Int[Array, ' n']:
+def clamp_places(places: Int[Array, ' n'], size: Int[Array, '']) -> Int[Array, ' n']:
     """Returns which of `size` pixels stands at each place, the first and last continued."""
     return jnp.clip(places, 0, size - 1)
 
 
-def taken(
+def take_pixels(
     pixels: Float[Array, 'H W *c'], rows: Int[Array, ' h'], columns: Int[Array, ' w']
 ) -> Float[Array, 'h w *c']:
     """Returns the pixels of some rows and columns, all of which must be inside."""

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from sr_jax.degradations.canvas import Canvas, repeated, taken
+from sr_jax.degradations.canvas import Canvas, clamp_places, take_pixels
 
 BLOCK = 16  # a block of the colours, which are halved, covers so many pixels a side
 
@@ -65,42 +65,42 @@ def compress(image: Canvas, quality: Int[Array, ''], offset: Int[Array, '2']) ->
     """
     height, width = image.pixels.shape[:2]
     padded = [-(-(side + BLOCK - 1) // BLOCK) * BLOCK for side in (height, width)]
-    rows = repeated(jnp.arange(padded[0]) - offset[0], image.height)
-    columns = repeated(jnp.arange(padded[1]) - offset[1], image.width)
-    rgb = taken(jnp.round(255 * jnp.clip(image.pixels, 0.0, 1.0)), rows, columns)
+    rows = clamp_places(jnp.arange(padded[0]) - offset[0], image.height)
+    columns = clamp_places(jnp.arange(padded[1]) - offset[1], image.width)
+    rgb = take_pixels(jnp.round(255 * jnp.clip(image.pixels, 0.0, 1.0)), rows, columns)
     y, cb, cr = _split(rgb)
     tables = quantization_tables(quality)
-    y = _lossy(y[None], tables[0])[0]
-    colours = _lossy(jnp.stack([_halved(cb), _halved(cr)]), tables[1])
-    y = taken(y, offset[0] + jnp.arange(height), offset[1] + jnp.arange(width))
-    cb, cr = (_doubled(plane, image, offset) for plane in colours)
-    return image._replace(pixels=_joined(y, cb - 128, cr - 128) / 255)
+    y = _quantize(y[None], tables[0])[0]
+    colors = _quantize(jnp.stack([_halve(cb), _halve(cr)]), tables[1])
+    y = take_pixels(y, offset[0] + jnp.arange(height), offset[1] + jnp.arange(width))
+    cb, cr = (_double(plane, image, offset) for plane in colors)
+    return image._replace(pixels=_join_planes(y, cb - 128, cr - 128) / 255)
 
 
 def _split(rgb: Float[Array, 'h w 3']) -> list[Float[Array, 'h w']]:
     """Returns brightness and colours as whole numbers from 0 to 255."""
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     planes = [r * red + g * green + b * blue for r, g, b in _FROM_RGB.T]
-    return [_rounded(planes[0]), *(jnp.ceil(p + 127.5) for p in planes[1:])]
+    return [_round_half_up(planes[0]), *(jnp.ceil(p + 127.5) for p in planes[1:])]
 
 
-def _joined(
+def _join_planes(
     y: Float[Array, 'h w'], cb: Float[Array, 'h w'], cr: Float[Array, 'h w']
 ) -> Float[Array, 'h w 3']:
-    red = y + _rounded(1.402 * cr)
-    green = y + _rounded(-0.344136286 * cb - 0.714136286 * cr)
-    blue = y + _rounded(1.772 * cb)
+    red = y + _round_half_up(1.402 * cr)
+    green = y + _round_half_up(-0.344136286 * cb - 0.714136286 * cr)
+    blue = y + _round_half_up(1.772 * cb)
     return jnp.clip(jnp.stack([red, green, blue], -1), 0.0, 255.0)
 
 
-def _halved(plane: Float[Array, 'h w']) -> Float[Array, 'h2 w2']:
+def _halve(plane: Float[Array, 'h w']) -> Float[Array, 'h2 w2']:
     """Averages 2 x 2 pixels; exact halves go up in every other column, down in the others."""
     h, w = plane.shape
     total = plane.reshape(h // 2, 2, w // 2, 2).sum((1, 3))
     return jnp.floor((total + (1 + jnp.arange(w // 2) % 2)[None]) / 4)
 
 
-def _doubled(
+def _double(
     plane: Float[Array, 'h2 w2'], image: Canvas, offset: Int[Array, '2']
 ) -> Float[Array, 'H W']:
     """Enlarges to the canvas by 9/16, 3/16, 3/16 and 1/16 of the nearest pixels, as by default."""
@@ -117,7 +117,7 @@ def _doubled(
     return jnp.floor((total + (8 - odd[1])[None]) / 16)
 
 
-def _lossy(planes: Float[Array, 'n h w'], table: Float[Array, '8 8']) -> Float[Array, 'n h w']:
+def _quantize(planes: Float[Array, 'n h w'], table: Float[Array, '8 8']) -> Float[Array, 'n h w']:
     """Rounds the cosine transforms of 8 x 8 blocks to multiples of the table.
 
     And between the passes as libjpeg's accurate integer transform does: rows first when writing,
@@ -125,12 +125,12 @@ def _lossy(planes: Float[Array, 'n h w'], table: Float[Array, '8 8']) -> Float[A
     """
     n, h, w = planes.shape
     blocks = (planes - 128).reshape(n, h // 8, 8, w // 8, 8).transpose(0, 1, 3, 2, 4)
-    waves = _rounded(4 * _matmul('vj,nabij->nabiv', blocks))
-    waves = _rounded(_matmul('ui,nabiv->nabuv', waves) / 4)
+    waves = _round_half_up(4 * _matmul('vj,nabij->nabiv', blocks))
+    waves = _round_half_up(_matmul('ui,nabiv->nabuv', waves) / 4)
     step = 8 * table[None, None, None]
     waves = step / 8 * jnp.sign(waves) * jnp.floor((jnp.abs(waves) + step / 2) / step)
-    blocks = _rounded(4 * _matmul('ui,nabuv->nabiv', waves))
-    blocks = _rounded(_matmul('vj,nabiv->nabij', blocks) / 32)
+    blocks = _round_half_up(4 * _matmul('ui,nabuv->nabiv', waves))
+    blocks = _round_half_up(_matmul('vj,nabiv->nabij', blocks) / 32)
     planes = blocks.transpose(0, 1, 3, 2, 4).reshape(n, h, w)
     return jnp.clip(planes + 128, 0.0, 255.0)
 
@@ -139,6 +139,6 @@ def _matmul(indices: str, blocks: Float[Array, '*shape']) -> Float[Array, '*shap
     return jnp.einsum(indices, _DCT, blocks, precision='highest')
 
 
-def _rounded(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
+def _round_half_up(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
     """Rounds to whole numbers, halves up."""
     return jnp.floor(x + 0.5)

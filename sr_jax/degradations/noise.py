@@ -23,21 +23,21 @@ def add_noise(key: Key[Array, ''], image: Canvas, settings: StageSettings) -> Ca
     """
     decide, spread = jax.random.split(key)
     u = jax.random.uniform(decide, (4,))
-    grey = u[0] < settings.gray_prob
+    gray = u[0] < settings.gray_prob
     sigma = between(u[1], *settings.gaussian_sigma)
     strength = between(u[2], *settings.poisson_scale)
     uniform = jax.random.uniform(spread, image.pixels.shape, minval=2.0**-24)
-    uniform = jnp.where(grey, uniform[..., :1], uniform)
+    uniform = jnp.where(gray, uniform[..., :1], uniform)
     noise = jnp.where(
         u[3] < settings.gaussian_prob,
         sigma / 255 * _normal(uniform),
-        strength * poisson_noise(uniform, image, grey),
+        strength * poisson_noise(uniform, image, gray),
     )
     return image._replace(pixels=jnp.clip(image.pixels + noise, 0.0, 1.0))
 
 
 def poisson_noise(
-    uniform: Float[Array, 'H W 3'], image: Canvas, grey: Array | bool
+    uniform: Float[Array, 'H W 3'], image: Canvas, gray: Array | bool
 ) -> Float[Array, 'H W 3']:
     """Returns Poisson(v x) / v - x, where v = 2^ceil(log2(number of distinct values of x)).
 
@@ -47,10 +47,10 @@ def poisson_noise(
     Args:
       uniform: numbers in (0, 1), from which the Poisson numbers are read off.
       image: whose own pixels are counted, those beyond it are not.
-      grey: whether to take the luminance.
+      gray: whether to take the luminance.
     """
     luminance = (image.pixels * _LUMINANCE[None, None]).sum(-1, keepdims=True)
-    x = jnp.where(grey, luminance, image.pixels)
+    x = jnp.where(gray, luminance, image.pixels)
     levels = jnp.clip(jnp.round(255 * x), 0, 255).astype(jnp.int32)
     inside = (jnp.arange(x.shape[0]) < image.height)[:, None]
     inside &= (jnp.arange(x.shape[1]) < image.width)[None]

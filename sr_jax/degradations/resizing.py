@@ -46,6 +46,12 @@ def interpolation_matrix(
     PyTorch's `interpolate(size=new, mode=...)` with 'area' (an average over the pixels that an
     output pixel touches), 'bilinear' or 'bicubic', with align_corners=False and no antialiasing:
     output i lies at u = (i + 1/2) old / new - 1/2, and beyond the edge stands the edge.
+
+    Args:
+      old: pixels of the line.
+      new: pixels of the resized line.
+      mode: AREA, BILINEAR or BICUBIC.
+      shape: of the matrix: at least `new` rows and `old` columns.
     """
     i, j = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None]
     u = (i + 0.5) * (old / new) - 0.5

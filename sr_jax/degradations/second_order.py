@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from sr_jax.degradations.blur import blur, delta, draw_final_kernel, draw_kernel
-from sr_jax.degradations.canvas import Canvas, whole
+from sr_jax.degradations.canvas import Canvas, fill_canvas
 from sr_jax.degradations.draws import between, choice, integer
 from sr_jax.degradations.jpeg import BLOCK, compress
 from sr_jax.degradations.noise import add_noise
@@ -55,7 +55,7 @@ def _degrade_one(
     large = pixels.shape[0], pixels.shape[1]
     small = large[0] // scale, large[1] // scale
 
-    image = blur(whole(pixels), draw_kernel(keys[0], first, sizes))
+    image = blur(fill_canvas(pixels), draw_kernel(keys[0], first, sizes))
     image = _resize_randomly(keys[1], image, large, first)
     image = add_noise(keys[2], image, first)
     image = _compress_randomly(keys[3], image, first)

@@ -17,14 +17,14 @@ def sharpen(images: Float[Array, 'n h w 3']) -> Float[Array, 'n h w 3']:
     clipped, with a blurred mask; the blur is a Gaussian of 51 x 51 pixels with a standard deviation
     of 8, edges in mirror image. Both blurs are products with `_gaussian_matrix`.
     """
-    residual = images - _blurred(images)
+    residual = images - _blur(images)
     mask = (jnp.abs(residual) * 255 > _THRESHOLD).astype(images.dtype)
-    soft = _blurred(mask)
+    soft = _blur(mask)
     sharp = jnp.clip(images + _WEIGHT * residual, 0.0, 1.0)
     return soft * sharp + (1 - soft) * images
 
 
-def _blurred(images: Float[Array, 'n h w 3']) -> Float[Array, 'n h w 3']:
+def _blur(images: Float[Array, 'n h w 3']) -> Float[Array, 'n h w 3']:
     height, width = images.shape[1:3]
     down, across = _gaussian_matrix(height), _gaussian_matrix(width)
     images = jnp.einsum('ih,nhwc->niwc', down, images, precision='highest')

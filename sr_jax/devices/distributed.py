@@ -109,9 +109,9 @@ def _meet(processes: Processes) -> None:
     """Starts JAX's runtime; on CPUs the processes exchange arrays by Gloo."""
     _keep_the_output_ours()
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
-    jax.config.update('jax_enable_preemption_service', False)  # SIGTERM is noted by `stopping`
+    jax.config.update('jax_enable_preemption_service', False)  # SIGTERM is noted by `stop_signals`
     try:
-        with warnings.catch_warnings(), _aborts_told(processes):
+        with warnings.catch_warnings(), _explain_aborts(processes):
             warnings.simplefilter('ignore')  # such as of proxies: what matters is raised
             jax.distributed.initialize(
                 processes.coordinator or None,
@@ -129,10 +129,10 @@ def _meet(processes: Processes) -> None:
                 f'--distributed: nothing here tells how many processes there are ({reason}). Start '
                 f'by srun, mpirun or in a cluster that JAX knows, or give {FLAGS}'
             ) from error
-        raise InputError(f'{_did_not_meet(processes)} ({reason})') from error
+        raise InputError(f'{_describe_absence(processes)} ({reason})') from error
 
 
-def _did_not_meet(processes: Processes) -> str:
+def _describe_absence(processes: Processes) -> str:
     runtime = read_runtime()
     return (
         f'process {runtime.process} of {runtime.processes} did not meet all the others at '
@@ -142,13 +142,13 @@ def _did_not_meet(processes: Processes) -> str:
 
 
 @contextlib.contextmanager
-def _aborts_told(processes: Processes) -> Iterator[None]:
-    """Within it, the runtime, which aborts when the processes do not meet, ends in our words."""
+def _explain_aborts(processes: Processes) -> Iterator[None]:
+    """Lets the runtime, which aborts when the processes do not meet, end in our words."""
     sys.stderr.flush()
     error_output = os.dup(2)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
-    heartbeat.on_abort(lambda: _did_not_meet(processes), error_output)
+    heartbeat.on_abort(lambda: _describe_absence(processes), error_output)
     try:
         yield
     finally:
@@ -226,11 +226,11 @@ def check_shared(folder: Path) -> None:
     problem = agree(problem)
     if problem:
         raise InputError(problem)
-    names = gather(json.dumps(_visible(folder)))[0]
+    names = gather(json.dumps(_list_visible(folder)))[0]
     until = time.monotonic() + SHARED_FOLDER_WAIT
-    while not problem and not (marker.exists() and json.dumps(_visible(folder)) == names):
+    while not problem and not (marker.exists() and json.dumps(_list_visible(folder)) == names):
         if time.monotonic() > until:
-            problem = _not_shared(folder, marker, json.loads(names))
+            problem = _describe_difference(folder, marker, json.loads(names))
         time.sleep(0.1)
     problem = agree(problem)
     if is_first():
@@ -239,15 +239,15 @@ def check_shared(folder: Path) -> None:
         raise InputError(problem)
 
 
-def _visible(folder: Path) -> list[str]:
+def _list_visible(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith('.'))
 
 
-def _not_shared(folder: Path, marker: Path, names: list[str]) -> str:
+def _describe_difference(folder: Path, marker: Path, names: list[str]) -> str:
     remedy = 'Take a --workdir that all the machines share'
     if not marker.exists():
         return f'its folder {folder} is not that of process 0. {remedy}'
-    other = sorted(set(names).symmetric_difference(_visible(folder)))
+    other = sorted(set(names).symmetric_difference(_list_visible(folder)))
     return (
         f'in {SHARED_FOLDER_WAIT:g} s its folder {folder} did not come to show what process 0 sees '
         f'in it; they differ in {", ".join(other[:5])}. {remedy}, or start again when it is in step'

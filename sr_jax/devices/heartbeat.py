@@ -24,7 +24,7 @@ ROOT = 'sr_jax'
 LOST_PEER = re.compile(
     'gloo|nccl|coordination|barrier|deadline|unavailable|connection|peer|socket', re.IGNORECASE
 )
-ADVICE = 'Start all the processes again with the same command: the run goes on where it was saved'
+ADVICE = 'Start all the processes again with the same command: the run resumes where it was saved'
 
 
 _handlers: list[Any] = []  # C must find them for as long as the process lives
@@ -67,7 +67,7 @@ class Watch:
         runtime = read_runtime()
         self._client, self._coordinator = runtime.client, str(runtime.coordinator)
         self._parting = threading.Event()
-        self._judged = threading.Event()
+        self._decided = threading.Event()
         self._answered = time.monotonic()
         self._heard = {i: ('', time.monotonic()) for i in range(self._count)}
         self._beats = 0
@@ -75,7 +75,7 @@ class Watch:
         self._client.wait_at_barrier(f'{ROOT}/begin', int(1000 * max(silence, 60)))
         if self._index:
             self._names = dict(self._read('alive'))
-        on_abort(self._why_aborted)
+        on_abort(self._explain_abort)
         for work in (self._look_again, self._look_at_the_clock):
             threading.Thread(target=work, daemon=True, name=f'watch{work.__name__}').start()
 
@@ -99,7 +99,7 @@ class Watch:
 
     def _wait_for_news(self) -> None:
         """Comes back when there are none of another process; otherwise they end this one."""
-        if self._judged.wait(self._silence + 6 * self._interval):
+        if self._decided.wait(self._silence + 6 * self._interval):
             time.sleep(60)  # process 0 tells the others first
 
     def fail(self, text: str) -> None:
@@ -143,7 +143,7 @@ class Watch:
                 self._end(verdict[0][1])
 
     def _verdict(self) -> list[tuple[str, str]]:
-        """What process 0 finds: who has failed, or has been silent for too long; it is told."""
+        """Tells the others, and returns, who has failed or has been silent for too long."""
         now = time.monotonic()
         for index, sign in self._read('alive'):
             if self._heard[int(index)][0] != sign:
@@ -154,7 +154,7 @@ class Watch:
             text = f'{self._name(silent[0])} is lost: no sign of life for {self._silence:g} s'
         if not text or self._parting.is_set():
             return []
-        self._judged.set()
+        self._decided.set()
         self._answered = time.monotonic()  # telling takes time, in which the clock is not to end it
         self._client.key_value_set(f'{ROOT}/verdict/0', text, allow_overwrite=True)
         time.sleep(4 * self._interval)  # the store ends with this process
@@ -164,16 +164,16 @@ class Watch:
         """Ends this process when the runtime, in process 0, does not answer any more."""
         while not self._parting.wait(self._interval):
             if time.monotonic() - self._answered > self._silence + 2 * self._interval:
-                self._end(self._coordinator_lost())
+                self._end(self._describe_loss())
 
-    def _coordinator_lost(self) -> str:
+    def _describe_loss(self) -> str:
         return (
             f'{self._name(0)}, which coordinates the run at {self._coordinator}, is lost: it does '
             'not answer'
         )
 
-    def _why_aborted(self) -> str:
-        """Whose loss it was when the runtime aborts because process 0 is gone; '' otherwise.
+    def _explain_abort(self) -> str:
+        """Returns whose loss it was when the runtime aborts as process 0 is gone; '' otherwise.
 
         Gloo aborts too, when what reaches it from others is of a size that it does not expect,
         because one of them has gone on without the lost one. Then the news are waited for.
@@ -185,7 +185,7 @@ class Watch:
             try:
                 socket.create_connection((host.strip('[]'), int(port)), timeout=1).close()
             except OSError:
-                return f'{self._coordinator_lost()}. {ADVICE}'
+                return f'{self._describe_loss()}. {ADVICE}'
         self._wait_for_news()
         return ''
 

@@ -94,19 +94,38 @@ def choose(
             f'config.train.effective_batch_size={effective_batch_size} cannot be split over '
             f'{devices} devices: take a multiple of {devices}'
         )
-    sizes = [m for m in range(1, per_device + 1) if per_device % m == 0]
 
-    def attempt(size: int, remat: bool) -> Plan:
+    def attempt(remat: bool, size: int) -> Plan:
         plan = Plan(size * devices, per_device // size, remat, 0)
         plan = plan._replace(bytes=measure(*plan[:3]))
         verdict = 'fits' if plan.bytes <= limit else 'too large'
         report(f'{describe(plan)}: {verdict}')
         return plan
 
+    sizes = [m for m in range(1, per_device + 1) if per_device % m == 0]
+    fitting = _find_fitting(sizes, attempt, limit)
+    chosen = min(fitting, key=lambda plan: _cost(plan, devices))
+    report(
+        f'chosen for {effective_batch_size} images an update in {_gib(limit)}: '
+        f'{describe(chosen)}, the cheapest that fits'
+    )
+    return chosen
+
+
+def _find_fitting(
+    sizes: list[int], attempt: Callable[[bool, int], Plan], limit: int
+) -> list[Plan]:
+    """Returns the plan of the largest size that fits, without rematerialisation and with it.
+
+    The second is left out where the first needs no accumulation.
+
+    Raises:
+      InputError: neither fits; says how large the smallest one is.
+    """
     smallest: list[Plan] = []
     fitting: list[Plan] = []
     for remat in (False, True):
-        best, least = _largest(sizes, functools.partial(attempt, remat=remat), limit)
+        best, least = _find_largest(sizes, functools.partial(attempt, remat), limit)
         smallest.append(least)
         if best is not None:
             fitting.append(best)
@@ -119,15 +138,10 @@ def choose(
             f'{_gib(least.bytes)} ({describe(least)}). Take a smaller config.data.crop_size or '
             'model, or raise config.train.memory_limit'
         )
-    chosen = min(fitting, key=lambda plan: _cost(plan, devices))
-    report(
-        f'chosen for {effective_batch_size} images an update in {_gib(limit)}: '
-        f'{describe(chosen)}, the cheapest that fits'
-    )
-    return chosen
+    return fitting
 
 
-def _largest(
+def _find_largest(
     sizes: list[int], attempt: Callable[[int], Plan], limit: int
 ) -> tuple[Plan | None, Plan]:
     """Returns the plan of the largest size that fits (or None), and the smallest one tried."""

@@ -45,12 +45,12 @@ def make_mesh(devices: list | None = None, fsdp: int = 1) -> Mesh:
     return Mesh(grid, (DATA_AXIS, FSDP_AXIS), axis_types=(AxisType.Auto,) * 2)
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def replicated_sharding(mesh: Mesh) -> NamedSharding:
     """Returns the sharding of what every device holds whole."""
     return NamedSharding(mesh, PartitionSpec())
 
 
-def over_batch(mesh: Mesh) -> NamedSharding:
+def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Returns the sharding of arrays whose first axis is split over all the devices."""
     return NamedSharding(mesh, PartitionSpec(mesh.axis_names))
 
@@ -71,7 +71,7 @@ def layout(tree: PyTree, mesh: Mesh) -> PyTree:
     def of(shape: tuple[int, ...]) -> NamedSharding:
         divisible = [(n, axis) for axis, n in enumerate(shape) if n % parts == 0]
         if parts == 1 or not divisible or np.prod(shape) < MIN_SPLIT:
-            return replicated(mesh)
+            return replicated_sharding(mesh)
         _, axis = max(divisible)
         return NamedSharding(mesh, PartitionSpec(*[None] * axis, FSDP_AXIS))
 
@@ -91,14 +91,14 @@ def check_batch_size(batch_size: int, mesh: Mesh, where: str) -> None:
 
 def own_rows(mesh: Mesh, batch_size: int) -> slice:
     """Returns which images of a batch lie on this process's devices."""
-    places = over_batch(mesh).addressable_devices_indices_map((batch_size,)).values()
+    places = batch_sharding(mesh).addressable_devices_indices_map((batch_size,)).values()
     spans = [place[0].indices(batch_size)[:2] for place in places if place is not None]
     return slice(min(first for first, _ in spans), max(last for _, last in spans))
 
 
 def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
     """Puts this process's part of a batch of numpy arrays onto the devices, split by images."""
-    sharding = over_batch(mesh)
+    sharding = batch_sharding(mesh)
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
 
 
@@ -141,23 +141,23 @@ def jit_step(train_step: Callable, mesh: Mesh, shardings: PyTree | None = None) 
       mesh: of `make_mesh`.
       shardings: of the tree, see `layout`; None: it lies whole on every device.
     """
-    shardings = replicated(mesh) if shardings is None else shardings
+    shardings = replicated_sharding(mesh) if shardings is None else shardings
 
     def step(tree: PyTree, batch: PyTree) -> tuple[PyTree, dict[str, jax.Array]]:
         rng = jax.random.wrap_key_data(tree['rng'])
-        state, metrics = train_step(_gathered(tree['state'], mesh), batch, rng)
+        state, metrics = train_step(_gather_parameters(tree['state'], mesh), batch, rng)
         return {**tree, 'state': state}, metrics
 
     return jax.jit(
         step,
-        in_shardings=(shardings, over_batch(mesh)),
-        out_shardings=(shardings, replicated(mesh)),
+        in_shardings=(shardings, batch_sharding(mesh)),
+        out_shardings=(shardings, replicated_sharding(mesh)),
         donate_argnums=0,
         compiler_options=_compiler_options(mesh),
     )
 
 
-def _gathered(state: Any, mesh: Mesh) -> Any:
+def _gather_parameters(state: Any, mesh: Mesh) -> Any:
     """Returns a state (or a dict of them) whose parameters are whole on every device while the step
     uses them.
 
@@ -168,7 +168,7 @@ def _gathered(state: Any, mesh: Mesh) -> Any:
 
     def gather(part: Any) -> Any:
         used = {'params': part.params, 'variables': part.variables}
-        whole = jax.lax.with_sharding_constraint(used, replicated(mesh))
+        whole = jax.lax.with_sharding_constraint(used, replicated_sharding(mesh))
         return part.replace(**whole)
 
     return jax.tree.map(gather, state, is_leaf=lambda part: hasattr(part, 'params'))
@@ -190,7 +190,7 @@ def jit_predict(predict: Callable, mesh: Mesh) -> Any:
 
     The variables lie whole on every device; the key that `predict` takes is made from the seed.
     """
-    split, everywhere = over_batch(mesh), replicated(mesh)
+    split, everywhere = batch_sharding(mesh), replicated_sharding(mesh)
 
     def from_seed(variables: PyTree, batch: PyTree, seed: Any) -> PyTree:
         return predict(variables, batch, jax.random.key(seed))
@@ -201,6 +201,6 @@ def jit_predict(predict: Callable, mesh: Mesh) -> Any:
     return lambda variables, batch, seed=0: jitted(variables, batch, np.uint32(seed))
 
 
-def whole(variables: PyTree, mesh: Mesh) -> PyTree:
+def replicate(variables: PyTree, mesh: Mesh) -> PyTree:
     """Returns arrays of `layout` as `jit_predict` takes them."""
-    return jax.device_put(variables, replicated(mesh))
+    return jax.device_put(variables, replicated_sharding(mesh))

@@ -26,10 +26,10 @@ class Stop:
         self._mesh = mesh
         rows = sharding.own_rows(mesh, mesh.size)
         self._own = rows.stop - rows.start
-        self._highest = jax.jit(jnp.max, out_shardings=sharding.replicated(mesh))
+        self._highest = jax.jit(jnp.max, out_shardings=sharding.replicated_sharding(mesh))
         self._asked: jax.Array | None = None
 
-    def agreed(self) -> int | None:
+    def agree(self) -> int | None:
         """Returns the signal on which all processes stop now, or None.
 
         Every process calls it once a step. A process alone knows at once; several know after the
@@ -45,7 +45,7 @@ class Stop:
 
 @contextlib.contextmanager
 def stop_signals(mesh: Mesh) -> Iterator[Stop]:
-    """Within it, the first SIGTERM or SIGINT is only noted; a second one ends the process.
+    """Notes the first SIGTERM or SIGINT instead of ending; a second one ends the process.
 
     Args:
       mesh: of all the processes that are to agree.

@@ -14,7 +14,7 @@ TEXT, GAP = 16, 8  # pixels
 def sheet(
     tiles: Sequence[tuple[str, Float[np.ndarray, '_ _ 3']]], columns: int
 ) -> Float[np.ndarray, 'h w 3']:
-    """The images in rows of so many, each under its title.
+    """Lays images out in rows of so many, each under its title.
 
     Args:
       tiles: titles, and images in [0, 1]; all cells are as large as the largest needs.
@@ -34,8 +34,8 @@ def sheet(
     return to_float(np.asarray(page))
 
 
-def repeated(pixels: Float[np.ndarray, 'h w c'], factor: int) -> Float[np.ndarray, 'h2 w2 c']:
-    """The image with every pixel as a square of factor x factor."""
+def repeat_pixels(pixels: Float[np.ndarray, 'h w c'], factor: int) -> Float[np.ndarray, 'h2 w2 c']:
+    """Makes every pixel of an image a square of factor x factor."""
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

@@ -20,8 +20,8 @@ warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.\w+ImagePl
 
 _WHITE_IS_ZERO = 0
 _TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
-_GREY = ('1', 'L', 'LA', 'La', 'I;16', 'I;16B', 'I;16L')
-_KEEP_PROFILE = (*_GREY, 'RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA')  # CMYK's is not of RGB
+_GRAY = ('1', 'L', 'LA', 'La', 'I;16', 'I;16B', 'I;16L')
+_KEEP_PROFILE = (*_GRAY, 'RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA')  # CMYK's is not of RGB
 
 _PIXEL_LIMIT_LOCK = threading.Lock()
 
@@ -61,7 +61,7 @@ def decode(encoded: bytes, name: str) -> Num[np.ndarray, 'h w 3']:
 
     Raises `ImageError`, which calls the image `name`.
     """
-    return _composited(decode_layers(encoded, name))
+    return _composite(decode_layers(encoded, name))
 
 
 def decode_layers(encoded: bytes, name: str) -> Layers:
@@ -70,7 +70,7 @@ def decode_layers(encoded: bytes, name: str) -> Layers:
     Raises `ImageError`, which calls the image `name`.
     """
     try:
-        return _layers(encoded)
+        return _decode_layers(encoded)
     except ImageError as error:
         raise ImageError(name, error.reason) from error
     except UnidentifiedImageError as error:
@@ -82,7 +82,7 @@ def decode_layers(encoded: bytes, name: str) -> Layers:
 
 
 def decode_size(encoded: bytes, name: str) -> tuple[int, int]:
-    """Height and width of an image file, upright, without decoding its pixels.
+    """Returns height and width of an image file, upright, without decoding its pixels.
 
     Raises `ImageError`, which calls the image `name`.
     """
@@ -105,7 +105,7 @@ def to_float(pixels: Num[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
 
 
 def from_float(image: Float[np.ndarray, '*shape'], dtype: np.dtype) -> Num[np.ndarray, '*shape']:
-    """The inverse of `to_float`: [0, 1], rounded, as uint8 or uint16; or float32 as it is."""
+    """Inverts `to_float`: rounds [0, 1] to uint8 or uint16; float32 is returned as it is."""
     if dtype == np.float32:
         return image
     return np.rint(image * np.iinfo(dtype).max).astype(dtype)
@@ -145,36 +145,36 @@ def _open(encoded: bytes) -> ImageFile.ImageFile:
     return image
 
 
-def _layers(encoded: bytes) -> Layers:
+def _decode_layers(encoded: bytes) -> Layers:
     with _open(encoded) as image:
-        is_gray = image.mode in _GREY or any(
+        is_gray = image.mode in _GRAY or any(
             _raw_mode(tile.args).startswith('LA;16') for tile in image.tile
         )
         if _is_sixteen_bit(image):
-            colour, alpha = _sixteen_bit(image, encoded)
+            color, alpha = _read_sixteen_bits(image, encoded)
         else:
-            colour, alpha = _eight_bit(image)
+            color, alpha = _read_eight_bits(image)
         exif = image.getexif()
         orientation = exif.pop(ExifTags.Base.Orientation, 1)
         profile = image.info.get('icc_profile') if image.mode in _KEEP_PROFILE else None
     if alpha is not None:
-        alpha = _upright(alpha, orientation) if _is_transparent(alpha) else None
-    return Layers(_upright(colour, orientation), alpha, is_gray, profile, exif)
+        alpha = _turn_upright(alpha, orientation) if _is_transparent(alpha) else None
+    return Layers(_turn_upright(color, orientation), alpha, is_gray, profile, exif)
 
 
 def _is_transparent(alpha: Num[np.ndarray, 'h w 1']) -> bool:
     return bool((alpha != np.iinfo(alpha.dtype).max).any())
 
 
-def _composited(layers: Layers) -> Num[np.ndarray, 'h w 3']:
-    colour = layers.color
+def _composite(layers: Layers) -> Num[np.ndarray, 'h w 3']:
+    color = layers.color
     if layers.alpha is not None:
         opacity = to_float(layers.alpha)
-        colour = to_float(colour) * opacity + (1 - opacity)
-    return np.ascontiguousarray(colour)
+        color = to_float(color) * opacity + (1 - opacity)
+    return np.ascontiguousarray(color)
 
 
-def _eight_bit(image: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | None]:
+def _read_eight_bits(image: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | None]:
     if image.mode.startswith(('I', 'F')):
         raise ImageError(
             '', f'pixels of kind {image.mode!r} are not supported; save it with 8 or 16 bits'
@@ -195,11 +195,11 @@ def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> Any:
 
 
 def _raw_mode(arguments: tuple[Any, ...] | str | None) -> str:
-    """How the pixels lie in the file, from what Pillow tells a tile's decoder."""
+    """Returns how the pixels lie in the file, from what Pillow tells a tile's decoder."""
     return arguments if isinstance(arguments, str) else str((arguments or ('',))[0])
 
 
-def _sixteen_bit(
+def _read_sixteen_bits(
     image: ImageFile.ImageFile, encoded: bytes
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads 16-bit grey, grey with alpha, RGB and RGBA without loss.
@@ -208,11 +208,11 @@ def _sixteen_bit(
     8-bit image; reading the file once more under the opposite byte order gives the low byte.
     """
     if image.mode.startswith('I;16'):
-        grey = np.asarray(image).astype(np.uint16)[..., None]
+        gray = np.asarray(image).astype(np.uint16)[..., None]
         if _tiff_tag(image, ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO:
-            grey = 65535 - grey
+            gray = 65535 - gray
         key = image.info.get('transparency')
-        return np.repeat(grey, 3, axis=2), None if key is None else _opaque_except(grey, key)
+        return np.repeat(gray, 3, axis=2), None if key is None else _make_alpha(gray, key)
     raw_mode = _raw_mode(image.tile[0].args) if len(image.tile) else ''
     if raw_mode == 'LA;16B':  # four bytes a pixel, which 'RGBA' passes on as they are
         pixels = _reread(encoded, 'RGBA').view('>u2').astype(np.uint16)
@@ -231,7 +231,7 @@ def _sixteen_bit(
     if kind == 'RGBA':
         return pixels[..., :3], pixels[..., 3:]
     key = image.info.get('transparency')
-    return pixels, None if key is None else _opaque_except(pixels, key)
+    return pixels, None if key is None else _make_alpha(pixels, key)
 
 
 def _reread(encoded: bytes, raw_mode: str) -> UInt[np.ndarray, 'h w c']:
@@ -243,13 +243,13 @@ def _reread(encoded: bytes, raw_mode: str) -> UInt[np.ndarray, 'h w c']:
     return np.asarray(image)
 
 
-def _opaque_except(pixels: UInt[np.ndarray, 'h w c'], key: Any) -> UInt[np.ndarray, 'h w 1']:
-    """Alpha of an image in which one colour, `key`, stands for full transparency."""
+def _make_alpha(pixels: UInt[np.ndarray, 'h w c'], key: Any) -> UInt[np.ndarray, 'h w 1']:
+    """Returns the alpha of an image in which one colour, `key`, stands for full transparency."""
     opaque = (pixels != np.asarray(key, np.uint16)).any(axis=2, keepdims=True)
     return np.where(opaque, np.uint16(65535), np.uint16(0))
 
 
-def _upright(
+def _turn_upright(
     pixels: Num[np.ndarray, 'h w c'], orientation: int
 ) -> Num[np.ndarray, 'h_upright w_upright c']:
     """Applies an EXIF orientation (1 to 8; anything else means upright)."""

@@ -14,7 +14,7 @@ from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
 
 MAX_SIDE = {'JPEG': 65_500, 'WEBP': 16_383, 'PNG': 2**31 - 1}  # pixels, of the formats
-_GREY, _RGB = 1, 3  # channels
+_GRAY, _RGB = 1, 3  # channels
 
 
 def encode(layers: Layers, options: Mapping[str, Any], name: str) -> bytes:
@@ -37,11 +37,11 @@ def encode(layers: Layers, options: Mapping[str, Any], name: str) -> bytes:
         )
     if kind == 'JPEG' and layers.alpha is not None:
         raise InputError(f'{name}: the image has transparency, which no JPEG can hold: take PNG')
-    pixels = layers.color[..., :_GREY] if layers.is_gray else layers.color
+    pixels = layers.color[..., :_GRAY] if layers.is_gray else layers.color
     if layers.alpha is not None:
         pixels = np.concatenate([pixels, layers.alpha], axis=-1)
     if pixels.dtype == np.uint16 and kind == 'PNG':
-        return _sixteen_bit_png(pixels, layers)
+        return _encode_sixteen_bit_png(pixels, layers)
     if pixels.dtype == np.uint16:
         pixels = np.rint(pixels / 257).astype(np.uint8)
     mode = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}[pixels.shape[-1]]
@@ -54,8 +54,8 @@ def encode(layers: Layers, options: Mapping[str, Any], name: str) -> bytes:
     return file.getvalue()
 
 
-def _sixteen_bit_png(pixels: UInt[np.ndarray, 'h w c'], layers: Layers) -> bytes:
-    """A PNG of 16 bits a channel, which Pillow writes of grey images only."""
+def _encode_sixteen_bit_png(pixels: UInt[np.ndarray, 'h w c'], layers: Layers) -> bytes:
+    """Encodes a PNG of 16 bits a channel, which Pillow writes of grey images only."""
     height, width, channels = pixels.shape
     file = io.BytesIO()
     writer = png.Writer(

@@ -35,7 +35,7 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def load_image(path: str | os.PathLike) -> Float[np.ndarray, 'h w 3']:
-    """Reads an image file as float32 RGB in [0, 1], by the rule of `read`.
+    """Reads an image file as float32 RGB in [0, 1], by the rule of `read_image`.
 
     Raises `InputError` naming the file when it is missing, damaged, too large or not an image.
     """
@@ -54,23 +54,23 @@ def read_image(path: str | os.PathLike) -> Num[np.ndarray, 'h w 3']:
 
     Raises `ImageError` (an `InputError`) naming the file.
     """
-    return decode(_encoded(path), os.fspath(path))
+    return decode(_read_encoded(path), os.fspath(path))
 
 
 def read_layers(path: str | os.PathLike) -> Layers:
-    """Reads all that an image file holds: `read` without the compositing, and with the metadata.
+    """Reads all that an image file holds: nothing is composited, and metadata are kept.
 
     Raises `ImageError` (an `InputError`) naming the file.
     """
-    return decode_layers(_encoded(path), os.fspath(path))
+    return decode_layers(_read_encoded(path), os.fspath(path))
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Height and width of an image file, upright, from its header alone.
+    """Returns height and width of an image file, upright, from its header alone.
 
     Raises `ImageError` (an `InputError`) naming the file.
     """
-    return decode_size(_encoded(path), os.fspath(path))
+    return decode_size(_read_encoded(path), os.fspath(path))
 
 
 def save_image(path: str | os.PathLike, image: Float[np.ndarray, 'h w 3']) -> None:
@@ -83,7 +83,7 @@ def save_image(path: str | os.PathLike, image: Float[np.ndarray, 'h w 3']) -> No
 
 
 def save_layers(path: str | os.PathLike, layers: Layers) -> None:
-    """Writes an image with all that belongs to it, by the suffix of `path`, as `save` does.
+    """Writes an image with all that belongs to it, by the suffix of `path`, as `save_image` does.
 
     A PNG keeps everything: 8 or 16 bits, grey or colour, transparency, colour profile, EXIF. JPEG
     and WebP hold 8 bits, to which 16 are rounded, and JPEG no transparency.
@@ -127,11 +127,11 @@ def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
 
 
 def is_image(name: str) -> bool:
-    """Whether the name ends like an image that `load` reads, in any case of letters."""
+    """Returns whether a name ends like an image that can be read, in any case of letters."""
     return name.lower().endswith(SUFFIXES)
 
 
-def _encoded(path: str | os.PathLike) -> bytes:
+def _read_encoded(path: str | os.PathLike) -> bytes:
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):

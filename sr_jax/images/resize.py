@@ -110,7 +110,7 @@ def _cubic(t: Float[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
 def resize_lanczos(
     pixels: Num[np.ndarray, 'h w c'], size: tuple[int, int]
 ) -> Num[np.ndarray, 'h2 w2 c']:
-    """An image resized to (height, width) by Lanczos' filter of three lobes, in its own precision.
+    """Resizes an image to (height, width) by Lanczos' filter of three lobes, in its precision.
 
     The filter is widened when shrinking (Pillow's LANCZOS); values are clipped to their range.
     """

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image, ImageDraw
 
-from sr_jax.images.contact_sheet import repeated, sheet
+from sr_jax.images.contact_sheet import repeat_pixels, sheet
 from sr_jax.images.decoding import to_float, to_uint8
-from sr_jax.images.padding import mirrored
+from sr_jax.images.padding import mirror_pad
 
 COLUMNS = 5
 
@@ -26,7 +26,7 @@ def draw(
     choices: Mapping[str, Int[np.ndarray, '_ _']],
     breadth: int,
 ) -> Float[np.ndarray, 'sheet_h sheet_w 3']:
-    """A sheet of the image and, for each layer, the choices in colour with the kernels' usage.
+    """Draws a sheet of the image and, for each layer, the choices in colour and the kernels' use.
 
     Kernel k has the same colour in every map. Below a map stands a bar for each kernel, full height
     for the most used one.
@@ -34,18 +34,18 @@ def draw(
     Args:
       image: in [0, 1].
       choices: kernel of each pixel, by layer, at any whole fraction of the image's size,
-        mirrored to a multiple of 64 as `mirrored` does.
+        mirrored to a multiple of 64 as `mirror_pad` does.
       breadth: number of kernels.
     """
     colors = palette(breadth)
     size = image.shape[:2]
     zoom = max(1, math.ceil(MIN_WIDTH / size[1]))
-    tiles = [('image', repeated(image, zoom))]
+    tiles = [('image', repeat_pixels(image, zoom))]
     for layer, choice in choices.items():
         used = np.bincount(choice.ravel(), minlength=breadth)
-        colored = _enlarged(colors[choice], mirrored(image).shape, size)
+        colored = _enlarge(colors[choice], mirror_pad(image).shape, size)
         bars = _bars(used, colors, zoom * size[1])
-        tiles.append((layer, np.concatenate([repeated(colored, zoom), bars])))
+        tiles.append((layer, np.concatenate([repeat_pixels(colored, zoom), bars])))
     return sheet(tiles, COLUMNS)
 
 
@@ -57,14 +57,14 @@ def palette(breadth: int) -> Float[np.ndarray, 'breadth 3']:
     return np.asarray(colors, np.float32)
 
 
-def _enlarged(pixels: np.ndarray, padded: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
+def _enlarge(pixels: np.ndarray, padded: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
     """Repeats pixels up to the mirrored image's size, and cuts the image's part out."""
     down, across = padded[0] // pixels.shape[0], padded[1] // pixels.shape[1]
     return pixels.repeat(down, axis=0).repeat(across, axis=1)[: size[0], : size[1]]
 
 
 def _bars(used: np.ndarray, colors: np.ndarray, width: int) -> Float[np.ndarray, '_ width 3']:
-    """A strip with a bar for each kernel."""
+    """Draws a strip with a bar for each kernel."""
     strip = Image.new('RGB', (width, BAR), 'white')
     pen, step, bottom = ImageDraw.Draw(strip), width / len(used), BAR - 1
     for k, (count, color) in enumerate(zip(used, to_uint8(colors), strict=True)):

@@ -89,7 +89,8 @@ class Upscaler:
         self._source, self._input_size = network.source, module.input_size
         self._drawing: Drawing = make_drawing(module, temperature, seed, network.source)
         self._mesh = sharding.make_mesh(list(devices) if devices else None)
-        self._variables = jax.device_put(network.variables, sharding.replicated(self._mesh))
+        everywhere = sharding.replicated_sharding(self._mesh)
+        self._variables = jax.device_put(network.variables, everywhere)
         self._undivided, self._spatially, self._consistent = undivided, spatially, consistent
         self._report = report
         self._compile = functools.cache(functools.partial(self._compile_window, module))
@@ -164,7 +165,8 @@ class Upscaler:
     def _compile_window(self, module: Any, window: Size) -> Any:
         """The compiled (variables, windows, valid, latents) -> enlarged windows."""
         rows = PartitionSpec(None, sharding.DATA_AXIS)
-        everywhere, batch = sharding.replicated(self._mesh), sharding.over_batch(self._mesh)
+        everywhere = sharding.replicated_sharding(self._mesh)
+        batch = sharding.batch_sharding(self._mesh)
         if self._undivided:
             batch = everywhere
         images = NamedSharding(self._mesh, rows) if self._spatially else batch

@@ -26,7 +26,10 @@ class TransformerBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
-        """Features of the same shape; InputError where the heads do not divide the channels."""
+        """Returns features of the same shape.
+
+        Raises InputError where the heads do not divide the channels.
+        """
         n, h, w, channels = x.shape
         if channels % self.heads:
             raise InputError(f'{channels} channels do not split into {self.heads} attention heads')

@@ -47,7 +47,7 @@ def merge_statistics(first: Any, second: Any) -> Any:
 
 
 def update_batch_norm(state: Mapping[str, Array], statistics: BatchStatistics) -> dict[str, Array]:
-    """Move the running `mean` and unbiased `var` by a tenth towards those of a batch."""
+    """Moves the running `mean` and unbiased `var` by a tenth towards those of a batch."""
     variance = statistics.deviations / jnp.maximum(statistics.number - 1, 1)
     return {
         'mean': (1 - MOMENTUM) * state['mean'] + MOMENTUM * statistics.mean,
@@ -58,7 +58,7 @@ def update_batch_norm(state: Mapping[str, Array], statistics: BatchStatistics) -
 def update_batch_norms(
     collection: Mapping[str, Any], statistics: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The collection `'batch_stats'` of a network after a merged `'batch_norm_statistics'`."""
+    """Returns the collection `'batch_stats'` after a merged `'batch_norm_statistics'`."""
     return gathered.apply_statistics(update_batch_norm, collection, statistics)
 
 
@@ -78,7 +78,7 @@ class BatchNorm(nn.Module):
     def __call__(
         self, x: Float[Array, '*batch c'], train: bool = False
     ) -> Float[Array, '*batch c']:
-        """x normalised, scaled and shifted by channel, in float32."""
+        """Normalizes, scales and shifts x by channel, in float32."""
         x = x.astype(jnp.float32)
         channels = x.shape[-1]
         scale = self.param('scale', nn.initializers.ones, (channels,))
@@ -88,16 +88,16 @@ class BatchNorm(nn.Module):
         if train:
             number = x.size // channels
             used_mean = x.mean(axis=tuple(range(x.ndim - 1)))
-            centred = x - _along(used_mean, x)
-            deviations = (centred**2).sum(axis=tuple(range(x.ndim - 1)))
+            centered = x - _along(used_mean, x)
+            deviations = (centered**2).sum(axis=tuple(range(x.ndim - 1)))
             used_var = deviations / number
             if not self.is_initializing():
                 self._learn(BatchStatistics(jnp.float32(number), used_mean, deviations))
         else:
             used_var = jnp.asarray(var.value)
-            centred = x - _along(jnp.asarray(mean.value), x)
+            centered = x - _along(jnp.asarray(mean.value), x)
         factor = jnp.asarray(scale) * lax.rsqrt(used_var + self.epsilon)
-        return centred * _along(factor, x) + _along(jnp.asarray(bias), x)
+        return centered * _along(factor, x) + _along(jnp.asarray(bias), x)
 
     def _learn(self, statistics: BatchStatistics) -> None:
         statistics = lax.stop_gradient(statistics)
@@ -110,5 +110,5 @@ class BatchNorm(nn.Module):
 
 
 def _along(values: Float[Array, 'c'], x: Float[Array, '*batch c']) -> Float[Array, '*ones c']:
-    """The values of each channel, with axes of one pixel to go with x."""
+    """Returns the values of each channel, with axes of one pixel to go with x."""
     return values[(None,) * (x.ndim - 1)]

@@ -1,8 +1,8 @@
 """Where the arrays at hand lie in an image, so that convolutions see zeros beyond its edges.
 
-Convolutions give what they are about to look at to `held`. Usually that returns it as it is: the
-convolution's own padding is of zeros. Inside of `apply_within`, images end before their arrays
-do; inside of `in_patches`, an array is a part of a larger one.
+Convolutions give what they are about to look at to `zero_outside`. Usually that returns it as it
+is: the convolution's own padding is of zeros. Inside of `apply_within`, images end before their
+arrays do; inside of `in_patches`, an array is a part of a larger one.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ def _while_set(variable: contextvars.ContextVar, value: Any) -> Iterator[None]:
 
 
 def at_patch(patch: Patch) -> contextlib.AbstractContextManager[None]:
-    """A context in which arrays are such a part of what they were outside."""
+    """Returns a context in which arrays are such a part of what they were outside."""
     return _while_set(_patch, patch)
 
 
@@ -75,7 +75,7 @@ def apply_within(
 
     Inside of the image the result is that of the image alone, whatever its size: one compiled
     function serves all that fit into x. It holds for networks that look over a pixel's edge by
-    convolutions that call `held`, or by what continues the edge.
+    convolutions that call `zero_outside`, or by what continues the edge.
 
     Args:
       module: the network.
@@ -89,18 +89,18 @@ def apply_within(
         return module.apply(variables, x, *inputs, method=method)  # type: ignore[return-value]
 
 
-def held(features: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
-    """The features with zeros where there is no image."""
+def zero_outside(features: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
+    """Returns the features with zeros where there is no image."""
     images = _images.get()
     if images is None:
         return features
-    rows, columns = (_inside(axis, features.shape[1 + axis], images) for axis in (0, 1))
+    rows, columns = (_find_inside(axis, features.shape[1 + axis], images) for axis in (0, 1))
     inside = rows[:, :, None, None] & columns[:, None, :, None]
     return jnp.where(inside, features, 0)
 
 
-def _inside(axis: int, length: int, images: Images) -> Bool[Array, 'n length']:
-    """Which of the rows (axis 0) or columns (1) of features lie in the images.
+def _find_inside(axis: int, length: int, images: Images) -> Bool[Array, 'n length']:
+    """Returns which of the rows (axis 0) or columns (1) of features lie in the images.
 
     The features may be larger or smaller than the array that the images lie in, by one factor.
     """

@@ -14,13 +14,13 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from sr_jax.layers.borders import held
+from sr_jax.layers.borders import zero_outside
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
 def uniform_init(fan_in: int) -> nn.initializers.Initializer:
-    """Initialiser U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for kernels and biases.
+    """Initializes by U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for kernels and biases.
 
     The numbers are drawn in one dimension: they are the same, and XLA compiles them for CPUs in
     0.2 s instead of 2 s for each shape.
@@ -34,7 +34,7 @@ def uniform_init(fan_in: int) -> nn.initializers.Initializer:
 
 
 def kaiming_init(scale: float) -> nn.initializers.Initializer:
-    """Initialiser N(0, scale^2 * 2 / fan_in): He et al. 2015 (arXiv:1502.01852), times `scale`.
+    """Initializes by N(0, scale^2 * 2 / fan_in): He et al. 2015 (arXiv:1502.01852), times `scale`.
 
     Of kernels [..., height, width, in, out], each with a fan in of height * width * in.
 
@@ -49,7 +49,7 @@ def kaiming_init(scale: float) -> nn.initializers.Initializer:
 
 
 def normal_init(deviation: float) -> nn.initializers.Initializer:
-    """Initialiser N(0, deviation^2), drawn in one dimension, as `uniform_init` is."""
+    """Initializes by N(0, deviation^2), drawn in one dimension, as `uniform_init` is."""
 
     def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         return deviation * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
@@ -61,7 +61,7 @@ def normal_init(deviation: float) -> nn.initializers.Initializer:
 def convolve(
     x: Float[Array, 'n h w c'], kernel: Float[Array, 'k l c o'], stride: int = 1
 ) -> Float[Array, 'n h2 w2 o']:
-    """Cross-correlate x with a kernel of k x l taps, (k - 1) // 2 and (l - 1) // 2 zeros around x.
+    """Cross-correlates x with a kernel of k x l taps, (k - 1) // 2 and (l - 1) // 2 zeros around x.
 
     Reverse mode only, to any order. JAX's own rule has the same gradients, as convolutions of other
     layouts. XLA for CPUs puts these into the one that it is fast in, but not inside of `lax.cond`
@@ -94,7 +94,7 @@ def _convolve_backward(
         after = [(n - 1) * stride + k - size - low for n, size, k, low in sizes]
         gradient_x = lax.conv_general_dilated(
             cotangent,
-            _turned(kernel),
+            _turn_kernel(kernel),
             (1, 1),
             [(k - 1 - low, k - 1 - n) for k, low, n in zip(taps, before, after, strict=True)],
             lhs_dilation=(stride, stride),
@@ -116,7 +116,7 @@ def _convolve_backward(
 
 
 def _of_single_pixels(x: Array, cotangent: Array) -> Array:
-    """The gradient of a kernel of one tap, as a product: two to three times as quick on CPUs."""
+    """Returns the gradient of a kernel of one tap, as a product: 2 to 3 times as quick on CPUs."""
     pixels, cotangents = (y.reshape(-1, y.shape[-1]) for y in (x, cotangent))
     return (cotangents.T @ pixels).T[None, None]
 
@@ -128,8 +128,9 @@ convolve.defvjp(_convolve_forward, _convolve_backward)
 def transposed_convolve(
     x: Float[Array, 'n h w c'], kernel: Float[Array, '4 4 c o']
 ) -> Float[Array, 'n 2*h 2*w o']:
-    """The transpose, in x, of `convolve` with stride 2: cross-correlates x, zeros put between
-    its pixels, with the kernel.
+    """Cross-correlates x, zeros put between its pixels, with the kernel.
+
+    It is the transpose, in x, of `convolve` with stride 2.
 
     Its kernel gradient is the one of that strided convolution with input and cotangent in
     exchanged parts. JAX's own rule convolves the dilated input with the cotangent, which took 15
@@ -140,8 +141,8 @@ def transposed_convolve(
     )
 
 
-def _turned(kernel: Float[Array, 'k l i o']) -> Float[Array, 'k l o i']:
-    """The kernel of the transposed map: turned by 180 degrees, channels exchanged."""
+def _turn_kernel(kernel: Float[Array, 'k l i o']) -> Float[Array, 'k l o i']:
+    """Turns a kernel by 180 degrees and exchanges its channels: that of the transposed map."""
     return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
@@ -151,8 +152,8 @@ def _transposed_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Ar
 
 def _transposed_backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
     x, kernel = residuals
-    strided, pull_back = jax.vjp(lambda k: convolve(cotangent, k, 2), _turned(kernel))
-    return strided, _turned(*pull_back(x))
+    strided, pull_back = jax.vjp(lambda k: convolve(cotangent, k, 2), _turn_kernel(kernel))
+    return strided, _turn_kernel(*pull_back(x))
 
 
 transposed_convolve.defvjp(_transposed_forward, _transposed_backward)
@@ -169,7 +170,7 @@ class Convolution(nn.Module):
       stride: step along each side.
       dtype: name of the type computed in and returned; parameters stay float32.
       use_bias: whether there is a bias.
-      kernel_init: initialiser of the kernel, such as `kaiming_init(0.1)`; the bias then starts
+      kernel_init: initializer of the kernel, such as `kaiming_init(0.1)`; the bias then starts
         with zeros. None starts both by `uniform_init`.
     """
 
@@ -183,16 +184,16 @@ class Convolution(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 features']:
-        """The convolution of x; `train` changes nothing, it lets a `SwitchedConv` stand here."""
+        """Convolves x; `train` changes nothing, it lets a `SwitchedConv` stand here."""
         kernel, bias = self.weights(x.shape[-1])
-        y = convolve(held(x.astype(self.dtype)), kernel, self.stride)
+        y = convolve(zero_outside(x.astype(self.dtype)), kernel, self.stride)
         return y if bias is None else y + bias[None, None, None, :]
 
     @nn.compact
     def weights(
         self, channels: int
     ) -> tuple[Float[Array, 'k k channels features'], Float[Array, ' features'] | None]:
-        """The kernel for so many channels, and the bias if there is one, in `dtype`."""
+        """Returns the kernel for so many channels, and the bias if there is one, in `dtype`."""
         kernel_init = bias_init = uniform_init(channels * self.kernel_size**2)
         if self.kernel_init is not None:
             kernel_init, bias_init = self.kernel_init, nn.initializers.zeros
@@ -220,7 +221,7 @@ class TransposedConvolution(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n 2*h 2*w features']:
-        """The transposed convolution of x."""
+        """Returns the transposed convolution of x."""
         start = uniform_init(self.features * 4**2)
         shape = (4, 4, x.shape[-1], self.features)
         kernel = jnp.asarray(self.param('kernel', start, shape), self.dtype)
@@ -232,5 +233,5 @@ class TransposedConvolution(nn.Module):
 def upsample_nearest(
     x: Float[Array, 'n h w c'], factor: int = 2
 ) -> Float[Array, 'n factor*h factor*w c']:
-    """Multiply height and width by `factor`, by repeating every pixel."""
+    """Multiplies height and width by `factor`, by repeating every pixel."""
     return x.repeat(factor, axis=1).repeat(factor, axis=2)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 
 def winner(values: Float[Array, '*batch b']) -> Int[Array, '*batch']:
-    """int32 indices of the largest values of the last axis; of equals, the lowest."""
+    """Returns int32 indices of the largest values of the last axis; of equals, the lowest."""
     return jnp.argmax(values, axis=-1).astype(jnp.int32)
 
 
@@ -22,7 +22,7 @@ def _one_hot_winner(values):
 
 @jax.custom_vjp
 def diff_argmax(probabilities: Float[Array, '*batch b']) -> Float[Array, '*batch b']:
-    """One-hot of the largest of `b` probabilities; of equals, the lowest index.
+    """Returns the one-hot of the largest of `b` probabilities; of equals, the lowest index.
 
     Backward, the winner gets its cotangent divided by its probability and the others zero. Where
     logits are at hand, `hard_gate` has the same gradient without the division.
@@ -46,7 +46,7 @@ diff_argmax.defvjp(_diff_argmax_forward, _diff_argmax_backward)
 
 @jax.custom_vjp
 def hard_gate(logits: Float[Array, '*batch b']) -> Float[Array, '*batch b']:
-    """`diff_argmax(softmax(logits))` in closed form: its gradient is g_w (onehot_w - softmax).
+    """Returns `diff_argmax(softmax(logits))`, with the gradient g_w (onehot_w - softmax).
 
     Anything that softmax does not see may be added to the logits, so that logarithms of
     probabilities, as `SwitchNorm` returns them, serve as well.
@@ -71,7 +71,7 @@ hard_gate.defvjp(_hard_gate_forward, _hard_gate_backward)
 def log_probability_of(
     choice: Int[Array, '*batch'], log_probabilities: Float[Array, '*batch b']
 ) -> Float[Array, '*batch']:
-    """The entry of `log_probabilities` at each choice, without a gather; -inf elsewhere is safe."""
+    """Returns `log_probabilities` at each choice, without a gather; -inf elsewhere is safe."""
     chosen = (
         choice[..., None]
         == jnp.arange(log_probabilities.shape[-1])[(None,) * choice.ndim + (slice(None),)]
@@ -84,20 +84,25 @@ def credit(
     log_probability: Float[Array, '*batch'],
     baseline: Float[Array, '*batch c'] | None = None,
 ) -> Float[Array, '*batch c']:
-    """y as it is; backward, log_probability gets sum_c g_c (y_c - baseline_c), in float32.
+    """Returns y; backward, log_probability gets sum_c g_c (y_c - baseline_c), in float32.
 
     y is what the chosen kernel gave. With a one-hot gate, y = gate_w y, so that g_w is this sum
     without a baseline, and g_w is what the hard gate hands to the logarithm of the winner's
     probability: whether more of y would be better, whichever kernel it is from. A baseline that is
     what the kernels give on average leaves whether this one is better than the others. None of it
     goes to the baseline.
+
+    Args:
+      y: what the chosen kernel gave.
+      log_probability: of the choice.
+      baseline: what the kernels give on average, or None.
     """
     worth = y if baseline is None else y.astype(jnp.float32) - baseline
-    return _credited(y, jax.lax.stop_gradient(worth), log_probability)
+    return _attach_credit(y, jax.lax.stop_gradient(worth), log_probability)
 
 
 @jax.custom_vjp
-def _credited(y, worth, log_probability):
+def _attach_credit(y, worth, log_probability):
     return y
 
 
@@ -111,4 +116,4 @@ def _credit_backward(residuals, cotangent):
     return cotangent, jnp.zeros_like(worth), products.sum(axis=-1).astype(like.dtype)
 
 
-_credited.defvjp(_credit_forward, _credit_backward)
+_attach_credit.defvjp(_credit_forward, _credit_backward)

@@ -1,5 +1,7 @@
 """A layer on a large array, patch by patch, so that what it keeps on the way is small."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -9,6 +11,40 @@ from jaxtyping import Array, Float
 from sr_jax.layers.borders import Patch, at_patch
 
 
+class Grid(NamedTuple):
+    """How an array falls into patches; a number for rows and one for columns each.
+
+    Attributes:
+      whole: sides of the array.
+      counts: of the patches.
+      cores: sides of what one patch computes.
+      sides: of a patch with its halo.
+      halo: pixels around a core, as far as the array reaches.
+    """
+
+    whole: tuple[int, ...]
+    counts: tuple[int, ...]
+    cores: tuple[int, ...]
+    sides: tuple[int, ...]
+    halo: int
+
+    @classmethod
+    def cover(cls, whole: tuple[int, ...], side: int, halo: int) -> 'Grid':
+        """Returns the grid whose cores are at most `side` pixels a side."""
+        counts = tuple(-(-length // side) for length in whole)
+        cores = tuple(-(-length // count) for length, count in zip(whole, counts, strict=True))
+        sides = tuple(min(core + 2 * halo, n) for core, n in zip(cores, whole, strict=True))
+        return cls(whole, counts, cores, sides, halo)
+
+    def place(self, number: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """Returns the first pixel of a patch's core, and of the patch with its halo."""
+        places = zip(jnp.unravel_index(number, self.counts), self.cores, self.whole, strict=True)
+        # The last ones begin earlier, so that all are of one size, and are computed twice there.
+        begins = tuple(jnp.minimum(p * c, n - c) for p, c, n in places)
+        spans = zip(begins, self.whole, self.sides, strict=True)
+        return begins, tuple(jnp.clip(b - self.halo, 0, n - size) for b, n, size in spans)
+
+
 def in_patches(
     layer: nn.Module,
     x: Float[Array, 'n h w c'],
@@ -16,7 +52,7 @@ def in_patches(
     side: int,
     halo: int,
 ) -> Float[Array, 'n h2 w2 c2']:
-    """What `layer(x)` is, computed one patch after another.
+    """Returns `layer(x)`, computed one patch after another.
 
     Every patch is computed with the pixels around it on which it depends, and these are computed
     again for its neighbours: with a halo of 5 and patches of 256, 8% more arithmetic.
@@ -31,29 +67,19 @@ def in_patches(
         whole at once.
       halo: pixels of x around one on which the layer's result depends.
     """
-    whole = x.shape[1:3]
-    if not side or max(whole) <= side:
+    if not side or max(x.shape[1:3]) <= side:
         return layer(x)
+    grid = Grid.cover(x.shape[1:3], side, halo)
     scale = result.shape[1] // x.shape[1]
-    counts = tuple(-(-length // side) for length in whole)
-    cores = tuple(-(-length // count) for length, count in zip(whole, counts, strict=True))
-    sides = tuple(min(core + 2 * halo, n) for core, n in zip(cores, whole, strict=True))
 
     def patch(layer: nn.Module, made: Array, number: Array) -> tuple[Array, None]:
-        places = jnp.unravel_index(number, counts)
-        # The last ones begin earlier, so that all are of one size, and are computed twice there.
-        begins = [jnp.minimum(p * c, n - c) for p, c, n in zip(places, cores, whole, strict=True)]
-        starts = [
-            jnp.clip(begin - halo, 0, length - size)
-            for begin, length, size in zip(begins, whole, sides, strict=True)
-        ]
-        piece = lax.dynamic_slice(x, (0, *starts, 0), (len(x), *sides, x.shape[3]))
-        with at_patch(Patch(tuple(starts), sides, whole)):
+        begins, starts = grid.place(number)
+        piece = lax.dynamic_slice(x, (0, *starts, 0), (len(x), *grid.sides, x.shape[3]))
+        with at_patch(Patch(starts, grid.sides, grid.whole)):
             y = layer(piece)
         within = [(b - s) * scale for b, s in zip(begins, starts, strict=True)]
-        core = lax.dynamic_slice(
-            y, (0, *within, 0), (len(x), *(c * scale for c in cores), y.shape[3])
-        )
+        size = (len(x), *(core * scale for core in grid.cores), y.shape[3])
+        core = lax.dynamic_slice(y, (0, *within, 0), size)
         there = [begin * scale for begin in begins]
         return lax.dynamic_update_slice(made, core, (0, *there, 0)), None
 
@@ -61,4 +87,4 @@ def in_patches(
     # All of it is written. What is not made of x, XLA would make for every layer at the start.
     same = result.shape == x.shape and result.dtype == x.dtype
     blank = x if same else jnp.zeros(result.shape, result.dtype)
-    return loop(layer, blank, jnp.arange(counts[0] * counts[1]))[0]
+    return loop(layer, blank, jnp.arange(grid.counts[0] * grid.counts[1]))[0]

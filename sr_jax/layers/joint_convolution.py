@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
-from sr_jax.layers.borders import held
+from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import convolve
 
 TAPS = 3
@@ -19,7 +19,7 @@ TAPS = 3
 def convolve_enlarged(
     x: Float[Array, 'n h w c'], kernel: Float[Array, '3 3 c o'], factor: int
 ) -> Float[Array, 'n h*factor w*factor o']:
-    """`convolve(upsample_nearest(x, factor), kernel)`, from x as it is.
+    """Returns `convolve(upsample_nearest(x, factor), kernel)`, from x as it is.
 
     Under the three taps of a side lie at most two different pixels of x, so along a side there are
     three kinds of output pixels: the first of a pixel of x, the last, and those between, which are
@@ -33,6 +33,8 @@ def convolve_enlarged(
     of one pixel each do.
 
     Args:
+      x: features.
+      kernel: of 3 x 3 taps.
       factor: at least 2.
     """
     return lax.platform_dependent(
@@ -44,7 +46,7 @@ def convolve_enlarged(
 
 
 def _by_kinds(factor: int, x: Array, kernel: Array) -> Array:
-    """`convolve_enlarged` by a convolution that has all kinds of output pixels as channels."""
+    """Does `convolve_enlarged` by a convolution that has all kinds of output pixels as channels."""
     rows = _kinds(kernel, 0, factor)
     kinds = [both for row in rows for both in _kinds(row, 1, factor)]
     n, h, w, _ = x.shape
@@ -58,11 +60,11 @@ def _by_kinds(factor: int, x: Array, kernel: Array) -> Array:
         top, left = int(row == last), int(column == last)
         return y[:, top : top + h, left : left + w, row, column]
 
-    return _laid_out([[pixels(row, column) for column in positions] for row in positions])
+    return _lay_out([[pixels(row, column) for column in positions] for row in positions])
 
 
 def _kinds(kernel: Array, axis: int, factor: int) -> list[Array]:
-    """What three taps along an axis are, as two, to the first, a middle and the last pixel."""
+    """Returns what three taps are, as two, to the first, a middle and the last pixel of an axis."""
     before, here, after = jnp.moveaxis(kernel, axis, 0)
     pairs = [(before, here + after), (before + here, after)]
     if factor > 2:
@@ -71,9 +73,9 @@ def _kinds(kernel: Array, axis: int, factor: int) -> list[Array]:
 
 
 def _by_differences(factor: int, x: Array, kernel: Array) -> Array:
-    """`convolve_enlarged` by products of single pixels, and of differences of neighbours."""
+    """Does `convolve_enlarged` by products of single pixels, and of differences of neighbours."""
     _, h, w, _ = x.shape
-    taps = [_summed(row, 0) for row in _summed(kernel, 0)]
+    taps = [_sum_taps(row, 0) for row in _sum_taps(kernel, 0)]
     down, right = _differences(x, 1), _differences(x, 2)
     maps = {(0, 0): x, (1, 0): down, (0, 1): right, (1, 1): _differences(down, 2)}
     parts = {}
@@ -91,30 +93,30 @@ def _by_differences(factor: int, x: Array, kernel: Array) -> Array:
         terms = dict.fromkeys([(0, 0), (row, 0), (0, column), (row, column)])
         return functools.reduce(jnp.add, (parts[term] for term in terms))
 
-    return _laid_out([[pixels(row, column) for column in positions] for row in positions])
+    return _lay_out([[pixels(row, column) for column in positions] for row in positions])
 
 
-def _summed(taps: Array, axis: int) -> tuple[Array, Array, Array]:
-    """Of three taps along an axis, what multiplies a pixel, its difference and the next one's."""
+def _sum_taps(taps: Array, axis: int) -> tuple[Array, Array, Array]:
+    """Returns what, of three taps, multiplies a pixel, its difference and the next one's."""
     before, here, after = jnp.moveaxis(taps, axis, 0)
     return before + here + after, before, -after
 
 
 def _differences(x: Array, axis: int) -> Array:
-    """x[i - 1] - x[i] along an axis, with zeros around x: one more than x has."""
+    """Returns x[i - 1] - x[i] along an axis, with zeros around x: one more than x has."""
     zeros = jnp.zeros_like(lax.slice_in_dim(x, 0, 1, axis=axis))
     return jnp.concatenate([zeros, x], axis) - jnp.concatenate([x, zeros], axis)
 
 
 def _products(x: Array, kernels: list[Array]) -> list[Array]:
-    """Every pixel's channels times each kernel, [c, o]."""
+    """Returns every pixel's channels times each kernel, [c, o]."""
     # Of two dimensions: XLA for CPUs is then quicker by a fifth with the gradients.
     y = x.reshape(-1, x.shape[-1]) @ jnp.concatenate(kernels, axis=-1)
     return jnp.split(y.reshape(*x.shape[:-1], y.shape[-1]), len(kernels), axis=-1)
 
 
-def _laid_out(pixels: list[list[Array]]) -> Array:
-    """One array of the output pixels [n, h, w, o] in each row and column under a pixel of x."""
+def _lay_out(pixels: list[list[Array]]) -> Array:
+    """Joins the output pixels [n, h, w, o] in each row and column under a pixel of x."""
     n, h, w, features = pixels[0][0].shape
     rows = jnp.stack([jnp.stack(row, axis=3) for row in pixels], axis=2)
     return rows.reshape(n, h * len(pixels), w * len(pixels), features)
@@ -128,7 +130,7 @@ class JointConvolution(nn.Module):
 
     Attributes:
       features: channels of the output.
-      kernel_init: initialiser of the kernel, [3, 3, channels of all maps, features].
+      kernel_init: initializer of the kernel, [3, 3, channels of all maps, features].
       dtype: name of the type computed in and returned; parameters stay float32.
     """
 
@@ -138,21 +140,25 @@ class JointConvolution(nn.Module):
 
     @nn.compact
     def __call__(self, maps: Sequence[Float[Array, '...']]) -> Float[Array, 'n h w features']:
-        """The convolution of the maps. Raises InputError for a map of another kind of size."""
+        """Returns the convolution of the maps.
+
+        Raises InputError for a map of another kind of size.
+        """
         channels = [x.shape[-1] for x in maps]
         shape = (TAPS, TAPS, sum(channels), self.features)
         kernel = jnp.asarray(self.param('kernel', self.kernel_init, shape), self.dtype)
         parts: dict[int, list[Any]] = {}
         start = 0
         for x, count in zip(maps, channels, strict=True):
-            part = (held(x.astype(self.dtype)), kernel[:, :, start : start + count])
+            part = (zero_outside(x.astype(self.dtype)), kernel[:, :, start : start + count])
             parts.setdefault(_factor(maps[0], x), []).append(part)
             start += count
-        return functools.reduce(jnp.add, (_convolved(factor, of) for factor, of in parts.items()))
+        results = (_convolve_parts(factor, of) for factor, of in parts.items())
+        return functools.reduce(jnp.add, results)
 
 
 def _factor(first: Array, x: Array) -> int:
-    """How many times as large the first map is."""
+    """Returns how many times as large the first map is."""
     (height, width), (h, w) = first.shape[1:3], x.shape[1:3]
     if height % h or width % w or height // h != width // w:
         raise InputError(
@@ -161,7 +167,7 @@ def _factor(first: Array, x: Array) -> int:
     return height // h
 
 
-def _convolved(factor: int, parts: list[tuple[Array, Array]]) -> Array:
+def _convolve_parts(factor: int, parts: list[tuple[Array, Array]]) -> Array:
     maps, kernels = zip(*parts, strict=True)
     x, kernel = jnp.concatenate(maps, axis=-1), jnp.concatenate(kernels, axis=2)
     return convolve(x, kernel) if factor == 1 else convolve_enlarged(x, kernel, factor)

@@ -42,7 +42,7 @@ class LambdaLayer(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h w features']:
-        """Features of every pixel, in float32.
+        """Returns features of every pixel, in float32.
 
         Raises InputError where `features` is not a multiple of `heads`.
         """
@@ -70,7 +70,7 @@ class LambdaLayer(nn.Module):
         return y.reshape(n, h, w, self.features)
 
     def _position(self, values: Float[Array, 'n h w v']) -> Float[Array, 'n v h w keys']:
-        """All channels of the values go through the same filters, as images of one channel."""
+        """Correlates all channels of the values with the same filters, as images of one channel."""
         n, h, w, width = values.shape
         start = uniform_init(self.radius**2)
         kernel = self.param('position_kernel', start, (self.radius, self.radius, 1, self.keys))
@@ -90,10 +90,10 @@ def correlate_small(
     numbers. On CPUs two to three times as fast as `correlate_large` for maps that a filter covers.
     """
     n, h, w = maps.shape
-    centre, keys = len(kernel) // 2, kernel.shape[-1]
-    above, left = max(0, h - 1 - centre), max(0, w - 1 - centre)
+    center, keys = len(kernel) // 2, kernel.shape[-1]
+    above, left = max(0, h - 1 - center), max(0, w - 1 - center)
     taps = jnp.pad(kernel[:, :, 0], ((above, above), (left, left), (0, 0)))
-    top, first = centre + above, centre + left  # where the tap of no displacement is
+    top, first = center + above, center + left  # where the tap of no displacement is
     taps = jnp.stack([taps[top - y : top - y + h] for y in range(h)], axis=1)
     taps = jnp.stack([taps[:, :, first - x : first - x + w] for x in range(w)], axis=3)
     matrix = taps.transpose(0, 2, 1, 3, 4).reshape(h * w, h * w * keys)
@@ -103,7 +103,7 @@ def correlate_small(
 def correlate_large(
     maps: Float[Array, 'n h w'], kernel: Float[Array, 'r r 1 k']
 ) -> Float[Array, 'n h w k']:
-    """The same for larger maps.
+    """Cross-correlates as `correlate_small` does, for larger maps.
 
     A convolution of a single channel leaves most of a CPU idle, and so does its gradient. Here the
     columns of a map are the channels of a convolution along its rows, whose kernel holds the taps
@@ -111,27 +111,27 @@ def correlate_large(
     stretches of about 32 columns, (32 + r) / r. `benchmarks/correlations.py` compares all ways.
     """
     n, h, w = maps.shape
-    centre, keys = len(kernel) // 2, kernel.shape[-1]
-    reach = min(centre, h - 1)  # taps further off meet zeros alone
-    taps = kernel[centre - reach : centre + reach + 1, :, 0]
+    center, keys = len(kernel) // 2, kernel.shape[-1]
+    reach = min(center, h - 1)  # taps further off meet zeros alone
+    taps = kernel[center - reach : center + reach + 1, :, 0]
     stretches = 1 if w <= _WIDE else -(-w // _COLUMNS)
     columns = -(-w // stretches)
-    margin = 0 if stretches == 1 else centre  # columns of its neighbours that a stretch sees
+    margin = 0 if stretches == 1 else center  # columns of its neighbours that a stretch sees
     inputs = columns + 2 * margin
     # XLA's fast convolutions on CPUs take no kernel that is longer than what it goes over.
     short = max(0, len(taps) - h)
     maps = jnp.pad(maps, ((0, 0), (0, short), (margin, stretches * columns - w + margin)))
     starts = [i * columns for i in range(stretches)]
     maps = jnp.stack([maps[:, :, start : start + inputs] for start in starts], axis=1)
-    matrices = _between_columns(taps, inputs, columns, centre - margin)
+    matrices = _between_columns(taps, inputs, columns, center - margin)
     y = convolve(maps.reshape(-1, 1, h + short, inputs), matrices.reshape(1, len(taps), inputs, -1))
     y = y.reshape(n, stretches, -1, columns, keys).transpose(0, 2, 1, 3, 4)
     return y.reshape(n, -1, stretches * columns, keys)[:, :h, :w]
 
 
 def _between_columns(taps, inputs, outputs, first):
-    """[t, inputs, outputs, k]: the tap, of taps [t, r, k], from each input column to each output
-    column; `first` is the one between the first two."""
+    """Returns [t, inputs, outputs, k]: the tap, of taps [t, r, k], from each input column to each
+    output column; `first` is the one between the first two."""
     before, after = max(0, outputs - 1 - first), max(0, inputs + first - taps.shape[1])
     taps = jnp.pad(taps, ((0, 0), (before, after), (0, 0)))
     starts = [before + first - column for column in range(outputs)]

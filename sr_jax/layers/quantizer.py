@@ -45,7 +45,7 @@ class CodebookStatistics(NamedTuple):
 def nearest_codes(
     vectors: Float[Array, 'n dim'], embedding: Float[Array, 'size dim']
 ) -> Int[Array, 'n']:
-    """Indices of the codes at the least squared distance; of equals, the lowest.
+    """Returns indices of the codes at the least squared distance; of equals, the lowest.
 
     |z - e|^2 = |z|^2 - 2 z.e + |e|^2 without |z|^2, which no choice depends on. The product is
     taken in full float32, since TF32 would change the choice between near neighbours.
@@ -58,7 +58,7 @@ def nearest_codes(
 def codebook_statistics(
     vectors: Float[Array, 'n dim'], indices: Int[Array, 'n'], size: int
 ) -> CodebookStatistics:
-    """Counts and sums of the vectors that chose each of `size` codes, without candidates."""
+    """Counts and sums the vectors that chose each of `size` codes, without candidates."""
     counts = jnp.zeros(size, vectors.dtype).at[indices].add(1)
     sums = jax.ops.segment_sum(vectors, indices, num_segments=size)
     return CodebookStatistics(counts, sums, candidates=None)
@@ -67,7 +67,7 @@ def codebook_statistics(
 def draw_candidates(
     key: PRNGKeyArray | Array, vectors: Float[Array, 'n dim'], size: int
 ) -> Float[Array, 'size dim']:
-    """Draw `size` of the vectors at random, one from each of `size` equal stretches of them.
+    """Draws `size` of the vectors at random, one from each of `size` equal stretches of them.
 
     So all are different where there are enough (n >= size), and no sorting is needed.
     """
@@ -95,7 +95,7 @@ def update_codebook(
     epsilon: float,
     revive_below: float = 0.0,
 ) -> dict[str, Array]:
-    """Move a codebook (`embedding`, `cluster_size`, `embedding_sum`) towards a batch.
+    """Moves a codebook (`embedding`, `cluster_size`, `embedding_sum`) towards a batch.
 
     With counts n_i and sums m_i of the batch (arXiv:1711.00937, equations 6 to 8):
     N_i <- decay N_i + (1 - decay) n_i, M_i <- decay M_i + (1 - decay) m_i, e_i = M_i / N'_i, where
@@ -106,7 +106,15 @@ def update_codebook(
     With `revive_below` > 0, codes with N_i under it become the `candidates` of the statistics,
     with a cluster size of twice the limit: at a decay of 0.99 some 70 steps to prove useful.
 
-    Raises ValueError when revival is asked for and the statistics carry no candidates.
+    Args:
+      codebook: its variables, float32.
+      statistics: of the batch.
+      decay: of the moving averages.
+      epsilon: of the smoothing.
+      revive_below: average uses under which a code is replaced; 0: none is.
+
+    Raises:
+      ValueError: revival is asked for, and the statistics carry no candidates.
     """
     cluster_size = decay * codebook['cluster_size'] + (1 - decay) * statistics.counts
     embedding_sum = decay * codebook['embedding_sum'] + (1 - decay) * statistics.sums
@@ -152,7 +160,7 @@ class Quantizer(nn.Module):
     revive_below: float = 0.0
 
     def setup(self) -> None:
-        """Start as the original: normal codes, no uses yet, sums equal to the codes."""
+        """Starts as the original: normal codes, no uses yet, sums equal to the codes."""
 
         def draw_codes() -> Array:
             codes = jax.random.normal(self.make_rng('params'), (self.size * self.dim,))
@@ -165,7 +173,7 @@ class Quantizer(nn.Module):
         )
 
     def __call__(self, z: Float[Array, '*batch dim'], train: bool = False) -> QuantizerOutput:
-        """Quantise z of any float type; distances and losses are computed in float32.
+        """Quantizes z of any float type; distances and losses are computed in float32.
 
         The commitment loss is mean((sg(e) - z)^2) over all elements; the output is
         z + sg(e - z), in the type of z. Codes are those from before this call's update. The loss of
@@ -186,11 +194,11 @@ class Quantizer(nn.Module):
         )
 
     def lookup(self, indices: Int[Array, '*batch']) -> Float[Array, '*batch dim']:
-        """The codes at `indices` (0 <= index < size), float32."""
+        """Returns the codes at `indices` (0 <= index < size), float32."""
         return jnp.asarray(self.embedding.value)[indices]
 
     def update(self, statistics: CodebookStatistics) -> None:
-        """Apply gathered statistics to the codebook; its collection must be mutable."""
+        """Applies gathered statistics to the codebook; its collection must be mutable."""
         codebook = {name: jnp.asarray(getattr(self, name).value) for name in _VARIABLES}
         updated = update_codebook(codebook, statistics, self.decay, self.epsilon, self.revive_below)
         for name in _VARIABLES:

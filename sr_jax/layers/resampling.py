@@ -23,7 +23,7 @@ def pixel_shuffle(
 def pixel_unshuffle(
     x: Float[Array, 'n factor*h factor*w c'], factor: int
 ) -> Float[Array, 'n h w c*factor*factor']:
-    """The inverse of `pixel_shuffle`; height and width must divide by `factor`."""
+    """Returns the inverse of `pixel_shuffle`; height and width must divide by `factor`."""
     n, h, w, channels = x.shape
     x = x.reshape(n, h // factor, factor, w // factor, factor, channels)
     x = x.transpose(0, 1, 3, 5, 2, 4)
@@ -33,21 +33,21 @@ def pixel_unshuffle(
 def upsample_bilinear(
     x: Float[Array, 'n h w c'], factor: int
 ) -> Float[Array, 'n factor*h factor*w c']:
-    """Multiply height and width by `factor`, linearly between the centres of the pixels.
+    """Multiplies height and width by `factor`, linearly between the centers of the pixels.
 
-    Beyond the outer centres the outer pixels go on: PyTorch's 'bilinear' without `align_corners`.
+    Beyond the outer centers the outer pixels repeat: PyTorch's 'bilinear' without `align_corners`.
     """
     return _upsample_axis(_upsample_axis(x, factor, 1), factor, 2)
 
 
 def _upsample_axis(x: Array, factor: int, axis: int) -> Array:
-    """Every pixel of the output is a mean of two neighbours, with `factor` pairs of weights."""
+    """Enlarges along one axis: every new pixel is a mean of two, with `factor` pairs of weights."""
     size = x.shape[axis]
     first = lax.slice_in_dim(x, 0, 1, axis=axis)
     last = lax.slice_in_dim(x, size - 1, size, axis=axis)
     padded = jnp.concatenate([first, x, last], axis=axis)
 
-    def shifted(start: int) -> Array:
+    def shift(start: int) -> Array:
         return lax.slice_in_dim(padded, start, start + size, axis=axis)
 
     phases = []
@@ -55,7 +55,7 @@ def _upsample_axis(x: Array, factor: int, axis: int) -> Array:
         position = (phase + 0.5) / factor - 0.5
         before = math.floor(position)
         weight = position - before
-        pair = shifted(before + 1), shifted(before + 2)
+        pair = shift(before + 1), shift(before + 2)
         phases.append((1 - weight) * pair[0] + weight * pair[1])
     shape = (*x.shape[:axis], size * factor, *x.shape[axis + 1 :])
     return jnp.stack(phases, axis=axis + 1).reshape(shape)

@@ -25,7 +25,7 @@ DROPPED = ('zero', 'excluded')
 
 
 def kept_kernels(uniform: Float[Array, 'n 1 1 b'], rate: float) -> Bool[Array, 'n 1 1 b']:
-    """Which kernels each image keeps: those drawn above the rate, or all if there are none."""
+    """Returns which kernels each image keeps: those drawn above the rate, or all if none is."""
     keep = uniform > rate
     return keep | ~keep.any(axis=-1, keepdims=True)
 
@@ -33,7 +33,7 @@ def kept_kernels(uniform: Float[Array, 'n 1 1 b'], rate: float) -> Bool[Array, '
 def drop_kernels(
     logits: Float[Array, 'n h w b'], keep: Bool[Array, 'n 1 1 b'], dropped: str = 'zero'
 ) -> Float[Array, 'n h w b']:
-    """Logits without the kernels that are not kept, and without a gradient for them.
+    """Removes kernels that are not kept from the logits, without a gradient for them.
 
     'zero' sets their logits to 0, as the original does: such a kernel still wins wherever the
     others are negative. 'excluded' sets them to -inf, so that it never wins.
@@ -68,7 +68,7 @@ class Selector(nn.Module):
     def __call__(
         self, features: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 breadth']:
-        """The logits, float32, with ceil(h / stride) rows.
+        """Returns the logits, float32, with ceil(h / stride) rows.
 
         Raises InputError for a network that does not exist, or one that does not fit the sizes.
         """
@@ -122,7 +122,7 @@ class Selector(nn.Module):
 
 
 def group_norm(x: Float[Array, 'n h w c'], groups: int, name: str) -> Float[Array, 'n h w c']:
-    """PyTorch's GroupNorm, as a submodule `name` of the module that calls it.
+    """Applies PyTorch's GroupNorm, as a submodule `name` of the module that calls it.
 
     Raises InputError where the channels do not fall into `groups` equal groups.
     """

@@ -13,9 +13,16 @@ def blended_convolution(
     bias: Float[Array, 'o'] | None = None,
     stride: int = 1,
 ) -> Float[Array, 'n h2 w2 o']:
-    """sum_s gate_s (conv_s(x) + bias), the form that neonbjb/SwitchedConvolutions calls raw torch.
+    """Returns sum_s gate_s (conv_s(x) + bias): "raw torch" of neonbjb/SwitchedConvolutions.
 
     With one-hot gates it is a switched convolution at b times the cost.
+
+    Args:
+      x: features.
+      gates: the weight of each kernel at each pixel of the output.
+      kernel: all b of them.
+      bias: one for all kernels, or None.
+      stride: step along each side.
     """
     breadth, taps, _, channels, features = kernel.shape
     every = kernel.transpose(1, 2, 3, 0, 4).reshape(taps, taps, channels, breadth * features)

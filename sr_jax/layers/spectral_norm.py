@@ -18,8 +18,8 @@ COLLECTION = 'spectral_norm'
 EPSILON = 1e-12
 
 
-def normalized(vector: Float[Array, 'd']) -> Float[Array, 'd']:
-    """The vector at length 1; zeros stay zeros."""
+def normalize(vector: Float[Array, 'd']) -> Float[Array, 'd']:
+    """Returns the vector at length 1; zeros stay zeros."""
     return vector / jnp.maximum(jnp.linalg.norm(vector), EPSILON)
 
 
@@ -49,7 +49,7 @@ class SpectralConvolution(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 features']:
-        """The convolution of x by the normalised kernel."""
+        """Returns the convolution of x by the normalised kernel."""
         rows = (self.kernel_size, self.kernel_size, x.shape[-1])
         start = uniform_init(x.shape[-1] * self.kernel_size**2)
         kernel = jnp.asarray(self.param('kernel', start, (*rows, self.features)))
@@ -59,8 +59,8 @@ class SpectralConvolution(nn.Module):
         u, v = jnp.asarray(state_u.value), jnp.asarray(state_v.value).reshape(-1)
         if train and not self.is_initializing():
             fixed = lax.stop_gradient(matrix)
-            v = normalized(fixed @ u)
-            u = normalized(v @ fixed)
+            v = normalize(fixed @ u)
+            u = normalize(v @ fixed)
             if self.is_mutable_collection(COLLECTION):
                 state_u.value, state_v.value = u, v.reshape(rows)
         sigma = v @ matrix @ u
@@ -68,4 +68,4 @@ class SpectralConvolution(nn.Module):
 
     def _random_vector(self, shape: tuple[int, ...]) -> Array:
         vector = jax.random.normal(self.make_rng('params'), (math.prod(shape),))
-        return normalized(vector).reshape(shape)
+        return normalize(vector).reshape(shape)

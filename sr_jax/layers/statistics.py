@@ -16,7 +16,7 @@ def apply_statistics(
     variables: Mapping[str, Any],
     statistics: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """A whole collection of variables after `update` of every module that gathered statistics.
+    """Returns a collection of variables after `update` of every module that gathered statistics.
 
     Args:
       update: (variables of a module, its statistics) -> its new variables.

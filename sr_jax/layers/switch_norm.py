@@ -46,7 +46,7 @@ def merge_statistics(first: Any, second: Any) -> Any:
 def update_switch_norm(
     state: Mapping[str, Array], statistics: SwitchNormStatistics
 ) -> dict[str, Array]:
-    """Push one row into a buffer (`buffer` [q, b], the `index` of its next row, `filled`).
+    """Pushes one row into a buffer (`buffer` [q, b], the `index` of its next row, `filled`).
 
     A row is the totals over their mean, so that it sums to b. The row after the last is the
     first, and from then on `filled` is true.
@@ -64,13 +64,14 @@ def update_switch_norm(
 def update_switch_norms(
     collection: Mapping[str, Any], statistics: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The collection `'switch_norm'` of a network after a merged `'switch_norm_statistics'`."""
+    """Returns the collection `'switch_norm'` after a merged `'switch_norm_statistics'`."""
     return gathered.apply_statistics(update_switch_norm, collection, statistics)
 
 
 def log_norm(state: Mapping[str, Array], start: str = 'full') -> Float[Array, 'b']:
-    """The logarithm of the buffer's mean use of each kernel; zeros until it is filled, or, with the
-    start 'first', while it is empty.
+    """Returns the logarithm of the buffer's mean use of each kernel.
+
+    Zeros until it is filled, or, with the start 'first', while it is empty.
 
     Means under the least normal number count as that number, so that the result is finite.
     """
@@ -109,7 +110,7 @@ class SwitchNorm(nn.Module):
     def __call__(
         self, logits: Float[Array, '*batch b'], train: bool = False
     ) -> Float[Array, '*batch b']:
-        """Logarithms, float32, of the normalised probabilities; their exp sums to one.
+        """Returns logarithms, float32, of the normalised probabilities; their exp sums to one.
 
         Raises InputError for a `start` that does not exist, and in evaluation if no
         `'switch_norm'` collection is given: without the saved buffer results are always poor.
@@ -126,7 +127,7 @@ class SwitchNorm(nn.Module):
         return jax.nn.log_softmax(logits, axis=-1) - norm
 
     def _load(self, breadth: int, train: bool) -> dict[str, Array]:
-        """The buffer as it is, or a new one where training or initialisation may start it."""
+        """Returns the buffer, or a new one where training or initialisation may start it."""
         may_start = self.is_initializing() or (train and self.is_mutable_collection(COLLECTION))
         if not may_start and not self.has_variable(COLLECTION, 'buffer'):
             where = '/'.join(self.path) or type(self).__name__
@@ -152,7 +153,7 @@ class SwitchNorm(nn.Module):
         return state
 
     def _learn(self, state: dict[str, Array], logits: Float[Array, '*batch b']) -> dict[str, Array]:
-        """The state after this batch's row, saved as far as its collections are mutable."""
+        """Returns the state after this batch's row, saved as far as its collections are mutable."""
         gather = self.is_mutable_collection(STATISTICS)
         update = self.is_mutable_collection(COLLECTION)
         if not (gather or update):

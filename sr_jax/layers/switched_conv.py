@@ -60,7 +60,7 @@ class SharedSelector(nn.Module):
 
     @nn.compact
     def __call__(self, features: Float[Array, 'n h w d'], train: bool = False) -> Selection:
-        """The selection, for outputs of ceil(h / stride) x ceil(w / stride) pixels.
+        """Returns the selection, for outputs of ceil(h / stride) x ceil(w / stride) pixels.
 
         Raises InputError as `SwitchedConv` does.
         """
@@ -71,7 +71,7 @@ class SharedSelector(nn.Module):
 
 
 def _select(module, features: Array, train: bool) -> Float[Array, 'n h2 w2 b']:
-    """Logarithms of the normalised probabilities of the kernels, by parts of the module."""
+    """Returns logarithms of the normalised probabilities of the kernels, by parts of the module."""
     logits = Selector(
         module.breadth,
         module.network,
@@ -121,7 +121,7 @@ class SwitchedConv(nn.Module):
       start: 'published' draws kernels from U(-1/sqrt(b in k k), ..), as the original, which
         counts all kernels into the fan in; 'convolution' from U(-1/sqrt(in k k), ..), as each
         kernel's own convolution would.
-      kernel_init: an initialiser takes the place of `start`: it is given the shape of all kernels
+      kernel_init: an initializer takes the place of `start`: it is given the shape of all kernels
         (or of the shared one), and the bias begins with zeros.
       implementation: of `sr_jax.kernels.switched_conv`; None takes the device's best.
       dtype: name of the type computed in and returned; the selector, and parameters, stay float32.
@@ -153,7 +153,7 @@ class SwitchedConv(nn.Module):
         selector_features: Float[Array, 'n h3 w3 d'] | None = None,
         selection: Selection | None = None,
     ) -> Float[Array, 'n h2 w2 features']:
-        """The convolution of x; the selector sees `selector_features`, or x where there are none.
+        """Convolves x; the selector sees `selector_features`, or x where there are none.
 
         A `selection` of a `SharedSelector` takes the selector's place: this layer then has none.
 
@@ -203,7 +203,7 @@ class SwitchedConv(nn.Module):
             raise InputError(f'deviation is {self.deviation}: it must be 0 or more, and finite')
 
     def _parameters(self, channels: int) -> tuple[Array, Array | None]:
-        """Kernels and bias in the type that is computed in."""
+        """Returns kernels and bias in the type that is computed in."""
         fan_in = channels * self.kernel_size**2
         counted = self.breadth * fan_in if self.start == 'published' else fan_in
         shape = (self.breadth, self.kernel_size, self.kernel_size, channels, self.features)
@@ -224,7 +224,7 @@ class SwitchedConv(nn.Module):
 
 
 def _mean_output(x: Array, kernel: Array, bias: Array | None, stride: int) -> Array:
-    """What the kernels give on average, by one convolution."""
+    """Returns what the kernels give on average, by one convolution."""
     mean = jnp.mean(kernel, axis=0, dtype=jnp.float32).astype(kernel.dtype)
     y = convolve(x, mean, stride)
     return y if bias is None else y + bias[None, None, None, :]

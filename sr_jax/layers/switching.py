@@ -2,7 +2,7 @@
 
 The article on switched convolutions (neonbjb, 2021) trains in stages: a dense network first, until
 it has converged; then some of its convolutions become switched ones, every kernel a copy of the
-trained one, and training goes on. At that moment the output is the dense network's, whatever the
+trained one, and training continues. At that moment the output is the dense network's, whatever the
 new selectors choose.
 """
 
@@ -53,7 +53,7 @@ class Switching:
     implementation: str | None = None
 
     def make(self, features: int, kernel_size: int, stride: int = 1, **fields) -> SwitchedConv:
-        """A switched convolution of these settings; `fields` are further ones of its own."""
+        """Makes a switched convolution of these settings; `fields` are further ones of its own."""
         settings = dataclasses.asdict(self)
         del settings['layers']
         return SwitchedConv(features, kernel_size, stride=stride, **settings, **fields)
@@ -69,9 +69,19 @@ def convolution(
     dtype: str = 'float32',
     kernel_init: nn.initializers.Initializer | None = None,
 ) -> nn.Module:
-    """The convolution `name` of a module: a `SwitchedConv` where `switching` says so.
+    """Makes the convolution `name` of a module: a `SwitchedConv` where `switching` says so.
 
     Either is called as module(x, train). To be used in a compact method of `parent`.
+
+    Args:
+      parent: the module that it is a part of.
+      switching: which convolutions are switched, and how.
+      name: of the convolution in its parent.
+      features: channels of the output.
+      kernel_size: taps along each side.
+      stride: step along each side.
+      dtype: name of the type computed in.
+      kernel_init: initializer of the kernel, or None.
     """
     fields: dict[str, Any] = {'dtype': dtype, 'kernel_init': kernel_init, 'name': name}
     if '/'.join((*parent.path, name)) in switching.layers:
@@ -80,7 +90,7 @@ def convolution(
 
 
 def settings_of(model: nn.Module) -> Switching | None:
-    """Which convolutions of a network are switched; None where none is, or can be."""
+    """Returns which convolutions of a network are switched; None where none is, or can be."""
     found = getattr(model, 'switching', None)
     return found if isinstance(found, Switching) and found.layers else None
 
@@ -92,7 +102,7 @@ def check_layers(params: Mapping[str, Any], switching: Switching) -> None:
     switched = {name for name in kernels if flat[f'{name}/kernel'].ndim == 5}
     for layer in switching.layers:
         if layer not in switched:
-            valid = (switched | set(_convertible(flat))) - {layer}
+            valid = (switched | set(_find_convertible(flat))) - {layer}
             raise InputError(
                 f'config.model.switching.layers: {layer!r} is no convolution of this network that '
                 f'can be switched: {nearest(layer, valid)}'
@@ -102,7 +112,7 @@ def check_layers(params: Mapping[str, Any], switching: Switching) -> None:
 def convert_to_switched(
     variables: Mapping[str, Any], switching: Switching, rng: Array
 ) -> dict[str, Any]:
-    """The variables of a trained dense network, with some of its convolutions switched.
+    """Returns the variables of a trained dense network, some of its convolutions switched.
 
     A dense kernel [k, k, in, out] is copied to every kernel of [b, k, k, in, out], or becomes the
     one that they share and deviate from (`switching.deviation`); the bias stays.
@@ -120,7 +130,7 @@ def convert_to_switched(
       InputError: a layer that does not exist, or is not a convolution of an odd, square kernel.
     """
     flat = traverse_util.flatten_dict(variables['params'], sep='/')
-    convertible = _convertible(flat)
+    convertible = _find_convertible(flat)
     collections: dict[str, dict[str, Any]] = {}
     for number, layer in enumerate(switching.layers):
         if layer not in convertible:
@@ -147,8 +157,8 @@ def convert_to_switched(
     return new
 
 
-def _convertible(flat: Mapping[str, Array]) -> list[str]:
-    """Paths of the dense convolutions of odd, square kernels among flat parameters."""
+def _find_convertible(flat: Mapping[str, Array]) -> list[str]:
+    """Returns the paths of the dense convolutions of odd, square kernels among flat parameters."""
     return [
         name.removesuffix('/kernel')
         for name, value in flat.items()
@@ -169,7 +179,7 @@ class Choices(NamedTuple):
 
 
 def choices(intermediates: Mapping[str, Any]) -> Iterator[Choices]:
-    """The choices in a collection 'intermediates', in the order of the layers' paths."""
+    """Returns the choices in a collection 'intermediates', in the order of the layers' paths."""
     flat = traverse_util.flatten_dict(dict(intermediates), sep='/')
     for name in sorted(flat):
         layer, _, kind = name.rpartition('/')
@@ -178,7 +188,7 @@ def choices(intermediates: Mapping[str, Any]) -> Iterator[Choices]:
 
 
 def choices_by_layer(intermediates: Mapping[str, Any]) -> dict[str, Int[Array, 'n h w']]:
-    """The choices in a collection 'intermediates', by the paths of the layers."""
+    """Returns the choices in a collection 'intermediates', by the paths of the layers."""
     return {layer: choice for layer, choice, _ in choices(intermediates)}
 
 
@@ -192,7 +202,7 @@ class SelectorStatistics(NamedTuple):
 
 
 def selector_statistics(intermediates: Mapping[str, Any]) -> dict[str, SelectorStatistics]:
-    """The statistics of every switched convolution, by its path; those of two batches add up."""
+    """Returns the statistics of every switched convolution by its path; two batches' add up."""
     found = {}
     for layer, choice, probabilities in choices(intermediates):
         breadth = probabilities.shape[-1]
@@ -204,19 +214,19 @@ def selector_statistics(intermediates: Mapping[str, Any]) -> dict[str, SelectorS
 
 
 def collect_statistics(mutated: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training call left in `MUTABLE`, as statistics for `merge` and `update`."""
+    """Returns what a training call left in `MUTABLE`, as statistics for `merge` and `update`."""
     kept = {k: mutated[k] for k in (switch_norm.STATISTICS, batch_norm.STATISTICS) if k in mutated}
     return {**kept, SELECTORS: selector_statistics(mutated.get('intermediates', {}))}
 
 
 def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The `collect_statistics` of two microbatches together."""
+    """Merges the `collect_statistics` of two microbatches."""
     merges = {batch_norm.STATISTICS: batch_norm.merge_statistics}
     return {k: merges.get(k, switch_norm.merge_statistics)(first[k], second[k]) for k in first}
 
 
 def update(variables: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """The collections of a network that change with its `collect_statistics`, changed."""
+    """Returns the collections of a network that change with its `collect_statistics`, changed."""
     changed = {}
     for collection, name, change in (
         (switch_norm.COLLECTION, switch_norm.STATISTICS, switch_norm.update_switch_norms),
@@ -228,7 +238,7 @@ def update(variables: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[
 
 
 def shares(collection: Mapping[str, Any]) -> dict[str, Float[Array, 'b']]:
-    """The share of each kernel over the rows so far in the buffer of each switch norm.
+    """Returns the share of each kernel over the rows so far in the buffer of each switch norm.
 
     Zeros where there is no row yet. By the paths of the switched convolutions.
     """

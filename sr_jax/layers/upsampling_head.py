@@ -24,22 +24,22 @@ class UpsamplingHead(nn.Module):
     dtype: str = 'float32'
 
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 3']:
-        """The image of features, float32, with 2^num_ups times their height and width."""
+        """Returns the image of features, float32, with 2^num_ups times their height and width."""
         return self.stages(x)[0]
 
     @nn.compact
     def stages(
         self, x: Float[Array, 'n h w c']
     ) -> tuple[Float[Array, 'n h2 w2 3'], list[Float[Array, 'n _h _w c']]]:
-        """The image, and the features after each doubling."""
+        """Returns the image, and the features after each doubling."""
         channels, doubled = x.shape[-1], []
         for i in range(self.num_ups):
-            x = self._activated(f'conv_up_{i}', channels, upsample_nearest(x))
+            x = self._convolve(f'conv_up_{i}', channels, upsample_nearest(x))
             doubled.append(x)
-        x = self._activated('conv_hr', channels, x)
+        x = self._convolve('conv_hr', channels, x)
         image = Convolution(3, 3, dtype=self.dtype, name='conv_last')(x)
         return image.astype(jnp.float32), doubled
 
-    def _activated(self, name: str, features: int, x: Array) -> Array:
+    def _convolve(self, name: str, features: int, x: Array) -> Array:
         x = Convolution(features, 3, dtype=self.dtype, name=name)(x)
         return nn.leaky_relu(x, NEGATIVE_SLOPE)

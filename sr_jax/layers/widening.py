@@ -21,7 +21,7 @@ Parts = tuple[tuple[int, int], ...]
 
 
 def copies(narrow: int, wide: int) -> Int[np.ndarray, 'wide']:
-    """Which of `narrow` channels each of `wide` ones is: those themselves, then again in turn.
+    """Returns which of `narrow` channels each of `wide` ones is: those, then again in turn.
 
     The paper draws the copied channels at random. Here they follow from the two widths alone, so
     that features of the same widths, which sums bring together, are copied alike.
@@ -40,12 +40,19 @@ def widen_kernel(
     rng: Array,
     unevenness: float,
 ) -> Float[Array, 'k k c2 o2']:
-    """The kernel between copied channels: each weight is split over the copies of its input.
+    """Returns the kernel between copied channels, each weight split over the copies of its input.
 
     Every share is in proportion to a number from U(1 - unevenness, 1 + unevenness), its own for
     each tap and output. (Equal shares, or one for each copy, would give copies the same gradient
     up to a factor, which Adam takes away: they would stay copies. The paper adds noise to the
     weights instead, which changes the output.)
+
+    Args:
+      kernel: of the narrow network.
+      inputs: which old channel each new input is, from `copies`.
+      outputs: likewise of the outputs.
+      rng: for the shares.
+      unevenness: of the shares, in [0, 1).
     """
     wide = kernel[:, :, inputs][..., outputs]
     parts = jax.random.uniform(rng, (wide.size,), minval=1 - unevenness, maxval=1 + unevenness)
@@ -61,7 +68,7 @@ def widen(
     concatenated: Mapping[str, Parts] | None = None,
     unevenness: float = 0.5,
 ) -> dict[str, Any]:
-    """The parameters of a wider network with the same output, up to the rounding of sums.
+    """Returns the parameters of a wider network with the same output, up to the rounding of sums.
 
     Args:
       params: of the trained network: kernels [k, k, in, out] and biases [out].

@@ -47,7 +47,7 @@ def discriminator_loss(real: Logits, fake: Logits, kind: str = 'vanilla') -> Flo
       InputError: no such kind.
     """
     high, low = _parts(_DISCRIMINATOR, kind)
-    return jnp.mean(high(_float32(real))) + jnp.mean(low(_float32(fake)))
+    return jnp.mean(high(_to_float32(real))) + jnp.mean(low(_to_float32(fake)))
 
 
 def generator_loss(fake: Logits, kind: str = 'vanilla') -> Float[Array, '']:
@@ -61,7 +61,7 @@ def generator_loss(fake: Logits, kind: str = 'vanilla') -> Float[Array, '']:
     if kind == 'hinge':
         kind = 'wasserstein'
     high, _ = _parts(_DISCRIMINATOR, kind)
-    return jnp.mean(high(_float32(fake)))
+    return jnp.mean(high(_to_float32(fake)))
 
 
 def relativistic_discriminator_loss(
@@ -84,7 +84,7 @@ def relativistic_discriminator_loss(
     Raises:
       InputError: no such kind.
     """
-    real, fake = _float32(real), _float32(fake)
+    real, fake = _to_float32(real), _to_float32(fake)
     high, low = _parts(_RELATIVISTIC, kind)
     average_real, average_fake = jnp.mean(real), jnp.mean(fake)
     if detach_average:
@@ -103,7 +103,7 @@ def relativistic_generator_loss(
     Raises:
       InputError: no such kind.
     """
-    real, fake = jax.lax.stop_gradient(_float32(real)), _float32(fake)
+    real, fake = jax.lax.stop_gradient(_to_float32(real)), _to_float32(fake)
     high, low = _parts(_RELATIVISTIC, kind)
     return (jnp.mean(low(real - jnp.mean(fake))) + jnp.mean(high(fake - jnp.mean(real)))) / 2
 
@@ -114,5 +114,5 @@ def _parts(known: dict[str, Parts], kind: str) -> Parts:
     return known[kind]
 
 
-def _float32(logits: Logits) -> Logits:
+def _to_float32(logits: Logits) -> Logits:
     return logits.astype(jnp.float32)

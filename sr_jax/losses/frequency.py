@@ -67,6 +67,13 @@ def wavelet(
     loss of Huang et al., Wavelet-SRNet, ICCV 2017, which sums l2 over wavelet packets
     (details split further too) with weights by band; here the details are not split further.
 
+    Args:
+      prediction: images.
+      target: images of the same shape.
+      levels: of the transform, at least 1.
+      criterion: 'l1', 'l2' or 'charbonnier'.
+      approximation_weight: of the last approximation.
+
     Raises:
       InputError: no such criterion.
       ValueError: the shapes differ, `levels` is under 1, or a side is no multiple of 2^levels.

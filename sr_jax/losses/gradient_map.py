@@ -37,6 +37,12 @@ def gradient_map_loss(
 
     The published code compares by l2 (with weight 0.01).
 
+    Args:
+      prediction: images.
+      target: images of the same shape.
+      criterion: 'l1', 'l2' or 'charbonnier'.
+      padding: of `gradient_map`.
+
     Raises:
       InputError: no such criterion.
       ValueError: the shapes differ, or `padding` is not 1 or 2.

@@ -1,7 +1,7 @@
 """Penalties on the gradient of a discriminator, in its images.
 
 A discriminator is a function of images alone, with its parameters and state bound into it, and
-it judges each image by itself: what one image's logits owe to the others of the batch (by
+it rates each image by itself: what one image's logits owe to the others of the batch (by
 batch normalisation) is counted to those. A map of logits counts as its sum. Images go in as
 float32; the penalties are float32, without a weight, and have gradients of their own in what is
 bound.
@@ -32,7 +32,7 @@ def gradient_penalty(
     """Returns the mean of (|grad D(x)| - 1)^2 over the given images x.
 
     Gulrajani et al. 2017 (arXiv:1704.00028), equation 3, with the weight 10 there; the paper takes
-    it on `interpolated` images, DL-Art-School on the real ones. Where the gradient vanishes its
+    it on images from `interpolate`, DL-Art-School on the real ones. Where the gradient vanishes its
     norm counts with gradient 0.
     """
     squared = _squared_norms(discriminator, images)
@@ -41,7 +41,7 @@ def gradient_penalty(
     return jnp.mean(jnp.square(norms - 1))
 
 
-def interpolated(
+def interpolate(
     real: Float[Array, 'n h w c'], fake: Float[Array, 'n h w c'], key: Array
 ) -> Float[Array, 'n h w c']:
     """Returns a point of the line from each real image to the fake one beside it, in float32.

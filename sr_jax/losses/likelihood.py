@@ -8,7 +8,7 @@ LEVELS = 256  # of an image's values
 
 
 def bits_per_dimension(log_likelihood: Float[Array, '*n'], dimensions: int) -> Float[Array, '*n']:
-    """-log2 p / dimensions + log2(256), of a density over images in [0, 1].
+    """Returns -log2 p / dimensions + log2(256), of a density over images in [0, 1].
 
     Where an image of 256 levels was given noise as wide as one of them, the mean of this is an
     upper bound of the bits that a value of it takes, losslessly coded: Theis et al. 2016

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 def load_balancing(
     probabilities: Float[Array, '*batch b'], choice: Int[Array, '*batch']
 ) -> Float[Array, '']:
-    """b sum_i f_i P_i in float32: 1 at even use, up to b when one expert has everything.
+    """Returns b sum_i f_i P_i in float32: 1 at even use, up to b when one expert has everything.
 
     f_i is the share of pixels that chose expert i, P_i the mean of its probabilities; the gradient
     goes through P alone. Fedus, Zoph, Shazeer 2021 (arXiv:2101.03961), equations 4 to 6, without

@@ -20,7 +20,7 @@ def l1(prediction: Float[Array, '*shape'], target: Float[Array, '*shape']) -> Fl
 
     Its gradient is 0 where both are equal. Raises ValueError when the shapes differ.
     """
-    return jnp.mean(_absolute(_difference(prediction, target)))
+    return jnp.mean(_take_absolute(_difference(prediction, target)))
 
 
 def l2(prediction: Float[Array, '*shape'], target: Float[Array, '*shape']) -> Float[Array, '']:
@@ -61,7 +61,7 @@ def total_variation(image: Float[Array, 'n h w c']) -> Float[Array, '']:
         raise ValueError(f'total variation needs two pixels a side, not {image.shape[1:3]}')
     image = image.astype(jnp.float32)
     down, across = image[:, 1:] - image[:, :-1], image[:, :, 1:] - image[:, :, :-1]
-    return jnp.mean(_absolute(down)) + jnp.mean(_absolute(across))
+    return jnp.mean(_take_absolute(down)) + jnp.mean(_take_absolute(across))
 
 
 CRITERIA: dict[str, Criterion] = {'l1': l1, 'l2': l2, 'charbonnier': charbonnier}
@@ -92,6 +92,6 @@ def _difference(
     return prediction.astype(jnp.float32) - target.astype(jnp.float32)
 
 
-def _absolute(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
+def _take_absolute(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
     """Returns |x| with gradient 0 at 0, where `jnp.abs` has 1."""
     return x * jnp.sign(x)

@@ -79,6 +79,13 @@ def corner_pair(
 ) -> CropPair:
     """Returns the crops in two given corners, which are numbers into CORNERS; see `corner_crops`.
 
+    Args:
+      first: the corner of the first crop.
+      second: that of the second one.
+      height: of the image.
+      width: of the image.
+      size: side of the crops.
+
     Raises:
       InputError: crops of this size do not fit or share nothing.
     """
@@ -99,6 +106,13 @@ def random_crops(key: Array, height: int, width: int, size: int, overlap: int) -
 
     The first is drawn from all positions, the second from all that are near enough; both can be
     the same. The region lies in the middle of all that they share.
+
+    Args:
+      key: a random key.
+      height: of the image.
+      width: of the image.
+      size: side of the crops.
+      overlap: side of the region that they share.
 
     Raises:
       InputError: crops of this size do not fit, or cannot overlap so much.
@@ -125,6 +139,12 @@ def crop(
     """Cuts the same square out of all images; position and size are multiplied by `scale`.
 
     So one pair of positions in small images serves the large ones too.
+
+    Args:
+      images: all of one size.
+      position: of the upper left corner, (down, right).
+      size: side of the square.
+      scale: of the images beside those that the position was drawn for.
     """
     return _cut(images, position * scale, (size * scale, size * scale))
 

@@ -32,10 +32,10 @@ def flat_error(images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarra
       InputError: the images are smaller than the window, or nowhere flat.
     """
     image, reference = _luma(images, references)
-    flat = _flat(reference)
+    flat = _find_flat(reference)
     if not flat.any():
         raise InputError('no part of these images is flat: take more images')
-    return _rms(_fine(image - reference)[flat])
+    return _rms(_subtract_means(image - reference)[flat])
 
 
 def detail(images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarray, '...']) -> float:
@@ -54,10 +54,10 @@ def detail(images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarray, '
       InputError: the images are smaller than the window, or flat everywhere.
     """
     image, reference = _luma(images, references)
-    textured = ~_flat(reference)
+    textured = ~_find_flat(reference)
     if not textured.any():
         raise InputError('these images are flat everywhere: take others')
-    return _rms(_fine(image)[textured]) / _rms(_fine(reference)[textured])
+    return _rms(_subtract_means(image)[textured]) / _rms(_subtract_means(reference)[textured])
 
 
 def _luma(images: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,18 +70,18 @@ def _luma(images: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _means(y: Float[np.ndarray, 'n h w']) -> Float[np.ndarray, 'n h_valid w_valid']:
-    """Means over the windows that lie wholly inside."""
+    """Returns means over the windows that lie wholly inside."""
     windows = np.lib.stride_tricks.sliding_window_view(y, (WINDOW, WINDOW), axis=(1, 2))
     return windows.mean(axis=(-2, -1))
 
 
-def _fine(y: Float[np.ndarray, 'n h w']) -> Float[np.ndarray, 'n h_valid w_valid']:
-    """What is left of each pixel when its window's mean is taken off."""
+def _subtract_means(y: Float[np.ndarray, 'n h w']) -> Float[np.ndarray, 'n h_valid w_valid']:
+    """Returns what is left of each pixel when its window's mean is taken off."""
     edge = WINDOW // 2
     return y[:, edge:-edge, edge:-edge] - _means(y)
 
 
-def _flat(y: Float[np.ndarray, 'n h w']) -> Bool[np.ndarray, 'n h_valid w_valid']:
+def _find_flat(y: Float[np.ndarray, 'n h w']) -> Bool[np.ndarray, 'n h_valid w_valid']:
     means = _means(y)
     return _means(np.square(y)) - np.square(means) <= FLAT**2
 

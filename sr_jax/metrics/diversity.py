@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 
 def diversity(samples: Sequence[Float[np.ndarray, 'h w c']]) -> float:
-    """The standard deviation over the samples, mean over pixels and channels, in levels of 255.
+    """Returns the deviation over the samples, mean over pixels and channels, in levels of 255.
 
     Lugmayr et al., SRFlow, 2020 (arXiv:2006.14200), section 4.1: the pixel standard deviation.
 

@@ -40,7 +40,7 @@ class Statistics(NamedTuple):
 
 
 def statistics(features: Float[np.ndarray, 'n features']) -> Statistics:
-    """The Gaussian through the features of images, in float64.
+    """Returns the Gaussian through the features of images, in float64.
 
     Raises:
       InputError: there is a single image, or none: it has no covariance.
@@ -57,7 +57,7 @@ def statistics(features: Float[np.ndarray, 'n features']) -> Statistics:
 
 
 def frechet_distance(first: Statistics, second: Statistics) -> float:
-    """The squared Fréchet distance of two Gaussians, 0 for equal ones.
+    """Returns the squared Fréchet distance of two Gaussians, 0 for equal ones.
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). With C = F^T F, the eigenvalues of (C1 C2)^(1/2)
     are the singular values of F1 F2^T. So no root is taken of a matrix, which of few images is
@@ -127,23 +127,23 @@ class Fid:
         self.name = f'fid_{resize}'
         self._resize = RESIZES[resize]
         self._variables = variables
-        self._apply = jax.jit(functools.partial(_exactly, module))
+        self._apply = jax.jit(functools.partial(_apply_exactly, module))
 
-    def prepared(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, '299 299 3']:
-        """An image in [0, 1], of any size, rounded to 8 bits and then resized."""
+    def prepare(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, '299 299 3']:
+        """Rounds an image in [0, 1], of any size, to 8 bits and then resizes it."""
         return self._resize(to_uint8(image).astype(np.float32) / 255)
 
     def features(
         self, prepared: Sequence[Float[np.ndarray, '299 299 3']]
     ) -> Float[np.ndarray, 'n features']:
-        """What the network finds in up to `BATCH` images from `prepared`."""
+        """Returns what the network finds in up to `BATCH` images from `prepare`."""
         filled = np.zeros((BATCH, SIDE, SIDE, 3), np.float32)
         filled[: len(prepared)] = prepared
         return np.asarray(self._apply(self._variables, filled))[: len(prepared)]
 
 
-def _exactly(module: nn.Module, variables: Mapping, images: jax.Array) -> Any:
-    """What the network makes of images; GPUs would round the factors of products to 10 bits."""
+def _apply_exactly(module: nn.Module, variables: Mapping, images: jax.Array) -> Any:
+    """Applies the network; GPUs would round the factors of products to 10 bits."""
     with jax.default_matmul_precision('highest'):
         return module.apply(variables, images)
 
@@ -162,12 +162,15 @@ class ImageSet:
 
     def add(self, image: Float[np.ndarray, 'h w 3']) -> None:
         """Takes in an image in [0, 1], of any size."""
-        self._waiting.append(self._fid.prepared(image))
+        self._waiting.append(self._fid.prepare(image))
         if len(self._waiting) == BATCH:
             self._flush()
 
     def statistics(self) -> Statistics:
-        """The Gaussian through their features. Raises InputError for fewer than two images."""
+        """Returns the Gaussian through their features.
+
+        Raises InputError for fewer than two images.
+        """
         self._flush()
         return statistics(np.concatenate([np.zeros((0, inception.FEATURES)), *self._found]))
 
@@ -178,7 +181,7 @@ class ImageSet:
 
 
 def few_images(number: int, width: int) -> str:
-    """What to say of a FID over so many images, or '' where they are more than the features."""
+    """Returns what to say of a FID over so many images; '' for more of them than features."""
     if number > width:
         return ''
     return (

@@ -48,8 +48,8 @@ def gaussianity(latents: Float[np.ndarray, 'h w c']) -> Gaussianity:
     mean, deviation = x.mean(), x.std()
     standard = (x - mean) / max(deviation, np.finfo(np.float64).tiny)
     skewness, kurtosis = (standard**3).mean(), (standard**4).mean() - 3
-    centred = x - x.mean((0, 1))
-    pairs = {lag: _pairs(centred, *lag) for lag in LAGS}
+    centered = x - x.mean((0, 1))
+    pairs = {lag: _pairs(centered, *lag) for lag in LAGS}
     correlations = {lag: _correlation(*two) for lag, two in pairs.items() if two[0].size}
     n = x.size
     off = [abs(r) * np.sqrt(pairs[lag][0].size) for lag, r in correlations.items()]
@@ -60,7 +60,7 @@ def gaussianity(latents: Float[np.ndarray, 'h w c']) -> Gaussianity:
         float(skewness),
         float(kurtosis),
         correlations,
-        _between_channels(centred),
+        _between_channels(centered),
         {
             'mean': float(abs(mean) * np.sqrt(n)),
             'deviation': float(abs(deviation - 1) * np.sqrt(2 * n)),
@@ -72,23 +72,23 @@ def gaussianity(latents: Float[np.ndarray, 'h w c']) -> Gaussianity:
 
 
 def _pairs(x: np.ndarray, down: int, right: int) -> tuple[np.ndarray, np.ndarray]:
-    """The values of pixels, and of those so far from them."""
+    """Returns the values of pixels, and of those so far from them."""
     height, width = x.shape[:2]
     return x[: max(height - down, 0), : max(width - right, 0)], x[down:, right:]
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """The correlation of two maps less their channels' means, mean over channels."""
+    """Returns the correlation of two maps less their channels' means, mean over channels."""
     product = (first * second).mean((0, 1))
     power = np.sqrt(np.square(first).mean((0, 1)) * np.square(second).mean((0, 1)))
     return float((product / np.maximum(power, np.finfo(np.float64).tiny)).mean())
 
 
-def _between_channels(centred: np.ndarray) -> float:
-    channels = centred.shape[-1]
+def _between_channels(centered: np.ndarray) -> float:
+    channels = centered.shape[-1]
     if channels < 2:
         return 0.0
-    flat = centred.reshape(-1, channels)
+    flat = centered.reshape(-1, channels)
     power = np.sqrt(np.square(flat).mean(0))
     matrix = (flat.T @ flat) / len(flat) / np.maximum(np.outer(power, power), 1e-300)
     return float(np.sqrt(np.square(matrix[~np.eye(channels, dtype=bool)]).mean()))

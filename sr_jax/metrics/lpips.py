@@ -49,7 +49,7 @@ KINDS = {
 def distances(
     features: Sequence[jax.Array], others: Sequence[jax.Array], heads: Sequence[jax.Array]
 ) -> jax.Array:
-    """The distance in each layer of two batches of images; LPIPS is their sum.
+    """Returns the distance in each layer of two batches of images; LPIPS is their sum.
 
     At each place the vectors of channels are divided by their length plus 1e-10; the squares of
     their differences are weighted by channel, summed, and averaged over the places.
@@ -64,13 +64,13 @@ def distances(
     """
     found = []
     for x, y, head in zip(features, others, heads, strict=True):
-        difference = _unit(x) - _unit(y)
+        difference = _normalize(x) - _normalize(y)
         exact = jax.lax.Precision.HIGHEST
         found.append(jnp.einsum('nhwc,c->nhw', difference**2, head, precision=exact))
     return jnp.stack([x.mean(axis=(1, 2)) for x in found])
 
 
-def _unit(x: jax.Array) -> jax.Array:
+def _normalize(x: jax.Array) -> jax.Array:
     x = x.astype(jnp.float32)
     return x / (jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True)) + EPSILON)
 
@@ -97,7 +97,7 @@ class Lpips:
     def __call__(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, '...']
     ) -> float:
-        """The distance of two images in [0, 1], rounded to 8 bits first; about 0 for equal ones.
+        """Returns the distance of two images in [0, 1], rounded to 8 bits first; about 0 if equal.
 
         Raises:
           ValueError: the shapes differ.
@@ -108,7 +108,7 @@ class Lpips:
     def by_layer(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, '...']
     ) -> Float[np.ndarray, ' layers']:
-        """The distance in each of the five layers; LPIPS is their sum.
+        """Returns the distance in each of the five layers; LPIPS is their sum.
 
         Raises:
           ValueError: the shapes differ.
@@ -135,7 +135,7 @@ class Lpips:
 
 
 def load(kind: str, report: Callable[[str], None] = print) -> Lpips:
-    """The metric with its published weights, which are fetched the first time.
+    """Loads the metric with its published weights, which are fetched the first time.
 
     Args:
       kind: 'alex' or 'vgg'.

@@ -37,13 +37,13 @@ class Protocol:
     def psnr(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, 'h w 3']
     ) -> float:
-        """PSNR in dB of two images in [0, 1] (see `sr_jax.metrics.psnr`)."""
+        """Returns PSNR in dB of two images in [0, 1] (see `sr_jax.metrics.psnr`)."""
         return psnr(self._prepare(image), self._prepare(reference), peak=255)
 
     def ssim(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, 'h w 3']
     ) -> float:
-        """SSIM of two images in [0, 1] (see `sr_jax.metrics.ssim`)."""
+        """Returns SSIM of two images in [0, 1] (see `sr_jax.metrics.ssim`)."""
         return ssim(self._prepare(image), self._prepare(reference), peak=255)
 
     def _prepare(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h_left w_left c']:

@@ -67,7 +67,7 @@ class Model(nn.Module):
             if name not in names:
                 raise InputError(f'AlexNet has no layer {name!r}; {nearest(name, names)}')
         last = max(names.index(name) for name in self.outputs)
-        x, found = imagenet.normalised(images).astype(self.dtype), {}
+        x, found = imagenet.normalize(images).astype(self.dtype), {}
         for i, stage in enumerate(STAGES[: last + 1], 1):
             if stage.pooled:
                 x = nn.max_pool(x, (3, 3), (2, 2))

@@ -15,7 +15,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
-from sr_jax.layers.borders import held
+from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import Convolution, convolve, kaiming_init
 from sr_jax.layers.in_patches import in_patches
 from sr_jax.layers.resampling import pixel_unshuffle
@@ -90,10 +90,10 @@ def _two_outputs(
     wider, second_bias = second.weights(channels + first.features)
     assert bias is not None and second_bias is not None
     joint = jnp.concatenate([kernel, wider[:, :, :channels]], axis=-1)
-    both = convolve(held(x.astype(joint.dtype)), joint)
+    both = convolve(zero_outside(x.astype(joint.dtype)), joint)
     both += jnp.concatenate([bias, second_bias])[None, None, None]
     y = nn.leaky_relu(both[..., : first.features], NEGATIVE_SLOPE)
-    rest = both[..., first.features :] + convolve(held(y), wider[:, :, channels:])
+    rest = both[..., first.features :] + convolve(zero_outside(y), wider[:, :, channels:])
     return [y, nn.leaky_relu(rest, NEGATIVE_SLOPE)]
 
 

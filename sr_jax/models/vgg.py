@@ -73,7 +73,7 @@ class Model(nn.Module):
           InputError: no such layer or depth, or none asked for.
         """
         wanted = _until_last(list(plan(self.depth)), self.outputs, self.depth)
-        x, found = imagenet.normalised(images).astype(self.dtype), {}
+        x, found = imagenet.normalize(images).astype(self.dtype), {}
         for name, features in wanted:
             if name.startswith('conv'):
                 x = Convolution(features, 3, dtype=self.dtype, name=name)(x)

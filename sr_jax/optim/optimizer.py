@@ -73,7 +73,7 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Returns the optimiser of the settings, following the schedule of `make_schedule`.
 
-    The structure of its state depends on `settings.name` alone, so that a run can go on with
+    The structure of its state depends on `settings.name` alone, so that a run can resume with
     another clipping, weight decay or schedule.
 
     Raises:

@@ -18,7 +18,8 @@ from sr_jax import tasks
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints
 from sr_jax.checkpoints.run import resume_or_init
 from sr_jax.config.serialization import to_json
-from sr_jax.data.pipeline import TrainIterator, train_iterator, validation_batches
+from sr_jax.data.pipeline import TrainIterator, train_iterator
+from sr_jax.data.validation import validation_batches
 from sr_jax.devices import distributed, sharding
 from sr_jax.devices.signals import Stop, stop_signals
 from sr_jax.errors import InputError
@@ -106,7 +107,7 @@ def train(
             raise
         raise InputError(
             f'the workdir {workdir} has gone while the run went on: was it moved or removed, or is '
-            'its disk no longer there? Bring it back, and the same command goes on; or take another'
+            'its disk no longer there? Bring it back, and the same command resumes; or take another'
         ) from error
 
 
@@ -148,6 +149,11 @@ def _train(
 def place_data(iterator: TrainIterator, data: dict[str, Any], folder: Path) -> None:
     """Takes the data to where it was at the checkpoint in a folder.
 
+    Args:
+      iterator: of the training batches.
+      data: its position, from `TrainIterator.get_state`.
+      folder: the checkpoint's, for messages.
+
     Raises:
       InputError: it cannot be taken there; names the checkpoint.
     """
@@ -177,11 +183,11 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]
     last = run.settings.train.steps
     step, pending, validation = start, None, {}
-    while (signalled := stop.agreed()) is None and step < last:
+    while (signalled := stop.agree()) is None and step < last:
         began = time.perf_counter()
         batch = sharding.put_batch(next(run.iterator), run.mesh)
         if pending is None or pending['loss'].is_ready():  # the devices had run out of work
-            run.progress.waited(time.perf_counter() - began)
+            run.progress.add_wait(time.perf_counter() - began)
         tree, metrics = advance(tree, batch)
         if pending is not None:
             check_finite(step, pending, names)
@@ -189,13 +195,13 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
         if step == start + 1:  # compiled: the clock starts here
             jax.block_until_ready(metrics)
             run.progress.restart_clock(step)
-        if _due(run.settings, step):
+        if _is_due(run.settings, step):
             check_finite(step, pending, names)
-            validation = _reports(run, tree, step, pending)
+            validation = _report_and_save(run, tree, step, pending)
     if pending is not None:
         check_finite(step, pending, names)
     if start >= last:
-        run.progress.message(f'all {last} steps are done; raise config.train.steps to go on')
+        run.progress.message(f'all {last} steps are done; raise config.train.steps to train on')
         validation = _evaluate(run, tree, step)
     if signalled is not None:
         run.progress.message(f'{signal.Signals(signalled).name}: saving after step {step}')
@@ -206,7 +212,7 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     return result
 
 
-def _due(settings: Settings, step: int) -> bool:
+def _is_due(settings: Settings, step: int) -> bool:
     """Returns whether anything is reported, evaluated or saved after a step."""
     every = (
         settings.log.every,
@@ -217,12 +223,14 @@ def _due(settings: Settings, step: int) -> bool:
     return step in (1, settings.train.steps) or any(step % n == 0 for n in every)
 
 
-def _reports(run: Run, tree: PyTree, step: int, metrics: dict[str, jax.Array]) -> dict[str, float]:
+def _report_and_save(
+    run: Run, tree: PyTree, step: int, metrics: dict[str, jax.Array]
+) -> dict[str, float]:
     """Logs, evaluates, shows images and saves, each when it is time; returns the evaluation."""
     settings, last = run.settings, step == run.settings.train.steps
     if step == 1 or last or step % settings.log.every == 0:
         scalars = {k: float(v) for k, v in jax.device_get(metrics).items() if v.ndim == 0}
-        run.progress.steps_done(step, scalars)
+        run.progress.report_steps(step, scalars)
         _warn_of_dead_kernels(run, step, scalars)
     validation = {}
     if last or step % settings.evaluation.every == 0:
@@ -253,7 +261,7 @@ def _warn_of_dead_kernels(run: Run, step: int, scalars: dict[str, float]) -> Non
 
 def _variables(run: Run, tree: PyTree) -> dict[str, Any]:
     """Returns what the task predicts with, whole on every device."""
-    return sharding.whole(predicting(run.task, tree['state']).inference_variables(), run.mesh)
+    return sharding.replicate(predicting(run.task, tree['state']).inference_variables(), run.mesh)
 
 
 def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
@@ -263,7 +271,7 @@ def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
     )
     variables = _variables(run, tree)
     metrics = evaluate_batches(run.predict, variables, batches, run.task.evaluation, run.mesh)
-    run.progress.evaluated(step, metrics)
+    run.progress.report_validation(step, metrics)
     return metrics
 
 

@@ -43,7 +43,7 @@ class Progress:
         self.restart_clock(0)
 
     def begin(self, start: int) -> None:
-        """Starts the live line and the clock of a run that goes on after `start` updates."""
+        """Starts the live line and the clock of a run that resumes after `start` updates."""
         self._tensorboard = TensorBoard(self._workdir / 'tensorboard', start)
         self._end_half_a_line()
         if not self._json and self._stream.isatty():
@@ -74,7 +74,7 @@ class Progress:
         """Shows a line of text that only this one of several processes has to say."""
         self.message(text)
 
-    def waited(self, seconds: float) -> None:
+    def add_wait(self, seconds: float) -> None:
         """Adds to the time that the devices may have waited for data since the last report.
 
         A batch that came while the devices still worked on the step before costs nothing; one
@@ -82,7 +82,7 @@ class Progress:
         """
         self._waited += seconds
 
-    def steps_done(self, step: int, metrics: Mapping[str, float]) -> None:
+    def report_steps(self, step: int, metrics: Mapping[str, float]) -> None:
         """Reports the metrics of a step, and the speed since the report before."""
         elapsed = max(time.perf_counter() - self._since, 1e-9)
         rate = (step - self._since_step) / elapsed
@@ -103,7 +103,7 @@ class Progress:
         """Leaves the time until now out of the speed: a compilation, an evaluation."""
         self._since, self._since_step, self._waited = time.perf_counter(), step, 0.0
 
-    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+    def report_validation(self, step: int, metrics: Mapping[str, float]) -> None:
         """Reports the metrics of the validation images."""
         self._record('validation', step, metrics)
         if not self._json:
@@ -164,10 +164,10 @@ class Silent(Progress):
         """Shows a line on the standard error, with the number of the process."""
         print(f'process {jax.process_index()}: {text}', file=sys.stderr, flush=True)
 
-    def steps_done(self, step: int, metrics: Mapping[str, float]) -> None:
+    def report_steps(self, step: int, metrics: Mapping[str, float]) -> None:
         """Leaves the metrics to the first process."""
 
-    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+    def report_validation(self, step: int, metrics: Mapping[str, float]) -> None:
         """Leaves the metrics to the first process."""
 
     def save_panel(self, step: int, grid: np.ndarray, tag: str = 'samples') -> Path:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from sr_jax.data.pipeline import validation_batches
+from sr_jax.data.validation import validation_batches
 from sr_jax.devices import sharding
 from sr_jax.images.contact_sheet import grid
 from sr_jax.tasks.task import Outputs, Task, Variables

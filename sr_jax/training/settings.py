@@ -58,6 +58,12 @@ def resolve(
 ) -> ml_collections.ConfigDict:
     """Returns the config with the batch split as the memory allows, and reports how.
 
+    Args:
+      config: as it was given; it is not changed.
+      mesh: the devices.
+      load: loads networks that the task needs and does not train.
+      report: is given a line about each candidate.
+
     Raises:
       InputError: the batch does not split over the devices, or does not fit into the memory.
     """
@@ -67,7 +73,7 @@ def resolve(
         plan = memory.choose(
             train.effective_batch_size,
             mesh.size,
-            train.memory_limit or _least_memory(),
+            train.memory_limit or _min_memory(),
             lambda *candidate: measure_step(config, mesh, load, *candidate),
             report,
         )
@@ -77,7 +83,7 @@ def resolve(
     return config.lock()
 
 
-def _least_memory() -> int:
+def _min_memory() -> int:
     """Returns the bytes that a step may take on any device of all the processes."""
     return min(map(int, distributed.gather(str(memory.device_memory()))))
 
@@ -90,7 +96,16 @@ def measure_step(
     accumulation: int,
     remat: bool,
 ) -> int:
-    """Returns the bytes of one device that the compiled step of a candidate takes."""
+    """Returns the bytes of one device that the compiled step of a candidate takes.
+
+    Args:
+      config: of the run.
+      mesh: the devices.
+      load: see `resolve`.
+      batch_size: images of a microbatch.
+      accumulation: microbatches of an update.
+      remat: whether activations are recomputed.
+    """
     config = config.copy_and_resolve_references()
     config.train.update(batch_size=batch_size, accumulation=accumulation, remat=remat)
     task = tasks.make(config)

@@ -43,10 +43,10 @@ def evaluate_batches(
         new_rows, new_totals = evaluation.measure(given, found)
         rows += new_rows
         totals = add_totals(totals, new_totals)
-    return evaluation.summarize(*_over_all(rows, totals))
+    return evaluation.summarize(*_gather_all(rows, totals))
 
 
-def _over_all(rows: list[Row], totals: Totals) -> tuple[list[Row], Totals]:
+def _gather_all(rows: list[Row], totals: Totals) -> tuple[list[Row], Totals]:
     """Returns the rows and totals of this and all other processes."""
     own = {'rows': rows, 'totals': jax.tree.map(lambda x: np.asarray(x).tolist(), totals)}
     told = [json.loads(text) for text in distributed.gather(json.dumps(own))]

@@ -7,7 +7,7 @@ from benchmarks.trainers import tiny
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_goes_on_as_if_unbroken(tmp_path):
+def test_a_run_that_is_killed_resumes_as_if_unbroken(tmp_path):
     flags = tiny(train__steps=60, checkpoint__every=2)
     killing = faults.Killing(tmp_path, signal.SIGKILL, 2, flags)
     outcome = killing.run(1)

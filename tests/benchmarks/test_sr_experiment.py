@@ -20,7 +20,7 @@ def config_of(name):
 
 
 @pytest.mark.parametrize('name', experiment.ROWS)
-def test_a_row_changes_keys_that_exist_and_goes_on_from_a_row_before_it(name):
+def test_a_row_changes_keys_that_exist_and_starts_from_a_row_before_it(name):
     row, names = experiment.ROWS[name], list(experiment.ROWS)
     config = config_of(name)
     if row.start:

@@ -34,5 +34,5 @@ def test_two_exchanged_numbers_change_it(dtype):
 
 def test_it_does_not_depend_on_the_sharding():
     array = jax.random.normal(jax.random.key(0), (64, 3))
-    split = jax.device_put(array, sharding.over_batch(sharding.make_mesh()))
+    split = jax.device_put(array, sharding.batch_sharding(sharding.make_mesh()))
     assert fingerprints([array]) == fingerprints([split])

@@ -11,24 +11,24 @@ CONFIG = ml_collections.ConfigDict({'model': {'name': 'rrdb', 'num_blocks': 2, '
 DATA = {'crops_taken': 3, 'rejected': {}, 'made_from': {}}
 
 
-def saved(**changes):
+def save(**changes):
     made = json.loads(json.dumps(metadata.serialize(Record(CONFIG, DATA, [1, 2, 3]))))
     changed = {key: value for key, value in made.items() if key != 'checksum'} | changes
     return {**changed, 'checksum': metadata._checksum(changed)}
 
 
 def test_what_is_written_is_read():
-    config, data, fingerprints = metadata.read(saved())
+    config, data, fingerprints = metadata.read(save())
     assert config.to_dict() == CONFIG.to_dict()
     assert (data, fingerprints) == (DATA, [1, 2, 3])
-    assert metadata.read(saved(data=None)).data is None
+    assert metadata.read(save(data=None)).data is None
 
 
 @pytest.mark.parametrize('number', [1, 3])
 def test_what_another_version_saved_is_no_damage(number):
     with pytest.raises(metadata.OtherFormat, match=f'its format is {number}, this version'):
-        metadata.read(saved(format=number))
-    first = {key: value for key, value in saved().items() if key not in ('format', 'checksum')}
+        metadata.read(save(format=number))
+    first = {key: value for key, value in save().items() if key not in ('format', 'checksum')}
     with pytest.raises(metadata.OtherFormat, match='made by another version'):
         metadata.read({**first, 'checksum': metadata._checksum(first)})
     with pytest.raises(metadata.OtherFormat, match='made by another version'):
@@ -60,20 +60,20 @@ def test_what_another_version_saved_is_no_damage(number):
 )
 def test_what_nobody_can_have_saved_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        metadata.read(saved(**changes))
+        metadata.read(save(**changes))
 
 
 @pytest.mark.parametrize('name', ['rrdbb', 'protocols', 'srvgg', ['rrdb'], None, 3])
 def test_only_fields_that_the_network_repeats_are_looked_at(name):
     config = {'model': {'name': name, 'num_blocks': 10}, 'train': {'num_blocks': 10}}
-    assert metadata.read(saved(config=json.dumps(config))).config.model.num_blocks == 10
+    assert metadata.read(save(config=json.dumps(config))).config.model.num_blocks == 10
 
 
 def test_a_changed_record_is_noticed():
     with pytest.raises(ValueError, match='are not what was saved'):
-        metadata.read({**saved(), 'data': {**DATA, 'crops_taken': 4}})
+        metadata.read({**save(), 'data': {**DATA, 'crops_taken': 4}})
     with pytest.raises(ValueError, match='no object of JSON'):
-        metadata.read([saved()])
+        metadata.read([save()])
 
 
 @pytest.mark.parametrize('text', ['[1]', '{"mse": "0.5"}', '{"mse": true}', '{', '[' * 10**5, ''])

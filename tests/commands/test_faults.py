@@ -147,7 +147,7 @@ def test_a_metric_that_was_not_measured_is_named(finished_toy):
         found.best_step('bits_per_dimension', False)
 
 
-def test_a_run_from_before_a_key_was_there_goes_on(finished_toy, tmp_path, capsys):
+def test_a_run_from_before_a_key_was_there_resumes(finished_toy, tmp_path, capsys):
     config = tone(train__steps=2)
     with config.unlocked():
         del config.train['fsdp']

@@ -72,7 +72,7 @@ def test_the_flow_begins_with_the_encoder_and_leaves_it_at_rest(finished):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_goes_on_exactly(finished, tmp_path):
+def test_a_run_that_was_stopped_resumes_exactly(finished, tmp_path):
     begin = {'train__start_from': str(finished / 'encoder')}
     train(config_of(**begin, train__steps=1), tmp_path)
     train(config_of(**begin), tmp_path)

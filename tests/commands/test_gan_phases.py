@@ -14,7 +14,7 @@ from sr_jax.training.loop import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('one_device')]
 
-FEATURES, JUDGED, STEPS = 150, 250, 400  # the steps at which phases begin, and the last one
+FEATURES, ADVERSARIAL, STEPS = 150, 250, 400  # the steps at which phases begin, and the last one
 WINDOW = 40  # steps of a mean
 
 
@@ -22,7 +22,7 @@ def config_of(steps=STEPS):
     config = tiny.shrink(esrgan.get_config('phases'))
     config.model.update(features=8, growth=4)
     config.loss.perceptual.start = config.loss.translational.start = FEATURES
-    config.loss.adversarial.update(start=JUDGED, gradient_penalty=0.01)
+    config.loss.adversarial.update(start=ADVERSARIAL, gradient_penalty=0.01)
     for section in (config.optimizer, config.discriminator_optimizer):
         section.update(learning_rate=2e-3, milestones=(300, 360))
     config.optimizer.ema_decay = 0.99
@@ -68,27 +68,28 @@ def test_the_pixels_come_first_and_alone(history):
 
 def test_then_the_features_come_nearer(history):
     perceptual, pixel = history['perceptual'], history['pixel']
-    assert last(perceptual, JUDGED) < 0.95 * first(perceptual, FEATURES)
-    assert last(pixel, JUDGED) < 1.2 * last(pixel, FEATURES)
-    assert history['translational'][FEATURES:JUDGED].max() < last(pixel, FEATURES)
+    assert last(perceptual, ADVERSARIAL) < 0.95 * first(perceptual, FEATURES)
+    assert last(pixel, ADVERSARIAL) < 1.2 * last(pixel, FEATURES)
+    assert history['translational'][FEATURES:ADVERSARIAL].max() < last(pixel, FEATURES)
     for name in ('adversarial', 'discriminator', 'real_logits', 'fake_logits'):
-        assert not history[name][:JUDGED].any()
+        assert not history[name][:ADVERSARIAL].any()
 
 
 def test_then_the_discriminator_learns_and_the_image_stays(history):
-    judged = history['discriminator'][JUDGED:]
-    assert judged[0] == pytest.approx(2 * math.log(2), abs=0.3)  # it cannot tell at first
-    assert judged[-WINDOW:].mean() < 0.8 * judged[0]
+    discriminator_loss = history['discriminator'][ADVERSARIAL:]
+    # It cannot tell at first.
+    assert discriminator_loss[0] == pytest.approx(2 * math.log(2), abs=0.3)
+    assert discriminator_loss[-WINDOW:].mean() < 0.8 * discriminator_loss[0]
     assert last(history['real_logits'], STEPS) > last(history['fake_logits'], STEPS) + 0.5
-    assert (history['gradient_penalty'][JUDGED:] > 0).all()
+    assert (history['gradient_penalty'][ADVERSARIAL:] > 0).all()
     assert last(history['pixel'], STEPS) < 0.7 * first(history['pixel'], 0)
     weights = {'pixel': 0.05, 'perceptual': 1.0, 'translational': 2.0, 'adversarial': 0.02}
     total = sum(weight * history[name] for name, weight in weights.items())
-    np.testing.assert_allclose(history['loss'][JUDGED:], total[JUDGED:], rtol=1e-4)
+    np.testing.assert_allclose(history['loss'][ADVERSARIAL:], total[ADVERSARIAL:], rtol=1e-4)
 
 
 def test_stopping_in_the_middle_of_phases_changes_nothing(history, whole, tmp_path):
-    for steps in ((FEATURES + JUDGED) // 2, (JUDGED + STEPS) // 2, STEPS):
+    for steps in ((FEATURES + ADVERSARIAL) // 2, (ADVERSARIAL + STEPS) // 2, STEPS):
         train(config_of(steps), tmp_path)
     found, expected = restored(tmp_path, STEPS), restored(whole, STEPS)
     jax.tree.map(np.testing.assert_array_equal, found.tree, expected.tree)

@@ -1,4 +1,4 @@
-"""ESRGAN from its config to images: trained, stopped, gone on, started from, evaluated."""
+"""ESRGAN from its config to images: trained, stopped, resumed, started from, evaluated."""
 
 import json
 

@@ -38,7 +38,7 @@ def assert_same_losses(workdir, expected, tolerance=2e-5):
     np.testing.assert_allclose(values, wanted, rtol=tolerance)
 
 
-def test_two_train_as_one_does_and_one_goes_on(tmp_path, cache):
+def test_two_train_as_one_does_and_one_resumes(tmp_path, cache):
     one, two = tmp_path / 'one', tmp_path / 'two'
     train(1, one, cache)
     first, second = train(2, two, cache, '--config.train.steps=2')
@@ -63,7 +63,7 @@ def test_two_and_four_train_as_one_does(name, tmp_path, cache):
 
 
 @pytest.mark.slow
-def test_what_four_have_saved_one_and_two_go_on_from(tmp_path, cache):
+def test_what_four_have_saved_one_and_two_resume_from(tmp_path, cache):
     train(1, tmp_path / '1', cache)
     for count in (1, 2):
         workdir = tmp_path / f'four_then_{count}'

@@ -37,7 +37,7 @@ def config_of(steps=STEPS):
 
 
 @pytest.mark.slow
-def test_the_recipe_runs_goes_on_exactly_and_makes_a_image(tmp_path):
+def test_the_recipe_runs_resumes_exactly_and_makes_an_image(tmp_path):
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     result = train(config_of(), whole)
     assert np.isfinite(result.metrics['mse'])
@@ -52,8 +52,8 @@ def test_the_recipe_runs_goes_on_exactly_and_makes_a_image(tmp_path):
         train(config_of(steps), parts)
     found, expected = restored(parts, STEPS), restored(whole, STEPS)
     jax.tree.map(np.testing.assert_array_equal, found.tree, expected.tree)
-    judge = expected.tree['state'].variables['discriminator']
-    assert set(judge) == {'spectral_norm'}
+    collections = expected.tree['state'].variables['discriminator']
+    assert set(collections) == {'spectral_norm'}
     image, large = tmp_path / 'small.png', tmp_path / 'large.png'
     save_image(image, np.full((10, 12, 3), 0.5, np.float32))
     arguments = ['upscale', str(image), '--weights', str(whole), '--output', str(large)]

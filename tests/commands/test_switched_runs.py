@@ -105,7 +105,7 @@ def test_a_conversion_that_cannot_be_leaves_nothing_behind(finished, switched, t
     assert 'exists: take another --output' in capsys.readouterr().err
 
 
-def test_selector_maps_of_a_image(switched, tmp_path, capsys):
+def test_selector_maps_of_an_image(switched, tmp_path, capsys):
     rng = np.random.default_rng(0)
     save_image(tmp_path / 'odd.png', rng.random((70, 90, 3), np.float32))
     (tmp_path / 'broken.jpg').write_bytes(b'\xff\xd8\xff not an image')

@@ -21,14 +21,14 @@ def weights(tmp_path_factory):
     return str(path)
 
 
-def write(path, height=9, width=14, kind=np.uint8, grey=False, alpha=False, exif=None):
+def write(path, height=9, width=14, kind=np.uint8, gray=False, alpha=False, exif=None):
     """An image at random; returns its layers."""
     rng = np.random.default_rng(0)
     most = np.iinfo(kind).max
-    colour = rng.integers(0, most, (height, width, 1 if grey else 3), kind, endpoint=True)
+    color = rng.integers(0, most, (height, width, 1 if gray else 3), kind, endpoint=True)
     opacity = rng.integers(0, most, (height, width, 1), kind, endpoint=True) if alpha else None
-    colour = np.repeat(colour, 3, axis=-1) if grey else colour
-    layers = Layers(colour, opacity, grey, PROFILE, exif or Image.Exif())
+    color = np.repeat(color, 3, axis=-1) if gray else color
+    layers = Layers(color, opacity, gray, PROFILE, exif or Image.Exif())
     save_layers(path, layers)
     return layers
 
@@ -43,19 +43,19 @@ def expected(pixels):
 
 
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16])
-@pytest.mark.parametrize('grey', [False, True])
+@pytest.mark.parametrize('gray', [False, True])
 @pytest.mark.parametrize('alpha', [False, True])
-def test_all_that_belongs_to_a_image_is_kept(weights, tmp_path, kind, grey, alpha):
-    given = write(tmp_path / 'a.png', kind=kind, grey=grey, alpha=alpha)
+def test_all_that_belongs_to_an_image_is_kept(weights, tmp_path, kind, gray, alpha):
+    given = write(tmp_path / 'a.png', kind=kind, gray=gray, alpha=alpha)
     assert upscale(tmp_path / 'a.png', '--weights', weights, '--output', tmp_path / 'b.png') == 0
     made = read_layers(tmp_path / 'b.png')
-    assert (made.is_gray, made.icc_profile) == (grey, PROFILE)
+    assert (made.is_gray, made.icc_profile) == (gray, PROFILE)
     assert made.color.dtype == kind
-    colour = expected(given.color)
-    if grey:
-        colour = colour.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    color = expected(given.color)
+    if gray:
+        color = color.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     tolerance = 1 + 1e-5 * np.iinfo(kind).max
-    assert np.abs(made.color - colour).max() <= tolerance
+    assert np.abs(made.color - color).max() <= tolerance
     assert (made.alpha is None) == (not alpha)
     if alpha:
         opacity = expected(given.alpha.repeat(3, axis=-1)).mean(axis=-1, keepdims=True)
@@ -104,7 +104,7 @@ def test_any_factor(weights, tmp_path):
         assert made.size == (46, 30)
 
 
-def test_a_image_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
+def test_an_image_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
     write(tmp_path / 'a.png', 2, 30_000)
     arguments = ['--weights', weights, '--memory', '0.01', '--output']
     assert upscale(tmp_path / 'a.png', *arguments, tmp_path / 'b.png') == 0

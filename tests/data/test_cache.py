@@ -27,7 +27,7 @@ class Counting:
         return {'hq': np.full((2, 2, 3), index, np.uint8)}
 
 
-def test_a_image_that_fits_is_read_once():
+def test_an_image_that_fits_is_read_once():
     cache = ExampleCache(Counting(), 24)
     for _ in range(3):
         assert (cache.example(1)['hq'] == 1).all()

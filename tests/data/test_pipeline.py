@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sr_jax.data import train_iterator, validation_batches, validation_crops
-from sr_jax.data.pipeline import _spaced_tiles
+from sr_jax.data.validation import _spaced_tiles
 from sr_jax.errors import InputError
 
 
@@ -106,7 +106,7 @@ def test_ctrl_c_does_not_take_the_workers_away(make_settings, read):
 
 
 @pytest.mark.parametrize('workers', [(0, 0), (2, 0)])
-def test_a_restored_iterator_goes_on_as_if_unbroken(read, workers):
+def test_a_restored_iterator_resumes_as_if_unbroken(read, workers):
     whole, _, _ = read(6)
     _, state, _ = read(2, workers=workers[0])
     rest, _, report = read(4, state=json.loads(json.dumps(state)), workers=workers[1])
@@ -302,7 +302,7 @@ def test_a_validation_batch_of_nothing_is_never_given(make_settings, make_folder
     assert len(list(itertools.islice(validation_batches(settings, 2), 9))) == 2
 
 
-def test_processes_make_a_batch_together_and_any_number_goes_on(make_settings):
+def test_processes_make_a_batch_together_and_any_number_resumes(make_settings):
     settings = make_settings()
     whole = train_iterator(settings, 6, seed=3)
     parts = [train_iterator(settings, 6, seed=3, rows=slice(n, n + 2)) for n in (0, 2, 4)]

@@ -6,7 +6,7 @@ from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError
 
 
-def test_a_image_smaller_than_the_crop_is_named(make_folder):
+def test_an_image_smaller_than_the_crop_is_named(make_folder):
     source = open_folder(str(make_folder(1, size=(16, 12))), 'all', 0.5)
     images = usable_example(source, 0, 12)
     assert {name: pixels.shape for name, pixels in images.items()} == {'hq': (16, 12, 3)}

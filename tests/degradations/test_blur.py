@@ -37,7 +37,7 @@ def many(draw):
     return np.asarray(jax.jit(jax.vmap(draw))(KEYS))
 
 
-def padded(kernel, largest=21):
+def pad(kernel, largest=21):
     return np.pad(kernel / kernel.sum(), (largest - len(kernel)) // 2)
 
 
@@ -53,7 +53,7 @@ def test_a_low_pass_is_its_formula(side, cutoff):
         expected = cutoff * scipy.special.j1(cutoff * r) / (2 * np.pi * r)
     expected[side // 2, side // 2] = cutoff**2 / (4 * np.pi)
     ours = SINC(jnp.float32(cutoff), jnp.int32(side), 21)
-    np.testing.assert_allclose(ours, padded(expected), atol=2e-6)
+    np.testing.assert_allclose(ours, pad(expected), atol=2e-6)
 
 
 @settings(max_examples=30)
@@ -73,7 +73,7 @@ def test_a_shaped_kernel_is_its_formula(side, sigma, angle, exponent, plateau):
     ours = SHAPED(
         jnp.float32(sigma), jnp.float32(angle), jnp.float32(exponent), plateau, jnp.int32(side), 21
     )
-    np.testing.assert_allclose(ours, padded(expected), atol=2e-4)
+    np.testing.assert_allclose(ours, pad(expected), atol=2e-4)
 
 
 def test_kernels_sum_to_1_and_most_are_no_low_pass(settings):

@@ -17,7 +17,7 @@ def by_pillow(pixels, quality):
     return file
 
 
-def decoded(file):
+def decode(file):
     with Image.open(file) as image:
         return np.asarray(image.convert('RGB'))
 
@@ -45,7 +45,7 @@ def test_the_tables_are_libjpegs(quality):
 @pytest.mark.parametrize('quality', [30, 60, 95])
 def test_images_come_back_as_from_pillow(photograph, on_canvas, size, quality):
     pixels = np.ascontiguousarray(photograph[: size[0], : size[1]])
-    theirs = decoded(by_pillow(pixels, quality))
+    theirs = decode(by_pillow(pixels, quality))
     ours = by_us(pixels, quality, on_canvas)
     if pixels.size > 99:
         assert psnr(ours, theirs) > 55
@@ -56,14 +56,14 @@ def test_images_come_back_as_from_pillow(photograph, on_canvas, size, quality):
 
 def test_a_flat_image_comes_back_exactly(on_canvas):
     pixels = np.full((40, 33, 3), (200, 31, 90), np.uint8)
-    theirs = decoded(by_pillow(pixels, 90))
+    theirs = decode(by_pillow(pixels, 90))
     np.testing.assert_allclose(by_us(pixels, 90, on_canvas), theirs, atol=1e-4)
 
 
 def test_blocks_begin_where_the_offset_says(photograph, on_canvas):
     offset = (6, 13)
     theirs = np.pad(photograph, ((6, 0), (13, 0), (0, 0)), mode='edge')
-    theirs = decoded(by_pillow(theirs, 40))[6:, 13:]
+    theirs = decode(by_pillow(theirs, 40))[6:, 13:]
     assert psnr(by_us(photograph, 40, on_canvas, offset), theirs) > 55
     assert psnr(by_us(photograph, 40, on_canvas), theirs) < 42
 

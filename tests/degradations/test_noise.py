@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sr_jax.degradations.canvas import Canvas, whole
+from sr_jax.degradations.canvas import Canvas, fill_canvas
 from sr_jax.degradations.noise import add_noise, distinct_levels, poisson_noise, poisson_quantiles
 
 UNIFORM = np.concatenate(
@@ -55,7 +55,7 @@ def test_levels_are_counted_inside_only(seed):
 
 
 POISSON_NOISE = jax.jit(
-    jax.vmap(lambda u, pixels: poisson_noise(u, whole(pixels), False), (0, None))
+    jax.vmap(lambda u, pixels: poisson_noise(u, fill_canvas(pixels), False), (0, None))
 )
 
 
@@ -63,7 +63,7 @@ def noise_of(settings, pixels, count=1, **changes):
     """The noise that an image of middle tones gets from some keys: [count, h, w, 3]."""
     stage = dataclasses.replace(settings.first, **changes)
     keys = jax.random.split(jax.random.key(3), count)
-    noisy = jax.jit(jax.vmap(lambda key: add_noise(key, whole(pixels), stage).pixels))(keys)
+    noisy = jax.jit(jax.vmap(lambda key: add_noise(key, fill_canvas(pixels), stage).pixels))(keys)
     return np.asarray(noisy) - np.asarray(pixels)
 
 
@@ -79,7 +79,7 @@ def test_gaussian_noise_has_its_strength(settings):
 
 
 @pytest.mark.parametrize('gaussian_prob', [0.0, 1.0])
-def test_grey_noise_is_the_same_in_all_channels(settings, gaussian_prob):
+def test_gray_noise_is_the_same_in_all_channels(settings, gaussian_prob):
     pixels = jnp.asarray(np.random.default_rng(0).uniform(0.4, 0.6, (16, 16, 3)), jnp.float32)
     changes = dict(gaussian_prob=gaussian_prob, poisson_scale=(0.3, 0.3), gray_prob=1.0)
     noise = noise_of(settings, pixels, **changes)
@@ -98,16 +98,16 @@ def test_poisson_noise_has_the_variance_of_its_photons(levels, v):
     assert noise.var() == pytest.approx(mean / v, rel=0.03)
 
 
-def test_grey_poisson_noise_counts_the_levels_of_the_luminance():
+def test_gray_poisson_noise_counts_the_levels_of_the_luminance():
     pixels = np.zeros((32, 32, 3), np.float32)
     pixels[..., 0] = 1.0  # one luminance, two levels
     uniform = jax.random.uniform(jax.random.key(1), (32, 32, 3), minval=2.0**-24)
     uniform = jnp.repeat(uniform[..., :1], 3, -1)
-    grey = poisson_noise(uniform, whole(jnp.asarray(pixels)), True)
-    np.testing.assert_allclose(np.asarray(grey) + 76 / 255, np.round(grey + 76 / 255), atol=1e-6)
-    coloured = poisson_noise(uniform, whole(jnp.asarray(pixels)), False)
-    np.testing.assert_allclose(2 * np.asarray(coloured), np.round(2 * coloured), atol=1e-6)
-    assert not coloured[..., 1:].any()
+    gray = poisson_noise(uniform, fill_canvas(jnp.asarray(pixels)), True)
+    np.testing.assert_allclose(np.asarray(gray) + 76 / 255, np.round(gray + 76 / 255), atol=1e-6)
+    colored = poisson_noise(uniform, fill_canvas(jnp.asarray(pixels)), False)
+    np.testing.assert_allclose(2 * np.asarray(colored), np.round(2 * colored), atol=1e-6)
+    assert not colored[..., 1:].any()
 
 
 def test_what_lies_beyond_the_image_does_not_matter(settings):
@@ -126,6 +126,6 @@ def test_what_lies_beyond_the_image_does_not_matter(settings):
 def test_kinds_are_drawn_for_each_image(settings):
     pixels = jnp.linspace(0.45, 0.55, 8 * 8 * 3).reshape(8, 8, 3)
     noise = noise_of(settings, pixels, 400, poisson_scale=(0.05, 0.5))
-    grey = np.abs(noise - noise[..., :1]).max((1, 2, 3)) < 1e-6
-    assert 0.33 < grey.mean() < 0.47
+    gray = np.abs(noise - noise[..., :1]).max((1, 2, 3)) < 1e-6
+    assert 0.33 < gray.mean() < 0.47
     assert np.unique(noise.std((1, 2, 3))).size > 390

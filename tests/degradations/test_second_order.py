@@ -58,7 +58,7 @@ def test_small_images_look_like_the_large_ones(photograph, settings):
         assert likeness(0, 0) > max(likeness(*there), likeness(*back))
 
 
-def test_measuring_degrades_a_image_the_same_way_wherever_it_stands(photograph, settings):
+def test_measuring_degrades_an_image_the_same_way_wherever_it_stands(photograph, settings):
     hq = stack(photograph)
     lq = small_images({'hq': hq}, SCALE, settings)
     turned = small_images({'hq': hq[::-1]}, SCALE, settings)
@@ -75,7 +75,7 @@ def test_odd_sizes_are_rounded_up(photograph, settings):
 
 def test_images_stay_on_their_devices(photograph, settings):
     mesh = sharding.make_mesh(jax.devices()[:4])
-    split = sharding.over_batch(mesh)
+    split = sharding.batch_sharding(mesh)
     hq = jax.device_put(stack(photograph), split)
     step = jax.jit(lambda hq, key: degrade(hq, SCALE, settings, key), out_shardings=split)
     text = step.lower(hq, jax.random.key(1)).compile().as_text()

@@ -6,7 +6,7 @@ import scipy.ndimage
 from sr_jax.degradations.sharpening import sharpen
 
 
-def blurred(pixels):
+def blur(pixels):
     line = np.exp(-0.5 * (np.arange(-25, 26) / 8.0) ** 2)
     for axis in (0, 1):
         pixels = scipy.ndimage.correlate1d(pixels, line / line.sum(), axis=axis, mode='mirror')
@@ -16,8 +16,8 @@ def blurred(pixels):
 @pytest.mark.parametrize('size', [(96, 112), (20, 31), (1, 5)])
 def test_it_is_the_formula(photograph, size):
     x = photograph[: size[0], : size[1]] / 255
-    residual = x - blurred(x)
-    mask = blurred((np.abs(residual) * 255 > 10).astype(float))
+    residual = x - blur(x)
+    mask = blur((np.abs(residual) * 255 > 10).astype(float))
     expected = mask * np.clip(x + 0.5 * residual, 0, 1) + (1 - mask) * x
     ours = np.asarray(sharpen(jnp.float32(x)[None])[0])
     # A residual on the threshold to the last bit falls on either side.

@@ -92,7 +92,7 @@ def test_a_folder_that_shows_another_state_is_named(seen, tmp_path, monkeypatch)
 def test_a_folder_that_shows_its_files_late_is_waited_for(tmp_path, monkeypatch):
     (tmp_path / '.shared.a token').mkdir()
     meet(monkeypatch, ['a token'], [''], ['["4"]'], [''], index=1)
-    look = distributed._visible
+    look = distributed._list_visible
     looks = []
 
     def late(folder):
@@ -101,7 +101,7 @@ def test_a_folder_that_shows_its_files_late_is_waited_for(tmp_path, monkeypatch)
             (tmp_path / '4').mkdir()
         return look(folder)
 
-    monkeypatch.setattr(distributed, '_visible', late)
+    monkeypatch.setattr(distributed, '_list_visible', late)
     distributed.check_shared(tmp_path)
     assert len(looks) == 3
 

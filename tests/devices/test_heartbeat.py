@@ -61,7 +61,7 @@ def test_what_the_loss_of_another_breaks_waits_until_all_are_told(
 ):
     others = first_of_two(monkeypatch, telling=0.5 * SILENCE)
     error = RuntimeError('Gloo all-reduce failed: Connection reset by peer')
-    work = others._why_aborted if aborted else lambda: others.blame(error)
+    work = others._explain_abort if aborted else lambda: others.blame(error)
     waiting = threading.Thread(target=work, daemon=True)
     waiting.start()
     assert ended.wait(30)

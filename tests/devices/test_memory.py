@@ -78,12 +78,12 @@ def test_nothing_fits_says_what_the_smallest_takes():
 
 
 def test_compiled_bytes_counts_arguments_results_and_temporaries():
-    def compiled(function, n):
+    def compile_step(function, n):
         shape = jax.ShapeDtypeStruct((n,), jnp.float32)
         return memory.compiled_bytes(jax.jit(function, donate_argnums=()).lower(shape).compile())
 
-    small = compiled(lambda x: x + 1, 1000)
-    assert compiled(lambda x: x + 1, 101_000) - small >= 800_000
+    small = compile_step(lambda x: x + 1, 1000)
+    assert compile_step(lambda x: x + 1, 101_000) - small >= 800_000
     donated = jax.jit(lambda x: x + 1, donate_argnums=0)
     shape = jax.ShapeDtypeStruct((101_000,), jnp.float32)
     assert memory.compiled_bytes(donated.lower(shape).compile()) < 800_000

@@ -46,7 +46,7 @@ def test_the_step_gets_the_whole_batch_and_gives_its_state_away():
         return state + mean, {'mean': mean, 'random': jax.random.uniform(rng)}
 
     tree = {'state': jnp.zeros(()), 'rng': jax.random.key_data(jax.random.key(3))}
-    tree = jax.device_put(tree, sharding.replicated(mesh))
+    tree = jax.device_put(tree, sharding.replicated_sharding(mesh))
     batch = sharding.put_batch({'hq': np.arange(8.0, dtype=np.float32)}, mesh)
     after, metrics = sharding.jit_step(train_step, mesh)(tree, batch)
     assert after['state'] == metrics['mean'] == 3.5
@@ -132,10 +132,10 @@ def test_split_parameters_train_as_whole_ones_do_in_less_memory(name, tmp_path):
         np.testing.assert_allclose(array, expected, rtol=1e-3, atol=3e-5)
     assert split[2] < 0.4 * whole[2]
     assert split[3] < 0.9 * whole[3]
-    _interchanged(config, split[1], tmp_path)
+    _interchange(config, split[1], tmp_path)
 
 
-def _interchanged(config, tree, workdir):
+def _interchange(config, tree, workdir):
     """What was saved in parts comes back whole, and the other way round."""
     settings = CheckpointSettings(every=1, keep_last=9, keep_best=0, best_metric='mse')
     saved = Checkpoints(workdir, settings)

@@ -54,12 +54,12 @@ def seed(folder: Path) -> Path:
 
 @functools.cache
 def iterator():
-    """The data of a run that goes on."""
+    """The data of a run that resumes."""
     return train_iterator(SETTINGS.data, 4, 0)
 
 
 def resumed(found, mesh, report):
-    """What a run of the seed's config goes on with: where its data was, None if not said."""
+    """What a run of the seed's config resumes with: where its data was, None if not said."""
     config = vqvae()
     return resume_or_init(found, config, tasks.make(config), mesh, report)[2]
 

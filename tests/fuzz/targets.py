@@ -122,7 +122,7 @@ def torch_checkpoint(folder: Path, data: bytes) -> None:
 
 
 def checkpoint_json(folder: Path, example: tuple[Path, str, bytes]) -> None:
-    """A run's checkpoint, read for its network, and by a run that goes on from it."""
+    """A run's checkpoint, read for its network, and by a run that resumes from it."""
     path = checkpoints.copied(*example[:1], folder, *example[1:])
     mesh = sharding.make_mesh(jax.devices()[:1])
     told: list[str] = []

@@ -55,7 +55,7 @@ def header_of(width, height):
 
 
 @pytest.mark.parametrize('kind', ['png', 'jpg', 'bmp', 'tif', 'webp'])
-def test_a_image_that_says_it_is_huge_is_refused_by_its_size(kind, tmp_path):
+def test_an_image_that_says_it_is_huge_is_refused_by_its_size(kind, tmp_path):
     path = tmp_path / f'bomb.{kind}'
     path.write_bytes(header_of(16_383, 16_383)[kind])
     for read in (read_image, read_layers):

@@ -24,7 +24,7 @@ def pixels_of(channels, dtype=np.uint8):
     return sizes(channels).flatmap(lambda shape: hnp.arrays(dtype, shape))
 
 
-def saved(pixels, kind='PNG', mode=None, **options):
+def save(pixels, kind='PNG', mode=None, **options):
     image = Image.fromarray(np.squeeze(pixels, 2) if pixels.shape[2] == 1 else pixels)
     file = io.BytesIO()
     (image.convert(mode) if mode else image).save(file, kind, **options)
@@ -52,9 +52,9 @@ def tiff(pixels, **options):
     return file.getvalue()
 
 
-def over_white(colour, alpha, peak):
+def composite(color, alpha, peak):
     opacity = alpha / peak
-    return colour / peak * opacity + 1 - opacity
+    return color / peak * opacity + 1 - opacity
 
 
 # Plain images
@@ -63,19 +63,19 @@ def over_white(colour, alpha, peak):
 @given(pixels=pixels_of(3), kind=st.sampled_from(['PNG', 'BMP', 'TIFF', 'WEBP']))
 def test_rgb_is_read_as_it_was_written(pixels, kind):
     options = {'lossless': True} if kind == 'WEBP' else {}
-    read = decode(saved(pixels, kind, **options), 'x')
+    read = decode(save(pixels, kind, **options), 'x')
     assert read.dtype == np.uint8
     np.testing.assert_array_equal(read, pixels)
 
 
 @given(pixels=pixels_of(1), kind=st.sampled_from(['PNG', 'BMP', 'TIFF']))
-def test_grey_is_repeated(pixels, kind):
-    np.testing.assert_array_equal(decode(saved(pixels, kind), 'x'), np.repeat(pixels, 3, axis=2))
+def test_gray_is_repeated(pixels, kind):
+    np.testing.assert_array_equal(decode(save(pixels, kind), 'x'), np.repeat(pixels, 3, axis=2))
 
 
 @given(pixels=hnp.arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(1))))
 def test_black_and_white_is_black_and_white(pixels):
-    read = decode(saved(pixels), 'x')
+    read = decode(save(pixels), 'x')
     np.testing.assert_array_equal(read, np.repeat(pixels, 3, axis=2) * np.uint8(255))
 
 
@@ -88,13 +88,13 @@ def test_a_palette_is_expanded(pixels, palette):
     np.testing.assert_array_equal(decode(file.getvalue(), 'x'), palette[pixels[..., 0]])
 
 
-def test_jpeg_is_read_in_colour_grey_and_cmyk():
+def test_jpeg_is_read_in_color_gray_and_cmyk():
     smooth = np.add.outer(np.arange(24), np.arange(16)).astype(np.uint8)[..., None] * 6
-    colour = np.concatenate([smooth, 255 - smooth, smooth // 2], axis=2)
+    color = np.concatenate([smooth, 255 - smooth, smooth // 2], axis=2)
     for encoded, expected in [
-        (saved(colour, 'JPEG', quality=98, subsampling=0), colour),
-        (saved(smooth, 'JPEG', quality=98), np.repeat(smooth, 3, axis=2)),
-        (saved(colour, 'JPEG', mode='CMYK', quality=98), colour),
+        (save(color, 'JPEG', quality=98, subsampling=0), color),
+        (save(smooth, 'JPEG', quality=98), np.repeat(smooth, 3, axis=2)),
+        (save(color, 'JPEG', mode='CMYK', quality=98), color),
     ]:
         read = decode(encoded, 'x')
         assert read.shape == (24, 16, 3)
@@ -106,8 +106,8 @@ def test_jpeg_is_read_in_colour_grey_and_cmyk():
 
 @given(pixels=pixels_of(4))
 def test_transparency_is_composited_over_white(pixels):
-    read = to_float(decode(saved(pixels), 'x'))
-    expected = over_white(pixels[..., :3], pixels[..., 3:], 255)
+    read = to_float(decode(save(pixels), 'x'))
+    expected = composite(pixels[..., :3], pixels[..., 3:], 255)
     np.testing.assert_allclose(read, expected, atol=2e-7)
     assert read.max() <= 1
 
@@ -115,23 +115,23 @@ def test_transparency_is_composited_over_white(pixels):
 @given(pixels=pixels_of(4))
 def test_an_opaque_image_keeps_its_eight_bits(pixels):
     pixels[..., 3] = 255
-    read = decode(saved(pixels), 'x')
+    read = decode(save(pixels), 'x')
     assert read.dtype == np.uint8
     np.testing.assert_array_equal(read, pixels[..., :3])
 
 
 @given(pixels=pixels_of(2))
-def test_grey_with_transparency_is_composited(pixels):
+def test_gray_with_transparency_is_composited(pixels):
     image = Image.merge('LA', [Image.fromarray(np.ascontiguousarray(p)) for p in pixels.T])
     file = io.BytesIO()
     image.save(file, 'PNG')
-    expected = over_white(pixels[..., :1], pixels[..., 1:], 255).repeat(3, axis=2)
+    expected = composite(pixels[..., :1], pixels[..., 1:], 255).repeat(3, axis=2)
     read = to_float(decode(file.getvalue(), 'x'))
     np.testing.assert_allclose(read, expected.swapaxes(0, 1), atol=2e-7)
 
 
 @pytest.mark.parametrize('transparency', [1, bytes([255, 0, 128])])
-def test_transparent_colours_of_a_palette_are_composited(transparency):
+def test_transparent_colors_of_a_palette_are_composited(transparency):
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
     image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90] + [0] * (768 - 9))
     file = io.BytesIO()
@@ -163,7 +163,7 @@ def test_sixteen_bit_rgb_is_read_without_loss(pixels):
 
 
 @given(pixels=pixels_of(1, np.uint16))
-def test_sixteen_bit_grey_is_read_without_loss(pixels):
+def test_sixteen_bit_gray_is_read_without_loss(pixels):
     expected = np.repeat(pixels, 3, axis=2)
     for encoded in [png16(pixels), tiff(pixels[..., 0]), tiff(pixels[..., 0], byteorder='>')]:
         read = decode(encoded, 'x')
@@ -175,7 +175,7 @@ def test_sixteen_bit_grey_is_read_without_loss(pixels):
 
 @given(pixels=pixels_of(4, np.uint16))
 def test_sixteen_bit_rgba_is_composited_without_loss(pixels):
-    expected = over_white(pixels[..., :3], pixels[..., 3:], 65535)
+    expected = composite(pixels[..., :3], pixels[..., 3:], 65535)
     for encoded in [png16(pixels), tiff(pixels, extrasamples=['unassalpha'])]:
         read = to_float(decode(encoded, 'x'))
         np.testing.assert_allclose(read, expected, atol=2e-7)
@@ -185,13 +185,13 @@ def test_sixteen_bit_rgba_is_composited_without_loss(pixels):
 
 
 @given(pixels=pixels_of(2, np.uint16))
-def test_sixteen_bit_grey_with_transparency_is_composited_without_loss(pixels):
-    expected = over_white(pixels[..., :1], pixels[..., 1:], 65535).repeat(3, axis=2)
+def test_sixteen_bit_gray_with_transparency_is_composited_without_loss(pixels):
+    expected = composite(pixels[..., :1], pixels[..., 1:], 65535).repeat(3, axis=2)
     np.testing.assert_allclose(to_float(decode(png16(pixels), 'x')), expected, atol=2e-7)
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-def test_the_transparent_colour_of_a_sixteen_bit_png_becomes_white(channels):
+def test_the_transparent_color_of_a_sixteen_bit_png_becomes_white(channels):
     pixels = np.array([[[513] * channels, [514] * channels]], np.uint16)
     key = struct.pack(f'>{channels}H', *[513] * channels)
     read = to_float(decode(png16(pixels, (b'tRNS', key)), 'x'))
@@ -237,7 +237,7 @@ def test_the_orientation_is_applied(orientation, kind):
     else:
         exif = Image.Exif()
         exif[0x0112] = orientation
-        encoded = saved(stored, kind, exif=exif)
+        encoded = save(stored, kind, exif=exif)
     read = to_uint8(to_float(decode(encoded, 'x')))
     assert read.shape == upright.shape
     assert np.abs(read[4::8, 4::8].astype(int) - upright[4::8, 4::8]).max() < 8
@@ -250,14 +250,14 @@ def test_the_orientation_is_applied(orientation, kind):
 @pytest.mark.parametrize('kept', [0.1, 0.5, 0.9])
 def test_a_truncated_image_is_named(kind, kept):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    encoded = saved(noise, kind)
+    encoded = save(noise, kind)
     with pytest.raises(ImageError, match=r'^holiday\.x: \w+') as caught:
         decode(encoded[: int(kept * len(encoded))], 'holiday.x')
     assert isinstance(caught.value, InputError)
 
 
 @pytest.mark.parametrize('encoded', [b'', b'no image', b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'])
-def test_what_is_not_a_image_is_named(encoded):
+def test_what_is_not_an_image_is_named(encoded):
     with pytest.raises(ImageError, match=r'^x: not a PNG, JPEG, WebP, TIFF or BMP image'):
         decode(encoded, 'x')
 
@@ -275,7 +275,7 @@ def test_a_damaged_image_is_read_or_named_and_never_warns(kind, damage):
     if kind.endswith('16'):
         encoded = bytearray(png16(sixteen) if kind == 'PNG16' else tiff(sixteen))
     else:
-        encoded = bytearray(saved(pixels, kind, **({} if kind == 'BMP' else {'exif': exif})))
+        encoded = bytearray(save(pixels, kind, **({} if kind == 'BMP' else {'exif': exif})))
     for place, value in damage:
         encoded[int(place * len(encoded))] = value
     try:
@@ -292,7 +292,7 @@ def test_a_damaged_image_is_read_or_named_and_never_warns(kind, damage):
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch):
-    encoded = saved(np.zeros((30, 40, 3), np.uint8))
+    encoded = save(np.zeros((30, 40, 3), np.uint8))
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1199)
     with pytest.raises(ImageError, match='40x30 pixels are more than the limit of 1199'):
         decode(encoded, 'x')
@@ -304,7 +304,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch):
 
 
 def test_threads_leave_the_limit_and_the_warnings_as_they_were():
-    encoded = saved(np.zeros((5, 5, 3), np.uint8))
+    encoded = save(np.zeros((5, 5, 3), np.uint8))
     limit, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
     threads = [
         threading.Thread(target=lambda: [decode(encoded, 'x') for _ in range(50)]) for _ in range(4)

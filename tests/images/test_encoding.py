@@ -14,16 +14,16 @@ PNG = {'format': 'PNG'}
 JPEG = {'format': 'JPEG', 'quality': 95}
 
 
-def layers(height, width, kind=np.uint8, grey=False, alpha=False):
+def layers(height, width, kind=np.uint8, gray=False, alpha=False):
     rng = np.random.default_rng(height * width)
     most = np.iinfo(kind).max
-    colour = rng.integers(0, most, (height, width, 3), kind, endpoint=True)
-    if grey:
-        colour = colour[..., :1].repeat(3, axis=-1)
+    color = rng.integers(0, most, (height, width, 3), kind, endpoint=True)
+    if gray:
+        color = color[..., :1].repeat(3, axis=-1)
     opacity = rng.integers(0, most, (height, width, 1), kind) if alpha else None
     exif = Image.Exif()
     exif[0x010E] = 'a description'
-    return Layers(colour, opacity, grey, b'a profile', exif)
+    return Layers(color, opacity, gray, b'a profile', exif)
 
 
 @given(
@@ -33,8 +33,8 @@ def layers(height, width, kind=np.uint8, grey=False, alpha=False):
     st.booleans(),
     st.booleans(),
 )
-def test_a_png_holds_everything(height, width, kind, grey, alpha):
-    given_layers = layers(height, width, kind, grey, alpha)
+def test_a_png_holds_everything(height, width, kind, gray, alpha):
+    given_layers = layers(height, width, kind, gray, alpha)
     encoded = encode(given_layers, PNG, 'x')
     found = decode_layers(encoded, 'x')
     np.testing.assert_array_equal(found.color, given_layers.color)
@@ -42,7 +42,7 @@ def test_a_png_holds_everything(height, width, kind, grey, alpha):
     assert (found.alpha is None) == (given_layers.alpha is None)
     if alpha:
         np.testing.assert_array_equal(found.alpha, given_layers.alpha)
-    assert (found.is_gray, found.icc_profile) == (grey, b'a profile')
+    assert (found.is_gray, found.icc_profile) == (gray, b'a profile')
     assert dict(found.exif) == dict(given_layers.exif)
     assert decode_size(encoded, 'x') == (height, width)
 
@@ -57,8 +57,8 @@ def test_sixteen_bits_are_rounded_where_there_are_eight(options):
     assert found.icc_profile == b'a profile'
 
 
-def test_a_jpeg_of_a_grey_image_has_one_channel():
-    assert decode_layers(encode(layers(8, 8, grey=True), JPEG, 'x'), 'x').is_gray
+def test_a_jpeg_of_a_gray_image_has_one_channel():
+    assert decode_layers(encode(layers(8, 8, gray=True), JPEG, 'x'), 'x').is_gray
 
 
 def test_what_a_format_cannot_hold_is_an_error():

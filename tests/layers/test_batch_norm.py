@@ -30,8 +30,8 @@ def test_biased_for_the_batch_and_unbiased_for_later():
     np.testing.assert_allclose(averages['mean'], 0.1 * mean, rtol=1e-5)
     np.testing.assert_allclose(averages['var'], 0.9 + 0.1 * var * 48 / 47, rtol=1e-5)
     evaluated = BatchNorm().apply({**variables, 'batch_stats': averages}, x)
-    centred = x - averages['mean'][None, None, None]
-    expected = centred / np.sqrt(averages['var'] + 1e-5)[None, None, None]
+    centered = x - averages['mean'][None, None, None]
+    expected = centered / np.sqrt(averages['var'] + 1e-5)[None, None, None]
     np.testing.assert_allclose(evaluated, expected, rtol=1e-5)
 
 
@@ -57,7 +57,7 @@ def test_eight_devices_see_the_whole_batch():
     def step(variables, x):
         return BatchNorm().apply(variables, x, train=True, mutable=['batch_stats'])
 
-    shards = (sharding.replicated(mesh), sharding.over_batch(mesh))
+    shards = (sharding.replicated_sharding(mesh), sharding.batch_sharding(mesh))
     y, changed = jax.jit(step, in_shardings=shards)(variables, x)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
     for name, value in averages.items():

@@ -32,11 +32,11 @@ def test_diff_argmax_is_the_originals(golden, case):
 @hypothesis.settings(max_examples=30)
 @hypothesis.given(LOGITS, LOGITS)
 def test_the_gate_is_diff_argmax_of_softmax(logits, cotangent):
-    def divided(x):
+    def divide(x):
         return diff_argmax(jax.nn.softmax(x))
 
     y, pull_back = jax.vjp(hard_gate, logits)
-    expected, expected_pull_back = jax.vjp(divided, logits)
+    expected, expected_pull_back = jax.vjp(divide, logits)
     # softmax may round two logits that differ to the same probability: there either may win
     if np.array_equal(y, expected):
         assert_close(*pull_back(cotangent), *expected_pull_back(cotangent), scale=8.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sr_jax.devices import memory
 from sr_jax.errors import InputError
-from sr_jax.layers.borders import Images, _inside, apply_within
+from sr_jax.layers.borders import Images, _find_inside, apply_within
 from sr_jax.layers.convolution import Convolution, upsample_nearest
 from sr_jax.layers.in_patches import in_patches
 from sr_jax.layers.switching import Switching
@@ -89,7 +89,7 @@ def test_too_small_a_halo_shows():
 
 
 def test_long_sides_do_not_overflow():
-    inside = _inside(0, 120_000, Images((30_000, 1), jnp.array([[29_999, 1]])))
+    inside = _find_inside(0, 120_000, Images((30_000, 1), jnp.array([[29_999, 1]])))
     assert int(inside.sum()) == 4 * 29_999
 
 
@@ -103,15 +103,15 @@ def test_rrdb_net(scale):
 
 
 def test_memory_does_not_grow_with_the_blocks():
-    def needed(blocks, patch):
+    def find_needed(blocks, patch):
         module = RRDBNet(num_blocks=blocks, patch=patch, **SMALL)
         x = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)
         variables = jax.eval_shape(module.init, jax.random.key(0), x)
         return memory.compiled_bytes(jax.jit(module.apply).lower(variables, x).compile())
 
-    one = needed(1, 16)
-    assert needed(3, 16) < 1.1 * one
-    assert one < 0.6 * needed(1, 0)
+    one = find_needed(1, 16)
+    assert find_needed(3, 16) < 1.1 * one
+    assert one < 0.6 * find_needed(1, 0)
 
 
 def test_switched_convolutions_cannot_be_computed_in_patches():

@@ -17,10 +17,10 @@ def test_against_one_matrix_for_each_pixel():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((n, h, w, 4), np.float32))
     y, variables = layer.init_with_output(jax.random.key(1), x)
     params = jax.tree.map(np.asarray, variables['params'])
-    normalised = 1 / np.sqrt(1 + 1e-5)  # the running averages of a new layer
+    normalized = 1 / np.sqrt(1 + 1e-5)  # the running averages of a new layer
     x = np.asarray(x).reshape(n, h * w, 4)
-    queries = x @ params['to_q']['kernel'] * normalised
-    values = x @ params['to_v']['kernel'] * normalised
+    queries = x @ params['to_q']['kernel'] * normalized
+    values = x @ params['to_v']['kernel'] * normalized
     weights = np.asarray(jax.nn.softmax(x @ params['to_k']['kernel'], axis=1))
     padded = np.pad(values.reshape(n, h, w, width), ((0, 0), (2, 2), (2, 2), (0, 0)))
     for pixel in range(h * w):

@@ -44,14 +44,14 @@ def test_sequence_of_the_original(golden, name):
 
     @functools.partial(jax.jit, static_argnames='train')
     def step(codebook, x, cotangent, cotangent_loss, train):
-        def weighted(x):
+        def weigh(x):
             output, mutated = module.apply(
                 {'codebook': codebook}, x, train=train, mutable=['codebook']
             )
             total = jnp.sum(output.quantized * cotangent) + output.commitment_loss * cotangent_loss
             return total, (output, mutated['codebook'])
 
-        return jax.grad(weighted, has_aux=True)(x)
+        return jax.grad(weigh, has_aux=True)(x)
 
     for i in range(5):
         inputs = [arrays[f'step{i}/{key}'] for key in ('in/x', 'cotangent', 'cotangent_diff')]
@@ -64,7 +64,7 @@ def test_sequence_of_the_original(golden, name):
             np.testing.assert_allclose(codebook[key], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_initialisation_starts_as_the_original_and_does_not_learn():
+def test_initialization_starts_as_the_original_and_does_not_learn():
     for train in (False, True):
         z = normal(0, 5, 4)
         codebook = Quantizer(16, 4).init(jax.random.key(0), z, train=train)['codebook']
@@ -80,7 +80,7 @@ def test_evaluation_changes_nothing(variables):
     jax.tree.map(np.testing.assert_array_equal, mutated['codebook'], variables['codebook'])
 
 
-def test_training_without_mutable_collections_only_quantises(variables):
+def test_training_without_mutable_collections_only_quantizes(variables):
     output = Quantizer(16, 4).apply(variables, normal(0, 9, 4), train=True)
     assert output.quantized.shape == (9, 4)
 
@@ -119,7 +119,7 @@ def test_ties_go_to_the_lowest_index():
 
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
-def test_half_precision_input_is_quantised_in_float32(variables, dtype):
+def test_half_precision_input_is_quantized_in_float32(variables, dtype):
     z = normal(0, 3, 5, 4).astype(dtype)
     half = Quantizer(16, 4).apply(variables, z)
     full = Quantizer(16, 4).apply(variables, z.astype(jnp.float32))

@@ -27,7 +27,7 @@ def test_unshuffling_is_the_inverse(factor):
 
 @pytest.mark.parametrize('shape', [(2, 4, 5, 3), (1, 1, 2, 1)])
 @pytest.mark.parametrize('factor', [1, 2, 3, 4])
-def test_bilinear_is_half_pixel_centred_and_clamped(shape, factor):
+def test_bilinear_is_half_pixel_centered_and_clamped(shape, factor):
     x = jnp.asarray(np.random.default_rng(1).random(shape, np.float32))
     n, h, w, c = shape
     expected = jax.image.resize(x, (n, h * factor, w * factor, c), 'bilinear', antialias=False)

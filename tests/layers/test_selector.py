@@ -61,7 +61,7 @@ def features_of(arrays):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def differentiated(selector, settings, variables, weights, x, features, cotangent):
+def differentiate(selector, settings, variables, weights, x, features, cotangent):
     """Output of a layer with all kernels everywhere, what it went through, and all gradients."""
     settings = dict(settings)
     train = settings['training']
@@ -96,7 +96,7 @@ def test_a_layer_is_the_originals(golden, case):
         'batch_stats': batch_stats(arrays, network),
         'switch_norm': switch_norm(arrays, 'buffer/gate.norm.'),
     }
-    y, (logits, soft, changed), gradients = differentiated(
+    y, (logits, soft, changed), gradients = differentiate(
         Selector(settings['breadth'], network, settings['stride']),
         tuple(settings.items()),
         variables,

@@ -38,7 +38,7 @@ def random_logits(seed, shape=(4, 3, 2, 4)):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3, 4))
-def differentiated(norm, state, logits, train, update, cotangent):
+def differentiate(norm, state, logits, train, update, cotangent):
     """Probabilities as the original's, the state, and the gradient of the logits."""
 
     def output(logits):
@@ -64,7 +64,7 @@ def test_a_sequence_of_passes_is_the_originals(golden, case, renormalize):
     state = norm.init(jax.random.key(0), nhwc(arrays['step0/in/x']))['switch_norm']
     for i, flag in enumerate(arrays.get('flags', DLAS_FINAL_FLAGS)):
         x = nhwc(arrays[f'step{i}/in/x'])
-        y, state, gradient = differentiated(
+        y, state, gradient = differentiate(
             norm,
             state,
             jnp.log(x),
@@ -220,7 +220,7 @@ def test_eight_devices_push_the_row_of_the_whole_batch():
     def step(variables, logits):
         return norm.apply(variables, logits, train=True, mutable=['switch_norm'])
 
-    shards = (sharding.replicated(mesh), sharding.over_batch(mesh))
+    shards = (sharding.replicated_sharding(mesh), sharding.batch_sharding(mesh))
     y, changed = jax.jit(step, in_shardings=shards)(variables, logits)
     expected, expected_state = step(variables, logits)
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
@@ -249,7 +249,7 @@ def test_a_buffer_of_another_size_is_refused():
         SwitchNorm(size=5).apply(variables, random_logits(0))
 
 
-def test_evaluation_and_initialisation_change_nothing():
+def test_evaluation_and_initialization_change_nothing():
     variables = SwitchNorm(size=3).init(jax.random.key(0), random_logits(0), train=True)
     assert set(variables) == {'switch_norm'}
     assert variables['switch_norm']['index'] == 0 and not variables['switch_norm']['buffer'].any()

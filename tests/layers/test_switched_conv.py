@@ -61,7 +61,7 @@ def layer_of(settings, network, **changes):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def differentiated(layer, train, variables, x, features, cotangent):
+def differentiate(layer, train, variables, x, features, cotangent):
     def output(params, x, features):
         return layer.apply(
             {**variables, 'params': params},
@@ -86,7 +86,7 @@ def test_the_layer_is_the_originals(golden, case):
     if network == 'lambda':
         variables['batch_stats'] = {'selector': batch_stats(arrays, network)}
     features = nhwc(arrays['in/selector']) if 'in/selector' in arrays else None
-    y, changed, (gradients, x_gradient, features_gradient) = differentiated(
+    y, changed, (gradients, x_gradient, features_gradient) = differentiate(
         layer_of(settings, network),
         settings['training'],
         variables,
@@ -242,8 +242,8 @@ def test_a_norm_that_begins_with_its_first_row_changes_the_first_batch():
         def probabilities(start, module=module, variables=variables):
             layer = module(norm_start=start)
             mutable = ['switch_norm', 'intermediates']
-            _, written = layer.apply(variables, x, train=True, mutable=mutable)
-            return written['intermediates']['probabilities'][0].mean(axis=(0, 1, 2))
+            _, mutated = layer.apply(variables, x, train=True, mutable=mutable)
+            return mutated['intermediates']['probabilities'][0].mean(axis=(0, 1, 2))
 
         assert np.abs(probabilities('full') - 1 / 3).max() > 0.01
         assert np.abs(probabilities('first') - 1 / 3).max() < 0.01

@@ -45,11 +45,11 @@ def test_a_converted_network_gives_the_dense_output(dense, implementation, devia
     shapes = {k: v for k, v in shapes.items() if k != 'intermediates'}
     assert jax.tree.map(jnp.shape, converted) == jax.tree.map(jnp.shape, shapes)
     expected = jax.jit(VQVAE(**SMALL).apply)(variables, x)
-    output, written = jax.jit(lambda v: model.apply(v, x, mutable=['intermediates']))(converted)
+    output, mutated = jax.jit(lambda v: model.apply(v, x, mutable=['intermediates']))(converted)
     np.testing.assert_allclose(output.image, expected.image, rtol=0, atol=2e-6)
     for level in ('top', 'bottom'):
         np.testing.assert_array_equal(output.codes[level], expected.codes[level])
-    found = {layer: choice for layer, choice, _ in switching_lib.choices(written['intermediates'])}
+    found = {layer: choice for layer, choice, _ in switching_lib.choices(mutated['intermediates'])}
     assert set(found) == set(LAYERS)
     assert any(len(np.unique(choice)) > 1 for choice in found.values())
 
@@ -108,8 +108,8 @@ def test_statistics_of_microbatches_add_up_to_those_of_the_batch(dense):
 
     @jax.jit
     def statistics(x):
-        _, written = model.apply(converted, x, train=True, mutable=list(switching_lib.MUTABLE))
-        return switching_lib.collect_statistics(written)
+        _, mutated = model.apply(converted, x, train=True, mutable=list(switching_lib.MUTABLE))
+        return switching_lib.collect_statistics(mutated)
 
     twice = switching_lib.merge(statistics(x), statistics(x))
     whole = statistics(jnp.concatenate([x, x]))

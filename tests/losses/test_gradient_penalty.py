@@ -63,20 +63,20 @@ def test_half_precision_goes_in_as_float32():
     np.testing.assert_allclose(value, penalties.r1(square, X), rtol=1e-2)
 
 
-def test_interpolated_images_lie_on_the_lines_one_draw_a_image():
+def test_interpolated_images_lie_on_the_lines_one_draw_an_image():
     real, fake = jnp.zeros((64, 2, 2, 1)), jnp.ones((64, 2, 2, 1))
-    between = penalties.interpolated(real, fake, jax.random.key(0))
+    between = penalties.interpolate(real, fake, jax.random.key(0))
     shares = np.unique(between.reshape(64, 4), axis=1)
     assert shares.shape == (64, 1)
     assert 0 <= shares.min() < 0.1 and 0.9 < shares.max() <= 1
     assert len(np.unique(shares)) == 64
     with pytest.raises(ValueError, match='real images are'):
-        penalties.interpolated(real, fake[:1], jax.random.key(0))
+        penalties.interpolate(real, fake[:1], jax.random.key(0))
 
 
 def test_no_gradient_goes_back_through_interpolated_images():
     def penalty(fake):
-        between = penalties.interpolated(X, fake, jax.random.key(0))
+        between = penalties.interpolate(X, fake, jax.random.key(0))
         return penalties.gradient_penalty(square, between)
 
     np.testing.assert_array_equal(jax.grad(penalty)(X + 1), 0 * X)

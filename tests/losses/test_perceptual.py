@@ -47,10 +47,10 @@ def test_style_does_not_see_where_things_are():
 
 def test_gradient_goes_to_the_prediction_alone():
     def loss(x, y, scale):
-        def scaled(z):
+        def scale_features(z):
             return {'conv1_1': scale * z}
 
-        return perceptual_loss(scaled, x, y, {'conv1_1': 1.0}, 'l2', style_weight=1.0)
+        return perceptual_loss(scale_features, x, y, {'conv1_1': 1.0}, 'l2', style_weight=1.0)
 
     to_x, to_y, to_scale = jax.grad(loss, argnums=(0, 1, 2))(X, Y, 2.0)
     assert np.abs(to_x).min() > 0

@@ -177,13 +177,13 @@ def test_a_network_that_knows_no_position_loses_nothing_at_any_scale():
 
 
 def test_one_that_knows_positions_loses():
-    def biased(x):
+    def add_bias(x):
         return x + jnp.arange(x.shape[2], dtype=jnp.float32)[None, None, :, None]
 
     pair = corner_pair(0, 3, 10, 12, size=8)
-    first = biased(crop(IMAGES, pair.first, 8))
-    assert translational_loss(biased, IMAGES, first, pair) == 4
-    assert translational_loss(biased, IMAGES, first, pair, criterion='l2') == 16
+    first = add_bias(crop(IMAGES, pair.first, 8))
+    assert translational_loss(add_bias, IMAGES, first, pair) == 4
+    assert translational_loss(add_bias, IMAGES, first, pair, criterion='l2') == 16
 
 
 def test_large_images_are_cut_where_small_ones_are():

@@ -31,6 +31,6 @@ def test_there_and_back_is_nothing(image):
     np.testing.assert_allclose(ycbcr_to_rgb(rgb_to_ycbcr(image)), image, atol=1e-12)
 
 
-def test_grey_has_no_colour_and_studio_range():
-    grey = np.array([[0.0] * 3, [1.0] * 3])
-    np.testing.assert_allclose(255 * rgb_to_ycbcr(grey), [[16, 128, 128], [235, 128, 128]])
+def test_gray_has_no_color_and_studio_range():
+    gray = np.array([[0.0] * 3, [1.0] * 3])
+    np.testing.assert_allclose(255 * rgb_to_ycbcr(gray), [[16, 128, 128], [235, 128, 128]])

@@ -30,7 +30,7 @@ def metric():
 def test_the_features_agree_with_pytorch_fid(metric, golden, monkeypatch):
     monkeypatch.setattr(fid, 'BATCH', 2)
     images = seeded.images(4, 2, 40, 52) / np.float32(255)
-    found = metric.features([metric.prepared(image) for image in images])
+    found = metric.features([metric.prepare(image) for image in images])
     expected = golden('metric_fid')['out/features']
     np.testing.assert_allclose(found, expected, atol=2e-4 * expected.max())
     assert np.abs(expected[0] - expected[1]).max() > 50 * np.abs(found - expected).max()

@@ -33,7 +33,7 @@ def metric(request):
     return lpips.Lpips(request.param, {**weights.from_torch(state), 'heads': heads})
 
 
-def measured(metric, arrays):
+def measure(metric, arrays):
     pairs = zip(arrays['in/image'], arrays['in/reference'], strict=True)
     return np.stack([metric.by_layer(a / np.float32(255), b / np.float32(255)) for a, b in pairs])
 
@@ -41,7 +41,7 @@ def measured(metric, arrays):
 def test_every_layer_agrees_with_the_original(metric, golden):
     arrays = golden('metric_lpips')
     expected = arrays[f'out/{metric.name.removeprefix("lpips_")}_seeded']
-    np.testing.assert_allclose(measured(metric, arrays), expected.T, rtol=2e-4)
+    np.testing.assert_allclose(measure(metric, arrays), expected.T, rtol=2e-4)
 
 
 @pytest.mark.parametrize('kind', ['alex', 'vgg'])
@@ -54,7 +54,7 @@ def test_the_published_weights_agree_with_the_original(golden, kind, monkeypatch
             raise
         pytest.skip(f'not fetched on this machine: {error}')
     arrays = golden('metric_lpips')
-    found = measured(metric, arrays)
+    found = measure(metric, arrays)
     np.testing.assert_allclose(found, arrays[f'out/{kind}_published'].T, rtol=5e-4)
 
 

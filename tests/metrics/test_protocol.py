@@ -48,7 +48,7 @@ def test_the_border_is_not_measured():
     assert parse('rgb_crop3').psnr(framed, image) < 40
 
 
-def test_a_image_that_is_cropped_away_is_an_error():
+def test_an_image_that_is_cropped_away_is_an_error():
     image = np.zeros((8, 20, 3), np.float32)
     with pytest.raises(InputError, match=r"nothing is left of 20x8 pixels.*'rgb_crop4'"):
         parse('rgb_crop4').psnr(image, image)

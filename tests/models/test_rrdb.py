@@ -86,9 +86,9 @@ def test_a_converted_network_gives_the_same_image(converted):
     shapes = {k: jax.tree.map(np.shape, v) for k, v in fresh.items() if k != 'intermediates'}
     assert jax.tree.map(np.shape, variables) == shapes
     run = jax.jit(lambda v: model.apply(v, X, train=True, mutable=['switch_norm', 'intermediates']))
-    image, written = run(variables)
+    image, mutated = run(variables)
     np.testing.assert_allclose(image, dense, rtol=1e-4, atol=1e-5)
-    assert {choice.layer for choice in choices(written['intermediates'])} == set(LAYERS)
+    assert {choice.layer for choice in choices(mutated['intermediates'])} == set(LAYERS)
 
 
 def test_selectors_learn_with_rematerialisation(converted):

@@ -41,7 +41,7 @@ def test_the_halo_is_as_far_as_the_network_looks_and_no_farther(name, scale):
     model = make(name, scale=scale)
     multiple = getattr(model, 'multiple', 1)
     assert multiple == MULTIPLES.get((name, scale), 1)
-    centre = 2 * model.halo
+    center = 2 * model.halo
     x = jnp.zeros((1, 4 * model.halo, multiple, 3))
     shapes = jax.eval_shape(model.init, jax.random.key(0), x)
     # Only kernels, all positive: a pixel shows wherever it can, however little.
@@ -49,9 +49,9 @@ def test_the_halo_is_as_far_as_the_network_looks_and_no_farther(name, scale):
     apply = jax.jit(lambda x: model.apply({'params': params}, x))
     reach = 0
     for offset in range(4):
-        shown = np.asarray(apply(x.at[0, centre + offset].set(1e-20)))[0].any(axis=(1, 2))
+        shown = np.asarray(apply(x.at[0, center + offset].set(1e-20)))[0].any(axis=(1, 2))
         rows = np.flatnonzero(shown) // scale
-        reach = max(reach, centre + offset - rows.min(), rows.max() - centre - offset)
+        reach = max(reach, center + offset - rows.min(), rows.max() - center - offset)
     assert reach == model.halo
 
 

@@ -23,13 +23,13 @@ def run():
     @jax.jit
     def grad(params):
         def loss(params):
-            image, written = model.apply(
+            image, mutated = model.apply(
                 {'params': params, **collections},
                 X,
                 train=True,
                 mutable=['switch_norm', 'intermediates'],
             )
-            return jnp.sum(jnp.sin(image)), (image, written)
+            return jnp.sum(jnp.sin(image)), (image, mutated)
 
         return jax.grad(loss, has_aux=True)(params)
 
@@ -37,11 +37,11 @@ def run():
 
 
 def test_five_layers_choose_among_kernels(run):
-    params, _, (image, written) = run
+    params, _, (image, mutated) = run
     assert image.shape == (2, 10, 8, 3) and image.dtype == jnp.float32
     check_layers(params, SMALL)
-    assert tuple(choice.layer for choice in choices(written['intermediates'])) == LAYERS
-    chosen = np.concatenate([c.choice.reshape(-1) for c in choices(written['intermediates'])])
+    assert tuple(choice.layer for choice in choices(mutated['intermediates'])) == LAYERS
+    chosen = np.concatenate([c.choice.reshape(-1) for c in choices(mutated['intermediates'])])
     assert len(np.unique(chosen)) > 1
 
 

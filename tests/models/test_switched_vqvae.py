@@ -122,7 +122,7 @@ def test_against_the_original(golden, name, rtol):
     kept = ['codebook', 'switch_norm', 'batch_stats'] if training else []
 
     def loss(params, x):
-        output, written = model.apply(
+        output, mutated = model.apply(
             {'params': params, **collections},
             (x + 1) / 2,
             train=training,
@@ -131,11 +131,11 @@ def test_against_the_original(golden, name, rtol):
         image = 2 * output.image - 1
         value = jnp.sum(image * switched.nhwc(arrays['cotangent']))
         value += output.commitment_loss * arrays['cotangent_diff'][0]
-        return value, (image, output, written)
+        return value, (image, output, mutated)
 
     run = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
-    (_, (image, output, written)), gradients = run(params, switched.nhwc(arrays['in/x']))
-    chosen = traverse_util.flatten_dict(written['intermediates'], sep='/')
+    (_, (image, output, mutated)), gradients = run(params, switched.nhwc(arrays['in/x']))
+    chosen = traverse_util.flatten_dict(mutated['intermediates'], sep='/')
     for theirs, ours in LAYERS.items():
         mask = arrays[f'out/mask/{theirs}']
         np.testing.assert_array_equal(chosen[f'{ours}/choice'][0], mask, err_msg=ours)
@@ -156,7 +156,7 @@ def test_against_the_original(golden, name, rtol):
         switched.assert_close(actual[path], value, rtol, '/'.join(path), scale)
     if training:
         after = collections_of(arrays, network, 'buffer_after/')
-        flat = traverse_util.flatten_dict({k: written[k] for k in kept if k in written})
+        flat = traverse_util.flatten_dict({k: mutated[k] for k in kept if k in mutated})
         assert after.keys() == flat.keys()
         for path, value in after.items():
             switched.assert_close(flat[path], np.asarray(value, np.float32), 1e-4, '/'.join(path))

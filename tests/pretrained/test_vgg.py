@@ -59,8 +59,8 @@ def test_kernels_are_turned_into_our_layout():
     images = np.random.default_rng(1).random((1, 3, 3, 3), np.float32)
     found = Model(('conv1_1',), 16).apply(vgg.from_torch(state), images)
     x = (images[0] - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    centre = np.einsum('ocij,ijc->o', state['features.0.weight'], x)
-    np.testing.assert_allclose(found['conv1_1'][0, 1, 1], centre, rtol=1e-4, atol=1e-4)
+    center = np.einsum('ocij,ijc->o', state['features.0.weight'], x)
+    np.testing.assert_allclose(found['conv1_1'][0, 1, 1], center, rtol=1e-4, atol=1e-4)
 
 
 def test_other_weights_are_refused():

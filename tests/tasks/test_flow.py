@@ -65,7 +65,7 @@ class Trainer:
         return states, history
 
     def _placed(self, tree):
-        return jax.device_put(tree, sharding.replicated(self.mesh))
+        return jax.device_put(tree, sharding.replicated_sharding(self.mesh))
 
     def _batch(self, hq):
         return sharding.put_batch({'hq': hq}, self.mesh)

@@ -75,7 +75,7 @@ def test_each_step_degrades_anew_and_a_run_repeats():
     step = sharding.jit_step(tasks.make(config).train_step, MESH)
     losses = []
     for _ in range(2):
-        tree = jax.device_put(start(config)[1], sharding.replicated(MESH))
+        tree = jax.device_put(start(config)[1], sharding.replicated_sharding(MESH))
         for _ in range(3):
             tree, metrics = step(tree, {'hq': images()})
             losses.append(float(metrics['loss']))

@@ -39,7 +39,7 @@ def train(config, devices=1, steps=3):
     tree = started(config.model.to_json(sort_keys=True), config.dtype, config.optimizer.ema_decay)
     if not steps:
         return tree, []
-    tree = jax.device_put(tree, sharding.replicated(mesh))
+    tree = jax.device_put(tree, sharding.replicated_sharding(mesh))
     step = sharding.jit_step(task.train_step, mesh)
     history = []
     for batch in batches()[:steps]:
@@ -153,7 +153,7 @@ def test_mixed_precision_stays_near_float32(dtype):
     assert ('optimizer/loss_scale' in history[0]) == (dtype == 'float16')
 
 
-def test_a_image_that_is_not_finite_changes_nothing_but_the_step():
+def test_an_image_that_is_not_finite_changes_nothing_but_the_step():
     config = vqvae(optimizer__ema_decay=0.9)
     task = tasks.make(config)
     tree, _ = train(config, steps=0)

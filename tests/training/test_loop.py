@@ -64,7 +64,7 @@ def test_a_finished_run_says_so_and_evaluates(finished_toy, capsys):
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_stops_and_the_run_goes_on(
+def test_a_signal_saves_and_stops_and_the_run_resumes(
     number, finished_toy, tmp_path, monkeypatch, capsys
 ):
     real = command.sharding.put_batch
@@ -114,7 +114,7 @@ def test_json_lines_are_all_that_is_printed(tmp_path, capsys):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     real = command.train_iterator
 
-    def poisoned(*arguments):
+    def poison(*arguments):
         iterator = real(*arguments)
         take = iterator.__class__.__next__
 
@@ -128,7 +128,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         iterator.__class__ = Poisoned
         return iterator
 
-    monkeypatch.setattr(command, 'train_iterator', poisoned)
+    monkeypatch.setattr(command, 'train_iterator', poison)
     with pytest.raises(TrainingError) as error:
         command.train(tone(), tmp_path)
     message = str(error.value)
@@ -254,7 +254,7 @@ def test_the_live_line_is_for_terminals_only(tmp_path):
     shown = Terminal()
     progress = Progress(tmp_path, 10, stream=shown)
     progress.begin(4)
-    progress.steps_done(6, {'loss': 0.25, 'reconstruction': 0.2, 'optimizer/learning_rate': 1e-3})
+    progress.report_steps(6, {'loss': 0.25, 'reconstruction': 0.2, 'optimizer/learning_rate': 1e-3})
     progress.message('a line')
     progress.close()
     text = shown.getvalue()

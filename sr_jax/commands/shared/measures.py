@@ -13,6 +13,7 @@ from sr_jax.metrics import lpips
 from sr_jax.metrics.fid import Fid
 from sr_jax.metrics.lpips import Lpips
 from sr_jax.metrics.protocol import Protocol, parse, parse_all
+from sr_jax.models import inception
 
 CONSISTENCY = parse('rgb_crop0')
 
@@ -95,9 +96,10 @@ def load_fid(weights: str, resize: str) -> Fid:
       InputError: no such file, or it is of another network.
     """
     network = networks.load(weights)
-    if network.model['name'] != 'inception':
+    module = network.module()
+    if not isinstance(module, inception.Model):
         raise InputError(
             f'{weights}: FID needs the InceptionV3 of mseitzer/pytorch-fid '
             f'(pt_inception-2015-12-05), and these are weights of {network.model["name"]}'
         )
-    return Fid(network.module(), network.variables, resize)
+    return Fid(module, network.variables, resize)

@@ -15,6 +15,7 @@ import difflib
 import importlib
 import pathlib
 import pkgutil
+from collections.abc import Iterable
 from types import ModuleType
 
 from sr_jax.config.extension import extend
@@ -86,7 +87,7 @@ def _kinds() -> list[str]:
 
 
 def no_such_source(spec: str) -> InputError:
-    """The error for a source that is of no kind, with the nearest kind."""
+    """Returns the error for a source that is of no kind, with the nearest kind."""
     modules = {kind: importlib.import_module(f'sr_jax.data.sources.{kind}') for kind in _kinds()}
     forms = {kind: module.FORM for kind, module in modules.items()}
     nearest = difflib.get_close_matches(spec.partition(':')[0], forms, n=1)
@@ -96,7 +97,7 @@ def no_such_source(spec: str) -> InputError:
 
 
 def _refuse_overlap(settings: DataSettings) -> None:
-    """Two folders, one within the other, would be trained on and validated on."""
+    """Raises InputError for two folders, one within the other, to train and to validate on."""
     folders: list[pathlib.Path] = []
     for spec in (settings.source, settings.validation_source):
         if not spec:
@@ -112,3 +113,25 @@ def _refuse_overlap(settings: DataSettings) -> None:
             "overlap; give separate folders, or set config.data.validation_source to '' to hold "
             'out a part of the training folder'
         )
+
+
+def choose_fields(source: Source, wanted: Iterable[str], spec: str) -> Fields:
+    """Returns the wanted ones of a source's fields; all of them where none is named.
+
+    Args:
+      source: the examples.
+      wanted: keys of its fields; none: all of them.
+      spec: what the config calls the source, for messages.
+
+    Raises:
+      InputError: it has no such field.
+    """
+    wanted = list(wanted) or list(source.fields)
+    missing = [name for name in wanted if name not in source.fields]
+    if missing:
+        raise InputError(
+            f'the task needs {", ".join(map(repr, missing))} of each example, but '
+            f'config.data.source={spec!r} holds {", ".join(map(repr, source.fields))}: take '
+            'another source or task'
+        )
+    return {name: source.fields[name] for name in wanted}

@@ -35,23 +35,23 @@ class ImageFiles:
         return len(self._paths)
 
     def name(self, index: int) -> str:
-        """What messages call the image."""
+        """Returns what messages call the image."""
         return self._names[index]
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The image in its own precision (`image_io.read`); raises `ImageError`."""
+        """Returns the image in its own precision (`read_image`); raises `ImageError`."""
         return read_image(self._paths[index])
 
     def example(self, index: int) -> dict[str, np.ndarray]:
-        """The image as `{'hq': pixels}`."""
+        """Returns the image as `{'hq': pixels}`."""
         return {'hq': self.pixels(index)}
 
     def size(self, index: int) -> tuple[int, int]:
-        """Height and width of the image, from its header alone; raises `ImageError`."""
+        """Returns height and width of the image, from its header alone; raises `ImageError`."""
         return image_size(self._paths[index])
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The image as float32 in [0, 1]."""
+        """Returns the image as float32 in [0, 1]."""
         return to_float(self.pixels(index))
 
 
@@ -62,7 +62,7 @@ def open_part(rest: str, part: str, settings: DataSettings) -> ImageFiles:
 
 
 def folder_of(rest: str) -> pathlib.Path:
-    """Where the images lie."""
+    """Returns where the images lie."""
     return pathlib.Path(rest).expanduser()
 
 
@@ -102,6 +102,12 @@ def split_part(
 ) -> list[str]:
     """Returns the names of one part of a folder: 'all', or a side of `split_names`.
 
+    Args:
+      folder: for messages.
+      names: of its images.
+      part: 'all', 'train' or 'validation'.
+      validation_fraction: expected size of the validation part.
+
     Raises:
       InputError: a single name is to be split.
     """
@@ -132,6 +138,6 @@ def split_names(names: list[str], fraction: float) -> tuple[list[str], list[str]
 
 
 def _position(name: str) -> float:
-    """Where a name falls in [0, 1)."""
+    """Returns where a name falls in [0, 1)."""
     digest = hashlib.sha256(name.encode('utf-8', 'surrogateescape')).digest()
     return int.from_bytes(digest[:6], 'big') / 2**48

@@ -38,19 +38,19 @@ class ImagePairs:
         return len(self.hq)
 
     def name(self, index: int) -> str:
-        """What messages call the true image."""
+        """Returns what messages call the true image."""
         return self.hq.name(index)
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The true image in its own precision; raises `ImageError` when it is broken."""
+        """Returns the true image in its own precision; raises `ImageError` when it is broken."""
         return self.hq.pixels(index)
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The true image as float32 in [0, 1]."""
+        """Returns the true image as float32 in [0, 1]."""
         return to_float(self.pixels(index))
 
     def example(self, index: int) -> dict[str, np.ndarray]:
-        """The true image 'hq' and the small one 'lq', each in its own precision.
+        """Returns the true image 'hq' and the small one 'lq', each in its own precision.
 
         Raises:
           ImageError: naming the true image: one of them is broken, or their sizes do not match.
@@ -78,7 +78,7 @@ def open_part(rest: str, part: str, settings: DataSettings) -> ImagePairs:
 
 
 def folder_of(rest: str) -> pathlib.Path:
-    """Where the true images lie."""
+    """Returns where the true images lie."""
     return split_folders(rest)[0]
 
 
@@ -99,7 +99,7 @@ def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: i
         scale of the pairs does not divide the crops.
     """
     hq_folder, lq_folder = split_folders(folders)
-    partners = matched(hq_folder, lq_folder)
+    partners = match_names(hq_folder, lq_folder)
     names = split_part(hq_folder, list(partners), part, validation_fraction)
     hq = ImageFiles([str(hq_folder / name) for name in names])
     lq = ImageFiles([str(lq_folder / partners[name]) for name in names])
@@ -129,7 +129,7 @@ def split_folders(folders: str) -> tuple[pathlib.Path, pathlib.Path]:
     return hq, lq
 
 
-def matched(hq_folder: pathlib.Path, lq_folder: pathlib.Path) -> dict[str, str]:
+def match_names(hq_folder: pathlib.Path, lq_folder: pathlib.Path) -> dict[str, str]:
     """Returns which small image belongs to each true one, by their paths in the folders.
 
     The images of the second folder may be others that belong to true ones, such as enlarged ones.
@@ -160,11 +160,11 @@ def matched(hq_folder: pathlib.Path, lq_folder: pathlib.Path) -> dict[str, str]:
     if taken_twice:
         problems.append(f'{taken_twice} images in {lq_folder} have two partners in {hq_folder}')
     if problems:
-        raise _unmatched(problems)
+        raise _describe_mismatch(problems)
     return partners
 
 
-def _unmatched(problems: Sequence[str]) -> InputError:
+def _describe_mismatch(problems: Sequence[str]) -> InputError:
     lines = [f'  {problem}' for problem in problems[:_NAMED]]
     if len(problems) > _NAMED:
         lines.append(f'  and {len(problems) - _NAMED} more')

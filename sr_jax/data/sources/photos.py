@@ -3,7 +3,7 @@
 Nothing is downloaded and neither package is imported. Authors and licences are as told by the
 docstrings of `skimage.data` and by the README beside scikit-learn's images:
 
-    image               shows                      author, licence
+    image                 shows                      author, licence
     astronaut.png         an astronaut's portrait    NASA, public domain
     chelsea.png           the face of a cat          Stefan van der Walt, CC0
     coffee.png            a cup on a wooden table    Rachel Michetti, CC0
@@ -78,7 +78,7 @@ def open_photos(part: str) -> ImageFiles:
 
 
 def _folder(package: str) -> pathlib.Path:
-    """Where an installed package keeps its images, without importing it."""
+    """Returns where an installed package keeps its images, without importing it."""
     module, inside = _FOLDERS[package]
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:

@@ -63,28 +63,28 @@ class TfdsImages:
         self.fields = {**FIELDS, 'label': LABEL} if self._label else FIELDS
 
     def __len__(self) -> int:
-        return len(self._opened())
+        return len(self._open())
 
     def name(self, index: int) -> str:
-        """What messages call the image."""
+        """Returns what messages call the image."""
         return f'{self._name}/{self._split}[{index}]'
 
     def example(self, index: int) -> dict[str, Any]:
-        """The image as `{'hq': pixels}`, and its class as 'label' where the dataset has classes."""
+        """Returns the image as `{'hq': pixels}`, and its class as 'label' where it has one."""
         example: dict[str, Any] = {'hq': self.pixels(index)}
         if self._label:
-            example['label'] = self._opened()[index][self._label]
+            example['label'] = self._open()[index][self._label]
         return example
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
-        """The image in its own precision; raises `ImageError` when it is broken."""
-        return decode(self._opened()[index][self._feature], self.name(index))
+        """Returns the image in its own precision; raises `ImageError` when it is broken."""
+        return decode(self._open()[index][self._feature], self.name(index))
 
     def __getitem__(self, index: int) -> Float[np.ndarray, 'h w 3']:
-        """The image as float32 in [0, 1]."""
+        """Returns the image as float32 in [0, 1]."""
         return to_float(self.pixels(index))
 
-    def _opened(self) -> Sequence[dict[str, Any]]:
+    def _open(self) -> Sequence[dict[str, Any]]:
         if self._records is None:
             builder = _open_builder(self._name)
             self._records = _open_records(builder, self._name, self._split)

@@ -35,30 +35,30 @@ class ActNorm(nn.Module):
     def __call__(
         self, x: Float[Array, 'n h w c']
     ) -> tuple[Float[Array, 'n h w c'], Float[Array, ' n']]:
-        """The normalised x, float32, and the log-determinant."""
+        """Returns the normalised x, float32, and the log-determinant."""
         x = x.astype(jnp.float32)
         bias, log_scale = self._parameters(x)
         log_determinant = x.shape[1] * x.shape[2] * log_scale.sum()
         return (x + bias) * jnp.exp(log_scale), jnp.full(len(x), log_determinant)
 
     def inverse(self, y: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
-        """The x that y came from, float32."""
-        bias, log_scale = _shaped(self.bias, self.log_scale)
+        """Returns the x that y came from, float32."""
+        bias, log_scale = _shape(self.bias, self.log_scale)
         return y.astype(jnp.float32) * jnp.exp(-log_scale) - bias
 
     def _parameters(self, x: Array) -> tuple[Array, Array]:
         if not self.is_mutable_collection('params') or self.is_initializing():
-            return _shaped(self.bias, self.log_scale)
+            return _shape(self.bias, self.log_scale)
         fresh = ~self.bias.any()
         bias = jnp.where(fresh, -x.mean((0, 1, 2)), self.bias)
         deviation = jnp.sqrt(jnp.square(x + bias[None, None, None]).mean((0, 1, 2)))
         log_scale = jnp.where(fresh, -jnp.log(deviation + EPSILON), self.log_scale)
         self.put_variable('params', 'bias', bias)
         self.put_variable('params', 'log_scale', log_scale)
-        return _shaped(bias, log_scale)
+        return _shape(bias, log_scale)
 
 
-def _shaped(bias: Array, log_scale: Array) -> tuple[Array, Array]:
-    """Both as they are applied to images."""
+def _shape(bias: Array, log_scale: Array) -> tuple[Array, Array]:
+    """Returns both as they are applied to images."""
     log_scale = jnp.clip(log_scale, -MAX_LOG_SCALE, MAX_LOG_SCALE)
     return bias[None, None, None], log_scale[None, None, None]

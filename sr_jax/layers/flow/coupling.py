@@ -45,7 +45,7 @@ class ZeroConvolution(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w features']:
-        """The scaled convolution of x."""
+        """Returns the scaled convolution of x."""
         y = Convolution(
             self.features, 3, dtype=self.dtype, kernel_init=nn.initializers.zeros, name='conv'
         )(x)
@@ -74,7 +74,7 @@ class CouplingNet(nn.Module):
     def __call__(
         self, maps: Maps
     ) -> tuple[Float[Array, 'n h w features'], Float[Array, 'n h w features']]:
-        """The shift and the scale, float32; the scale is within min_scale and 1 + 1e-4."""
+        """Returns the shift and the scale, float32; the scale is within min_scale and 1 + 1e-4."""
         x = JointConvolution(self.hidden, NORMAL, self.dtype, name='conv_0')(maps)
         x = nn.relu(ActNorm(self.hidden, name='norm_0')(x)[0])
         x = Convolution(
@@ -124,7 +124,7 @@ class ConditionalCoupling(nn.Module):
     def __call__(
         self, z: Float[Array, 'n h w c'], maps: Maps
     ) -> tuple[Float[Array, 'n h w c'], Float[Array, ' n']]:
-        """The coupled z, and the log-determinant.
+        """Returns the coupled z, and the log-determinant.
 
         Args:
           z: float32.
@@ -140,7 +140,7 @@ class ConditionalCoupling(nn.Module):
         return jnp.concatenate([first, second], axis=-1), log_determinant
 
     def inverse(self, z: Float[Array, 'n h w c'], maps: Maps) -> Float[Array, 'n h w c']:
-        """The z that was coupled."""
+        """Returns the z that was coupled."""
         first, second = z[..., : self.kept], z[..., self.kept :]
         shift, scale = self.coupling([first, *maps])
         z = jnp.concatenate([first, second / scale - shift], axis=-1)

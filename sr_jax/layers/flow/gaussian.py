@@ -17,6 +17,11 @@ def log_density(
 
     The sum over pixels and channels of -(2 s + ((x - m) / exp(s))^2 + log(2 pi)) / 2, with the mean
     m and the logarithm s of the standard deviation; float32.
+
+    Args:
+      x: of any shape of images.
+      mean: m, of each value or one number.
+      log_deviation: s, likewise.
     """
     scaled = (x - mean) * jnp.exp(-jnp.asarray(log_deviation))
     return -0.5 * (2 * log_deviation + jnp.square(scaled) + LOG_2_PI).sum((1, 2, 3))

@@ -30,7 +30,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
-from sr_jax.layers.borders import held
+from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import convolve, normal_init
 
 PARAMETRIZATIONS = ('plain', 'plu', 'emerging')
@@ -49,7 +49,7 @@ class Matrix(NamedTuple):
 
 
 def matrix(params: Mapping[str, Array]) -> Matrix:
-    """The matrix of the parameters of an `InvertibleConvolution`, or a stack of them."""
+    """Returns the matrix of the parameters of an `InvertibleConvolution`, or a stack of them."""
     if 'weight' in params:
         weight = params['weight']
         return Matrix(weight, _of_each(lambda m: jnp.linalg.slogdet(m)[1], weight))
@@ -59,7 +59,7 @@ def matrix(params: Mapping[str, Array]) -> Matrix:
 
 
 def inverse_matrix(params: Mapping[str, Array]) -> Float[Array, '*stack c c']:
-    """The inverse of `matrix(params).weight`.
+    """Returns the inverse of `matrix(params).weight`.
 
     A float32 inverse leaves an error that grows with the matrix's condition; one step of Newton's
     iteration, X (2 - W X), squares its relative size.
@@ -72,7 +72,7 @@ def inverse_matrix(params: Mapping[str, Array]) -> Float[Array, '*stack c c']:
 
 
 def _of_each(function: Callable[[Array], Array], matrices: Float[Array, '*stack c c']) -> Array:
-    """The function of each matrix of a stack: batched, except on CPUs: there one by one.
+    """Applies a function to each matrix of a stack: in one batch, on CPUs one by one.
 
     Up to 0.11.0, jaxlib shares a batch of matrices out to XLA's threads, of which one waits for the
     others. With as many such batches at once as there are threads, as many levels of a flow on two
@@ -85,7 +85,7 @@ def _of_each(function: Callable[[Array], Array], matrices: Float[Array, '*stack 
 
 
 def _factors(params: Mapping[str, Array]) -> tuple[Array, Array, np.ndarray]:
-    """L, U with its diagonal, and the order that the rows of L U are put into."""
+    """Returns L, U with its diagonal, and the order that the rows of L U are put into."""
     channels = params['log_diagonal'].shape[-1]
     identity = jnp.broadcast_to(jnp.eye(channels), params['lower'].shape)
     diagonal = jnp.exp(params['log_diagonal'])[..., None] * identity
@@ -128,56 +128,58 @@ class InvertibleConvolution(nn.Module):
                 f'mixing={self.parametrization!r}: '
                 + nearest(self.parametrization, PARAMETRIZATIONS)
             )
-        self.triangular = self._triangular() if self.parametrization == 'emerging' else []
+        self.triangular = self._make_triangular() if self.parametrization == 'emerging' else []
 
-    def _triangular(self) -> list[Array]:
-        """The kernels of the two convolutions, bounded, without the taps that are not theirs."""
+    def _make_triangular(self) -> list[Array]:
+        """Makes the kernels of the two convolutions, bounded, without the taps not theirs."""
         kernels = []
         for name, taps in (('before', SEEN_BEFORE), ('after', SEEN_BEFORE[::-1, ::-1])):
             shape = (*taps.shape, self.channels, self.channels)
             kernel = self.param(name, nn.initializers.zeros, shape)
-            kernels.append(bounded(kernel * taps[:, :, None, None]))
+            kernels.append(bound_norm(kernel * taps[:, :, None, None]))
         return kernels
 
     def __call__(
         self, x: Float[Array, 'n h w c'], known: Matrix | None = None
     ) -> tuple[Float[Array, 'n h w c'], Float[Array, ' n']]:
-        """The mixed x and the log-determinant; `known` spares computing `matrix` here."""
+        """Returns the mixed x and the log-determinant; `known` spares computing `matrix` here."""
         weight, log_determinant = matrix(self.weights) if known is None else known
-        y = mixed(x, weight)
+        y = mix_channels(x, weight)
         for kernel in self.triangular:
-            y += convolve(held(y), kernel)
+            y += convolve(zero_outside(y), kernel)
         return y, jnp.full(len(x), x.shape[1] * x.shape[2] * log_determinant)
 
     def inverse(
         self, y: Float[Array, 'n h w c'], known: Float[Array, 'c c'] | None = None
     ) -> Float[Array, 'n h w c']:
-        """The x that y came from; `known` spares computing `inverse_matrix` here."""
+        """Returns the x that y came from; `known` spares computing `inverse_matrix` here."""
         for kernel in reversed(self.triangular):
-            y = solved(y, kernel)
-        return mixed(y, inverse_matrix(self.weights) if known is None else known)
+            y = solve_triangular(y, kernel)
+        return mix_channels(y, inverse_matrix(self.weights) if known is None else known)
 
 
 def _rotation(key: Array, shape: tuple[int, int]) -> Array:
-    """A matrix drawn evenly from all rotations and reflections."""
-    q, r = _factorized(normal_init(1.0)(key, shape))
+    """Returns a matrix drawn evenly from all rotations and reflections."""
+    q, r = _factorize(normal_init(1.0)(key, shape))
     return q * jnp.sign(jnp.diagonal(r))[None]
 
 
 @jax.custom_batching.sequential_vmap
-def _factorized(a: Array) -> tuple[Array, Array]:
-    """QR, under `vmap` of one matrix after the other: see `_of_each`."""
+def _factorize(a: Array) -> tuple[Array, Array]:
+    """Returns QR, under `vmap` of one matrix after the other: see `_of_each`."""
     q, r = jnp.linalg.qr(a)
     return q, r
 
 
-def mixed(x: Float[Array, 'n h w c'], weight: Float[Array, 'c c']) -> Float[Array, 'n h w c']:
-    """weight times the channels of each pixel, in full float32."""
+def mix_channels(
+    x: Float[Array, 'n h w c'], weight: Float[Array, 'c c']
+) -> Float[Array, 'n h w c']:
+    """Multiplies the channels of each pixel by a matrix, in full float32."""
     return jnp.einsum('nhwi,oi->nhwo', x.astype(jnp.float32), weight, precision=EXACT)
 
 
-def bounded(kernel: Float[Array, 'k k c c']) -> Float[Array, 'k k c c']:
-    """The kernel, made smaller where its convolution might otherwise be of more than MAX_NORM.
+def bound_norm(kernel: Float[Array, 'k k c c']) -> Float[Array, 'k k c c']:
+    """Makes a kernel smaller where its convolution might otherwise be of more than MAX_NORM.
 
     By Schur's test: the norm is at most the geometric mean of the largest sums of absolute values
     over what reaches an output, and over what an input reaches.
@@ -190,22 +192,24 @@ def bounded(kernel: Float[Array, 'k k c c']) -> Float[Array, 'k k c c']:
     )
 
 
-def solved(y: Float[Array, 'n h w c'], kernel: Float[Array, '3 3 c c']) -> Float[Array, 'n h w c']:
-    """The x with x + convolve(x, kernel) = y, for a kernel that is strictly triangular.
+def solve_triangular(
+    y: Float[Array, 'n h w c'], kernel: Float[Array, '3 3 c c']
+) -> Float[Array, 'n h w c']:
+    """Returns the x with x + convolve(x, kernel) = y, for a kernel that is strictly triangular.
 
     By x <- y - convolve(x, kernel), which ends: 2 h + w iterations reach every pixel that another
     one depends on, whatever the kernel. Bounded ones take at most some 40 until x stays as it is.
     """
     most = 2 * y.shape[1] + y.shape[2]
 
-    def unsettled(carry: tuple[Array, Array, Array]) -> Array:
+    def is_unsettled(carry: tuple[Array, Array, Array]) -> Array:
         count, x, change = carry
         return (count < most) & (change > TOLERANCE * jnp.maximum(jnp.abs(x).max(), 1.0))
 
     def step(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         count, x, _ = carry
-        new = y - convolve(held(x), kernel)
+        new = y - convolve(zero_outside(x), kernel)
         return count + 1, new, jnp.abs(new - x).max()
 
     start = (jnp.zeros((), jnp.int32), y, jnp.full((), jnp.inf, y.dtype))
-    return lax.while_loop(unsettled, step, start)[1]
+    return lax.while_loop(is_unsettled, step, start)[1]

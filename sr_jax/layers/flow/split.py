@@ -32,7 +32,7 @@ class Split(nn.Module):
     def __call__(
         self, z: Float[Array, 'n h w c']
     ) -> tuple[Float[Array, 'n h w c2'], Float[Array, 'n h w c2'], Float[Array, ' n']]:
-        """What goes on, the latents, and log N(z2; m, exp(s)^2) of each image.
+        """Returns what goes on, the latents, and log N(z2; m, exp(s)^2) of each image.
 
         That is the log-density of the latents under the standard normal, and the log-determinant.
         """
@@ -44,7 +44,7 @@ class Split(nn.Module):
     def inverse(
         self, first: Float[Array, 'n h w c2'], latents: Float[Array, 'n h w c2']
     ) -> Float[Array, 'n h w c']:
-        """The z of what went on and of latents."""
+        """Returns the z of what went on and of latents."""
         mean, log_deviation = self._moments(first)
         return jnp.concatenate([first, mean + jnp.exp(log_deviation) * latents], axis=-1)
 

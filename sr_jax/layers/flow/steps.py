@@ -54,7 +54,7 @@ class FlowStep(nn.Module):
     def __call__(
         self, z: Float[Array, 'n h w c'], maps: Maps, known: Matrix | None = None
     ) -> tuple[Float[Array, 'n h w c'], Float[Array, ' n']]:
-        """The next z, and the log-determinant.
+        """Returns the next z, and the log-determinant.
 
         Args:
           z: float32.
@@ -72,7 +72,7 @@ class FlowStep(nn.Module):
     def inverse(
         self, z: Float[Array, 'n h w c'], maps: Maps, known: Float[Array, 'c c'] | None = None
     ) -> Float[Array, 'n h w c']:
-        """The z before the step; `known` is the inverse matrix, where it is at hand."""
+        """Returns the z before the step; `known` is the inverse matrix, where it is at hand."""
         if self.coupled:
             z = self.coupling.inverse(z, maps)
         return self.act_norm.inverse(self.mixing.inverse(z, known))
@@ -102,13 +102,13 @@ class FlowSteps(nn.Module):
     def __call__(
         self, z: Float[Array, 'n h w c'], maps: Maps
     ) -> tuple[Float[Array, 'n h w c'], Float[Array, ' n'], Bool[Array, ' count']]:
-        """The z after the steps, the log-determinant of all, and which steps gave finite numbers.
+        """Returns z after the steps, the log-determinant of all, and which steps stayed finite.
 
         Raises InputError for another `memory`.
         """
         if self.memory not in MEMORY:
             raise InputError(f'memory={self.memory!r}: {nearest(self.memory, MEMORY)}')
-        params, maps = self._stacked(maps), tuple(maps)
+        params, maps = self._stack_parameters(maps), tuple(maps)
         step = self.step.clone(parent=None)
         if self.is_mutable_collection('params') and not self.is_initializing():
             return self._begin(step, params, z, maps)
@@ -116,11 +116,11 @@ class FlowSteps(nn.Module):
         if self.memory != 'reversible':
             return _run(step, params, matrices, z, maps, remat=self.memory == 'remat')
         inverses = lax.stop_gradient(mixing.inverse_matrix(params['mixing']))
-        return _reversible(step)(params, matrices, inverses, z, maps)
+        return _make_reversible(step)(params, matrices, inverses, z, maps)
 
     def inverse(self, z: Float[Array, 'n h w c'], maps: Maps) -> Float[Array, 'n h w c']:
-        """The z before the steps."""
-        params, maps = self._stacked(maps), tuple(maps)
+        """Returns the z before the steps."""
+        params, maps = self._stack_parameters(maps), tuple(maps)
         inverses = mixing.inverse_matrix(params['mixing'])
         step = self.step.clone(parent=None)
 
@@ -131,8 +131,8 @@ class FlowSteps(nn.Module):
         return lax.scan(back, z, (params, inverses), reverse=True)[0]
 
     @nn.compact
-    def _stacked(self, maps: Maps) -> dict[str, Any]:
-        """The parameters of all steps."""
+    def _stack_parameters(self, maps: Maps) -> dict[str, Any]:
+        """Makes the parameters of all steps, stacked."""
         step = self.step.clone(parent=None)
 
         def start(key: Array) -> dict[str, Any]:
@@ -147,12 +147,12 @@ class FlowSteps(nn.Module):
     def _begin(
         self, step: FlowStep, params: dict[str, Any], z: Array, maps: tuple[Array, ...]
     ) -> tuple[Array, Array, Array]:
-        """The forward pass in which every step begins with the data that reaches it."""
+        """Runs the forward pass in which every step begins with the data that reaches it."""
 
         def one(carry: tuple[Array, Array], own: Any) -> tuple[tuple[Array, Array], Any]:
             z, log_determinant = carry
-            (z, gained), written = step.apply({'params': own}, z, maps, mutable=['params'])
-            return (z, log_determinant + gained), (written['params'], _finite(z, gained))
+            (z, gained), mutated = step.apply({'params': own}, z, maps, mutable=['params'])
+            return (z, log_determinant + gained), (mutated['params'], _all_finite(z, gained))
 
         carry, (begun, finite) = lax.scan(one, (z, jnp.zeros(len(z))), params)
         self.put_variable('params', 'steps', begun)
@@ -167,13 +167,13 @@ def _run(
     maps: tuple[Array, ...],
     remat: bool = False,
 ) -> tuple[Array, Array, Array]:
-    """The forward pass: see `FlowSteps.__call__`."""
+    """Runs the forward pass: see `FlowSteps.__call__`."""
 
     def one(carry: tuple[Array, Array], xs: Any) -> tuple[tuple[Array, Array], Array]:
         z, log_determinant = carry
         own, known = xs
         z, gained = _do(step, own, known, z, maps)
-        return (z, log_determinant + gained), _finite(z, gained)
+        return (z, log_determinant + gained), _all_finite(z, gained)
 
     body = jax.checkpoint(one, prevent_cse=False) if remat else one
     carry, finite = lax.scan(body, (z, jnp.zeros(len(z))), (params, matrices))
@@ -190,12 +190,12 @@ def _undo(step: FlowStep, params: Any, known: Array, z: Array, maps: tuple[Array
     return step.apply({'params': params}, z, maps, known, method='inverse')  # type: ignore
 
 
-def _finite(*arrays: Array) -> Bool[Array, '']:
+def _all_finite(*arrays: Array) -> Bool[Array, '']:
     return jnp.stack([jnp.isfinite(x).all() for x in arrays]).all()
 
 
-def _reversible(step: FlowStep) -> Callable[..., tuple[Array, Array, Array]]:
-    """`_run` whose backward pass goes from z after each step to z before it by the inverse."""
+def _make_reversible(step: FlowStep) -> Callable[..., tuple[Array, Array, Array]]:
+    """Returns `_run` with a backward pass from z after each step to z before it by the inverse."""
 
     @jax.custom_vjp
     def run(params, matrices, inverses, z, maps):

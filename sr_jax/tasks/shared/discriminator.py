@@ -1,4 +1,4 @@
-"""What a discriminator does in training: it is to be fooled, and it learns.
+"""What a discriminator does in training: the generator learns from it, and it learns itself.
 
 In training every pass moves its running averages and singular vectors, also those passes in which
 the generator learns, as in BasicSR. Real and generated images go through it apart, so that batch
@@ -106,7 +106,14 @@ def collect(variables: Mapping[str, Any], *norms: Any) -> Passes:
 def apply_once(
     model: nn.Module, params: Any, variables: Mapping[str, Any], images: Float[Array, 'n h w 3']
 ) -> tuple[Array, dict[str, Any], Any]:
-    """Returns logits in training, the collections then, and the statistics of batch norms."""
+    """Returns logits in training, the collections then, and the statistics of batch norms.
+
+    Args:
+      model: the discriminator.
+      params: its parameters.
+      variables: its other collections.
+      images: in [0, 1].
+    """
     logits, mutated = model.apply(
         {'params': params, **variables},
         images,
@@ -122,7 +129,14 @@ def apply_to_both(
     model: nn.Module, params: Any, variables: Mapping[str, Any], images: Mapping[str, Array]
 ) -> tuple[dict[str, Array], dict[str, Any], tuple[Any, Any]]:
     """Returns the logits of 'real' and 'fake' images, which go through apart and in this order; the
-    collections then; and the statistics of each pass."""
+    collections then; and the statistics of each pass.
+
+    Args:
+      model: the discriminator.
+      params: its parameters.
+      variables: its other collections.
+      images: 'real' and 'fake' ones, in [0, 1].
+    """
     real, variables, first = apply_once(model, params, variables, images['real'])
     fake, variables, second = apply_once(model, params, variables, images['fake'])
     return {'real': real, 'fake': fake}, dict(variables), (first, second)

@@ -29,7 +29,14 @@ USAGE = 'upscale IMAGE --weights {run} --output FOLDER'
 
 
 def make_batch(config: Section, scale: int, degradation: degradations.Settings, n: int) -> Batch:
-    """Returns the shapes of n training examples."""
+    """Returns the shapes of n training examples.
+
+    Args:
+      config: of the run.
+      scale: of the network.
+      degradation: whether pairs come in the batch.
+      n: how many.
+    """
     size = config['data']['crop_size']
     batch = {'hq': jax.ShapeDtypeStruct((n, size, size, 3), jnp.float32)}
     if isinstance(degradation, PairedSettings):
@@ -39,6 +46,11 @@ def make_batch(config: Section, scale: int, degradation: degradations.Settings, 
 
 def init_variables(model: nn.Module, key: Array, batch: Batch) -> tuple[Any, dict[str, Any]]:
     """Returns the parameters and the other collections of a network at the start.
+
+    Args:
+      model: the network, with a scale.
+      key: a random key.
+      batch: examples of the right shapes.
 
     Raises:
       InputError: the config would have convolutions switched that the network has not.
@@ -59,12 +71,19 @@ def predict(
     batch: Batch,
     key: Array,
 ) -> Outputs:
-    """`Task.predict` of a network that enlarges.
+    """Predicts with a network that enlarges: `Task.predict`.
 
     It takes 'lq' where a batch has it, and 'hq' may then be missing; otherwise it degrades 'hq',
     the same image always alike. The outputs are 'image', the enlarged images, as large as 'hq'
     where that is given; 'lq'; and of a network with switched convolutions 'choices': {path: int32
     [n, h, w]}.
+
+    Args:
+      model: the network, with a scale.
+      degradation: how small images are made.
+      variables: of the network.
+      batch: see above.
+      key: not used.
     """
     del key
     scale: int = model.scale

@@ -3,7 +3,7 @@
 Its weights are given to the training step in `TrainState.variables`, but not to checkpoints. As
 constants of the compiled step the 80 MB of VGG19 would lie in every executable; in checkpoints they
 would lie again and again, though nothing changes them and prediction has no use for them. So
-`Task.frozen` reads them when a run begins and again when it goes on: only training needs the file.
+`Task.frozen` reads them when a run begins and again when it resumes: only training needs the file.
 """
 
 import dataclasses
@@ -87,6 +87,11 @@ def load_frozen(settings: Perceptual, load: Load, training: bool) -> Any:
     """Returns the parameters of the layers that are used: see `Task.frozen`.
 
     None where no weight is above 0, and without training.
+
+    Args:
+      settings: which layers of which network.
+      load: loads the file of weights.
+      training: whether the loss is needed.
 
     Raises:
       InputError: the weights cannot be read, or are of another network.

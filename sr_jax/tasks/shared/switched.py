@@ -18,7 +18,7 @@ MIN_SHARE = 'min_share/'  # begins the metric of a switched convolution's least 
 
 
 def mean_load_balancing(intermediates: Mapping[str, Any]) -> Float[Array, '']:
-    """The load-balancing loss, the mean over the switched convolutions that wrote their choices."""
+    """Returns the mean load-balancing loss of the switched convolutions that sowed choices."""
     losses = [load_balancing(p, choice) for _, choice, p in switching.choices(intermediates)]
     return jnp.stack(losses).mean()
 

@@ -49,7 +49,7 @@ def test_parts_of_a_folder_do_not_overlap(make_folder):
     assert names['all'] == {str(path) for path in folder.iterdir()}
 
 
-def test_a_image_is_read_in_its_own_precision_and_as_float(make_folder):
+def test_an_image_is_read_in_its_own_precision_and_as_float(make_folder):
     source = open_folder(str(make_folder(3)), 'all', 0.5)
     assert source.pixels(2).dtype == np.uint8
     assert source[2].dtype == np.float32

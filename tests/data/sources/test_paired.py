@@ -34,7 +34,7 @@ def assert_alike(first, second):
             np.testing.assert_array_equal(one[key], other[key])
 
 
-def enlarged(lq, scale):
+def enlarge(lq, scale):
     return lq.repeat(scale, -3).repeat(scale, -2)
 
 
@@ -44,7 +44,7 @@ def test_partners_are_found_by_name(make_pairs, suffix):
     assert (len(pairs), pairs.scale) == (5, 2)
     for index in range(5):
         images = pairs.example(index)
-        np.testing.assert_array_equal(images['hq'], enlarged(images['lq'], 2))
+        np.testing.assert_array_equal(images['hq'], enlarge(images['lq'], 2))
         np.testing.assert_array_equal(pairs.pixels(index), images['hq'])
         assert pairs[index].dtype == np.float32
 
@@ -68,7 +68,7 @@ def test_crops_are_aligned_and_turned_alike(make_settings, make_pairs, scale, wo
     assert first['lq'].shape == (4, 4, 4, 3)
     for batch in (first, *rest):
         assert {value.dtype for value in batch.values()} == {np.dtype(np.float32)}
-        np.testing.assert_array_equal(batch['hq'], enlarged(batch['lq'], scale))
+        np.testing.assert_array_equal(batch['hq'], enlarge(batch['lq'], scale))
     assert len(np.unique(np.concatenate([b['lq'] for b in (first, *rest)]), axis=0)) > 15
 
 
@@ -99,7 +99,7 @@ def test_validation_tiles_are_aligned(make_settings, make_pairs):
     batches = list(validation_batches(settings, 4))
     for batch in batches:
         assert batch['lq'].shape == (4, 3, 3, 3)
-        np.testing.assert_array_equal(batch['hq'], enlarged(batch['lq'], 2))
+        np.testing.assert_array_equal(batch['hq'], enlarge(batch['lq'], 2))
     assert sum(batch['mask'].sum() for batch in batches) == 5 * 6
     split = make_settings(source=source)
     train, validation = training_source(split), validation_source(split)
@@ -122,7 +122,7 @@ def test_a_fault_of_either_image_rejects_the_pair(make_settings, make_pairs):
     assert reasons['006.png'].startswith('14x18 pixels, which is not 2 times the 8x9')
     assert '006x2.bmp' in reasons['006.png']
     for batch in batches:
-        np.testing.assert_array_equal(batch['hq'], enlarged(batch['lq'], 2))
+        np.testing.assert_array_equal(batch['hq'], enlarge(batch['lq'], 2))
     with pytest.raises(InputError, match='max_rejected=2') as caught:
         read(make_settings(source=source, validation_source='photos', max_rejected=2), 16)
     assert '006.png' in str(caught.value)

@@ -9,7 +9,7 @@ from sr_jax.errors import InputError
 
 
 @pytest.mark.parametrize('part', ['train', 'validation'])
-def test_every_photograph_is_there_in_colour(part):
+def test_every_photograph_is_there_in_color(part):
     source = photos.open_photos(part)
     for index in range(len(source)):
         pixels = source.pixels(index)

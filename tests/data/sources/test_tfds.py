@@ -15,11 +15,11 @@ from sr_jax.data.sources import open_source
 from sr_jax.data.sources.tfds import TfdsImages
 from sr_jax.errors import InputError
 
-COLOUR = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-GREY = COLOUR[..., 0]
+COLOR = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+GRAY = COLOR[..., 0]
 
 
-def encoded(pixels, kind='PNG'):
+def encode(pixels, kind='PNG'):
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind)
     return file.getvalue()
@@ -72,43 +72,43 @@ def prepare(tmp_path, monkeypatch):
 
 def test_images_of_any_encoding_become_rgb(prepare):
     cmyk = io.BytesIO()
-    Image.fromarray(COLOUR).convert('CMYK').save(cmyk, 'JPEG')
-    prepare({'train': [encoded(COLOUR), encoded(GREY), encoded(GREY, 'JPEG'), cmyk.getvalue()]})
+    Image.fromarray(COLOR).convert('CMYK').save(cmyk, 'JPEG')
+    prepare({'train': [encode(COLOR), encode(GRAY), encode(GRAY, 'JPEG'), cmyk.getvalue()]})
     source = TfdsImages('tiny_images', 'train')
     assert len(source) == 4
-    np.testing.assert_array_equal(source.pixels(0), COLOUR)
-    np.testing.assert_array_equal(source.pixels(1), np.repeat(GREY[..., None], 3, axis=2))
+    np.testing.assert_array_equal(source.pixels(0), COLOR)
+    np.testing.assert_array_equal(source.pixels(1), np.repeat(GRAY[..., None], 3, axis=2))
     assert all(source[index].shape == (40, 50, 3) for index in range(4))
     assert source[0].dtype == np.float32
     assert source.name(2) == 'tiny_images/train[2]'
 
 
 def test_a_pickled_copy_is_small_and_opens_the_files_anew(prepare):
-    prepare({'train': [encoded(COLOUR)] * 20})
+    prepare({'train': [encode(COLOR)] * 20})
     source = TfdsImages('tiny_images', 'train')
     sent = pickle.dumps(source)
     assert len(sent) < 1000
-    np.testing.assert_array_equal(pickle.loads(sent).pixels(7), COLOUR)
+    np.testing.assert_array_equal(pickle.loads(sent).pixels(7), COLOR)
 
 
 @pytest.mark.parametrize('split', ['validation', 'test'])
 def test_the_validation_part_is_validation_or_else_test(prepare, make_settings, split):
-    prepare({'train': [encoded(COLOUR)] * 2, split: [encoded(GREY)] * 3})
+    prepare({'train': [encode(COLOR)] * 2, split: [encode(GRAY)] * 3})
     source = open_source('tfds:tiny_images', 'validation', make_settings())
     assert len(source) == 3
     assert source.name(0) == f'tiny_images/{split}[0]'
 
 
 def test_whole_images_of_the_validation_part_to_measure_with(prepare):
-    prepare({'train': [encoded(GREY)], 'test': [encoded(COLOUR), encoded(COLOUR[:9])]})
+    prepare({'train': [encode(GRAY)], 'test': [encode(COLOR), encode(COLOR[:9])]})
     found = open_benchmark('tfds:tiny_images')
     assert found.names == ['tiny_images/test[0]', 'tiny_images/test[1]']
-    np.testing.assert_array_equal(found.hq.pixels(1), COLOUR[:9])
+    np.testing.assert_array_equal(found.hq.pixels(1), COLOR[:9])
     assert found.lq is None
 
 
 def test_batches_come_and_a_broken_record_is_named(prepare, make_settings):
-    prepare({'train': [encoded(COLOUR), b'broken', encoded(GREY)]})
+    prepare({'train': [encode(COLOR), b'broken', encode(GRAY)]})
     lines = []
     iterator = train_iterator(make_settings(source='tfds:tiny_images'), 16, 0, lines.append)
     assert next(iterator)['hq'].shape == (16, 8, 8, 3)
@@ -118,7 +118,7 @@ def test_batches_come_and_a_broken_record_is_named(prepare, make_settings):
 
 
 def test_tensorflow_is_not_imported(prepare):
-    prepare({'train': [encoded(COLOUR)] * 2})
+    prepare({'train': [encode(COLOR)] * 2})
     code = (
         'import sys; from sr_jax.data.sources.tfds import TfdsImages; '
         'print(TfdsImages("tiny_images", "train")[0].shape, "tensorflow" in sys.modules)'
@@ -136,7 +136,7 @@ def test_a_dataset_that_is_not_prepared_tells_the_command(tmp_path, monkeypatch)
 
 
 def test_a_dataset_prepared_for_reading_in_order_is_refused(prepare, tmp_path):
-    prepare({'train': [encoded(COLOUR)]})
+    prepare({'train': [encode(COLOR)]})
     info = tmp_path / 'tiny_images' / '1.0.0' / 'dataset_info.json'
     info.write_text(info.read_text().replace('array_record', 'tfrecord'))
     with pytest.raises(InputError, match=r'not prepared for random access.*TFDS_DATA_DIR'):
@@ -159,7 +159,7 @@ def test_an_unknown_dataset_is_an_error(tmp_path, monkeypatch, name, message):
 
 
 def test_a_missing_split_is_an_error(prepare):
-    prepare({'train': [encoded(COLOUR)]})
+    prepare({'train': [encode(COLOR)]})
     with pytest.raises(InputError, match=r"'validation' or 'test'.*data\.validation_source"):
         TfdsImages('tiny_images', 'validation')
 

@@ -47,7 +47,7 @@ def layer(name):
     return module, lambda arrays: read({f'x.{k}': v for k, v in arrays.items()}, entries, name)
 
 
-def compared(actual, expected):
+def compare(actual, expected):
     """The largest relative error in a tree."""
     return max(jax.tree.leaves(jax.tree.map(error, actual, expected)))
 
@@ -101,7 +101,7 @@ def test_layers_both_ways(golden, name, back):
         found['eps'] = error(values['eps'][0], nhwc(arrays['fwd/out/eps']))
     of_inputs = {suffix: of_z, 'eps_r': of_latents.get('latents')}
     of_inputs['ft'] = next(iter(of_maps.get('maps', ())), None)
-    found['of variables'] = compared(
+    found['of variables'] = compare(
         of_variables, variables_of(part(arrays, f'{direction}/grad/param/'))
     )
     for key, value in part(arrays, f'{direction}/grad/in/').items():
@@ -118,7 +118,7 @@ def test_zero_convolution(golden):
     of_variables, of_x = pull_back(nhwc(arrays['cotangent']))
     assert error(y, nhwc(arrays['out/y'])) < TOLERANCE
     assert error(of_x, nhwc(arrays['grad/in/x'])) < TOLERANCE
-    assert compared(of_variables, variables_of(part(arrays, 'grad/param/'))) < TOLERANCE
+    assert compare(of_variables, variables_of(part(arrays, 'grad/param/'))) < TOLERANCE
 
 
 def test_convolution_with_act_norm(golden):
@@ -139,7 +139,7 @@ def test_convolution_with_act_norm(golden):
     *of_variables, of_x = pull_back(nhwc(arrays['cotangent']))
     assert error(y, nhwc(arrays['out/y'])) < TOLERANCE
     assert error(of_x, nhwc(arrays['grad/in/x'])) < TOLERANCE
-    assert compared(tuple(of_variables), variables_of('grad/param/')) < TOLERANCE
+    assert compare(tuple(of_variables), variables_of('grad/param/')) < TOLERANCE
 
 
 def test_act_norm_begins_with_the_data(golden):
@@ -147,11 +147,11 @@ def test_act_norm_begins_with_the_data(golden):
     module, variables_of = layer('actnorm')
     x = nhwc(arrays['in/x'])
     (y, gained), begun = module.apply(module.init(jax.random.key(0), x), x, mutable=['params'])
-    assert compared(begun, variables_of(part(arrays, 'param_after/'))) < TOLERANCE
+    assert compare(begun, variables_of(part(arrays, 'param_after/'))) < TOLERANCE
     assert error(y, nhwc(arrays['out/z'])) < TOLERANCE
     assert error(arrays['in/logdet'] + gained, arrays['out/logdet']) < TOLERANCE
     _, again = module.apply(begun, 3 * x + 1, mutable=['params'])
-    assert compared(again, begun) == 0
+    assert compare(again, begun) == 0
 
 
 def test_a_step_begins_with_the_data_inside_its_coupling_too(golden):
@@ -161,7 +161,7 @@ def test_a_step_begins_with_the_data_inside_its_coupling_too(golden):
     (z, gained), begun = module.apply(
         fresh, nhwc(arrays['in/z']), [nhwc(arrays['in/ft'])], mutable=['params']
     )
-    assert compared(begun, after) < TOLERANCE
+    assert compare(begun, after) < TOLERANCE
     assert error(z, nhwc(arrays['out/z'])) < TOLERANCE
     assert error(arrays['in/logdet'] + gained, arrays['out/logdet']) < TOLERANCE
 

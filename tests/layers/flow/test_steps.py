@@ -21,7 +21,7 @@ from sr_jax.layers.flow.steps import MEMORY, FlowStep, FlowSteps
 CHANNELS = 4
 
 
-def shaken(variables, seed=0, by=0.1):
+def shake(variables, seed=0, by=0.1):
     """Parameters away from where they begin, so that nothing is zero by design."""
     leaves, tree = jax.tree.flatten(variables)
     rng = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ def maps_for(n, h, w):
 def stack():
     module = FlowSteps(3, FlowStep(CHANNELS, hidden=5))
     z, maps = noise(2, 4, 6, CHANNELS), maps_for(2, 4, 6)
-    return module, shaken(jax.jit(module.init)(jax.random.key(0), z, maps)), z, maps
+    return module, shake(jax.jit(module.init)(jax.random.key(0), z, maps)), z, maps
 
 
 def test_a_stack_is_its_steps_one_after_the_other(stack):
@@ -60,7 +60,7 @@ def test_a_stack_is_its_steps_one_after_the_other(stack):
 def test_the_inverse_goes_back(stack, parametrization):
     module, _, z, maps = stack
     module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
-    variables = shaken(module.init(jax.random.key(0), z, maps))
+    variables = shake(module.init(jax.random.key(0), z, maps))
     out, _, _ = module.apply(variables, z, maps)
     back = module.apply(variables, out, maps, method='inverse')
     np.testing.assert_allclose(back, z, atol=1e-5)
@@ -73,12 +73,12 @@ def test_a_stack_begins_with_the_data_as_its_steps_do(stack):
     (out, _, _), begun = jax.jit(lambda v: module.apply(v, z, maps, mutable=['params']))(fresh)
     for i in range(module.count):
         own = {'params': jax.tree.map(lambda p, i=i: p[i], fresh['params']['steps'])}
-        (z, _), written = module.step.apply(own, z, maps, mutable=['params'])
+        (z, _), mutated = module.step.apply(own, z, maps, mutable=['params'])
         ours = jax.tree.map(lambda p, i=i: p[i], begun['params']['steps'])
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
             ours,
-            written['params'],
+            mutated['params'],
         )
     np.testing.assert_allclose(out, z, rtol=1e-4, atol=1e-5)
     # The network's last layers are zero, so both scales are sigmoid(2) in what is left of a
@@ -109,7 +109,7 @@ def gradients(module, variables, z, maps):
 def test_all_memories_give_the_same_gradients(stack, memory, parametrization):
     module, _, z, maps = stack
     module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
-    variables = shaken(module.init(jax.random.key(0), z, maps))
+    variables = shake(module.init(jax.random.key(0), z, maps))
     expected = gradients(module, variables, z, maps)
     found = gradients(module.clone(memory=memory), variables, z, maps)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -154,7 +154,7 @@ def jacobian(function, x):
 def test_the_log_determinant_is_that_of_the_jacobian(parametrization, middle):
     step = FlowStep(CHANNELS, hidden=3, parametrization=parametrization, middle=middle)
     z, maps = noise(1, 2, 4, CHANNELS), maps_for(1, 2, 4)
-    variables = shaken(step.init(jax.random.key(0), z, maps), by=0.3)
+    variables = shake(step.init(jax.random.key(0), z, maps), by=0.3)
     _, gained = step.apply(variables, z, maps)
     expected = jacobian(lambda z: step.apply(variables, z, maps)[0], z)
     np.testing.assert_allclose(gained[0], expected, rtol=1e-4, atol=1e-4)
@@ -162,7 +162,7 @@ def test_the_log_determinant_is_that_of_the_jacobian(parametrization, middle):
 
 def test_the_log_determinant_of_a_split_is_that_of_the_jacobian():
     module, z = Split(CHANNELS), noise(1, 2, 3, CHANNELS)
-    variables = shaken(module.init(jax.random.key(0), z))
+    variables = shake(module.init(jax.random.key(0), z))
     first, latents, gained = module.apply(variables, z)
     of_latents = -0.5 * (np.square(latents).sum() + latents.size * np.log(2 * np.pi))
 
@@ -180,7 +180,7 @@ def test_the_log_determinant_of_a_split_is_that_of_the_jacobian():
 def test_matrices_their_determinants_and_inverses(channels, parametrization, seed):
     module = InvertibleConvolution(channels, parametrization)
     x = noise(1, 2, 2, channels)
-    params = shaken(module.init(jax.random.key(seed), x)['params'], seed, by=0.05)
+    params = shake(module.init(jax.random.key(seed), x)['params'], seed, by=0.05)
     several = jax.tree.map(lambda p: jnp.stack([p, 0.5 * p]), params)
     weight, log_determinant = mixing.matrix(several)
     expected = np.linalg.slogdet(np.asarray(weight, np.float64))[1]
@@ -207,14 +207,14 @@ def test_triangular_convolutions_are_solved_exactly(height, width, size):
     y = x + convolve(x, kernel)
     exact = np.linalg.solve(np.eye(x.size) + np.asarray(matrix, np.float64), np.ravel(y))
     error = 2e-6 * max(np.abs(exact).max(), 1) * np.linalg.cond(np.eye(x.size) + matrix)
-    np.testing.assert_allclose(np.ravel(mixing.solved(y, kernel)), exact, atol=error)
+    np.testing.assert_allclose(np.ravel(mixing.solve_triangular(y, kernel)), exact, atol=error)
 
 
 def test_the_inverse_of_an_emerging_convolution_stays_small_on_large_images():
     module, y = InvertibleConvolution(3, 'emerging'), noise(1, 96, 96, 3)
-    variables = shaken(module.init(jax.random.key(0), y), by=1.0)  # without a bound it explodes
+    variables = shake(module.init(jax.random.key(0), y), by=1.0)  # without a bound it explodes
     for kernel in ('before', 'after'):
-        size = np.abs(mixing.bounded(variables['params'][kernel])).sum((0, 1))
+        size = np.abs(mixing.bound_norm(variables['params'][kernel])).sum((0, 1))
         assert size.sum(0).max() * size.sum(1).max() <= 1.001 * mixing.MAX_NORM**2
     x = module.apply(variables, y, method='inverse')
     weight = np.linalg.norm(np.linalg.inv(variables['params']['weight']), 2)
@@ -224,7 +224,7 @@ def test_the_inverse_of_an_emerging_convolution_stays_small_on_large_images():
 
 def test_an_emerging_convolution_ends_where_the_image_does():
     module, x = InvertibleConvolution(2, 'emerging'), noise(1, 6, 7, 2)
-    variables = shaken(module.init(jax.random.key(0), x))
+    variables = shake(module.init(jax.random.key(0), x))
     alone = module.apply(variables, x[:, :4, :3], method='inverse')
     valid = jnp.array([[4, 3]])
     within = apply_within(module, variables, x, valid, method='inverse')
@@ -240,9 +240,9 @@ def test_an_unknown_mixing_is_named():
 def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
     maps, z = maps_for(1, 4, 4), noise(1, 4, 4, CHANNELS)
 
-    def magnified(min_scale):
+    def magnify(min_scale):
         module = ConditionalCoupling(CHANNELS, hidden=5, min_scale=min_scale)
-        variables = shaken(module.init(jax.random.key(0), z, maps), by=1.0)
+        variables = shake(module.init(jax.random.key(0), z, maps), by=1.0)
         one, other = (module.apply(variables, x, maps, method='inverse') for x in (z, 1.001 * z))
         back, _ = module.apply(variables, one, maps)
         np.testing.assert_allclose(back, z, atol=1e-3)
@@ -250,21 +250,21 @@ def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
         half = CHANNELS // 2
         return np.abs((other - one)[..., :half] / (0.001 * z[..., :half])).max()
 
-    assert magnified(0.5) <= 1 / 0.5 * 1.01
-    assert magnified(1e-4) > 10
+    assert magnify(0.5) <= 1 / 0.5 * 1.01
+    assert magnify(1e-4) > 10
 
 
 def test_no_batch_of_matrices_waits_for_threads_that_wait(stack):
     # See `mixing._of_each`: on CPUs LAPACK is given one matrix at a time.
     module, variables, z, maps = stack
 
-    def trained(variables):
+    def train(variables):
         out, gained, _ = module.apply(variables, z, maps)
         return gained.sum() + module.apply(variables, out, maps, method='inverse').sum()
 
     programs = [
         jax.jit(module.init).lower(jax.random.key(0), z, maps),
-        jax.jit(jax.grad(trained)).lower(variables),
+        jax.jit(jax.grad(train)).lower(variables),
     ]
     for program in programs:
         lines = program.compile().as_text().splitlines()

@@ -1,0 +1,89 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from sr_jax import models, tasks
+from sr_jax.checkpoints import start_from
+from sr_jax.devices import sharding
+from sr_jax.errors import InputError
+from sr_jax.inference.networks import LoadedNetwork
+
+MESH = sharding.make_mesh(jax.devices()[:1])
+
+
+def draw(section, seed, images=(1, 32, 32, 3)):
+    """A network of a section of a config, with other numbers than any start has."""
+    model = dict(section)
+    module = models.make(section)
+    shapes = dict(jax.eval_shape(module.init, jax.random.key(0), jnp.zeros(images)))
+    shapes.pop('intermediates', None)
+    rng = np.random.default_rng(seed)
+    random = jax.tree.map(lambda s: rng.standard_normal(s.shape).astype(s.dtype), shapes)
+    return LoadedNetwork(model, random, f'file_{seed}')
+
+
+def started(config, sources, loaded, report=lambda line: None):
+    task = tasks.make(config)
+    batch = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), task.batch(1))
+    state = jax.jit(task.init)(jax.random.key(0), batch)
+    read = start_from.read_sources(sources)
+    return state, start_from.start(state, read, config, task, MESH, loaded.__getitem__, report)
+
+
+def same(tree, other):
+    jax.tree.map(np.testing.assert_array_equal, tree, other)
+
+
+def test_nothing_is_started_from():
+    assert start_from.read_sources('') == start_from.read_sources(None) == {}
+    assert start_from.read_sources({'generator': ''}) == {}
+
+
+def test_each_of_two_networks_begins_with_what_is_named_for_it():
+    config = tiny.gan()
+    loaded = {'a': draw(config.model, 1), 'b': draw(config.discriminator, 2)}
+    lines = []
+    old, new = started(config, {'generator': 'a', 'discriminator': 'b'}, loaded, lines.append)
+    same(new['generator'].params, loaded['a'].variables['params'])
+    same(new['generator'].ema_params, loaded['a'].variables['params'])
+    same(new['discriminator'].inference_variables(), loaded['b'].variables)
+    assert lines == ['begins with the network of file_1', 'begins with the network of file_2']
+    _, alone = started(config, 'a', loaded)
+    same(alone['generator'].params, loaded['a'].variables['params'])
+    same(alone['discriminator'].params, old['discriminator'].params)
+
+
+@pytest.mark.parametrize('sources', ['encoder', {'rrdb': 'encoder'}])
+def test_a_part_of_the_parameters_begins_with_the_network_of_its_name(sources):
+    config = tiny.flow()
+    size = {key: config.model[key] for key in ('scale', 'features', 'num_blocks', 'growth')}
+    encoder = draw({'name': 'rrdb', 'skip_from_blocks': True, **size}, 3)
+    old, new = started(config, sources, {'encoder': encoder})
+    same(new.params['rrdb'], encoder.variables['params'])
+    same(new.params['level_0'], old.params['level_0'])
+
+
+@pytest.mark.parametrize(
+    ('sources', 'message'),
+    [
+        ({'generater': 'a'}, "start_from has 'generater': did you mean 'generator'"),
+        ({'discriminator': 'a'}, 'start_from=file_1 does not fit config.model: '),
+        ('b', 'start_from=file_2 does not fit config.model: '),
+    ],
+)
+def test_what_does_not_fit_is_named(sources, message):
+    config = tiny.gan()
+    loaded = {'a': draw(config.model, 1), 'b': draw(config.discriminator, 2)}
+    with pytest.raises(InputError, match=message):
+        started(config, sources, loaded)
+
+
+@pytest.mark.parametrize('value', [3, {'generator': 3}])
+def test_what_is_no_source_is_refused(value):
+    config = tiny.gan()
+    with config.ignore_type():
+        config.train.start_from = value
+    with pytest.raises(InputError, match='start_from=.*give a run, a file of weights'):
+        tasks.make(config)
