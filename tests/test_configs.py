@@ -1,5 +1,6 @@
-"""Every config in every variant, shrunk, takes one training step and one prediction."""
+"""Every config in every variant: its shapes at full size, and, shrunk, a step and a prediction."""
 
+import functools
 import importlib.util
 import pathlib
 import re
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 from tiny import compiled, shrink
 
-from sr_jax import tasks
+from sr_jax import models, tasks
 from sr_jax.checkpoints.run import init_tree
 from sr_jax.config.defaults import chosen_names, defaults
 from sr_jax.devices import sharding
 from sr_jax.inference import networks
+from sr_jax.models import vgg
 from sr_jax.tasks.task import parameters, predicting, with_frozen
 from sr_jax.training.settings import read_settings
 
@@ -36,20 +38,59 @@ CONFIGS = [
 ]
 
 
-# Shrunk, these are what another variant is, or another test trains, but for some numbers.
-ALIKE = (
-    *('srflow:x4', 'srflow:x4_encoder', 'srflow:x8', 'srflow:x8_encoder'),
-    *('vqvae:demo', 'vqvae:imagenet', 'vqvae_experiment:dense', 'rrdb:published', 'rrdb:real'),
-    *('esrgan:published', 'esrgan:phases', 'esrgan:real', 'sr_experiment:gan'),
-    *('switched_sr:published', 'vqvae_switched:original', 'vqvae_experiment:switched'),
-    *('sr_experiment:rrdb', 'sr_experiment:switched'),
-    # Trained by the pages of docs/ and by the notebooks.
-    *('vqvae_switched:article', 'srflow:photos'),
-)
+def first_of_pairs():
+    """Returns the ids of the first config of each task and network: these are compiled and trained,
+    the others when slow tests are asked for."""
+    found = {}
+    for config in CONFIGS:
+        path, variant = config.values
+        values = load(path).get_config(variant)
+        found.setdefault((values.task, values.model.name), config.id)
+    return set(found.values())
+
+
+FIRST = first_of_pairs()
 STEPS = [
-    pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id in ALIKE))
+    pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id not in FIRST))
     for config in CONFIGS
 ]
+# Networks that a config keeps frozen, by the files that it names, which are not here.
+FROZEN = {
+    'weights/vgg19.safetensors': {
+        'name': 'vgg',
+        'depth': 19,
+        'outputs': tuple(layer.name for layer in vgg.plan(19)),
+    }
+}
+
+
+def load_stand_in(source):
+    """A frozen network of the right shapes; to be called within `jax.eval_shape`."""
+    model = models.make(FROZEN[source])
+    example = jnp.zeros(model.example(1).shape)
+    return networks.LoadedNetwork(FROZEN[source], model.init(jax.random.key(0), example), source)
+
+
+@pytest.mark.parametrize(('path', 'variant'), CONFIGS)
+def test_shapes_at_full_size(path, variant):
+    config = load(path).get_config(variant)
+    task, train = tasks.make(config), config.train
+    batch = task.batch(train.effective_batch_size or train.batch_size * train.accumulation)
+    key = jax.eval_shape(jax.random.key, 0)
+    tree = jax.eval_shape(functools.partial(init_tree, task), key, task.batch(1))
+    frozen = jax.eval_shape(lambda: task.frozen(load_stand_in, True))
+    state = with_frozen(task, tree['state'], frozen)
+    new, metrics = jax.eval_shape(task.train_step, state, batch, key)
+    assert shapes(new) == shapes(state)
+    assert metrics['loss'].shape == ()
+    assert metrics['finite_gradients'].shape == (len(jax.tree.leaves(parameters(state))),)
+    variables = predicting(task, tree['state']).inference_variables()
+    outputs = jax.eval_shape(task.predict, variables, batch, key)
+    assert outputs['image'].shape == batch['hq'].shape
+
+
+def shapes(tree):
+    return [(path, x.shape, x.dtype) for path, x in jax.tree.leaves_with_path(tree)]
 
 
 @pytest.mark.parametrize(('path', 'variant'), STEPS)
