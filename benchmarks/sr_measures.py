@@ -24,11 +24,11 @@ from sr_jax.data.validation import validation_batches
 from sr_jax.degradations import bicubic
 from sr_jax.devices import sharding
 from sr_jax.images.resize import imresize
+from sr_jax.inference import networks
 from sr_jax.losses import translational
 from sr_jax.losses.perceptual import perceptual_loss
 from sr_jax.metrics.artifacts import detail, flat_error
 from sr_jax.metrics.protocol import parse
-from sr_jax.inference import networks
 from sr_jax.tasks.shared import feature_network
 from sr_jax.tasks.shared.feature_network import Perceptual
 

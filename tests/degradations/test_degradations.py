@@ -2,7 +2,6 @@ import jax
 import numpy as np
 import pytest
 
-from sr_jax import degradations
 from sr_jax.degradations import degrade, read_settings, small_images, training_pair
 from sr_jax.errors import InputError
 
