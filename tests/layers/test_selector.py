@@ -44,8 +44,8 @@ NETWORKS = {  # by case
 }
 ZERO_GRADIENTS = [('norm', 'bias'), ('conv_in', 'bias')]
 # Gradients of this fixture that go through the queries are wrong: on CPUs PyTorch 2.13's batch norm
-# takes another gradient for a batch of one image whose cotangent is channels-last with a batch stride
-# of C (findings/torch_batch_norm_gradient_of_one_image.sh). With `.contiguous()` put on that
+# takes another gradient for a batch of one image whose cotangent is channels-last with a batch
+# stride of C (findings/torch_batch_norm_gradient_of_one_image.sh). With `.contiguous()` put on that
 # cotangent, PyTorch gives what we give.
 WRONG_CASE = 'lambda_s2_k3_filled_bigmap'
 WRONG_GRADIENTS = {
