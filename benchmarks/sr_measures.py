@@ -24,12 +24,13 @@ from sr_jax.data.validation import validation_batches
 from sr_jax.degradations import bicubic
 from sr_jax.devices import sharding
 from sr_jax.images.resize import imresize
+from sr_jax.inference import networks
 from sr_jax.losses import translational
 from sr_jax.losses.perceptual import perceptual_loss
 from sr_jax.metrics.artifacts import detail, flat_error
 from sr_jax.metrics.protocol import parse
 from sr_jax.tasks.shared import feature_network
-from sr_jax.tasks.shared.feature_network import PUBLISHED, Perceptual
+from sr_jax.tasks.shared.feature_network import Perceptual
 
 CROP = 96
 CROPS = 64
@@ -140,7 +141,7 @@ def vgg_distances(image: jax.Array, hq: np.ndarray) -> dict[str, float]:
 @functools.cache
 def _vgg() -> tuple[Any, Callable[..., dict[str, jax.Array]]]:
     settings = Perceptual(
-        1.0, network='vgg16', layers=dict.fromkeys(LAYERS, 1.0), weights=PUBLISHED
+        1.0, network='vgg16', layers=dict.fromkeys(LAYERS, 1.0), weights='lpips-vgg16'
     )
 
     @jax.jit
@@ -148,4 +149,4 @@ def _vgg() -> tuple[Any, Callable[..., dict[str, jax.Array]]]:
         features = feature_network.features(settings, params, 'float32', False)
         return {layer: perceptual_loss(features, image, hq, {layer: 1.0}) for layer in LAYERS}
 
-    return feature_network.frozen(settings), distances
+    return feature_network.load_frozen(settings, networks.load, True), distances

@@ -2,7 +2,6 @@ import jax
 import numpy as np
 import pytest
 
-from sr_jax import degradations
 from sr_jax.degradations import degrade, read_settings, small_images, training_pair
 from sr_jax.errors import InputError
 
@@ -41,23 +40,3 @@ def test_pairs_are_not_made():
         degrade(HQ, 4, PAIRED, KEY)
     with pytest.raises(InputError, match='paired:<folder of hq>:<folder of lq>'):
         small_images({'hq': HQ}, 4, PAIRED)
-
-
-@pytest.mark.parametrize(
-    ('settings', 'source', 'validation', 'problem'),
-    [
-        (PAIRED, 'paired:a:b', '', ''),
-        (PAIRED, 'paired:a:b', 'paired:c:d', ''),
-        (BICUBIC, 'folder:a', 'paired:c:d', ''),
-        (PAIRED, 'photos', '', "source='photos' does not go with .*'paired'"),
-        (BICUBIC, 'paired:a:b', '', "source='paired:a:b' does not go with .*'bicubic'"),
-        (PAIRED, 'paired:a:b', 'photos', "validation_source='photos' has no small images"),
-    ],
-)
-def test_sources_must_have_what_is_wanted(settings, source, validation, problem):
-    data = dict(source=source, validation_source=validation)
-    if problem:
-        with pytest.raises(InputError, match=problem):
-            degradations.check_source(settings, data)
-    else:
-        degradations.check_source(settings, data)

@@ -43,8 +43,9 @@ NETWORKS = {  # by case
     'std_s2_k5_unfilled': 'standard',
 }
 ZERO_GRADIENTS = [('norm', 'bias'), ('conv_in', 'bias')]
-# Gradients of this fixture that go through the queries are wrong: PyTorch 2.13 gave a batch norm's
-# bias something else than the sum of the cotangent of its output. With `.contiguous()` put on that
+# Gradients of this fixture that go through the queries are wrong: on CPUs PyTorch 2.13's batch norm
+# takes another gradient for a batch of one image whose cotangent is channels-last with a batch
+# stride of C (findings/torch_batch_norm_gradient_of_one_image.sh). With `.contiguous()` put on that
 # cotangent, PyTorch gives what we give.
 WRONG_CASE = 'lambda_s2_k3_filled_bigmap'
 WRONG_GRADIENTS = {

@@ -99,8 +99,8 @@ def collections_of(arrays, network, prefix):
     return flat
 
 
-# In evaluation PyTorch 2.13 on CPUs gives a wrong gradient to what makes a lambda layer's queries
-# (see WRONG_CASE in tests/layers/test_selector.py), and so to everything before it.
+# On CPUs PyTorch 2.13's batch norm gives a batch of one image a wrong gradient, here to what makes
+# a lambda layer's queries (see WRONG_CASE in tests/layers/test_selector.py) and all before it.
 WRONG_QUERIES = {'vqvae_dlas_vqvae3_hardswitch_lambda_eval_filled'}
 QUERIES = {'conv_in', 'norm_in', 'to_q', 'norm_q'}
 
