@@ -1,5 +1,6 @@
 """Several real processes, which exchange arrays by Gloo, against one."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -14,9 +15,9 @@ CONFIGS = {name: f'tests/tiny_run.py:{name}' for name in ('vqvae', 'gan', 'flow'
 
 
 @pytest.fixture(scope='module')
-def cache(tmp_path_factory) -> Path:
-    """What the processes of these tests have compiled."""
-    return tmp_path_factory.mktemp('cache')
+def cache() -> Path:
+    """Where all processes keep what they have compiled."""
+    return Path(os.environ['JAX_COMPILATION_CACHE_DIR'])
 
 
 def train(count, workdir, cache, *arguments, name='vqvae', expect=0):
