@@ -28,7 +28,7 @@ def config_of(batch_norm=True, **changes):
 
 
 def images(count=4, size=SIZE, seed=0):
-    return {'hq': np.random.default_rng(seed).random((count, size, size, 3), np.float32)}
+    return {'hq': tiny.images(count, size, seed)}
 
 
 def start(config, mesh=MESH):

@@ -18,8 +18,15 @@ def part(arrays, *prefixes):
 
 
 def nhwc(x):
-    """An image in our layout; other arrays as they are."""
-    return jnp.asarray(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
+    """Images in our layout, float32; other arrays as they are."""
+    x = np.asarray(x)
+    return jnp.asarray(x.transpose(0, 2, 3, 1).astype(np.float32) if x.ndim == 4 else x)
+
+
+def assert_close(actual, expected, rtol=1e-4, name='', scale=None):
+    """Compares at a tolerance relative to `scale`, by default the largest value expected."""
+    scale = scale or max(np.abs(expected).max(), 1e-8)
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * scale, err_msg=name)
 
 
 def error(actual, expected, least=1e-8):

@@ -33,16 +33,6 @@ def hyperparameters(arrays):
     return json.loads(str(arrays['meta/json']))['hp']
 
 
-def nhwc(x):
-    return jnp.asarray(np.asarray(x, np.float32).transpose(0, 2, 3, 1))
-
-
-def assert_close(actual, expected, rtol=1e-4, name='', scale=None):
-    """Compare at a tolerance relative to the largest value expected."""
-    scale = scale or max(np.abs(expected).max(), 1e-8)
-    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * scale, err_msg=name)
-
-
 def selector_params(arrays, network, prefix='param/'):
     """Parameters of a selector, or with prefix 'grad/param/' their gradients."""
     flat = {}

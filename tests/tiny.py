@@ -4,6 +4,7 @@ import pathlib
 
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 import pytest
 from flax import linen as nn
 
@@ -120,6 +121,11 @@ def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:
         config.loss.perceptual.layers = dict(conv1_2=1.0)
     if config.loss.translational.crop_size:
         config.data.crop_size, config.loss.translational.crop_size = 48, 32
+
+
+def images(count: int = 4, size: int = 16, seed: int = 0) -> np.ndarray:
+    """Noise in [0, 1], float32 [count, size, size, 3]."""
+    return np.random.default_rng(seed).random((count, size, size, 3), np.float32)
 
 
 def compiled(function, *arguments):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from switched import assert_close
+from parity import assert_close
 
 from sr_jax.layers.convolution import convolve
 from sr_jax.layers.selector import Selector

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from switched import assert_close, nhwc
+from parity import assert_close, nhwc
 
 from sr_jax.layers.diff_argmax import (
     credit,

@@ -10,15 +10,8 @@ import pytest
 from flax import linen as nn
 from flax import traverse_util
 from hypothesis import strategies as st
-from switched import (
-    assert_close,
-    batch_stats,
-    hyperparameters,
-    kernels,
-    nhwc,
-    selector_params,
-    switch_norm,
-)
+from parity import assert_close, nhwc
+from switched import batch_stats, hyperparameters, kernels, selector_params, switch_norm
 
 from sr_jax.errors import InputError
 from sr_jax.layers.diff_argmax import hard_gate

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from hypothesis import strategies as st
-from switched import assert_close, nhwc, switch_norm
+from parity import assert_close, nhwc
+from switched import switch_norm
 
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError

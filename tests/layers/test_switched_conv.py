@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from flax import traverse_util
+from parity import assert_close, nhwc
 from sr_jax.kernels.switched_conv import api, route
-from switched import (
-    assert_close,
-    batch_stats,
-    hyperparameters,
-    kernels,
-    nhwc,
-    selector_params,
-    switch_norm,
-)
+from switched import batch_stats, hyperparameters, kernels, selector_params, switch_norm
 
 from sr_jax.errors import InputError
 from sr_jax.layers import switched_conv as switched_conv_layer

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from parity import nhwc
 
 from sr_jax.errors import InputError
 from sr_jax.images.resize import resize_nearest
@@ -20,10 +21,6 @@ from sr_jax.losses.translational import (
 )
 
 IMAGES = np.arange(2 * 10 * 12, dtype=np.float32).reshape(2, 10, 12, 1)  # all differ
-
-
-def nhwc(x):
-    return jnp.array(x.transpose(0, 2, 3, 1))
 
 
 def network(params, x):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import switched
 from flax import traverse_util
+from parity import assert_close, nhwc
 
 from sr_jax.layers.switching import Switching
 from sr_jax.models.vqvae import VQVAE
@@ -129,22 +130,22 @@ def test_against_the_original(golden, name, rtol):
             mutable=[*kept, 'intermediates'],
         )
         image = 2 * output.image - 1
-        value = jnp.sum(image * switched.nhwc(arrays['cotangent']))
+        value = jnp.sum(image * nhwc(arrays['cotangent']))
         value += output.commitment_loss * arrays['cotangent_diff'][0]
         return value, (image, output, mutated)
 
     run = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
-    (_, (image, output, mutated)), gradients = run(params, switched.nhwc(arrays['in/x']))
+    (_, (image, output, mutated)), gradients = run(params, nhwc(arrays['in/x']))
     chosen = traverse_util.flatten_dict(mutated['intermediates'], sep='/')
     for theirs, ours in LAYERS.items():
         mask = arrays[f'out/mask/{theirs}']
         np.testing.assert_array_equal(chosen[f'{ours}/choice'][0], mask, err_msg=ours)
     np.testing.assert_array_equal(output.codes['top'], arrays['out/id_t'])
     np.testing.assert_array_equal(output.codes['bottom'], arrays['out/id_b'])
-    switched.assert_close(image, switched.nhwc(arrays['out/dec']))
-    switched.assert_close(output.commitment_loss, arrays['out/diff'][0])
+    assert_close(image, nhwc(arrays['out/dec']))
+    assert_close(output.commitment_loss, arrays['out/diff'][0])
     if name not in WRONG_QUERIES:
-        switched.assert_close(gradients[1], switched.nhwc(arrays['grad/in/x']), rtol)
+        assert_close(gradients[1], nhwc(arrays['grad/in/x']), rtol)
     expected = params_of(arrays, network, 'grad/param/')
     actual = traverse_util.flatten_dict(gradients[0])
     assert expected.keys() == actual.keys()
@@ -153,10 +154,10 @@ def test_against_the_original(golden, name, rtol):
         if not trusted(name, path):
             continue
         scale = max(np.abs(value).max(), 1e-3 * largest)
-        switched.assert_close(actual[path], value, rtol, '/'.join(path), scale)
+        assert_close(actual[path], value, rtol, '/'.join(path), scale)
     if training:
         after = collections_of(arrays, network, 'buffer_after/')
         flat = traverse_util.flatten_dict({k: mutated[k] for k in kept if k in mutated})
         assert after.keys() == flat.keys()
         for path, value in after.items():
-            switched.assert_close(flat[path], np.asarray(value, np.float32), 1e-4, '/'.join(path))
+            assert_close(flat[path], np.asarray(value, np.float32), 1e-4, '/'.join(path))

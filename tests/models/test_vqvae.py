@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from flax import traverse_util
+from parity import assert_close, nhwc, part
 
 from sr_jax.errors import InputError
 from sr_jax.layers.quantizer import merge_statistics
@@ -21,24 +22,6 @@ SMALL = {
     'codebook_size': 32,
     'codebook_dim': 8,
 }
-
-
-def nhwc(x):
-    return jnp.asarray(x.transpose(0, 2, 3, 1))
-
-
-def assert_close(actual, expected, rtol=1e-4, name=''):
-    """Compare at a tolerance relative to the largest value expected."""
-    scale = max(np.abs(expected).max(), 1e-8)
-    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * scale, err_msg=name)
-
-
-def part(arrays, prefix):
-    return {
-        name.removeprefix(prefix): value
-        for name, value in arrays.items()
-        if name.startswith(prefix)
-    }
 
 
 def variables_of(arrays, state='param/', buffers='buffer/'):

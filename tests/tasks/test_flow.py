@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from tiny import images
 
 from sr_jax import models, tasks
 from sr_jax.checkpoints.run import init_tree
@@ -20,10 +21,6 @@ from sr_jax.tasks.task import check_finite
 SIZE = 16
 BICUBIC = BicubicSettings('bicubic', True)
 MESH = sharding.make_mesh(jax.devices()[:1])
-
-
-def images(count=8, size=SIZE):
-    return np.random.default_rng(0).random((count, size, size, 3), np.float32)
 
 
 def config_of(**changes):
@@ -51,12 +48,12 @@ class Trainer:
         key = jax.random.key(config.seed)
         self.tree = jax.device_get(tiny.compiled(init, key)(key))
         step = sharding.jit_step(self.task.train_step, mesh)
-        self.step = tiny.compiled(step, self._placed(self.tree), self._batch(images()))
+        self.step = tiny.compiled(step, self._placed(self.tree), self._batch(images(8)))
 
     def run(self, count, batch=None, change=lambda tree: tree):
         """Returns the states, from the start on, and each step's metrics."""
         tree = self._placed(change(copy.deepcopy(self.tree)))
-        batch = self._batch(images() if batch is None else batch)
+        batch = self._batch(images(8) if batch is None else batch)
         states, history = [jax.device_get(tree['state'])], []
         for _ in range(count):
             tree, metrics = self.step(tree, batch)
@@ -127,25 +124,25 @@ def test_the_loss_is_the_negative_log_likelihood(trainer, run):
     states, history = run
     params = {'params': states[1].params}
     model = models.make(trainer.config.model)
-    outputs = trainer.task.predict(params, {'hq': images()}, jax.random.key(0))
+    outputs = trainer.task.predict(params, {'hq': images(8)}, jax.random.key(0))
     condition = model.apply(params, outputs['lq'], method='condition')
-    encoding = model.apply(params, images(), condition, method='encode')
+    encoding = model.apply(params, images(8), condition, method='encode')
     bits = bits_per_dimension(encoding.log_likelihood, SIZE * SIZE * 3)
     np.testing.assert_allclose(bits.mean(), history[1]['loss'], rtol=1e-5)
     np.testing.assert_allclose(outputs['bits_per_dimension'], bits, rtol=1e-4)
 
 
 def test_noise_is_as_wide_as_a_level():
-    model, batch = models.make(config_of().model), {'hq': images()}
+    model, batch = models.make(config_of().model), {'hq': images(8)}
 
     def pair(levels):
         loss = flow.LossSettings(levels, 0)
         return flow.make_pair(model, BICUBIC, loss, batch, jax.random.key(0))
 
-    noise = pair(32)[1] - images()
+    noise = pair(32)[1] - images(8)
     assert np.abs(noise).max() <= 0.5 / 32
     np.testing.assert_allclose(noise.std(), 12**-0.5 / 32, rtol=0.02)
-    np.testing.assert_array_equal(pair(0)[1], images())
+    np.testing.assert_array_equal(pair(0)[1], images(8))
 
 
 def test_it_learns(trainer):

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import changed, real, regression
+from tiny import changed, images, real, regression
 
 from sr_jax import tasks
 from sr_jax.checkpoints.run import init_tree
@@ -10,10 +10,6 @@ from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 
 MESH = sharding.make_mesh(jax.devices()[:1])
-
-
-def images(count=4, size=16, seed=0):
-    return np.random.default_rng(seed).random((count, size, size, 3), np.float32)
 
 
 def start(config):
