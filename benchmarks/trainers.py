@@ -38,7 +38,7 @@ def environment(cache: Path) -> dict[str, str]:
     """Returns the environment of a trainer on one CPU device that keeps its compilations."""
     changes = {
         'JAX_PLATFORMS': 'cpu',
-        'XLA_FLAGS': '',
+        'XLA_FLAGS': '--xla_backend_optimization_level=0',  # quickly compiled, to slower code
         'JAX_COMPILATION_CACHE_DIR': str(cache),
         'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
         'PYTHONPATH': os.pathsep.join(map(str, (ROOT, ROOT / 'tests'))),

@@ -42,7 +42,7 @@ def config_of(**changes):
 
 
 @pytest.fixture(scope='module')
-def finished(tmp_path_factory, compilations_are_kept):
+def finished(tmp_path_factory):
     """A folder with a run of an encoder, and one of a flow that begins with it."""
     folder = tmp_path_factory.mktemp('flow')
     with pytest.MonkeyPatch.context() as monkeypatch:

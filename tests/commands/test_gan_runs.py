@@ -43,7 +43,7 @@ def _small_discriminators(monkeypatch):
 
 
 @pytest.fixture(scope='module')
-def finished(tmp_path_factory, compilations_are_kept):
+def finished(tmp_path_factory):
     """A run of regression, and one against a discriminator that starts from it."""
     folder = tmp_path_factory.mktemp('gan')
     with pytest.MonkeyPatch.context() as monkeypatch:
