@@ -16,7 +16,7 @@ from tiny import vqvae
 from sr_jax import tasks
 from sr_jax.checkpoints import metadata
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints
-from sr_jax.checkpoints.run import resume_or_init
+from sr_jax.checkpoints.run import init_tree, refuse_to_load, resume_or_init
 from sr_jax.data.pipeline import train_iterator
 from sr_jax.devices import sharding
 from sr_jax.training.settings import read_settings
@@ -39,9 +39,8 @@ def seed(folder: Path) -> Path:
     """A run's folder with one checkpoint, of the first step of a tiny VQ-VAE."""
     config, workdir = vqvae(), folder / 'seed'
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
-    side = config.data.crop_size
-    batch = {'hq': jnp.zeros((1, side, side, 3))}
-    tree = jax.jit(functools.partial(initial, task))(jax.random.key(0), batch)
+    batch = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), task.batch(1))
+    tree = jax.jit(functools.partial(init_tree, task))(jax.random.key(0), batch)
     tree = jax.device_put(tree, sharding.layout(tree, mesh))
     iterator = train_iterator(SETTINGS.data, 4, 0)
     data = iterator.get_state()
@@ -61,7 +60,8 @@ def iterator():
 def resumed(found, mesh, report):
     """What a run of the seed's config resumes with: where its data was, None if not said."""
     config = vqvae()
-    return resume_or_init(found, config, tasks.make(config), mesh, report)[2]
+    task = tasks.make(config)
+    return resume_or_init(found, config, task, mesh, refuse_to_load, report)[2]
 
 
 def names(workdir: Path) -> list[str]:
