@@ -82,6 +82,12 @@ def validation_source(settings: DataSettings) -> Source:
     return open_source(settings.validation_source or settings.source, 'validation', settings)
 
 
+def _forms_with(fields: Iterable[str]) -> list[str]:
+    """Returns how sources are written that hold certain fields."""
+    modules = (importlib.import_module(f'sr_jax.data.sources.{kind}') for kind in _kinds())
+    return [module.FORM for module in modules if set(fields) <= set(module.FIELDS)]
+
+
 def _kinds() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
@@ -131,7 +137,7 @@ def choose_fields(source: Source, wanted: Iterable[str], spec: str) -> Fields:
     if missing:
         raise InputError(
             f'the task needs {", ".join(map(repr, missing))} of each example, but '
-            f'config.data.source={spec!r} holds {", ".join(map(repr, source.fields))}: take '
-            'another source or task'
+            f'the source {spec!r} holds {", ".join(map(repr, source.fields))}: take another one'
+            + ''.join(f', such as {form}' for form in _forms_with(missing))
         )
     return {name: source.fields[name] for name in wanted}
