@@ -26,8 +26,6 @@ from sr_jax.tasks.task import (
     State,
     Task,
     TrainState,
-    predicting,
-    replace_predicting,
     states_by_network,
 )
 
@@ -68,19 +66,14 @@ def start(
     """
     for part, source in sources.items():
         network, networks = load(source), states_by_network(task, state)
-        if part and part in networks:
-            old = networks[part]
-            new = _place(old, network, config, config[task.networks[part]], part, mesh, report)
-            assert isinstance(state, dict) or len(networks) == 1
-            state = {**state, part: new} if isinstance(state, dict) else new
-            continue
-        old = predicting(task, state)
-        if part and part not in old.params:
+        name = part if part in networks else next(iter(networks))
+        old = networks[name]
+        if part not in ('', name, *old.params):
             valid = [*networks, *old.params]
             raise InputError(f'config.train.start_from has {part!r}: {nearest(part, valid)}')
-        section = config[next(iter(task.networks.values()))]
+        section = config[task.networks[name]]
         new = _place(old, network, config, section, part, mesh, report)
-        state = replace_predicting(task, state, new)
+        state = {**state, name: new} if isinstance(state, dict) else new
     return state
 
 

@@ -1,5 +1,6 @@
 """A network measured on the examples that a run validates on, by whatever its task measures."""
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -50,9 +51,5 @@ def _gather_all(rows: list[Row], totals: Totals) -> tuple[list[Row], Totals]:
     """Returns the rows and totals of this and all other processes."""
     own = {'rows': rows, 'totals': jax.tree.map(lambda x: np.asarray(x).tolist(), totals)}
     told = [json.loads(text) for text in distributed.gather(json.dumps(own))]
-    together: Totals = {}
-    for part in told:
-        together = add_totals(together, jax.tree.map(
-            np.asarray, part['totals'], is_leaf=lambda x: isinstance(x, list)
-        ))
+    together: Totals = functools.reduce(add_totals, (part['totals'] for part in told), {})
     return [row for part in told for row in part['rows']], together

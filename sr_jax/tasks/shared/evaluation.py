@@ -1,5 +1,6 @@
 """What tasks measure: parts of a `sr_jax.tasks.task.Evaluation`, and how they go together."""
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +12,23 @@ from sr_jax.metrics.protocol import Protocol
 from sr_jax.tasks.task import Batch, Evaluation, Outputs, Row, Totals
 
 
+def merge(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns one mapping of all that several hold."""
+    return {key: value for part in parts for key, value in part.items()}
+
+
 def join(*evaluations: Evaluation) -> Evaluation:
     """Returns the evaluation that measures all that several do; their names must be different."""
 
     def measure(batch: Batch, outputs: Outputs) -> tuple[list[Row], Totals]:
-        found = [evaluation.measure(batch, outputs) for evaluation in evaluations]
-        rows = [dict(itertools.chain(*(row.items() for row in own))) for own in zip(*(
-            rows for rows, _ in found
-        ), strict=True)]
-        return rows, dict(itertools.chain(*(totals.items() for _, totals in found)))
+        all_rows, all_totals = zip(*(e.measure(batch, outputs) for e in evaluations), strict=True)
+        rows = [merge(own) for own in zip(*all_rows, strict=True)]
+        return rows, merge(all_totals)
 
     def summarize(rows: list[Row], totals: Totals) -> dict[str, float]:
-        summaries = (evaluation.summarize(rows, totals) for evaluation in evaluations)
-        return dict(itertools.chain(*(summary.items() for summary in summaries)))
+        return merge(e.summarize(rows, totals) for e in evaluations)
 
-    directions = itertools.chain(*(e.higher_is_better.items() for e in evaluations))
-    return Evaluation(measure, summarize, dict(directions))
+    return Evaluation(measure, summarize, merge(e.higher_is_better for e in evaluations))
 
 
 def means(rows: Sequence[Row], names: Iterable[str]) -> dict[str, float]:
@@ -81,13 +83,9 @@ def measure_numbers(higher_is_better: Mapping[str, bool]) -> Evaluation:
 
 
 def add_totals(first: Any, second: Any) -> Any:
-    """Returns two trees of totals added up; what only one of them has stays."""
-    if isinstance(first, Mapping):
+    """Returns two trees of totals added up, as arrays; what only one of them has stays."""
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
         keys = dict.fromkeys((*first, *second))
-        return {
-            key: add_totals(first[key], second[key])
-            if key in first and key in second
-            else first.get(key, second.get(key))
-            for key in keys
-        }
-    return np.asarray(first) + np.asarray(second)
+        return {key: add_totals(first.get(key, {}), second.get(key, {})) for key in keys}
+    there = [np.asarray(part) for part in (first, second) if not isinstance(part, Mapping)]
+    return functools.reduce(np.add, there)
