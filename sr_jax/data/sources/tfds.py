@@ -128,7 +128,7 @@ def _choose_split(builder: tfds.core.DatasetBuilder, name: str, part: str) -> st
 def _choose_image(builder: tfds.core.DatasetBuilder, name: str, wanted: str) -> str:
     """Returns the feature that is the image: the wanted, the only, or the supervised one."""
     features = dict(builder.info.features.items())
-    images = [key for key, kind in features.items() if isinstance(kind, tfds.features.Image)]
+    images = sorted(k for k, kind in features.items() if isinstance(kind, tfds.features.Image))
     if wanted in images or (len(images) == 1 and not wanted):
         return wanted or images[0]
     supervised = [key for key in builder.info.supervised_keys or () if key in images]

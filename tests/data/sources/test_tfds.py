@@ -30,10 +30,10 @@ def prepare(tmp_path, monkeypatch):
     """Returns a function that prepares a dataset in the folder of TFDS."""
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
 
-    def prepare(splits, feature='image', kind=None, name='tiny_images'):
-        features = tfds.features.FeaturesDict(
-            {feature: kind or tfds.features.Image(shape=(None, None, 3)), 'label': np.int64}
-        )
+    def prepare(splits, feature='image', kind=None, name='tiny_images', label=np.int64, also=None):
+        image = tfds.features.Image(shape=(None, None, 3))
+        others = {} if also is None else {also: image}
+        features = tfds.features.FeaturesDict({feature: kind or image, 'label': label, **others})
         folder = tmp_path / name / '1.0.0'
         folder.mkdir(parents=True)
         template = tfds.core.ShardedFileTemplate(
@@ -47,8 +47,9 @@ def prepare(tmp_path, monkeypatch):
             files = template.replace(split=split)
             path = str(files.sharded_filepath(shard_index=0, num_shards=1))
             writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
-            for label, image in enumerate(images):
-                example = features.encode_example({feature: image, 'label': label})
+            for number, image in enumerate(images):
+                more = {also: encode(GRAY)} if also else {}
+                example = features.encode_example({feature: image, 'label': number, **more})
                 writer.write(features.serialize_example(example))
             writer.close()
             infos.append(
@@ -156,6 +157,29 @@ def test_an_unknown_dataset_is_an_error(tmp_path, monkeypatch, name, message):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
     with pytest.raises(InputError, match=message):
         TfdsImages(name, 'train')
+
+
+def test_classes_come_as_labels(prepare, make_settings):
+    classes = tfds.features.ClassLabel(names=['cat', 'dog', 'owl'])
+    prepare({'train': [encode(COLOR), encode(GRAY), encode(COLOR)]}, label=classes)
+    source = pickle.loads(pickle.dumps(TfdsImages('tiny_images', 'train')))
+    assert list(source.fields) == ['hq', 'label']
+    assert [int(source.example(i)['label']) for i in range(3)] == [0, 1, 2]
+    iterator = train_iterator(make_settings(source='tfds:tiny_images'), 7, 0)
+    batch = next(iterator)
+    iterator.close()
+    assert batch['label'].shape == (7,) and batch['label'].dtype == np.int32
+
+
+def test_of_several_images_one_is_named(prepare):
+    prepare({'train': [encode(COLOR)]}, feature='hr', also='lr')
+    assert TfdsImages('tiny_images@hr', 'train').pixels(0).tolist() == COLOR.tolist()
+    grey = np.repeat(GRAY[..., None], 3, axis=2)
+    np.testing.assert_array_equal(TfdsImages('tiny_images@lr', 'train').pixels(0), grey)
+    with pytest.raises(InputError, match="has the images 'hr', 'lr': say which, as in .*@hr"):
+        TfdsImages('tiny_images', 'train')
+    with pytest.raises(InputError, match="and none called 'sr': say which"):
+        TfdsImages('tiny_images@sr', 'train')
 
 
 def test_a_missing_split_is_an_error(prepare):

@@ -1,0 +1,39 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sr_jax import tasks
+from sr_jax.checkpoints.run import fixed_keys, load_run
+from sr_jax.errors import InputError
+
+pytestmark = pytest.mark.usefixtures('one_device', 'toy')
+
+
+def test_a_network_that_a_task_predicts_with_is_loaded_with_its_run(finished_toy, monkeypatch):
+    make, asked = tasks.make, []
+
+    def frozen(load, training):
+        asked.append(training)
+        return {'prior': load('runs/prior').variables}
+
+    monkeypatch.setattr(tasks, 'make', lambda config: make(config)._replace(frozen=frozen))
+    prior = SimpleNamespace(variables={'params': np.float32(3)})
+    found = load_run(finished_toy[0], load=lambda source: prior)
+    assert found.variables['frozen'] == {'prior': prior.variables}
+    assert asked == [False]  # what training alone needs is not asked for
+    with pytest.raises(InputError, match='predicts with the network runs/prior beside its own'):
+        load_run(finished_toy[0])
+
+
+def test_another_network_of_a_run_is_named(finished_toy):
+    with pytest.raises(InputError, match="has no network 'discriminator': "):
+        load_run(finished_toy[0], network='discriminator')
+
+
+def test_what_a_run_cannot_resume_with_is_said_by_its_networks(finished_toy):
+    task = load_run(finished_toy[0]).task
+    keys = fixed_keys(task._replace(networks={'generator': 'model', 'critic': 'judging'}))
+    assert {'config.model.', 'config.optimizer.name:', 'config.judging.'} <= set(keys)
+    assert 'config.critic_optimizer.ema_decay:' in keys
+    assert 'config.generator_optimizer.name:' not in keys
