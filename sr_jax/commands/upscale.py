@@ -16,15 +16,14 @@ import time
 from pathlib import Path
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
 from sr_jax.commands.shared import image_jobs, upscaler_arguments
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import check_suffix, image_size, read_layers, save_layers
-from sr_jax.images.resize import resize_lanczos
 from sr_jax.inference import networks
+from sr_jax.inference.layers import enlarge
 from sr_jax.inference.upscale import scale_size
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.pretrained.named import WEIGHTS
@@ -98,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         height, width = layers.color.shape[:2]
         for sample, file in enumerate(own):
             begin = time.perf_counter()
-            save_layers(file, enlarge(layers, upscaler, outscale, file.name, sample))
+            save_layers(file, _enlarge(layers, upscaler, outscale, file.name, sample))
             seconds = time.perf_counter() - begin
             print(f'{file}  {width}x{height} -> x{outscale:g} in {seconds:.1f} s')
 
@@ -107,42 +106,17 @@ def run(arguments: argparse.Namespace) -> int:
     return image_jobs.each_image(loads, each, show)
 
 
-def enlarge(
-    layers: Layers, upscaler: Upscaler, outscale: float, name: str, sample: int = 0
+def _enlarge(
+    layers: Layers, upscaler: Upscaler, outscale: float, name: str, sample: int
 ) -> Layers:
-    """Returns an image with all that belongs to it, enlarged.
-
-    A network enlarges the colours, and transparency as if it were a grey image; of grey images
-    the mean of its three channels is kept.
-
-    Args:
-      layers: the image.
-      upscaler: the network.
-      outscale: output pixels per pixel along a side.
-      name: what the bar of progress calls the image.
-      sample: which of those that a flow draws.
-    """
-    size = scale_size(layers.color.shape[:2], outscale)
+    """Returns an image enlarged, and shows a bar of progress under the name meanwhile."""
     with tqdm(desc=name, unit='tile', leave=False, disable=None) as bar:
 
         def progress(done: int, count: int) -> None:
             bar.total = count
             bar.update(done - bar.n)
 
-        color = resize_lanczos(upscaler(layers.color, progress, sample), size)
-        alpha = layers.alpha
-        if alpha is not None:
-            bar.reset()
-            gray = upscaler(np.repeat(alpha, 3, axis=-1), progress, sample)
-            alpha = _average_channels(resize_lanczos(gray, size))
-    if layers.is_gray:
-        color = np.repeat(_average_channels(color), 3, axis=-1)
-    return layers._replace(color=color, alpha=alpha)
-
-
-def _average_channels(pixels: np.ndarray) -> np.ndarray:
-    """Returns the mean of the channels, rounded."""
-    return np.rint(pixels.mean(axis=-1, keepdims=True, dtype=np.float32)).astype(pixels.dtype)
+        return enlarge(layers, upscaler, outscale, progress, sample)
 
 
 def _plan_files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list[Path]:
