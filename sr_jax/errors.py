@@ -18,6 +18,7 @@ class TrainingError(Exception):
     """Training cannot go on: a loss or a gradient is not finite. Shown as `InputError` is."""
 
 
+INTERRUPTED = 130  # the exit status after Ctrl-C, as shells have it
 REMEDIES = {
     errno.ENOSPC: 'the disk is full; free some space or take another folder (--workdir, --output)',
     errno.EDQUOT: 'the disk quota is used up; take another folder (--workdir, --output)',
@@ -30,6 +31,7 @@ REMEDIES = {
 def exit_status(command: Callable[[], int]) -> int:
     """Runs a command; an expected error becomes one message on the standard error and status 1.
 
+    Ctrl-C is a message as well, with status 130.
     Anything else is a defect of ours and keeps its traceback. The log of Orbax and of the
     event loops in its threads is silent, since what matters of it comes as an exception.
     """
@@ -37,6 +39,9 @@ def exit_status(command: Callable[[], int]) -> int:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return command()
+    except KeyboardInterrupt:
+        print('\ninterrupted', file=sys.stderr)
+        return INTERRUPTED
     except Exception as error:
         message = message_of(error)
         if message is None:

@@ -25,12 +25,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from sr_jax import models
-from sr_jax.commands.shared import table
+from sr_jax.commands.shared import results, table
 from sr_jax.commands.shared.image_jobs import (
     each_image,
-    expand_paths,
+    find_images,
     make_loaders,
-    name_targets,
+    plan_folder,
 )
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
@@ -57,13 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', type=Path, help='true ones, or folders of them'
     )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        default=Path('flow_report'),
-        metavar='FOLDER',
-        help='where sheets and numbers go (default: %(default)s)',
-    )
+    results.add_arguments(parser, 'flow_report', 'the folder where sheets and numbers go')
     parser.add_argument(
         '--size',
         type=int,
@@ -101,7 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(
             f'--seed {arguments.seed} --temperatures {temperatures}: none may be negative'
         )
-    paths = list(expand_paths(arguments.images))
+    found = find_images(arguments.images, Path(arguments.output))
+    images, files = plan_folder(arguments, found, beside=['.json'])
     network = networks.load(arguments.weights, best=arguments.best)
     if not isinstance(network.module(), Sampler):
         raise InputError(
@@ -112,7 +107,6 @@ def run(arguments: argparse.Namespace) -> int:
     least = flow.multiple * MIN_SIDE // 2
     if arguments.size < least:
         raise InputError(f'--size {arguments.size}: it must be at least {least}')
-    arguments.output.mkdir(parents=True, exist_ok=True)
 
     def show(image: np.ndarray, target: Path) -> None:
         hq = _crop_middle(image, arguments.size, flow.multiple)
@@ -123,8 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
         table.write_json(target.with_suffix('.json'), numbers)
         _print(target, numbers)
 
-    files = name_targets([path.stem for path in paths], arguments.output)
-    return each_image(make_loaders(paths), files, show)
+    return each_image(make_loaders(images), files, show)
 
 
 class Flow:

@@ -4,13 +4,14 @@ import argparse
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from sr_jax.checkpoints.run import load_run
-from sr_jax.commands.shared import image_jobs
+from sr_jax.commands.shared import image_jobs, results
 from sr_jax.config.binding import bind
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.protocol import Source
@@ -34,12 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="images, or folders of them (default: the run's own validation images)",
     )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        default=Path('reconstructions'),
-        metavar='FOLDER',
-        help='where the side-by-side images go (default: %(default)s)',
+    results.add_arguments(
+        parser, 'reconstructions', 'the folder where the side-by-side images go'
     )
     parser.add_argument(
         '--best', action='store_true', help='take the best checkpoint instead of the newest'
@@ -55,20 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: no checkpoint, or no such image or folder.
     """
-    paths = list(image_jobs.expand_paths(arguments.images))
+    images = image_jobs.find_images(arguments.images, Path(arguments.output))
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
     print(f'{arguments.checkpoint}: network after {model.step} steps')
     predict = sharding.jit_predict(model.task.predict, mesh)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    if paths:
-        loads = image_jobs.make_loaders(paths)
+    if images:
+        images, files = image_jobs.plan_folder(arguments, images)
+        loads = image_jobs.make_loaders(images)
     else:
-        source = validation_source(bind(DataSettings, model.config.data, 'config.data'))
-        loads = [
-            (Path(source.name(i)).stem, functools.partial(_load_example, source, i))
-            for i in range(len(source))
-        ]
+        loads, files = _list_examples(arguments, model.config)
 
     def show(image, target):
         output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), image)
@@ -76,8 +69,23 @@ def run(arguments: argparse.Namespace) -> int:
         save_image(target, grid([image[None], output[None]]))
         print(f'{target}  mse {mse:.5f}')
 
-    files = image_jobs.name_targets([name for name, _ in loads], arguments.output)
     return image_jobs.each_image(loads, files, show)
+
+
+def _list_examples(
+    arguments: argparse.Namespace, config: Any
+) -> tuple[list[tuple[str, Callable[[], np.ndarray]]], list[Path]]:
+    """Returns the names of a run's own validation images, what loads them, and their files."""
+    source = validation_source(bind(DataSettings, config.data, 'config.data'))
+    names = [Path(source.name(i)).stem for i in range(len(source))]
+    files = results.name_files(names, Path(arguments.output), ['.png'] * len(names))
+    results.prepare(files, [], Path(arguments.output))
+    wanted = results.find_missing(arguments, [[file] for file in files])
+    keep = [i for i, missing in enumerate(wanted) if missing]
+    loads: list[tuple[str, Callable[[], np.ndarray]]] = [
+        (names[i], functools.partial(_load_example, source, i)) for i in keep
+    ]
+    return loads, [files[i] for i in keep]
 
 
 def _load_example(source: Source, index: int) -> np.ndarray:

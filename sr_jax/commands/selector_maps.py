@@ -7,11 +7,12 @@ import jax
 import numpy as np
 
 from sr_jax.checkpoints.run import load_run, read_switching
+from sr_jax.commands.shared import results
 from sr_jax.commands.shared.image_jobs import (
     each_image,
-    expand_paths,
+    find_images,
     make_loaders,
-    name_targets,
+    plan_folder,
 )
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
@@ -29,13 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'images', nargs='+', metavar='IMAGE', type=Path, help='images, or folders of them'
     )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        default=Path('selector_maps'),
-        metavar='FOLDER',
-        help='where the maps go, one file for each image (default: %(default)s)',
-    )
+    results.add_arguments(parser, 'selector_maps', 'the folder where the maps go, one an image')
     parser.add_argument(
         '--best', action='store_true', help='take the best checkpoint instead of the newest'
     )
@@ -50,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: no checkpoint, a network without switched convolutions, or no such image.
     """
-    paths = list(expand_paths(arguments.images))
+    found = find_images(arguments.images, Path(arguments.output))
+    images, files = plan_folder(arguments, found)
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
     switching = read_switching(model.config)
@@ -60,7 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
             'convert-to-switched makes a network that has'
         )
     predict = sharding.jit_predict(model.task.predict, mesh)
-    arguments.output.mkdir(parents=True, exist_ok=True)
 
     def show(image, target):
         outputs = predict(model.variables, {'hq': mirror_pad(image)[None]})
@@ -72,5 +67,4 @@ def run(arguments: argparse.Namespace) -> int:
             shares = ' '.join(f'{share:6.1%}' for share in used / used.sum())
             print(f'  {layer:<28} {shares}  perplexity {np.asarray(perplexity(used)).item():.2f}')
 
-    files = name_targets([path.stem for path in paths], arguments.output)
-    return each_image(make_loaders(paths), files, show)
+    return each_image(make_loaders(images), files, show)

@@ -4,31 +4,58 @@
   python -m sr_jax upscale photos/ --weights runs/mine --output enlarged/
   python -m sr_jax upscale photo.jpg --weights runs/srflow --temperature 0.8 --samples 5 --seed 1
 
-Grey images stay grey; transparency, 16 bits, the colour profile and EXIF are kept, and the
-orientation is applied. An image that fails is named, the others are done, and the exit status is
-1.
+Grey images stay grey; transparency, 16 bits, animations, pages, the colour profile and what else
+is said of an image are kept as far as the format can, and the orientation is applied. An image
+that fails is named, the others are done, and the exit status is 1.
 """
 
 import argparse
 import functools
-import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
+from PIL import Image
 from tqdm import tqdm
 
-from sr_jax.commands.shared import image_jobs, upscaler_arguments
+from sr_jax.commands.shared import image_jobs, output_files, results, upscaler_arguments
+from sr_jax.commands.shared.image_jobs import NamedImage
 from sr_jax.errors import InputError
-from sr_jax.images.decoding import Layers
-from sr_jax.images.files import check_suffix, image_size, read_layers, save_layers
+from sr_jax.images import encoding
+from sr_jax.images.background import lay_over, parse_color
+from sr_jax.images.decoding import Layers, Outline
+from sr_jax.images.encoding import Encoding
+from sr_jax.images.files import (
+    read_all,
+    read_layers,
+    read_outline,
+    read_timing,
+    save_animation,
+    save_pages,
+    written_format,
+)
 from sr_jax.inference import networks
 from sr_jax.inference.layers import enlarge
+from sr_jax.inference.room import check_memory
 from sr_jax.inference.upscale import scale_size
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.pretrained.named import WEIGHTS
 
-FORMATS = ('png', 'jpg', 'webp')
+
+class Job(NamedTuple):
+    """An image to enlarge.
+
+    Attributes:
+      image: the file, and what its results are called.
+      outline: what its header tells; None where it cannot be read, which its turn will say.
+      files: of its results, one for each sample.
+    """
+
+    image: NamedImage
+    outline: Outline | None
+    files: list[Path]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,15 +69,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a run, a file of weights (.safetensors, .pth, .param), or a name: '
         + ', '.join(name for name in WEIGHTS if not name.startswith('lpips')),
     )
+    results.add_arguments(
+        parser,
+        'upscaled',
+        'a folder, which gets the folders of the images; or for a single image a file',
+    )
+    output_files.add_arguments(parser)
     parser.add_argument(
-        '--output',
-        type=Path,
-        default=Path('upscaled'),
-        metavar='PATH',
-        help='a folder, or for a single image a file (default: %(default)s)',
+        '--background',
+        metavar='COLOR',
+        help="what is laid behind transparent images: a name, '#rrggbb'",
     )
     parser.add_argument(
-        '--format', choices=FORMATS, default='png', help='of files in a folder (default: png)'
+        '--max-pixels',
+        type=int,
+        metavar='N',
+        help='of an image that is read; more are refused, as files made to fill the memory '
+        f'(default: {Image.MAX_IMAGE_PIXELS})',
     )
     parser.add_argument(
         '--outscale',
@@ -69,92 +104,145 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes an enlarged image for each image.
 
     Returns:
-      0, or 1 when an image could not be read, enlarged or written.
+      0, 1 when an image could not be read, enlarged or written, or 130 after Ctrl-C.
 
     Raises:
       InputError: no such weights or images, a network that does not enlarge, an output that
-        cannot be written, or too little memory.
+        cannot be written or is there already, or too little memory.
     """
-    upscaler_arguments.check(arguments)
-    if arguments.outscale is not None:
-        scale_size((1, 1), arguments.outscale)
-    paths = list(image_jobs.expand_paths(arguments.images))
-    count = arguments.samples
-    stems = [f'{path.stem}_{i}' if count > 1 else path.stem for path in paths for i in range(count)]
-    files = _plan_files(stems, paths, arguments.output, arguments.format)
+    _check(arguments)
+    jobs = _plan(arguments)
     network = networks.load(arguments.weights, best=arguments.best)
     upscaler = upscaler_arguments.make(arguments, network)
     outscale = arguments.outscale or upscaler.scale
     print(
         f'{arguments.weights}: {network.model["name"]} of scale {upscaler.scale}, '
-        f'{len(paths)} image(s) to {outscale:g} times their size on {jax.device_count()} '
+        f'{len(jobs)} image(s) to {outscale:g} times their size on {jax.device_count()} '
         f'{jax.devices()[0].device_kind} device(s)'
     )
-    if sizes := _read_sizes(paths):
+    if sizes := [job.outline.size for job in jobs if job.outline]:
         upscaler.prepare(sizes)
+    background = parse_color(arguments.background) if arguments.background else None
+    how = Encoding(arguments.quality, arguments.lossless)
 
-    def show(layers: Layers, own: list[Path]) -> None:
-        height, width = layers.color.shape[:2]
-        for sample, file in enumerate(own):
+    def load(job: Job) -> tuple[NamedImage, Outline]:
+        return job.image, read_outline(job.image.path)  # again, for what it could not read
+
+    def show(found: tuple[NamedImage, Outline], files: list[Path]) -> None:
+        image, outline = found
+        height, width = outline.size
+        for sample, file in enumerate(files):
             begin = time.perf_counter()
-            save_layers(file, _enlarge(layers, upscaler, outscale, file.name, sample))
+            _check_file(image, file, outline, outscale)
+            enlarged = _enlarge_all(image, outline, upscaler, outscale, file, sample, background)
+            _save(file, image, outline, enlarged, how)
             seconds = time.perf_counter() - begin
             print(f'{file}  {width}x{height} -> x{outscale:g} in {seconds:.1f} s')
 
-    loads = [(path.stem, functools.partial(read_layers, path)) for path in paths]
-    each = [files[i : i + count] for i in range(0, len(files), count)]
-    return image_jobs.each_image(loads, each, show)
+    loads = [(job.image.path.name, functools.partial(load, job)) for job in jobs]
+    return image_jobs.each_image(loads, [job.files for job in jobs], show)
 
 
-def _enlarge(
-    layers: Layers, upscaler: Upscaler, outscale: float, name: str, sample: int
-) -> Layers:
-    """Returns an image enlarged, and shows a bar of progress under the name meanwhile."""
-    with tqdm(desc=name, unit='tile', leave=False, disable=None) as bar:
+def _check(arguments: argparse.Namespace) -> None:
+    """Raises InputError for arguments that cannot be meant."""
+    upscaler_arguments.check(arguments)
+    output_files.check(arguments)
+    if arguments.outscale is not None:
+        scale_size((1, 1), arguments.outscale)
+    if arguments.background:
+        parse_color(arguments.background)
+    if arguments.max_pixels is not None:
+        if arguments.max_pixels < 1:
+            raise InputError(f'--max-pixels {arguments.max_pixels}: it must be at least 1')
+        Image.MAX_IMAGE_PIXELS = arguments.max_pixels
 
-        def progress(done: int, count: int) -> None:
-            bar.total = count
-            bar.update(done - bar.n)
 
-        return enlarge(layers, upscaler, outscale, progress, sample)
+def _plan(arguments: argparse.Namespace) -> list[Job]:
+    """Returns what is to be done.
 
-
-def _plan_files(stems: list[str], paths: list[Path], output: Path, kind: str) -> list[Path]:
-    """Returns the file of each result, after a look at whether it can be written there.
-
-    Args:
-      stems: of the results' names, where they go into a folder.
-      paths: of the images.
-      output: a folder, or a file for a single result.
-      kind: of files in a folder.
-
-    Raises InputError: a single file for several images, a result in the place of an image, or a
-    folder that cannot be made or written.
+    Raises:
+      InputError: no such images, or results that cannot be written or are there already.
     """
-    if output.suffix and not output.is_dir():
-        if len(stems) != 1:
-            raise InputError(f'--output {output} is one file, but there are {len(stems)} images')
-        check_suffix(output)
-        files, folder = [output], output.parent
+    file = output_files.single_file(arguments.output, arguments.images, arguments.samples)
+    folder = file.parent if file else Path(arguments.output)
+    images = image_jobs.find_images(arguments.images, None if file else folder)
+    outlines = [_read_outline(image.path) for image in images]
+    count = arguments.samples
+    if file:
+        each = [[file]]
     else:
-        files = list(image_jobs.name_targets(stems, output, f'.{kind}'))
-        folder = output
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise InputError(f'{folder} cannot be written: take another folder (--output)')
-    given = {path.resolve() for path in paths}
-    for file in files:
-        if file.resolve() in given:
-            raise InputError(f'{file} would replace the image itself: take another --output')
-    return files
+        names = [f'{i.name}_{k}' if count > 1 else i.name for i in images for k in range(count)]
+        suffixes = [output_files.choose_suffix(arguments, outline) for outline in outlines]
+        files = results.name_files(names, folder, [s for s in suffixes for _ in range(count)])
+        each = [files[i : i + count] for i in range(0, len(files), count)]
+    results.prepare([file for own in each for file in own], [i.path for i in images], folder)
+    wanted = results.find_missing(arguments, each)
+    jobs = [Job(*parts) for parts in zip(images, outlines, each, strict=True)]
+    return [job for job, missing in zip(jobs, wanted, strict=True) if missing]
 
 
-def _read_sizes(paths: list[Path]) -> list[tuple[int, int]]:
-    """Returns those of images that can be read; the others are named when their turn comes."""
-    sizes = []
-    for path in paths:
-        try:
-            sizes.append(image_size(path))
-        except InputError:
-            continue
-    return sizes
+def _read_outline(path: Path) -> Outline | None:
+    try:
+        return read_outline(path)
+    except InputError:
+        return None
+
+
+def _check_file(image: NamedImage, file: Path, outline: Outline, outscale: float) -> None:
+    """Raises InputError, before anything is computed, for what the format cannot hold."""
+    size = scale_size(outline.size, outscale)
+    form = written_format(file)
+    encoding.check(form, size, str(image.path), frames=outline.frames, pages=outline.pages)
+
+
+def _enlarge_all(
+    image: NamedImage,
+    outline: Outline,
+    upscaler: Upscaler,
+    outscale: float,
+    file: Path,
+    sample: int,
+    background: tuple[int, int, int] | None,
+) -> list[Layers]:
+    """Returns the enlarged frames or pages of an image, and shows a bar of progress meanwhile."""
+    form = written_format(file)
+    made: list[Layers] = []
+    count = outline.frames * outline.pages
+    with tqdm(desc=file.name, unit='tile', leave=False, disable=None) as bar:
+        for layers in _read_frames(image.path, outline):
+            if background:
+                layers = lay_over(layers, background)
+            size = scale_size(layers.color.shape[:2], outscale)
+            encoding.check(form, size, str(image.path), has_alpha=layers.alpha is not None)
+            check_memory(layers, upscaler.scale, size, outline.frames, str(image.path))
+            if not made:
+                for lost in encoding.left_out(layers, form):
+                    print(f'{file}: left out: {lost}')
+            progress = functools.partial(_show_progress, bar, bar.n, count - len(made))
+            made.append(enlarge(layers, upscaler, outscale, progress, sample))
+    return made
+
+
+def _show_progress(bar: tqdm, before: int, left: int, done: int, count: int) -> None:
+    """Moves a bar to so many tiles of a frame, before which it stood at `before`."""
+    bar.total = before + count * left
+    bar.update(before + done - bar.n)
+
+
+def _read_frames(path: Path, outline: Outline) -> Iterator[Layers]:
+    """Yields the frames of an animation, the pages of a TIFF, or the one image of any other."""
+    if outline.frames == outline.pages == 1:
+        yield read_layers(path)
+    else:
+        for layers, _ in read_all(path):
+            yield layers
+
+
+def _save(
+    file: Path, image: NamedImage, outline: Outline, made: list[Layers], how: Encoding
+) -> None:
+    """Writes what was made of an image."""
+    if outline.frames > 1:
+        save_animation(file, made, read_timing(image.path), how)
+    else:
+        save_pages(file, made, how)

@@ -18,7 +18,9 @@ def write(path: Path, data: bytes) -> None:
         partial.touch(exist_ok=False)  # never through a link that somebody laid there
         partial.write_bytes(data)
         os.replace(partial, path)
-    except OSError as error:
+    except BaseException as error:  # also Ctrl-C
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
+        if isinstance(error, OSError):
+            raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
+        raise

@@ -1,24 +1,32 @@
 """Encoded images to arrays, by one rule for every kind of image, without losing precision."""
 
+import contextlib
 import io
 import sys
 import threading
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Num, UInt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from sr_jax.errors import InputError
+from sr_jax.images import chunks, formats, metadata
+from sr_jax.images.metadata import Metadata
 
-_FORMATS = ('PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP')
+_Read = TypeVar('_Read')
+_BY_CONTENT = tuple(sorted(set(formats.READ.values()) - set(formats.BY_NAME_ONLY)))
 
 # What Pillow's plugins warn about is metadata (EXIF, MPO and APNG tables) that is not used here.
 # Entered once, since `warnings.catch_warnings` is not safe in the threads that read images.
 warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.\w+ImagePlugin')
 
 _WHITE_IS_ZERO = 0
+_MOST_EIGHT_BITS = 255
+_IS_THUMBNAIL = 1  # the bit of a TIFF's NewSubfileType
 _TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
 _GRAY = ('1', 'L', 'LA', 'La', 'I;16', 'I;16B', 'I;16L')
 _KEEP_PROFILE = (*_GRAY, 'RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA')  # CMYK's is not of RGB
@@ -39,21 +47,45 @@ class ImageError(InputError):
 
 
 class Layers(NamedTuple):
-    """All that an image file holds.
+    """All that an image file holds of one image.
 
     Attributes:
       color: RGB, uint8 or uint16, upright.
       alpha: opacity in the same type, or None where all is opaque.
       is_gray: whether the file has one channel of colour.
-      icc_profile: the colour profile, where it is one of the channels as they are here.
-      exif: what else is said of the image, without the orientation.
+      metadata: what else is said of the image.
     """
 
     color: UInt[np.ndarray, 'h w 3']
-    alpha: UInt[np.ndarray, 'h w 1'] | None
-    is_gray: bool
-    icc_profile: bytes | None
-    exif: Image.Exif
+    alpha: UInt[np.ndarray, 'h w 1'] | None = None
+    is_gray: bool = False
+    metadata: Metadata = Metadata()
+
+
+class Timing(NamedTuple):
+    """How an animation is played.
+
+    Attributes:
+      durations: of its frames, in milliseconds.
+      plays: how often; 0: for ever.
+    """
+
+    durations: tuple[float, ...]
+    plays: int
+
+
+class Outline(NamedTuple):
+    """What the header of an image file tells.
+
+    Attributes:
+      size: height and width, upright; of several pages, those of the first.
+      frames: how many frames an animation has; 1 of others.
+      pages: how many images a TIFF has; 1 of others.
+    """
+
+    size: tuple[int, int]
+    frames: int = 1
+    pages: int = 1
 
 
 def decode(encoded: bytes, name: str) -> Num[np.ndarray, 'h w 3']:
@@ -65,36 +97,56 @@ def decode(encoded: bytes, name: str) -> Num[np.ndarray, 'h w 3']:
 
 
 def decode_layers(encoded: bytes, name: str) -> Layers:
-    """Decodes the bytes of an image file, keeping transparency and metadata apart.
+    """Decodes the first image of a file, keeping transparency and metadata apart.
 
     Raises `ImageError`, which calls the image `name`.
     """
-    try:
-        return _decode_layers(encoded)
-    except ImageError as error:
-        raise ImageError(name, error.reason) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            name, 'not a PNG, JPEG, WebP, TIFF or BMP image that Pillow can read'
-        ) from error
-    except Exception as error:  # a damaged file raises nearly anything in a decoder
-        raise ImageError(name, f'damaged image ({error or type(error).__name__})') from error
+    layers, is_bare = _read_or_strip(_decode_first, encoded, name)
+    if not is_bare:
+        return layers
+    left_out = ('texts, EXIF and the colour profile, which cannot be read',)
+    return layers._replace(metadata=layers.metadata._replace(left_out=left_out))
 
 
-def decode_size(encoded: bytes, name: str) -> tuple[int, int]:
-    """Returns height and width of an image file, upright, without decoding its pixels.
+def decode_all(encoded: bytes, name: str) -> Iterator[tuple[Layers, float]]:
+    """Decodes each frame of an animation, or each page of a TIFF, with its milliseconds.
+
+    Frames come as they are seen: what one leaves of the one before is filled in. A still image that
+    an animated PNG shows where animations are unknown, and thumbnails in a TIFF, are left out.
 
     Raises `ImageError`, which calls the image `name`.
     """
-    try:
-        with _open(encoded) as image:
-            width, height = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
-        return (width, height) if turned else (height, width)
-    except ImageError as error:
-        raise ImageError(name, error.reason) from error
-    except Exception as error:  # as in `decode_layers`
-        raise ImageError(name, f'damaged image ({error or type(error).__name__})') from error
+    with _name_errors(name), _open(encoded, name) as image:
+        for index in _list_images(image):
+            image.seek(index)
+            layers = _read_layers(image, encoded, name, index)
+            yield layers, float(image.info.get('duration') or 0)
+
+
+def decode_timing(encoded: bytes, name: str) -> Timing:
+    """Reads how an animation is played, without keeping its frames.
+
+    Raises `ImageError`, which calls the image `name`.
+    """
+    with _name_errors(name), _open(encoded, name) as image:
+        durations = []
+        for index in _list_images(image):
+            image.seek(index)
+            if image.format in ('WEBP', 'AVIF'):
+                image.load()  # they know it only then
+            durations.append(float(image.info.get('duration') or 0))
+        loop = image.info.get('loop')
+        if loop is not None and image.format == 'GIF':
+            loop = loop and loop + 1  # it counts the repetitions
+        return Timing(tuple(durations), 1 if loop is None else int(loop))
+
+
+def decode_outline(encoded: bytes, name: str) -> Outline:
+    """Reads what the header of an image file tells, without decoding its pixels.
+
+    Raises `ImageError`, which calls the image `name`.
+    """
+    return _read_or_strip(_read_outline, encoded, name)[0]
 
 
 def to_float(pixels: Num[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
@@ -122,17 +174,36 @@ def to_uint8(image: Float[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def _open(encoded: bytes) -> ImageFile.ImageFile:
+@contextlib.contextmanager
+def _name_errors(name: str) -> Iterator[None]:
+    """Whatever Pillow raises of a file becomes an ImageError that names it."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(name, error.reason) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            name, 'not a PNG, JPEG, WebP, TIFF, GIF, AVIF or other image that Pillow can read here'
+        ) from error
+    except MemoryError as error:
+        raise ImageError(name, 'it does not fit into the memory') from error
+    except Exception as error:  # a damaged file raises nearly anything in a decoder
+        raise ImageError(name, f'damaged image ({error or type(error).__name__})') from error
+
+
+def _open(encoded: bytes, name: str) -> ImageFile.ImageFile:
     """Opens an image; more pixels than `PIL.Image.MAX_IMAGE_PIXELS` are refused.
 
     Pillow itself only warns between once and twice that limit, so its check is put aside for the
     moment of opening and done here. The lock keeps two threads from restoring each other's limit.
     """
+    of_name = formats.READ.get(PurePath(name).suffix.lower())
+    kinds = (*_BY_CONTENT, of_name) if of_name in formats.BY_NAME_ONLY else _BY_CONTENT
     with _PIXEL_LIMIT_LOCK:
         limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
         try:
-            image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
+            image = Image.open(io.BytesIO(encoded), formats=kinds)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     width, height = image.size
@@ -140,26 +211,78 @@ def _open(encoded: bytes) -> ImageFile.ImageFile:
         raise ImageError(
             '',
             f'{width}x{height} pixels are more than the limit of {limit}, which guards against '
-            'files made to fill the memory; cut it into parts, or raise PIL.Image.MAX_IMAGE_PIXELS',
+            f'files made to fill the memory: raise it (--max-pixels {width * height}, in Python '
+            'PIL.Image.MAX_IMAGE_PIXELS), or cut it into parts',
         )
     return image
 
 
-def _decode_layers(encoded: bytes) -> Layers:
-    with _open(encoded) as image:
-        is_gray = image.mode in _GRAY or any(
-            _raw_mode(tile.args).startswith('LA;16') for tile in image.tile
-        )
-        if _is_sixteen_bit(image):
-            color, alpha = _read_sixteen_bits(image, encoded)
-        else:
-            color, alpha = _read_eight_bits(image)
-        exif = image.getexif()
-        orientation = exif.pop(ExifTags.Base.Orientation, 1)
-        profile = image.info.get('icc_profile') if image.mode in _KEEP_PROFILE else None
+def _read_or_strip(
+    read: Callable[[bytes, str], _Read], encoded: bytes, name: str
+) -> tuple[_Read, bool]:
+    """Reads a file; a PNG that cannot be read is tried once more without its metadata.
+
+    Returns what was read, and whether it was without.
+    """
+    with _name_errors(name):
+        try:
+            return read(encoded, name), False
+        except Exception:
+            bare = chunks.without_metadata(encoded)
+            if bare is None:
+                raise
+            return read(bare, name), True
+
+
+def _read_outline(encoded: bytes, name: str) -> Outline:
+    with _open(encoded, name) as image:
+        width, height = image.size
+        turned = metadata.read_orientation(image, encoded) in _TURNED
+        size = (width, height) if turned else (height, width)
+        count = len(_list_images(image))
+        return Outline(size, pages=count) if image.format == 'TIFF' else Outline(size, count)
+
+
+def _decode_first(encoded: bytes, name: str) -> Layers:
+    with _open(encoded, name) as image:
+        return _read_layers(image, encoded, name)
+
+
+def _list_images(image: ImageFile.ImageFile) -> list[int]:
+    """The numbers of those in a file that a person sees: frames, or pages.
+
+    The further images of a JPEG (MPO) are previews, depths and the like: only the first counts.
+    """
+    count = 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
+    if image.format == 'TIFF' and count > 1:
+        kinds = []
+        for index in range(count):
+            image.seek(index)
+            kinds.append(_tiff_tag(image, ExifTags.Base.NewSubfileType) or 0)
+        image.seek(0)
+        return [i for i, kind in enumerate(kinds) if i == 0 or not kind & _IS_THUMBNAIL]
+    return list(range(1 if image.info.get('default_image') and count > 1 else 0, count))
+
+
+def _read_layers(
+    image: ImageFile.ImageFile, encoded: bytes, name: str, index: int = 0
+) -> Layers:
+    """Reads the image that a file was opened or wound to."""
+    is_gray = image.mode in _GRAY or any(
+        _raw_mode(tile.args).startswith(('LA;16', 'I;16')) for tile in image.tile
+    )
+    keep_profile = image.mode in _KEEP_PROFILE
+    is_deep = _is_sixteen_bit(image)
+    if is_deep and index and image.format != 'TIFF':
+        raise ImageError('', 'an animation of 16 bits is not supported; save it with 8')
+    if is_deep:
+        color, alpha = _read_sixteen_bits(image, encoded, name, index)
+    else:
+        color, alpha = _read_eight_bits(image)
+    found, orientation = metadata.read(image, keep_profile)
     if alpha is not None:
         alpha = _turn_upright(alpha, orientation) if _is_transparent(alpha) else None
-    return Layers(_turn_upright(color, orientation), alpha, is_gray, profile, exif)
+    return Layers(_turn_upright(color, orientation), alpha, is_gray, found)
 
 
 def _is_transparent(alpha: Num[np.ndarray, 'h w 1']) -> bool:
@@ -175,6 +298,8 @@ def _composite(layers: Layers) -> Num[np.ndarray, 'h w 3']:
 
 
 def _read_eight_bits(image: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | None]:
+    if image.format == 'PPM' and image.mode == 'RGB' and _is_deep_ppm(image.tile):
+        raise ImageError('', 'a PPM of more than 8 bits is not supported; save it as a PNG')
     if image.mode.startswith(('I', 'F')):
         raise ImageError(
             '', f'pixels of kind {image.mode!r} are not supported; save it with 8 or 16 bits'
@@ -183,6 +308,11 @@ def _read_eight_bits(image: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray
         return np.asarray(image.convert('RGB')), None
     pixels = np.asarray(image.convert('RGBA'))
     return pixels[..., :3], pixels[..., 3:]
+
+
+def _is_deep_ppm(tiles: list[Any]) -> bool:
+    """Whether Pillow will scale the levels of a PPM down to 256 of them."""
+    return any(tile.codec_name == 'ppm' and tile.args[-1] > _MOST_EIGHT_BITS for tile in tiles)
 
 
 def _is_sixteen_bit(image: ImageFile.ImageFile) -> bool:
@@ -200,14 +330,14 @@ def _raw_mode(arguments: tuple[Any, ...] | str | None) -> str:
 
 
 def _read_sixteen_bits(
-    image: ImageFile.ImageFile, encoded: bytes
+    image: ImageFile.ImageFile, encoded: bytes, name: str, index: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads 16-bit grey, grey with alpha, RGB and RGBA without loss.
 
     Pillow keeps 16 bits only for grey. Of the others it keeps the high byte of each number as an
     8-bit image; reading the file once more under the opposite byte order gives the low byte.
     """
-    if image.mode.startswith('I;16'):
+    if image.mode.startswith('I'):
         gray = np.asarray(image).astype(np.uint16)[..., None]
         if _tiff_tag(image, ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO:
             gray = 65535 - gray
@@ -215,7 +345,7 @@ def _read_sixteen_bits(
         return np.repeat(gray, 3, axis=2), None if key is None else _make_alpha(gray, key)
     raw_mode = _raw_mode(image.tile[0].args) if len(image.tile) else ''
     if raw_mode == 'LA;16B':  # four bytes a pixel, which 'RGBA' passes on as they are
-        pixels = _reread(encoded, 'RGBA').view('>u2').astype(np.uint16)
+        pixels = _reread(encoded, name, index, 'RGBA').view('>u2').astype(np.uint16)
         return np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]
     kind, _, order = raw_mode.partition(';16')
     if kind not in ('RGB', 'RGBA') or order not in ('B', 'L', 'N'):
@@ -227,16 +357,19 @@ def _read_sixteen_bits(
     native = {'little': 'L', 'big': 'B'}[sys.byteorder]
     opposite = {'B': 'L', 'L': 'B'}[order.replace('N', native)]
     high = np.asarray(image).astype(np.uint16)
-    pixels = high * 256 + _reread(encoded, f'{kind};16{opposite}')
+    pixels = high * 256 + _reread(encoded, name, index, f'{kind};16{opposite}')
     if kind == 'RGBA':
         return pixels[..., :3], pixels[..., 3:]
     key = image.info.get('transparency')
     return pixels, None if key is None else _make_alpha(pixels, key)
 
 
-def _reread(encoded: bytes, raw_mode: str) -> UInt[np.ndarray, 'h w c']:
-    """Decodes the image once more with another order of bytes."""
-    image = _open(encoded)
+def _reread(
+    encoded: bytes, name: str, index: int, raw_mode: str
+) -> UInt[np.ndarray, 'h w c']:
+    """Decodes an image of a file once more with another order of bytes."""
+    image = _open(encoded, name)
+    image.seek(index)
     for number, tile in enumerate(image.tile):
         arguments = (raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode
         image.tile[number] = tile._replace(args=arguments)

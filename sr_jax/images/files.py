@@ -1,37 +1,23 @@
-"""Image files to arrays in [0, 1], arrays to image files, grids to look at."""
+"""Image files to arrays, arrays to image files."""
 
 import math
 import os
 import pathlib
 import stat
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, Num
 from PIL import Image
 
 from sr_jax.errors import InputError
-from sr_jax.images import atomic
-from sr_jax.images.decoding import (
-    ImageError,
-    Layers,
-    decode,
-    decode_layers,
-    decode_size,
-    to_float,
-    to_uint8,
-)
-from sr_jax.images.encoding import encode
+from sr_jax.images import atomic, decoding, encoding
+from sr_jax.images.decoding import ImageError, Layers, Outline, Timing, to_float, to_uint8
+from sr_jax.images.encoding import USUAL, Encoding
+from sr_jax.images.formats import SUFFIXES, WRITTEN, Format
 
-SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
 _BYTES_PER_PIXEL = 16  # of a file: twice what 16 bits of four channels take, for metadata
-_JPEG = {'format': 'JPEG', 'quality': 95, 'subsampling': 0}
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    '.png': {'format': 'PNG'},
-    '.jpg': _JPEG,
-    '.jpeg': _JPEG,
-    '.webp': {'format': 'WEBP', 'quality': 95},
-}
 
 
 def load_image(path: str | os.PathLike) -> Float[np.ndarray, 'h w 3']:
@@ -45,7 +31,7 @@ def load_image(path: str | os.PathLike) -> Float[np.ndarray, 'h w 3']:
 def read_image(path: str | os.PathLike) -> Num[np.ndarray, 'h w 3']:
     """Reads an image file in its own precision: uint8, uint16, or float32 in [0, 1].
 
-    PNG, JPEG, WebP, TIFF and BMP. The rule for everything that is not plain RGB:
+    The kinds of files in `sr_jax.images.formats`. The rule for everything that is not plain RGB:
       grey is repeated to three channels; a palette is expanded; CMYK and YCbCr become RGB;
       16 bits per channel stay 16 bits (`to_float` divides by 65535);
       transparency is composited over white, in float32 (a fully opaque image stays as it is);
@@ -54,7 +40,7 @@ def read_image(path: str | os.PathLike) -> Num[np.ndarray, 'h w 3']:
 
     Raises `ImageError` (an `InputError`) naming the file.
     """
-    return decode(_read_encoded(path), os.fspath(path))
+    return decoding.decode(_read_encoded(path), os.fspath(path))
 
 
 def read_layers(path: str | os.PathLike) -> Layers:
@@ -62,7 +48,32 @@ def read_layers(path: str | os.PathLike) -> Layers:
 
     Raises `ImageError` (an `InputError`) naming the file.
     """
-    return decode_layers(_read_encoded(path), os.fspath(path))
+    return decoding.decode_layers(_read_encoded(path), os.fspath(path))
+
+
+def read_all(path: str | os.PathLike) -> Iterator[tuple[Layers, float]]:
+    """Reads each frame of an animation, or each page of a TIFF, as `read_layers` does.
+
+    With each frame comes how many milliseconds it is shown; 0 of other images.
+    Raises `ImageError` (an `InputError`) naming the file.
+    """
+    return decoding.decode_all(_read_encoded(path), os.fspath(path))
+
+
+def read_timing(path: str | os.PathLike) -> Timing:
+    """Reads how an animation is played.
+
+    Raises `ImageError` (an `InputError`) naming the file.
+    """
+    return decoding.decode_timing(_read_encoded(path), os.fspath(path))
+
+
+def read_outline(path: str | os.PathLike) -> Outline:
+    """Reads what the header of an image file tells: its size, upright, its frames and pages.
+
+    Raises `ImageError` (an `InputError`) naming the file.
+    """
+    return decoding.decode_outline(_read_encoded(path), os.fspath(path))
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -70,37 +81,54 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
 
     Raises `ImageError` (an `InputError`) naming the file.
     """
-    return decode_size(_read_encoded(path), os.fspath(path))
+    return read_outline(path).size
 
 
 def save_image(path: str | os.PathLike, image: Float[np.ndarray, 'h w 3']) -> None:
-    """Writes an image in [0, 1] as an 8-bit PNG or JPEG, by the suffix of `path`.
+    """Writes an image in [0, 1] with 8 bits, by the suffix of `path`.
 
     The file appears at once and whole: it is written beside its place and then moved there.
     Raises `InputError` for another suffix, and when the file cannot be written.
     """
-    save_layers(path, Layers(to_uint8(image), None, False, None, Image.Exif()))
+    save_layers(path, Layers(to_uint8(image)))
 
 
-def save_layers(path: str | os.PathLike, layers: Layers) -> None:
+def save_layers(path: str | os.PathLike, layers: Layers, how: Encoding = USUAL) -> None:
     """Writes an image with all that belongs to it, by the suffix of `path`, as `save_image` does.
 
-    A PNG keeps everything: 8 or 16 bits, grey or colour, transparency, colour profile, EXIF. JPEG
-    and WebP hold 8 bits, to which 16 are rounded, and JPEG no transparency.
+    A PNG keeps everything: 8 or 16 bits, grey or colour, transparency and metadata; so does a TIFF
+    but for texts and the camera's EXIF. The others hold 8 bits, to which 16 are rounded, and JPEG
+    no transparency. `sr_jax.images.encoding.left_out` says which metadata are lost.
 
     Raises `InputError` for another suffix, for transparency in a JPEG or more pixels along a side
     than the format can hold, and when the file cannot be written.
     """
+    save_pages(path, [layers], how)
+
+
+def save_pages(
+    path: str | os.PathLike, pages: Sequence[Layers], how: Encoding = USUAL
+) -> None:
+    """Writes images of any sizes into one file, a TIFF if they are several, as `save_layers`."""
     path = pathlib.Path(path)
-    check_suffix(path)
-    atomic.write(path, encode(layers, _SAVE_OPTIONS[path.suffix.lower()], str(path)))
+    atomic.write(path, encoding.encode_pages(pages, written_format(path), str(path), how))
 
 
-def check_suffix(path: pathlib.Path) -> None:
-    """Raises `InputError` unless images can be written under that name."""
-    if path.suffix.lower() not in _SAVE_OPTIONS:
-        known = ', '.join(_SAVE_OPTIONS)
-        raise InputError(f'{path}: images are written as {known}, not {path.suffix!r}')
+def save_animation(
+    path: str | os.PathLike, frames: Sequence[Layers], timing: Timing, how: Encoding = USUAL
+) -> None:
+    """Writes frames of one size as an animation, as `save_layers` does an image."""
+    path = pathlib.Path(path)
+    form = written_format(path)
+    atomic.write(path, encoding.encode_animation(frames, timing, form, str(path), how))
+
+
+def written_format(path: pathlib.Path) -> Format:
+    """Returns what a file of that name holds; raises `InputError` if no image is written so."""
+    suffix = path.suffix.lower()
+    if suffix not in WRITTEN:
+        raise InputError(f'{path}: images are written as {", ".join(WRITTEN)}, not {suffix!r}')
+    return WRITTEN[suffix]
 
 
 def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
@@ -126,6 +154,19 @@ def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
     return sorted(found)
 
 
+def count_others(folder: str | os.PathLike) -> dict[str, int]:
+    """Counts what `list_images` passes over in a folder and below it, by suffix; not hidden files.
+
+    Linked folders are not followed.
+    """
+    others: Counter[str] = Counter()
+    for _, folders, files in os.walk(os.fspath(folder)):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        visible = [name for name in files if not name.startswith('.') and not is_image(name)]
+        others.update(pathlib.Path(name).suffix.lower() for name in visible)
+    return dict(others.most_common())
+
+
 def is_image(name: str) -> bool:
     """Returns whether a name ends like an image that can be read, in any case of letters."""
     return name.lower().endswith(SUFFIXES)
@@ -142,8 +183,8 @@ def _read_encoded(path: str | os.PathLike) -> bytes:
             raise ImageError(
                 os.fspath(path),
                 f'{about.st_size / 2**30:.1f} GiB are more than an image of the '
-                f'{Image.MAX_IMAGE_PIXELS} pixels that are allowed can take; cut it into parts, or '
-                'raise PIL.Image.MAX_IMAGE_PIXELS',
+                f'{Image.MAX_IMAGE_PIXELS} pixels that are allowed can take: raise the limit '
+                '(--max-pixels, in Python PIL.Image.MAX_IMAGE_PIXELS), or cut it into parts',
             )
         return pathlib.Path(path).read_bytes()
     except OSError as error:

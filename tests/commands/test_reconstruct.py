@@ -36,7 +36,7 @@ def test_images_and_folders_give_images_side_by_side(finished, tmp_path, capsys)
     output = tmp_path / 'out'
     arguments = [str(tmp_path / 'odd.png'), str(tmp_path / 'in'), '--output', str(output)]
     assert verbs.main(['reconstruct', str(finished[0]), *arguments]) == 0
-    with Image.open(output / 'odd.png') as first, Image.open(output / 'odd_2.png') as second:
+    with Image.open(output / 'odd.png') as first, Image.open(output / 'deep' / 'odd.png') as second:
         assert first.size == (33 * 2 + 2, 21)
         assert second.size == (40 * 2 + 2, 24)
         left = np.asarray(first)[:, :33]

@@ -8,6 +8,7 @@ import struct
 import numpy as np
 import tifffile
 from fuzz.damage import PNG_SIGNATURE, png_chunks, png_of
+from hypothesis import strategies as st
 from ncnn_files import state_of, write_rrdb, write_srvgg
 from PIL import Image, ImageCms, PngImagePlugin
 from tiny_networks import SMALL, network
@@ -93,7 +94,47 @@ def images() -> list[bytes]:
         *(_tiff(deep), _tiff(deep, byteorder='>', compression='zlib'), _tiff(_pixels(4, 'u2'))),
         *(_tiff(_pixels(1, 'u2')), _tiff(_pixels(3), tile=(16, 16)), _tiff(deep, tile=(16, 16))),
         _tiff(_pixels(3), tile=(16, 16), compression='zlib'),
+        *(_saved(colour, kind) for kind in ('GIF', 'AVIF', 'PPM', 'JPEG2000', 'QOI', 'DDS')),
+        *_animations(),
     ]
+
+
+def _animations() -> list[bytes]:
+    """Two frames and pages."""
+    first, second = (Image.fromarray(_pixels(4)[::turn]) for turn in (1, -1))
+    options = {'save_all': True, 'append_images': [second]}
+    moving = {**options, 'duration': [30, 50], 'loop': 2}
+    return [
+        *(_saved(first, kind, **moving) for kind in ('GIF', 'PNG', 'WEBP')),
+        _saved(first.convert('RGB'), 'TIFF', **options),
+    ]
+
+
+# Tags of EXIF that are text, numbers, fractions and offsets where they are well-formed.
+_TAGS = (0x10E, 0x10F, 0x112, 0x11A, 0x128, 0x132, 0x213, 0x8298, 0x8769, 0x8825, 0x829A, 0xA002)
+
+
+@st.composite
+def described(draw) -> bytes:
+    """An image whose EXIF has tags of any type, and count, and random bytes for a value."""
+    count = draw(st.integers(0, 4))
+    entries = b''.join(
+        struct.pack(
+            '<HHI4s',
+            draw(st.sampled_from(_TAGS)),
+            draw(st.integers(0, 13)),
+            draw(st.integers(0, 9)),
+            draw(st.binary(min_size=4, max_size=4) | st.just(struct.pack('<I', 8))),
+        )
+        for _ in range(count)
+    )
+    exif = b'II*\0\x08\0\0\0' + struct.pack('<H', count) + entries + bytes(4)
+    exif += draw(st.binary(max_size=40))
+    kind = draw(st.sampled_from(['JPEG', 'PNG', 'WEBP']))
+    options = {'exif': b'Exif\0\0' + exif, 'xmp': draw(st.binary(max_size=40))}
+    if kind == 'PNG':
+        del options['xmp']
+    return _saved(Image.fromarray(_pixels(3)), kind, **options)
 
 
 @functools.cache

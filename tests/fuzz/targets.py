@@ -3,8 +3,10 @@
 A target takes the folder that it may write to and one example; `STRATEGIES` makes the examples.
 """
 
+import argparse
 import contextlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,11 +23,12 @@ from sr_jax import tasks
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints, find_checkpoints
 from sr_jax.checkpoints.run import best_step, load_run
 from sr_jax.commands import train
+from sr_jax.commands.shared import image_jobs
 from sr_jax.config.command_line import parse_flags
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images import decoding
-from sr_jax.images.files import image_size, save_layers
+from sr_jax.images.files import image_size, save_animation, save_layers
 from sr_jax.inference import networks
 from sr_jax.pretrained import files, lpips, ncnn
 from sr_jax.training.loop import place_data
@@ -54,16 +57,43 @@ def documented(target: str, name: str = '', longest: int = 2000) -> Iterator[Non
 def image(folder: Path, encoded: bytes) -> None:
     """An image's size, its pixels, and all that belongs to it written in every format."""
     with documented('image', 'x.png'):
-        decoding.decode_size(encoded, 'x.png')
+        decoding.decode_outline(encoded, 'x.png')
     with documented('image', 'x.png'):
         pixels = decoding.decode(encoded, 'x.png')
         assert pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size <= 3 * PIXELS
         layers = decoding.decode_layers(encoded, 'x.png')
-        for suffix in ('png', 'jpg', 'webp'):
+        for suffix in ('png', 'jpg', 'webp', 'tif', 'gif'):
             path = folder / f'made.{suffix}'
             with documented('image written', path.name):
                 save_layers(path, layers)
                 assert image_size(path) == layers.color.shape[:2]
+    with documented('frames', 'x.png'):
+        outline = decoding.decode_outline(encoded, 'x.png')
+        frames = [layers for layers, _ in decoding.decode_all(encoded, 'x.png')]
+        assert len(frames) == outline.frames * outline.pages
+        if outline.frames > 1:
+            timing = decoding.decode_timing(encoded, 'x.png')
+            save_animation(folder / 'moving.png', frames, timing)
+
+
+def named_images(folder: Path, names: list[str]) -> None:
+    """Images of any names in folders of any names: each has a result, and none is an input."""
+    given, output = folder / 'given', folder / 'output'
+    for name in names:
+        path = given / f'{name}.png'
+        with contextlib.suppress(OSError):  # one is the folder of another, or too long
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(seeds.pngs()[0])
+    with documented('named images', 'given', longest=10**5):
+        arguments = argparse.Namespace(output=output, skip_existing=False, overwrite=False)
+        found = image_jobs.find_images([given], output)
+        images, files = image_jobs.plan_folder(arguments, found)
+        for image, file in zip(images, files, strict=True):
+            assert output in file.parents and '..' not in file.parts
+            file.write_bytes(image.path.read_bytes())
+        assert len([path for path in output.rglob('*') if path.is_file()]) == len(found)
+    shutil.rmtree(given, ignore_errors=True)
+    shutil.rmtree(output, ignore_errors=True)
 
 
 def arrays(folder: Path, data: bytes) -> None:
@@ -236,11 +266,22 @@ def _keys(name: str) -> list[str]:
     return sorted(below(values.config, 'config'))
 
 
+def _paths() -> st.SearchStrategy[str]:
+    """Names of images, in folders: letters that fold, numbers, dots, and what is beside them."""
+    letters = st.characters(exclude_characters='/\0', exclude_categories=['Cs'])
+    part = st.sampled_from(['a', 'A', 'a_2', 'a.png', '\u00e9', 'e\u0301', '-x', ' ']) | st.text(
+        letters, min_size=1, max_size=5
+    ).filter(lambda text: text.strip('.'))
+    return st.lists(part, min_size=1, max_size=3).map('/'.join)
+
+
 def strategies(folder: Path) -> dict[Callable, st.SearchStrategy]:
     """The examples of each target; `folder` is for files on the way to them."""
     return {
         image: damage.damaged([*seeds.pngs(), *seeds.images()])
-        | damage.damaged_pngs(seeds.pngs()),
+        | damage.damaged_pngs(seeds.pngs())
+        | seeds.described(),
+        named_images: st.lists(_paths(), min_size=1, max_size=6),
         arrays: damage.damaged(_safetensors()) | _rewritten_headers(),
         foreign_network: damage.damaged_states(seeds.foreign_states()),
         own_network: _own(),

@@ -20,6 +20,7 @@ from sr_jax.inference import networks
 # Examples of each target in the suite; a target that traces a network has fewer.
 EXAMPLES = {
     'image': 150,
+    'named_images': 40,
     'arrays': 150,
     'foreign_network': 15,
     'own_network': 15,
@@ -106,10 +107,9 @@ def test_no_image_is_written_outside_of_the_output(tmp_path, capsys):
     weights = tmp_path / 'w.safetensors'
     networks.save(weights, network('srvgg'))
     images = [str(given / name) for name in names]
+    options = ['--overwrite', '--weights', str(weights), '--output', str(output)]
     with watched(output, 2**40):
-        status = verbs.main(
-            ['upscale', '--weights', str(weights), '--output', str(output), '--', *images]
-        )
+        status = verbs.main(['upscale', *options, '--', *images])
     assert status == 0, capsys.readouterr().err
     assert (elsewhere / 'kept').read_text() == 'as it was'
     assert len(list(elsewhere.iterdir())) == 1

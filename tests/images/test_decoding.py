@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from sr_jax.errors import InputError
-from sr_jax.images.decoding import ImageError, decode, to_float, to_uint8
+from sr_jax.images import formats
+from sr_jax.images.decoding import ImageError, decode, decode_outline, to_float, to_uint8
 
 
 def sizes(channels):
@@ -243,6 +244,38 @@ def test_the_orientation_is_applied(orientation, kind):
     assert np.abs(read[4::8, 4::8].astype(int) - upright[4::8, 4::8]).max() < 8
 
 
+# Kinds that Pillow reads beside these
+
+
+@pytest.mark.parametrize('suffix', sorted(set(formats.SUFFIXES)))
+def test_every_suffix_is_read(suffix):
+    kind = formats.READ[suffix]
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    if kind in ('PPM', 'GIF') and suffix != '.ppm':
+        pixels = pixels[..., :1].repeat(3, axis=-1)
+    if kind in ('JPEG', 'AVIF'):  # they lose what changes from pixel to pixel
+        pixels[:] = pixels[0, 0]
+    encoded = save(pixels, kind, **({'lossless': True} if kind == 'WEBP' else {}))
+    read = decode(encoded, f'x{suffix}')
+    assert np.abs(read.astype(int) - pixels).max() <= (4 if kind in ('JPEG', 'AVIF') else 0)
+    assert decode_outline(encoded, f'x{suffix}') == ((6, 9), 1, 1)
+
+
+def test_a_ppm_of_sixteen_bits_is_read_if_it_is_gray():
+    gray = np.random.default_rng(0).integers(0, 65536, (3, 4, 1)).astype(np.uint16)
+    read = decode(b'P5 4 3 65535 ' + gray.astype('>u2').tobytes(), 'x.pgm')
+    np.testing.assert_array_equal(read, gray.repeat(3, axis=-1))
+    with pytest.raises(ImageError, match=r'x\.ppm: a PPM of more than 8 bits is not supported'):
+        decode(b'P6 4 1 65535 ' + gray.astype('>u2').tobytes(), 'x.ppm')
+
+
+def test_the_further_images_of_a_jpeg_are_no_pages():
+    file = io.BytesIO()
+    images = [Image.new('RGB', (9, 6), color) for color in ('red', 'blue')]
+    images[0].save(file, 'MPO', save_all=True, append_images=images[1:])
+    assert decode_outline(file.getvalue(), 'x.jpg') == ((6, 9), 1, 1)
+
+
 # What cannot be read
 
 
@@ -258,13 +291,13 @@ def test_a_truncated_image_is_named(kind, kept):
 
 @pytest.mark.parametrize('encoded', [b'', b'no image', b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'])
 def test_what_is_not_an_image_is_named(encoded):
-    with pytest.raises(ImageError, match=r'^x: not a PNG, JPEG, WebP, TIFF or BMP image'):
+    with pytest.raises(ImageError, match=r'^x: not a PNG, JPEG, WebP, TIFF, GIF, AVIF or other'):
         decode(encoded, 'x')
 
 
 @settings(max_examples=300)
 @given(
-    kind=st.sampled_from(['PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP', 'PNG16', 'TIFF16']),
+    kind=st.sampled_from(['PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP', 'GIF', 'AVIF', 'PNG16', 'TIFF16']),
     damage=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),
 )
 def test_a_damaged_image_is_read_or_named_and_never_warns(kind, damage):
@@ -275,7 +308,8 @@ def test_a_damaged_image_is_read_or_named_and_never_warns(kind, damage):
     if kind.endswith('16'):
         encoded = bytearray(png16(sixteen) if kind == 'PNG16' else tiff(sixteen))
     else:
-        encoded = bytearray(save(pixels, kind, **({} if kind == 'BMP' else {'exif': exif})))
+        options = {} if kind in ('BMP', 'GIF') else {'exif': exif}
+        encoded = bytearray(save(pixels, kind, **options))
     for place, value in damage:
         encoded[int(place * len(encoded))] = value
     try:

@@ -11,7 +11,8 @@ from sr_jax.config.settings import DataSettings
 from sr_jax.data.fields import IMAGE
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_float
-from sr_jax.images.files import SUFFIXES, image_size, list_images, read_image
+from sr_jax.images.files import image_size, list_images, read_image
+from sr_jax.images.formats import SUFFIXES
 
 FORM = 'folder:<path>'
 FIELDS = {'hq': IMAGE}
