@@ -92,7 +92,7 @@ def test_samples(finished, image, tmp_path, capsys):
     np.testing.assert_array_equal(load_image(tmp_path / 'one.png'), drawn[0])
     several = ['--samples', '2', '--output', str(tmp_path / 'one.png')]
     assert verbs.main([*command, *several]) == 1
-    assert 'is one file, but there are 2 images' in capsys.readouterr().err
+    assert 'is one file, but there are 2 samples' in capsys.readouterr().err
     assert verbs.main([*command[:-4], '--samples', '2']) == 1
     assert 'there must be a --temperature' in capsys.readouterr().err
 
@@ -109,12 +109,13 @@ def test_the_benchmark_tells_the_diversity(finished, image, tmp_path, capsys):
 
 
 def test_report(finished, image, tmp_path, capsys):
-    command = ['flow-report', str(finished / 'run'), '--output', str(tmp_path)]
+    output = tmp_path / 'report'
+    command = ['flow-report', str(finished / 'run'), '--output', str(output)]
     assert verbs.main([*command, str(image), '--temperatures', '0.5', '1']) == 0
-    with Image.open(tmp_path / 'odd.png') as sheet:
+    with Image.open(output / 'odd.png') as sheet:
         assert sheet.width >= 4 * 16
         assert sheet.height >= 3 * 16
-    numbers = json.loads((tmp_path / 'odd.json').read_text())
+    numbers = json.loads((output / 'odd.json').read_text())
     assert set(numbers['psnr_rgb_crop0_by_temperature']) == {'0', '0.5', '1'}
     assert numbers['latents']['latents 0']['numbers'] == 8 * 8 * 6
     assert set(numbers['latents']) == {'latents 0', 'latents 1'}
