@@ -23,8 +23,7 @@ from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import check_suffix, image_size, read_layers, save_layers
 from sr_jax.inference import networks
-from sr_jax.inference.layers import enlarge
-from sr_jax.inference.upscale import scale_size
+from sr_jax.inference.layers import enlarge, scale_size
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.pretrained.named import WEIGHTS
 

@@ -39,18 +39,18 @@ class ImageError(InputError):
 
 
 class Layers(NamedTuple):
-    """All that an image file holds.
+    """All that an image file holds, or an array that stands for one.
 
     Attributes:
-      color: RGB, uint8 or uint16, upright.
+      color: RGB, uint8 or uint16, upright; of arrays also float32 in [0, 1].
       alpha: opacity in the same type, or None where all is opaque.
       is_gray: whether the file has one channel of colour.
       icc_profile: the colour profile, where it is one of the channels as they are here.
       exif: what else is said of the image, without the orientation.
     """
 
-    color: UInt[np.ndarray, 'h w 3']
-    alpha: UInt[np.ndarray, 'h w 1'] | None
+    color: Num[np.ndarray, 'h w 3']
+    alpha: Num[np.ndarray, 'h w 1'] | None
     is_gray: bool
     icc_profile: bytes | None
     exif: Image.Exif

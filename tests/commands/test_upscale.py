@@ -1,5 +1,6 @@
 """Images of every kind through `sr-jax upscale`, and what it says of bad input."""
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +9,7 @@ from tiny_networks import network, whole
 from sr_jax import __main__ as verbs
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import image_size, read_layers, save_layers
+from sr_jax.images.transparency import fill_hidden, limit_alpha
 from sr_jax.inference import networks
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -51,7 +53,7 @@ def test_all_that_belongs_to_an_image_is_kept(weights, tmp_path, kind, gray, alp
     made = read_layers(tmp_path / 'b.png')
     assert (made.is_gray, made.icc_profile) == (gray, PROFILE)
     assert made.color.dtype == kind
-    color = expected(given.color)
+    color = expected(fill_hidden(given.color, given.alpha) if alpha else given.color)
     if gray:
         color = color.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     tolerance = 1 + 1e-5 * np.iinfo(kind).max
@@ -59,6 +61,7 @@ def test_all_that_belongs_to_an_image_is_kept(weights, tmp_path, kind, gray, alp
     assert (made.alpha is None) == (not alpha)
     if alpha:
         opacity = expected(given.alpha.repeat(3, axis=-1)).mean(axis=-1, keepdims=True)
+        opacity = limit_alpha(opacity, given.alpha)
         assert np.abs(made.alpha - opacity).max() <= tolerance
 
 
@@ -143,6 +146,24 @@ def test_a_network_that_does_not_enlarge(tmp_path, capsys):
     write(tmp_path / 'a.png')
     assert upscale(tmp_path / 'a.png', '--weights', tmp_path / 'v.safetensors') == 1
     assert "of the kind 'vqvae', which does not enlarge images" in capsys.readouterr().err
+
+
+def test_a_result_that_is_not_finite_is_named_and_not_written(tmp_path, capsys):
+    net = network('srvgg')
+    params = jax.tree.map(np.copy, net.variables['params'])
+    kernel = params['block_0']['conv']['kernel']
+    params['block_0']['conv']['kernel'] = 6e4 * np.abs(kernel)  # itself within float16's range
+    params['block_1']['conv']['kernel'] /= 6e4
+    networks.save(tmp_path / 'large.safetensors', net._replace(variables={'params': params}))
+    write(tmp_path / 'bright.png')
+    Image.new('RGB', (14, 9)).save(tmp_path / 'dark.png')
+    arguments = ['--weights', tmp_path / 'large.safetensors', '--output', tmp_path / 'o']
+    images = [tmp_path / 'bright.png', tmp_path / 'dark.png']
+    assert upscale(*images, *arguments, '--dtype', 'float16') == 1
+    shown = capsys.readouterr().err
+    assert 'error: bright: what' in shown and 'float32 or bfloat16' in shown
+    assert [path.name for path in (tmp_path / 'o').iterdir()] == ['dark.png']
+    assert upscale(*images, *arguments) == 0
 
 
 def test_transparency_in_a_jpeg_is_an_error_of_that_image(weights, tmp_path, capsys):

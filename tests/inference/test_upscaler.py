@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_networks import network, whole
+from tiny_networks import network, repeating, whole
 
 import sr_jax
 from sr_jax import models
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_float
+from sr_jax.images.files import save_image
 from sr_jax.images.resize import imresize, resize_lanczos
 from sr_jax.inference import upscaler as upscaler_module
 from sr_jax.inference import windows
 from sr_jax.inference.latents import noise
+from sr_jax.inference.layers import scale_size
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.inference.upscale import scale_size
 from sr_jax.inference.upscaler import Upscaler
 
 DIVISIBLE = ('rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow')
@@ -284,18 +285,95 @@ def test_a_network_with_a_size_of_its_own_takes_no_other(tmp_path, monkeypatch):
 
 
 def test_an_empty_image_is_an_error():
-    with pytest.raises(InputError, match='0x5 pixels is empty'):
+    with pytest.raises(InputError, match=r'shape \(5, 0, 3\) is empty'):
         Upscaler(network('srvgg'))(np.zeros((5, 0, 3), np.float32))
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+@pytest.mark.parametrize('consistent', [False, True])
+def test_a_result_that_is_not_finite_is_an_error(value, dtype, consistent):
+    net = network('srvgg')
+    params = jax.tree.map(np.copy, net.variables['params'])
+    params['conv_last']['bias'][4] = value
+    broken = net._replace(variables={'params': params}, source='broken.pth')
+    upscaler = Upscaler(broken, consistent=consistent, devices=jax.devices()[:1])
+    with pytest.raises(InputError, match=r'what broken\.pth makes .* not finite: .* bfloat16'):
+        upscaler(image(8, 12, dtype))
+
+
+def test_float16_that_overflows_is_an_error_and_float32_is_not():
+    net = network('srvgg')
+    params = jax.tree.map(np.copy, net.variables['params'])
+    kernel = params['block_0']['conv']['kernel']
+    params['block_0']['conv']['kernel'] = 6e4 * np.abs(kernel)  # itself within float16's range
+    params['block_1']['conv']['kernel'] /= 6e4
+    large = net._replace(variables={'params': params})
+    one = dict(devices=jax.devices()[:1])
+    assert np.isfinite(Upscaler(large, **one)(image(8, 12))).all()
+    with pytest.raises(InputError, match='in float16 numbers end at 65504'):
+        Upscaler(large, dtype='float16', **one)(image(8, 12))
+
+
+def test_what_lies_beyond_an_image_need_not_be_finite(monkeypatch):
+    apply_within = upscaler_module.apply_within
+
+    def spoil(module, variables, x, valid, **options):
+        made = apply_within(module, variables, x, valid, **options)
+        inside = np.arange(made.shape[1])[None] < module.scale * valid[:, :1]
+        return jax.numpy.where(inside[..., None, None], made, np.nan)
+
+    net = network('srvgg')
+    upscaler = Upscaler(net, devices=jax.devices()[:1])
+    monkeypatch.setattr(upscaler_module, 'apply_within', spoil)
+    upscaler.prepare([(30, 20)])
+    np.testing.assert_allclose(upscaler(image(8, 12)), whole(net, image(8, 12)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('pixels', 'message'),
+    [
+        (image(8, 12).astype(np.float64) * 255, r'float64 from .* must lie in \[0, 1\]'),
+        (image(8, 12, np.uint8).astype(np.int16), 'type int16'),
+        (image(8, 12)[..., 0], r'shape \(8, 12\) is no RGB image .* sr_jax.upscale takes'),
+        (np.where(image(8, 12) > 0.99, np.nan, image(8, 12)), 'not finite'),
+    ],
+)
+@pytest.mark.parametrize('consistent', [False, True])
+def test_arrays_that_an_upscaler_refuses(pixels, message, consistent):
+    upscaler = Upscaler(network('srvgg'), consistent=consistent)
+    with pytest.raises(InputError, match=message):
+        upscaler(pixels)
 
 
 def test_as_a_function_of_the_package():
     net, pixels = network('srvgg'), image(8, 12)
-    np.testing.assert_allclose(sr_jax.upscale(pixels, net), whole(net, pixels), atol=1e-5)
+    found = sr_jax.upscale(pixels, net)
+    np.testing.assert_allclose(found, whole(net, pixels), atol=1e-5)
     assert sr_jax.upscale(pixels, net, outscale=1.5).shape == (12, 18, 3)
+    np.testing.assert_array_equal(sr_jax.upscale(jax.numpy.asarray(pixels), net), found)
+    np.testing.assert_array_equal(sr_jax.upscale(pixels.astype(np.float64), net), found)
     with pytest.raises(InputError, match='--outscale'):
         sr_jax.upscale(pixels, net, outscale=0)
     with pytest.raises(AttributeError, match='downscale'):
         sr_jax.downscale  # noqa: B018
+
+
+@pytest.mark.parametrize('channels', [None, 1, 2, 3, 4])
+def test_a_function_of_any_channels(channels):
+    rng = np.random.default_rng(0)
+    shape = (5, 7) if channels is None else (5, 7, channels)
+    pixels = rng.integers(1, 256, shape, np.uint8)  # nothing is hidden
+    found = sr_jax.upscale(pixels, repeating())
+    np.testing.assert_array_equal(found, pixels.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_what_goes_wrong_with_a_file_names_it(tmp_path):
+    save_image(tmp_path / 'a.png', image(5, 7))
+    net = network('srvgg')
+    broken = net._replace(variables=jax.tree.map(lambda x: x + np.nan, net.variables))
+    with pytest.raises(InputError, match=r'a\.png: what srvgg makes of the image'):
+        sr_jax.upscale(tmp_path / 'a.png', broken)
 
 
 def test_resizing_keeps_the_precision_and_the_range():

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sr_jax.errors import InputError
+from sr_jax.images.decoding import ImageError
 from sr_jax.images.files import list_images, load_image
 
 Files = TypeVar('Files')  # one, or several
@@ -30,11 +31,12 @@ def each_image(
       The exit status: 0, or 1 when an image could not be read or written.
     """
     failed = 0
-    for (_, load), file in zip(loads, files, strict=True):
+    for (name, load), file in zip(loads, files, strict=True):
         try:
             show(load(), file)
         except InputError as error:
-            print(f'error: {error}', file=sys.stderr)
+            named = '' if isinstance(error, ImageError) else f'{name}: '
+            print(f'error: {named}{error}', file=sys.stderr)
             failed += 1
     if failed:
         print(f'error: {failed} of {len(loads)} images could not be done', file=sys.stderr)
