@@ -43,7 +43,8 @@ class Upscaler:
     Args:
       network: of `sr_jax.inference.networks.load`, an `sr_jax.models.protocols.Enlarger`.
       halo: pixels of an image around a window's core; None: as many as the network looks at, with
-        which the parts are exactly the whole. Fewer are faster, and may leave seams.
+        which the parts are exactly the whole, and at most a quarter of the tile. Fewer are faster,
+        and may leave seams.
       tile: most pixels along a side of a window, halo included; 0: as memory allows.
       dtype: name of the type that convolutions compute in.
       memory_limit: bytes of one device that may be taken; 0: what there is.
@@ -96,12 +97,13 @@ class Upscaler:
         self._undivided, self._spatially, self._consistent = undivided, spatially, consistent
         self._report = report
         self._compile = functools.cache(functools.partial(self._compile_window, module))
-        self._demands = make_demands(module, halo, undivided, spatially, self._mesh.size)
+        self._demands = make_demands(
+            module, halo, tile, undivided, spatially, self._mesh.size
+        )
         self._windows = Windows(
             self._demands,
             needed=lambda window: memory.compiled_bytes(self._compile(window)),
             limit=memory_limit or int(USABLE * memory.device_memory()),
-            max_side=tile,
             source=network.source,
         )
 
@@ -112,16 +114,12 @@ class Upscaler:
         one size.
 
         Raises:
-          InputError: even the smallest window takes too much memory.
+          InputError: even the smallest window takes too much memory, or more than the tile.
         """
         if self._input_size:
             sizes = [(self._input_size, self._input_size)]
         if self._windows.choose(sizes):
-            (height, width), demands = self._windows.chosen, self._demands
-            self._report(
-                f'windows of {width}x{height} pixels, halo {demands.halo}, {demands.at_once} at a '
-                'time'
-            )
+            self._report(self._windows.describe())
 
     def __call__(
         self,

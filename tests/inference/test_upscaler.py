@@ -41,8 +41,9 @@ def image(height, width, dtype=np.float32):
 def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, monkeypatch):
     monkeypatch.setattr(upscaler_module, 'PATCH', 16)
     net = network(key)
-    tile = 2 * net.module().halo + 12
-    upscaler = Upscaler(net, tile=tile, devices=jax.devices()[:devices])
+    halo = net.module().halo
+    tile = 2 * halo + 12
+    upscaler = Upscaler(net, tile=tile, halo=halo, devices=jax.devices()[:devices])
     compilations = []
     for size in ((tile + 30, tile + 18), (8, 24), (tile, 2)):
         pixels = image(*size)
@@ -59,7 +60,9 @@ def flow():
 @pytest.mark.slow
 def test_a_flow_draws_the_same_images_in_parts_and_whole(flow):
     module, pixels = flow.module(), image(2 * flow.module().halo + 40, 23)
-    parts = Upscaler(flow, tile=2 * module.halo + 12, temperature=0.7, seed=3)
+    parts = Upscaler(
+        flow, halo=module.halo, tile=2 * module.halo + 12, temperature=0.7, seed=3
+    )
     drawn = parts(pixels, sample=1)
     padded = np.pad(pixels, ((0, 0), (0, 1), (0, 0)), mode='edge')
     latents = tuple(
@@ -152,7 +155,7 @@ def test_integers_stay_integers(small, dtype):
 
 def test_a_larger_image_than_the_last_gets_a_window_of_its_own():
     net = network('srresnet')
-    upscaler = Upscaler(net, tile=20, devices=jax.devices()[:1])
+    upscaler = Upscaler(net, tile=20, halo=net.module().halo, devices=jax.devices()[:1])
     for size in ((1, 1), (40, 3), (3, 40)):
         np.testing.assert_allclose(upscaler(image(*size)), whole(net, image(*size)), atol=1e-5)
 
@@ -177,8 +180,24 @@ def test_the_window_follows_the_memory():
     assert upscaler_module.memory.compiled_bytes(tight._compile(tight._windows.chosen)) <= full // 3
     assert tight._windows.chosen[0] * tight._windows.chosen[1] > 200 * 190 / 5
     np.testing.assert_allclose(tight(image(200, 190)), needed(image(200, 190)), atol=1e-5)
-    with pytest.raises(InputError, match='srvgg: the smallest window does not fit'):
+    with pytest.raises(InputError, match='a window of 7x7 .* smallest .* halo of 3') as caught:
         Upscaler(net, devices=one, memory_limit=2_000).prepare([(200, 190)])
+    smallest = upscaler_module.memory.compiled_bytes(needed._compile((7, 7)))
+    assert f'takes {smallest / 2**20:.4g} MiB of memory, and 0.001907 MiB may' in str(caught.value)
+    just = Upscaler(net, devices=one, memory_limit=smallest)
+    just.prepare([(200, 190)])  # what it is said to need is enough
+    assert just._windows.chosen == (7, 7)
+
+
+def test_a_halo_follows_the_tile():
+    net, lines, pixels = network('rrdb_x2'), [], image(30, 44)
+    exact = net.module().halo
+    upscaler = Upscaler(net, tile=25, devices=jax.devices()[:1], report=lines.append)
+    off = np.abs(upscaler(pixels) - whole(net, pixels)).max()
+    assert 1e-5 < off < 0.2
+    assert max(upscaler._windows.chosen) <= 25
+    assert f'halo 6, 1 at a time. The network looks {exact} pixels far' in lines[-1]
+    assert f'--halo {exact} is exact, in tiles from {2 * exact + 2} on' in lines[-1]
 
 
 def test_a_window_grows_beyond_the_first_guess(monkeypatch):
