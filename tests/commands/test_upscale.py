@@ -129,7 +129,7 @@ def test_an_image_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
         (['a.png', '--weights', 'WEIGHTS', '--output', 'b.gif'], 'written as .png'),
         (['a.png', '--weights', 'WEIGHTS', '--output', 'a.png/o'], 'a part of this path is a file'),
         (['missing.png', '--weights', 'WEIGHTS'], 'no such image or folder: missing.png'),
-        (['a.png', '--weights', 'WEIGHTS', '--memory', '1e-6'], 'may be taken: raise that (--memory)'),
+        (['a.png', '--weights', 'WEIGHTS', '--memory', '1e-6'], 'raise that (--memory)'),
     ],
 )
 def test_bad_input_has_one_message(weights, tmp_path, monkeypatch, capsys, arguments, message):
