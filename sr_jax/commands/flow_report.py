@@ -36,6 +36,7 @@ from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
 from sr_jax.images.contact_sheet import repeat_pixels, sheet
 from sr_jax.images.files import save_image
+from sr_jax.images.finite import check_finite
 from sr_jax.inference import networks
 from sr_jax.inference.latents import noise
 from sr_jax.losses.likelihood import bits_per_dimension
@@ -111,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     def show(image: np.ndarray, target: Path) -> None:
         hq = _crop_middle(image, arguments.size, flow.multiple)
         if not hq.size:
-            raise InputError(f'{target.stem}: under {flow.multiple} pixels a side; take a larger')
+            raise InputError(f'under {flow.multiple} pixels a side; take a larger one')
         tiles, numbers = report(flow, hq, arguments.temperatures, arguments.seed)
         save_image(target, sheet(tiles, max(COLUMNS, len(arguments.temperatures))))
         table.write_json(target.with_suffix('.json'), numbers)
@@ -143,17 +144,25 @@ class Flow:
         def sample(lq, latents):
             return apply(lq[None], tuple(z[None] for z in latents), method='sample')[0]
 
-        self.encode, self.sample = encode, sample
+        self.encode, self.sample, self._source = encode, sample, network.source
 
     def shrink(self, hq: np.ndarray) -> jax.Array:
         """Returns the small image, by the bicubic degradation, rounded."""
         return bicubic.degrade(jnp.asarray(hq)[None], self.scale, rounded=True)[0]
 
+    def look(self, lq: jax.Array, hq: np.ndarray) -> Any:
+        """Returns the `Encoding` of a true image; raises InputError where it is not finite."""
+        encoding = self.encode(lq, hq)
+        check_finite(encoding, f'what {self._source} makes of the true image')
+        return encoding
+
     def draw(self, lq: jax.Array, temperature: float, seed: int) -> np.ndarray:
-        """Returns a sample, in [0, 1]."""
+        """Returns a sample, in [0, 1]; raises InputError where it is not finite."""
         shapes = self.latent_shapes(*lq.shape[:2])
         latents = [temperature * noise((seed, 0, i), (0, 0), s) for i, s in enumerate(shapes)]
-        return np.clip(np.asarray(self.sample(lq, latents)), 0, 1)
+        image = np.asarray(self.sample(lq, latents))
+        check_finite(image, f'what {self._source} draws at temperature {temperature:g}')
+        return np.clip(image, 0, 1)
 
 
 def report(
@@ -166,9 +175,12 @@ def report(
       hq: the image, in [0, 1], its sides multiples of `flow.multiple`.
       temperatures: of the samples.
       seed: of the samples.
+
+    Raises:
+      InputError: what the flow makes is not finite.
     """
     lq = flow.shrink(hq)
-    encoding = flow.encode(lq, hq)
+    encoding = flow.look(lq, hq)
     mean = flow.draw(lq, 0.0, seed)
     difference = np.clip(0.5 + DIFFERENCE * (hq - mean), 0, 1)
     tiles = [

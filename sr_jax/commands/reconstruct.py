@@ -20,6 +20,7 @@ from sr_jax.devices import sharding
 from sr_jax.images.contact_sheet import grid
 from sr_jax.images.decoding import to_float
 from sr_jax.images.files import save_image
+from sr_jax.images.finite import check_finite
 from sr_jax.images.padding import mirror_pad
 
 
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def show(image, target):
         output = reconstruct(lambda hq: predict(model.variables, {'hq': hq}), image)
+        check_finite(output, f'what {arguments.checkpoint} makes of the image')
         mse = float(np.mean(np.square(output - image)))
         save_image(target, grid([image[None], output[None]]))
         print(f'{target}  mse {mse:.5f}')

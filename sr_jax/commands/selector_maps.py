@@ -17,6 +17,7 @@ from sr_jax.commands.shared.image_jobs import (
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images.files import save_image
+from sr_jax.images.finite import check_finite
 from sr_jax.images.padding import mirror_pad
 from sr_jax.images.selector_map import draw
 from sr_jax.metrics.codebook import perplexity
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def show(image, target):
         outputs = predict(model.variables, {'hq': mirror_pad(image)[None]})
+        check_finite(outputs, f'what {arguments.checkpoint} makes of the image')
         choices = {layer: np.asarray(c[0]) for layer, c in outputs['choices'].items()}
         save_image(target, draw(image, choices, switching.breadth))
         print(target)

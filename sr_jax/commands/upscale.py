@@ -37,9 +37,8 @@ from sr_jax.images.files import (
     written_format,
 )
 from sr_jax.inference import networks
-from sr_jax.inference.layers import enlarge
+from sr_jax.inference.layers import enlarge, scale_size
 from sr_jax.inference.room import check_memory
-from sr_jax.inference.upscale import scale_size
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.pretrained.named import WEIGHTS
 

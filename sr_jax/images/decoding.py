@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Num, UInt
+from jaxtyping import Float, Num, Shaped, UInt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from sr_jax.errors import InputError
@@ -47,17 +47,17 @@ class ImageError(InputError):
 
 
 class Layers(NamedTuple):
-    """All that an image file holds of one image.
+    """All that an image file holds of one image, or an array that stands for one.
 
     Attributes:
-      color: RGB, uint8 or uint16, upright.
+      color: RGB, uint8 or uint16, upright; of arrays also float32 in [0, 1].
       alpha: opacity in the same type, or None where all is opaque.
       is_gray: whether the file has one channel of colour.
       metadata: what else is said of the image.
     """
 
-    color: UInt[np.ndarray, 'h w 3']
-    alpha: UInt[np.ndarray, 'h w 1'] | None = None
+    color: Num[np.ndarray, 'h w 3']
+    alpha: Num[np.ndarray, 'h w 1'] | None = None
     is_gray: bool = False
     metadata: Metadata = Metadata()
 
@@ -149,10 +149,15 @@ def decode_outline(encoded: bytes, name: str) -> Outline:
     return _read_or_strip(_read_outline, encoded, name)[0]
 
 
-def to_float(pixels: Num[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
-    """Converts uint8 or uint16 to float32 in [0, 1]; float32 is returned as it is."""
+def to_float(pixels: Shaped[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
+    """Converts uint8 or uint16 to float32 in [0, 1]; float32 is returned as it is.
+
+    Raises `InputError` for other types, whose largest number is nobody's white.
+    """
     if pixels.dtype == np.float32:
         return pixels
+    if pixels.dtype.kind != 'u' or pixels.dtype.itemsize > 2:
+        raise InputError(f'pixels of type {pixels.dtype}: take uint8, uint16 or float32 in [0, 1]')
     return np.divide(pixels, np.iinfo(pixels.dtype).max, dtype=np.float32)
 
 
@@ -163,12 +168,14 @@ def from_float(image: Float[np.ndarray, '*shape'], dtype: np.dtype) -> Num[np.nd
     return np.rint(image * np.iinfo(dtype).max).astype(dtype)
 
 
-def to_uint8(image: Float[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
+def to_uint8(image: Shaped[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
     """Rounds [0, 1] to the nearest of 256 levels; values outside are clipped.
 
-    Raises `InputError` when a value is not finite.
+    Raises `InputError` when a value is not finite, and for integers, which are levels already.
     """
     image = np.asarray(image)
+    if image.dtype.kind in 'iub':
+        raise InputError(f'pixels of type {image.dtype}: take floating numbers in [0, 1]')
     if not np.isfinite(image).all():
         raise InputError('the image has values that are not finite')
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)

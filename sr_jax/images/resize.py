@@ -117,9 +117,20 @@ def resize_lanczos(
     if pixels.shape[:2] == size:
         return pixels
     result = np.empty((*size, pixels.shape[-1]), pixels.dtype)
-    most = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
     for channel in range(pixels.shape[-1]):
-        image = Image.fromarray(pixels[..., channel].astype(np.float32))
-        plane = np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS))
-        result[..., channel] = np.clip(plane if most == 1 else np.rint(plane), 0, most)
+        plane = lanczos(pixels[..., channel].astype(np.float32), size)
+        result[..., channel] = to_levels(plane, pixels.dtype)
     return result
+
+
+def lanczos(plane: Float[np.ndarray, 'h w'], size: tuple[int, int]) -> Float[np.ndarray, 'h2 w2']:
+    """Resizes one float32 channel by the filter of `resize_lanczos`; nothing is clipped."""
+    image = Image.fromarray(plane)
+    return np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS))
+
+
+def to_levels(plane: Float[np.ndarray, '*shape'], dtype: np.dtype) -> Num[np.ndarray, '*shape']:
+    """Clips to a type's range, [0, 1] of float32, and rounds to integers where it is of these."""
+    if dtype == np.float32:
+        return np.clip(plane, 0, 1)
+    return np.clip(np.rint(plane), 0, np.iinfo(dtype).max).astype(dtype)

@@ -1,13 +1,16 @@
 """All that belongs to an image through a network: colours, transparency, and what else is said."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
+from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
 from sr_jax.images.resize import resize_lanczos
-from sr_jax.inference.upscale import scale_size
+from sr_jax.images.transparency import fill_hidden, limit_alpha, resize_transparent
 from sr_jax.inference.upscaler import Upscaler
+from sr_jax.inference.windows import Size
 
 
 def enlarge(
@@ -20,7 +23,8 @@ def enlarge(
     """An image with all that belongs to it, enlarged.
 
     A network enlarges the colours, and transparency as if it were a grey image; of grey images
-    the mean of its three channels is kept.
+    the mean of its three channels is kept. Where nothing is seen, the network is given the colours
+    that are seen nearest (`sr_jax.images.transparency`).
 
     Args:
       layers: the image.
@@ -33,21 +37,37 @@ def enlarge(
       InputError: what `Upscaler` raises, or a factor that is none.
     """
     size = scale_size(layers.color.shape[:2], outscale)
-    passes = 1 if layers.alpha is None else 2
-    color = upscaler(layers.color, lambda done, count: progress(done, passes * count), sample)
-    color, alpha = resize_lanczos(color, size), layers.alpha
-    if alpha is not None:
+    color, alpha = layers.color, layers.alpha
+    if alpha is None:
+        color = resize_lanczos(upscaler(color, progress, sample), size)
+    else:
+        filled = fill_hidden(color, alpha)
+        color = upscaler(filled, lambda done, count: progress(done, 2 * count), sample)
         gray = upscaler(
             np.repeat(alpha, 3, axis=-1),
-            lambda done, count: progress(count + done, passes * count),
+            lambda done, count: progress(count + done, 2 * count),
             sample,
         )
-        alpha = _average_channels(resize_lanczos(gray, size))
+        alpha = limit_alpha(_average_channels(gray), alpha)
+        color, alpha = resize_transparent(color, alpha, size)
     if layers.is_gray:
         color = np.repeat(_average_channels(color), 3, axis=-1)
     return layers._replace(color=color, alpha=alpha)
 
 
+def scale_size(size: Size, outscale: float) -> Size:
+    """The sides of an image times a factor, rounded, at least 1.
+
+    Raises:
+      InputError: the factor is not positive and finite.
+    """
+    if not 0 < outscale < math.inf:
+        raise InputError(f'an image cannot be made {outscale} times as large (--outscale)')
+    height, width = (max(round(side * outscale), 1) for side in size)
+    return height, width
+
+
 def _average_channels(pixels: np.ndarray) -> np.ndarray:
-    """The mean of the channels, rounded."""
-    return np.rint(pixels.mean(axis=-1, keepdims=True, dtype=np.float32)).astype(pixels.dtype)
+    """The mean of the channels, rounded where they are integers."""
+    mean = pixels.mean(axis=-1, keepdims=True, dtype=np.float32)
+    return mean if pixels.dtype == np.float32 else np.rint(mean).astype(pixels.dtype)

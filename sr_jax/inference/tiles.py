@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from sr_jax.images.decoding import from_float, to_float
+from sr_jax.images.finite import check_finite
 
 # Of sizes of windows that are tried.
 MAX_SPLITS = 64
@@ -159,11 +160,25 @@ def place(
     part: Tile,
     enlarged: Float[np.ndarray, 'h2 w2 3'],
     scale: int,
+    source: str,
 ) -> None:
-    """Writes the core of an enlarged window where it belongs, in the precision of the result."""
+    """Writes the core of an enlarged window where it belongs, in the precision of the result.
+
+    Args:
+      result: the enlarged image.
+      part: the window and its core.
+      enlarged: the window.
+      scale: output pixels per pixel along a side.
+      source: what messages call the network.
+
+    Raises:
+      InputError: the core is not finite.
+    """
     here, there = [], []
     for span, side in zip((part.rows, part.columns), result.shape[:2], strict=True):
         end = min(span.end * scale, side)
         there.append(slice(span.core * scale, end))
         here.append(slice((span.core - span.start) * scale, end - span.start * scale))
-    result[tuple(there)] = from_float(enlarged[tuple(here)], result.dtype)
+    core = enlarged[tuple(here)]
+    check_finite(core, f'what {source} makes of the image')
+    result[tuple(there)] = from_float(core, result.dtype)

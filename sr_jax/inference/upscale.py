@@ -1,35 +1,39 @@
 """One call that enlarges an image, `sr_jax.upscale`."""
 
 import functools
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Num
+from PIL import Image
 
 from sr_jax.errors import InputError
+from sr_jax.images.arrays import give_array, take_layers
+from sr_jax.images.decoding import ImageError
 from sr_jax.images.files import read_image
-from sr_jax.images.resize import resize_lanczos
 from sr_jax.inference import networks
+from sr_jax.inference.layers import enlarge, scale_size
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.upscaler import Upscaler
-from sr_jax.inference.windows import Size
 
 KEPT = 4  # upscalers that the function `upscale` keeps
 
 
 def upscale(
-    image: Num[np.ndarray, 'h w 3'] | str | Path,
+    image: Num[np.ndarray, 'h w *channels'] | Image.Image | str | Path,
     weights: str | Path | LoadedNetwork,
     outscale: float | None = None,
     **options: Any,
-) -> Num[np.ndarray, 'h2 w2 3']:
+) -> Num[np.ndarray, 'h2 w2 *channels']:
     """An image enlarged by a network.
 
     Args:
-      image: RGB, uint8, uint16 or float32 in [0, 1]; or a file, read by the rule of
-        `sr_jax.images.files.read_image`.
+      image: one image as an array of uint8, uint16, or floating numbers in [0, 1]: RGB [h, w, 3];
+        grey, [h, w] or [h, w, 1]; RGBA [h, w, 4] or grey and alpha [h, w, 2], whose alpha is
+        enlarged as `sr_jax.inference.layers.enlarge` does. NumPy's arrays, and what `np.asarray`
+        makes into one; of Pillow's images those of modes L, LA, RGB, RGBA and I;16. Or a file,
+        read by the rule of `sr_jax.images.files.read_image`, which makes RGB of all.
       weights: what `sr_jax.inference.networks.load` takes, or what it returned. Of the last few
         runs, files and names, the network and what was compiled for it are kept, as they were when
         they were loaded; for many images with a network that was loaded before, take an `Upscaler`.
@@ -37,31 +41,29 @@ def upscale(
       options: see `Upscaler`.
 
     Returns:
-      The enlarged image, in its own precision.
+      The enlarged image, with as many axes and channels; uint8 and uint16 stay what they are, and
+      floating numbers become float32.
 
     Raises:
-      InputError: the image or the weights cannot be used; the message says why.
+      InputError: the image, the weights or an option cannot be used, or what the network makes is
+        not finite; the message says why.
     """
-    pixels = read_image(image) if isinstance(image, (str, Path)) else np.asarray(image)
+    if outscale is not None:
+        scale_size((1, 1), outscale)
+    from_file = isinstance(image, str | Path)
+    given = read_image(image) if isinstance(image, str | Path) else image
+    layers = take_layers(given)
     if isinstance(weights, LoadedNetwork):
         upscaler = Upscaler(weights, **options)
     else:
         upscaler = _load_upscaler(str(weights), tuple(sorted(options.items())))
-    factor = upscaler.scale if outscale is None else outscale
-    size = scale_size(pixels.shape[:2], factor)
-    return resize_lanczos(upscaler(pixels), size)
-
-
-def scale_size(size: Size, outscale: float) -> Size:
-    """The sides of an image times a factor, rounded, at least 1.
-
-    Raises:
-      InputError: the factor is not positive and finite.
-    """
-    if not 0 < outscale < math.inf:
-        raise InputError(f'an image cannot be made {outscale} times as large (--outscale)')
-    height, width = (max(round(side * outscale), 1) for side in size)
-    return height, width
+    try:
+        made = enlarge(layers, upscaler, upscaler.scale if outscale is None else outscale)
+    except InputError as error:
+        if not from_file:
+            raise
+        raise ImageError(str(image), str(error)) from error
+    return give_array(made, given)
 
 
 @functools.lru_cache(KEPT)

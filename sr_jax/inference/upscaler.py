@@ -21,7 +21,9 @@ from jaxtyping import Array, Num
 from sr_jax import models
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
+from sr_jax.images.arrays import take_pixels
 from sr_jax.images.decoding import from_float, to_float
+from sr_jax.images.finite import clip_finite
 from sr_jax.inference import tiles
 from sr_jax.inference.consistency import make_consistent
 from sr_jax.inference.latents import Drawing, make_drawing
@@ -41,7 +43,8 @@ class Upscaler:
     Args:
       network: of `sr_jax.inference.networks.load`, an `sr_jax.models.protocols.Enlarger`.
       halo: pixels of an image around a window's core; None: as many as the network looks at, with
-        which the parts are exactly the whole. Fewer are faster, and may leave seams.
+        which the parts are exactly the whole, and at most a quarter of the tile. Fewer are faster,
+        and may leave seams.
       tile: most pixels along a side of a window, halo included; 0: as memory allows.
       dtype: name of the type that convolutions compute in.
       memory_limit: bytes of one device that may be taken; 0: what there is.
@@ -94,12 +97,13 @@ class Upscaler:
         self._undivided, self._spatially, self._consistent = undivided, spatially, consistent
         self._report = report
         self._compile = functools.cache(functools.partial(self._compile_window, module))
-        self._demands = make_demands(module, halo, undivided, spatially, self._mesh.size)
+        self._demands = make_demands(
+            module, halo, tile, undivided, spatially, self._mesh.size
+        )
         self._windows = Windows(
             self._demands,
             needed=lambda window: memory.compiled_bytes(self._compile(window)),
             limit=memory_limit or int(USABLE * memory.device_memory()),
-            max_side=tile,
             source=network.source,
         )
 
@@ -110,16 +114,12 @@ class Upscaler:
         one size.
 
         Raises:
-          InputError: even the smallest window takes too much memory.
+          InputError: even the smallest window takes too much memory, or more than the tile.
         """
         if self._input_size:
             sizes = [(self._input_size, self._input_size)]
         if self._windows.choose(sizes):
-            (height, width), demands = self._windows.chosen, self._demands
-            self._report(
-                f'windows of {width}x{height} pixels, halo {demands.halo}, {demands.at_once} at a '
-                'time'
-            )
+            self._report(self._windows.describe())
 
     def __call__(
         self,
@@ -130,15 +130,16 @@ class Upscaler:
         """The image, `scale` times as high and as wide, in its own precision.
 
         Args:
-          pixels: RGB, uint8, uint16 or float32 in [0, 1].
+          pixels: RGB, uint8, uint16 or floating numbers in [0, 1], which become float32; what else
+            there may be of an image, `sr_jax.upscale` takes.
           progress: is given the windows done and their number.
           sample: which of the images that a flow draws.
 
         Raises:
-          InputError: the image has no pixels, the network takes images of another size only, or
-            the memory does not suffice.
+          InputError: the image cannot be taken, or its result is not finite; the network takes
+            images of another size only; the memory does not suffice.
         """
-        self._check_size(pixels.shape[:2])
+        pixels = self._take(pixels)
         while True:
             if not self._windows.serves(pixels.shape[:2]):
                 self.prepare([pixels.shape[:2]])
@@ -151,16 +152,22 @@ class Upscaler:
                 self._report('the device ran out of memory: windows of half as many pixels')
                 self._compile.cache_clear()
 
-    def _check_size(self, size: Size) -> None:
-        height, width = size
-        if not height * width:
-            raise InputError(f'an image of {width}x{height} pixels is empty')
-        side = self._input_size
-        if side and size != (side, side):
+    def _take(self, pixels: np.ndarray) -> np.ndarray:
+        """The image in a type that is computed with, once it was found to be one."""
+        pixels = np.asarray(pixels)
+        if pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise InputError(
+                f'an array of shape {pixels.shape} is no RGB image [height, width, 3], channels '
+                'last; sr_jax.upscale takes grey and transparency too'
+            )
+        pixels = take_pixels(pixels)
+        (height, width), side = pixels.shape[:2], self._input_size
+        if side and (height, width) != (side, side):
             raise InputError(
                 f'{self._source}: this network takes images of {side}x{side} pixels, not of '
                 f'{width}x{height}: crop or resize them'
             )
+        return pixels
 
     def _compile_window(self, module: Any, window: Size) -> Any:
         """The compiled (variables, windows, valid, latents) -> enlarged windows."""
@@ -200,7 +207,7 @@ class Upscaler:
         def collect() -> None:
             first, those, made = pending.popleft()
             for part, enlarged in zip(those, np.asarray(made), strict=False):
-                tiles.place(result, part, enlarged, self.scale)
+                tiles.place(result, part, enlarged, self.scale, self._source)
             progress(first + len(those), len(parts))
 
         for first in range(0, len(parts), demands.at_once):
@@ -244,4 +251,4 @@ def _apply(
 ) -> Array:
     inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
     image = apply_within(module, variables, windows, valid, *inputs, method=method)
-    return jnp.clip(image, 0.0, 1.0)
+    return clip_finite(image)

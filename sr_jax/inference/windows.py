@@ -11,6 +11,7 @@ from sr_jax.models.protocols import Enlarger
 Size = tuple[int, int]  # height, width
 
 FIRST_PIXELS = 2**20  # of a window, before it is known how much memory one takes
+TILE_PER_HALO = 4  # a tile's core has then half of its side, and a quarter of its pixels
 WORTHWHILE = 1.5  # a window so many times as large is worth another compilation
 
 
@@ -19,7 +20,9 @@ class Demands(NamedTuple):
 
     Attributes:
       halo: pixels around a window's core.
+      exact_halo: those with which the parts are exactly the whole.
       multiple: what sides must be multiples of.
+      max_side: of a window, in pixels; 0: as memory allows.
       at_once: windows computed at a time.
       undivided: each image is one window.
       rows: of an undivided image, what the window's rows must be a multiple of.
@@ -27,7 +30,9 @@ class Demands(NamedTuple):
     """
 
     halo: int
+    exact_halo: int
     multiple: int
+    max_side: int
     at_once: int
     undivided: bool
     rows: int
@@ -35,20 +40,32 @@ class Demands(NamedTuple):
 
 
 def make_demands(
-    module: Enlarger, halo: int | None, undivided: bool, spatially: bool, devices: int
+    module: Enlarger,
+    halo: int | None,
+    tile: int,
+    undivided: bool,
+    spatially: bool,
+    devices: int,
 ) -> Demands:
     """What a network asks of windows.
 
     Args:
       module: the network.
-      halo: pixels around a window's core; None: as many as the network looks at.
+      halo: pixels around a window's core; None: as many as the network looks at, and at most a
+        quarter of the tile.
+      tile: most pixels along a side of a window; 0: as memory allows.
       undivided: each image is one window.
       spatially: whose rows are divided over the devices.
       devices: how many there are.
     """
+    exact, multiple = module.halo or 0, module.multiple
+    if halo is None:
+        halo = min(exact, tile // TILE_PER_HALO // multiple * multiple) if tile else exact
     return Demands(
-        halo=module.halo or 0 if halo is None else halo,
-        multiple=module.multiple,
+        halo=halo,
+        exact_halo=exact,
+        multiple=multiple,
+        max_side=tile,
         at_once=1 if undivided else devices,
         undivided=undivided,
         rows=module.multiple * devices if spatially else 1,
@@ -62,8 +79,7 @@ class Windows:
     Args:
       demands: the network's.
       needed: the bytes of one device that the compiled function for a window takes.
-      limit: those that there are.
-      max_side: of a window, in pixels; 0: as memory allows.
+      limit: those that may be taken.
       source: what messages call the network.
     """
 
@@ -72,16 +88,14 @@ class Windows:
         demands: Demands,
         needed: Callable[[Size], int],
         limit: int,
-        max_side: int,
         source: str,
     ):
         self.chosen: Size = (0, 0)
         self._demands = demands
         self._needed = needed
         self._limit = limit
-        self._max_side = max_side
-        self._max_pixels = max_side**2 or FIRST_PIXELS
-        self._may_grow = not max_side
+        self._max_pixels = demands.max_side**2 or FIRST_PIXELS
+        self._may_grow = not demands.max_side
         self._source = source
         self._longest: Size = (0, 0)  # sides of the images that the window was chosen for
 
@@ -89,7 +103,7 @@ class Windows:
         """Chooses a window for images of these sizes, if they can share one.
 
         Raises:
-          InputError: even the smallest window takes too much memory.
+          InputError: even the smallest window takes too much memory, or more than the tile.
         """
         sizes = [self.round_up(size) for size in sizes]
         if not self._demands.padded_freely and len(set(sizes)) > 1:
@@ -98,6 +112,22 @@ class Windows:
         self.chosen = choose(sizes)
         self._longest = _find_longest(sizes)
         return True
+
+    def describe(self) -> str:
+        """The window at hand, and what it costs where its halo is not wide enough."""
+        (height, width), demands = self.chosen, self._demands
+        line = (
+            f'windows of {width}x{height} pixels, halo {demands.halo}, {demands.at_once} at a '
+            'time'
+        )
+        whole = all(have >= need for have, need in zip(self.chosen, self._longest, strict=True))
+        if demands.halo >= demands.exact_halo or whole:
+            return line
+        exact = demands.exact_halo
+        return (
+            f'{line}. The network looks {exact} pixels far, so at the seams the result may be a '
+            f'little off; --halo {exact} is exact, in tiles from {self._find_least(exact)} on'
+        )
 
     def serves(self, size: Size) -> bool:
         """Whether the window at hand can be used for an image."""
@@ -115,10 +145,10 @@ class Windows:
         """After the device ran out of memory: smaller windows from now on.
 
         Raises:
-          InputError: images are not divided.
+          InputError: images are not divided, or this was the smallest one.
         """
-        if self._demands.undivided:
-            raise self._make_error(self.chosen, self._limit)
+        if self._demands.undivided or self.chosen == self._find_smallest(self._longest):
+            raise self._make_error(self.chosen, self._needed(self.chosen))
         self._max_pixels, self._may_grow = math.prod(self.chosen) // 2, False
         self._longest = (0, 0)
 
@@ -142,6 +172,8 @@ class Windows:
         """The window of least work that fits into the memory."""
         window, needed = self._try(sizes)
         while needed > self._limit:
+            if window == self._find_smallest(_find_longest(sizes)):
+                raise self._make_error(window, needed)
             self._max_pixels = int(0.9 * self._limit / needed * math.prod(window))
             window, needed = self._try(sizes)
         possible = int(0.8 * self._limit / needed * math.prod(window))
@@ -155,23 +187,53 @@ class Windows:
         return window
 
     def _try(self, sizes: list[Size]) -> tuple[Size, int]:
-        """The best window of at most so many pixels, and the bytes that it takes."""
-        halo, multiple, at_once, *_ = self._demands
+        """The best window of at most so many pixels, or the smallest one; the bytes it takes."""
+        halo, _, multiple, max_side, at_once, *_ = self._demands
         try:
-            window = tiles.best_window(
-                sizes, self._max_pixels, halo, multiple, at_once, self._max_side
-            )
+            window = tiles.best_window(sizes, self._max_pixels, halo, multiple, at_once, max_side)
         except ValueError:
-            raise self._make_error(None, self._limit) from None
+            window = self._find_smallest(_find_longest(sizes))
+            if max_side and max(window) > max_side:
+                raise self._make_tile_error() from None
         return window, self._needed(window)
 
-    def _make_error(self, window: Size | None, needed: int) -> InputError:
-        what = f'a window of {window[1]}x{window[0]} pixels' if window else 'the smallest window'
+    def _find_least(self, halo: int) -> int:
+        """The shortest side of a window that has a core within a halo."""
+        multiple = self._demands.multiple
+        return 2 * -(-halo // multiple) * multiple + multiple
+
+    def _find_smallest(self, longest: Size) -> Size:
+        """The smallest window of images that have such sides."""
+        least = self._find_least(self._demands.halo)
+        return min(least, longest[0]), min(least, longest[1])
+
+    def _make_tile_error(self) -> InputError:
+        demands = self._demands
+        tile, multiple = demands.max_side, demands.multiple
+        most = (tile - multiple) // (2 * multiple) * multiple
+        halo = f' with --halo {demands.halo}' if demands.halo else ''
+        smaller = f', or --halo {most} or less' if demands.halo and most >= 0 else ''
         return InputError(
-            f'{self._source}: {what} does not fit into {self._limit / 2**20:.0f} MiB of memory '
-            f'(wanted: {needed / 2**20:.0f}). Raise the memory limit, compute in bfloat16, split '
-            'images over several devices (--shard-spatially), or set a smaller halo (now '
-            f'{self._demands.halo})'
+            f'{self._source}: --tile {tile} is too small{halo}: take '
+            f'{self._find_least(demands.halo)} or more{smaller}'
+        )
+
+    def _make_error(self, window: Size, needed: int) -> InputError:
+        demands = self._demands
+        (height, width), halo = window, demands.halo
+        if demands.undivided:
+            what, remedies = f'an image of {width}x{height} pixels at once', 'take a smaller image'
+            if demands.rows == 1:
+                remedies += ', or split it over several devices (--shard-spatially)'
+        else:
+            what = f'a window of {width}x{height} pixels, the smallest with a halo of {halo},'
+            remedies = 'or set a smaller halo (--halo, or --tile, which it then follows)'
+        have = 'the device has less left: '
+        if needed > self._limit:
+            have = f'{self._limit / 2**20:.4g} MiB may be taken: raise that (--memory), '
+        return InputError(
+            f'{self._source}: {what} takes {needed / 2**20:.4g} MiB of memory, and {have}compute '
+            f'in bfloat16 (--dtype), {remedies}'
         )
 
 

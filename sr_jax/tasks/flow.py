@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind
 from sr_jax.errors import InputError
+from sr_jax.images.finite import clip_finite
 from sr_jax.losses.likelihood import bits_per_dimension
 from sr_jax.models.srflow import Encoding, SRFlow
 from sr_jax.tasks.shared import enlarging
@@ -238,7 +239,7 @@ def predict(
     image = _apply(model, variables, condition, latents, method='decode')
     hq = batch.get('hq', image[:, : height * model.scale, : width * model.scale])
     outputs: Outputs = {
-        'image': jnp.clip(image[:, : hq.shape[1], : hq.shape[2]], 0.0, 1.0),
+        'image': clip_finite(image[:, : hq.shape[1], : hq.shape[2]]),
         'lq': lq,
     }
     if 'hq' in batch and hq.shape == image.shape:

@@ -15,6 +15,7 @@ from jaxtyping import Array
 
 from sr_jax import models
 from sr_jax.config.binding import bind
+from sr_jax.images.finite import clip_finite
 from sr_jax.layers import quantizer, switching
 from sr_jax.losses import pixel
 from sr_jax.metrics.codebook import perplexity, usage
@@ -179,7 +180,7 @@ def predict(model: Any, variables: Variables, batch: Batch, key: Array) -> Outpu
         for level, size in sizes.items()
     }
     outputs: Outputs = {
-        'image': jnp.clip(output.image, 0.0, 1.0),
+        'image': clip_finite(output.image),
         'codes': output.codes,
         'code_counts': counts,
         'commitment': sum(

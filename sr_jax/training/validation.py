@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sr_jax.devices import distributed, sharding
+from sr_jax.errors import InputError
 from sr_jax.tasks.shared.evaluation import add_totals
 from sr_jax.tasks.task import Evaluation, Outputs, Row, Totals, Variables
 
@@ -29,6 +30,9 @@ def evaluate_batches(
       batches: of NumPy arrays, with 'mask' [n]; examples with mask 0 do not count.
       evaluation: of the task.
       mesh: over which a batch is split.
+
+    Raises:
+      InputError: examples cannot be measured; the message says which.
     """
     rows: list[Row] = []
     totals: Totals = {}
@@ -41,7 +45,11 @@ def evaluate_batches(
             continue
         found = jax.tree.map(lambda x, kept=kept: np.asarray(x)[kept], outputs)
         given = {name: values[own][kept] for name, values in batch.items()}
-        new_rows, new_totals = evaluation.measure(given, found)
+        try:
+            new_rows, new_totals = evaluation.measure(given, found)
+        except InputError as error:
+            counted = f'{len(rows) + 1} to {len(rows) + int(kept.sum())}'
+            raise InputError(f'validation examples {counted}: {error}') from error
         rows += new_rows
         totals = add_totals(totals, new_totals)
     return evaluation.summarize(*_gather_all(rows, totals))

@@ -3,6 +3,7 @@
 import json
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -203,6 +204,16 @@ def test_what_fails_is_named_and_the_others_are_done(weights, true, tmp_path, ca
     assert record['failed'] == ['broken.png', 'dot.png', 'small.png']
     assert len(record['images']) == 2
     assert 'mean' in shown.out
+
+
+def test_what_is_not_finite_is_named(true, tmp_path, capsys):
+    net = network('srvgg')
+    broken = net._replace(variables=jax.tree.map(lambda x: x + np.nan, net.variables))
+    networks.save(tmp_path / 'broken.safetensors', broken)
+    assert benchmark(f'folder:{true[0]}', '--weights', tmp_path / 'broken.safetensors') == 1
+    shown = capsys.readouterr().err
+    assert 'error: a.png: what' in shown and 'error: more/b.png: what' in shown
+    assert 'not finite' in shown and '2 of 2 images could not be done' in shown
 
 
 def test_nothing_measured_is_no_mean(weights, tmp_path, capsys):

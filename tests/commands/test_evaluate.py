@@ -1,5 +1,6 @@
 import json
 
+import jax
 import numpy as np
 import pytest
 import tiny
@@ -7,7 +8,10 @@ import tiny
 from sr_jax import __main__ as verbs
 from sr_jax import tasks
 from sr_jax.devices import sharding
+from sr_jax.errors import InputError
 from sr_jax.images.files import save_image
+from sr_jax.metrics import protocol
+from sr_jax.tasks.shared.evaluation import measure_images
 from sr_jax.training import validation
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -82,6 +86,22 @@ def test_the_old_form_of_a_benchmark_names_the_new_verb_in_a_line(arguments, cap
     assert done.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert 'sr-jax benchmark SOURCE --weights NETWORK' in line
+
+
+def test_images_that_are_not_finite_are_told_by_their_numbers():
+    hq = np.full((2, 16, 17, 3), 0.5, np.float32)
+    given = [np.zeros_like(hq), np.stack([np.zeros_like(hq[0]), np.full_like(hq[0], np.nan)])]
+    batches = [{'hq': hq, 'given': x, 'mask': np.ones(2, np.float32)} for x in given]
+    evaluation = measure_images([protocol.parse('rgb_crop0')])
+    mesh = sharding.make_mesh(jax.devices()[:1])
+
+    def predict(variables, batch):
+        return {'image': batch['given']}
+
+    assert validation.evaluate_batches(predict, {}, batches[:1], evaluation, mesh)['images'] == 2
+    batches = [{'mask': np.ones(2, np.float32), **batch} for batch in batches]
+    with pytest.raises(InputError, match='validation examples 3 to 4: what .* not finite'):
+        validation.evaluate_batches(predict, {}, batches, evaluation, mesh)
 
 
 def test_masked_images_do_not_count():

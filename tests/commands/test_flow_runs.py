@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
+from tiny_networks import network
 
 from sr_jax import __main__ as verbs
 from sr_jax.checkpoints.run import load_run
+from sr_jax.commands.flow_report import Flow, report
 from sr_jax.devices import sharding
+from sr_jax.errors import InputError
 from sr_jax.images.files import load_image, save_image
 from sr_jax.inference import networks
+from sr_jax.models.srflow import Encoding
 from sr_jax.pretrained import files
 from sr_jax.training.loop import train
 
@@ -127,6 +131,16 @@ def test_report(finished, image, tmp_path, capsys):
     assert 'none may be negative' in capsys.readouterr().err
     assert verbs.main(['flow-report', str(finished / 'encoder'), str(image)]) == 1
     assert "the kind 'rrdb', which has no latents" in capsys.readouterr().err
+
+
+def test_a_report_of_what_is_not_finite_is_an_error():
+    flow, lq = Flow(network('srflow')), np.zeros((4, 6, 3), np.float32)
+    flow.sample = lambda lq, latents: np.full((16, 24, 3), np.inf, np.float32)
+    with pytest.raises(InputError, match=r'srflow draws at temperature 0\.5 .* not finite'):
+        flow.draw(lq, 0.5, 0)
+    flow.encode = lambda lq, hq: Encoding((np.zeros(3),), np.array([-np.inf]), {})
+    with pytest.raises(InputError, match='srflow makes of the true image .* not finite'):
+        report(flow, np.zeros((16, 24, 3), np.float32), [0.5], 0)
 
 
 def test_weights_go_out_by_the_original_names_and_come_back(finished, tmp_path):

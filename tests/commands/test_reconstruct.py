@@ -6,6 +6,7 @@ from PIL import Image
 
 from sr_jax import __main__ as verbs
 from sr_jax.commands.reconstruct import reconstruct
+from sr_jax.devices import sharding
 from sr_jax.images.files import load_image, save_image
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -60,6 +61,18 @@ def test_a_broken_image_is_named_and_the_others_are_done(finished, tmp_path, cap
     assert verbs.main(['reconstruct', str(finished[0]), *images, '--output', str(output)]) == 1
     assert 'broken.jpg' in capsys.readouterr().err
     assert [p.name for p in output.iterdir()] == ['good.png']
+
+
+def test_what_is_not_finite_is_named_and_not_written(finished, tmp_path, monkeypatch, capsys):
+    save_image(tmp_path / 'a.png', np.zeros((16, 18, 3), np.float32))
+    monkeypatch.setattr(
+        sharding, 'jit_predict', lambda *_: lambda variables, batch: {'image': batch['hq'] + np.inf}
+    )
+    output = tmp_path / 'out'
+    arguments = [str(finished[0]), str(tmp_path / 'a.png'), '--output', str(output)]
+    assert verbs.main(['reconstruct', *arguments]) == 1
+    assert 'error: a: what' in (shown := capsys.readouterr().err) and 'not finite' in shown
+    assert not list(output.iterdir())
 
 
 def test_a_missing_image_is_refused_before_anything_is_written(finished, tmp_path, capsys):

@@ -124,6 +124,16 @@ def test_selector_maps_of_an_image(switched, tmp_path, capsys):
         assert sum(shares) == pytest.approx(100, abs=0.5)
 
 
+def test_maps_of_what_is_not_finite_are_an_error(switched, tmp_path, monkeypatch, capsys):
+    save_image(tmp_path / 'a.png', np.zeros((16, 18, 3), np.float32))
+    made = {'image': np.full((1, 64, 64, 3), np.nan), 'choices': {}}
+    monkeypatch.setattr(sharding, 'jit_predict', lambda *_: lambda variables, batch: made)
+    command = ['selector-maps', str(switched[0]), str(tmp_path / 'a.png')]
+    assert verbs.main([*command, '--output', str(tmp_path / 'maps')]) == 1
+    assert 'error: a: what' in (shown := capsys.readouterr().err) and 'not finite' in shown
+    assert not list((tmp_path / 'maps').iterdir())
+
+
 def test_a_dense_network_has_no_maps(finished, tmp_path, capsys):
     save_image(tmp_path / 'a.png', np.zeros((16, 16, 3), np.float32))
     assert verbs.main(['selector-maps', str(finished[0]), str(tmp_path / 'a.png')]) == 1

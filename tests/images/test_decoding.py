@@ -371,6 +371,18 @@ def test_eight_bits_are_rounded_and_clipped():
     np.testing.assert_array_equal(to_uint8(image), [0, 0, 1, 255])
 
 
+@pytest.mark.parametrize('dtype', [np.int64, np.int16, np.uint32, np.float64, bool])
+def test_other_types_are_not_taken_for_fractions_of_their_largest_number(dtype):
+    with pytest.raises(InputError, match='take uint8, uint16 or float32'):
+        to_float(np.full((2, 5, 3), 1, dtype))
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.int64, bool])
+def test_levels_are_not_taken_for_fractions(dtype):
+    with pytest.raises(InputError, match='take floating numbers'):
+        to_uint8(np.full((2, 5, 3), 1, dtype))
+
+
 @pytest.mark.parametrize('value', [np.nan, np.inf])
 def test_values_that_are_not_finite_are_an_error(value):
     with pytest.raises(InputError, match='not finite'):

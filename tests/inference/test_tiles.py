@@ -98,5 +98,5 @@ def test_cutting_and_placing_gives_the_image_back(height, width, window, halo):
     for part in tiles.tiles((height, width), (window, window), halo):
         piece = tiles.cut(pixels, part, (window, window))
         assert piece.shape == (window, window, 3)
-        tiles.place(result, part, piece.repeat(2, axis=0).repeat(2, axis=1), 2)
+        tiles.place(result, part, piece.repeat(2, axis=0).repeat(2, axis=1), 2, 'it')
     np.testing.assert_array_equal(result, pixels.repeat(2, axis=0).repeat(2, axis=1))

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_networks import network, whole
+from tiny_networks import network, repeating, whole
 
 import sr_jax
 from sr_jax import models
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_float
+from sr_jax.images.files import save_image
 from sr_jax.images.resize import imresize, resize_lanczos
 from sr_jax.inference import upscaler as upscaler_module
 from sr_jax.inference import windows
 from sr_jax.inference.latents import noise
+from sr_jax.inference.layers import scale_size
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.inference.upscale import scale_size
 from sr_jax.inference.upscaler import Upscaler
 
 DIVISIBLE = ('rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow')
@@ -40,8 +41,9 @@ def image(height, width, dtype=np.float32):
 def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, monkeypatch):
     monkeypatch.setattr(upscaler_module, 'PATCH', 16)
     net = network(key)
-    tile = 2 * net.module().halo + 12
-    upscaler = Upscaler(net, tile=tile, devices=jax.devices()[:devices])
+    halo = net.module().halo
+    tile = 2 * halo + 12
+    upscaler = Upscaler(net, tile=tile, halo=halo, devices=jax.devices()[:devices])
     compilations = []
     for size in ((tile + 30, tile + 18), (8, 24), (tile, 2)):
         pixels = image(*size)
@@ -58,7 +60,9 @@ def flow():
 @pytest.mark.slow
 def test_a_flow_draws_the_same_images_in_parts_and_whole(flow):
     module, pixels = flow.module(), image(2 * flow.module().halo + 40, 23)
-    parts = Upscaler(flow, tile=2 * module.halo + 12, temperature=0.7, seed=3)
+    parts = Upscaler(
+        flow, halo=module.halo, tile=2 * module.halo + 12, temperature=0.7, seed=3
+    )
     drawn = parts(pixels, sample=1)
     padded = np.pad(pixels, ((0, 0), (0, 1), (0, 0)), mode='edge')
     latents = tuple(
@@ -151,7 +155,7 @@ def test_integers_stay_integers(small, dtype):
 
 def test_a_larger_image_than_the_last_gets_a_window_of_its_own():
     net = network('srresnet')
-    upscaler = Upscaler(net, tile=20, devices=jax.devices()[:1])
+    upscaler = Upscaler(net, tile=20, halo=net.module().halo, devices=jax.devices()[:1])
     for size in ((1, 1), (40, 3), (3, 40)):
         np.testing.assert_allclose(upscaler(image(*size)), whole(net, image(*size)), atol=1e-5)
 
@@ -176,8 +180,24 @@ def test_the_window_follows_the_memory():
     assert upscaler_module.memory.compiled_bytes(tight._compile(tight._windows.chosen)) <= full // 3
     assert tight._windows.chosen[0] * tight._windows.chosen[1] > 200 * 190 / 5
     np.testing.assert_allclose(tight(image(200, 190)), needed(image(200, 190)), atol=1e-5)
-    with pytest.raises(InputError, match='srvgg: the smallest window does not fit'):
+    with pytest.raises(InputError, match='a window of 7x7 .* smallest .* halo of 3') as caught:
         Upscaler(net, devices=one, memory_limit=2_000).prepare([(200, 190)])
+    smallest = upscaler_module.memory.compiled_bytes(needed._compile((7, 7)))
+    assert f'takes {smallest / 2**20:.4g} MiB of memory, and 0.001907 MiB may' in str(caught.value)
+    just = Upscaler(net, devices=one, memory_limit=smallest)
+    just.prepare([(200, 190)])  # what it is said to need is enough
+    assert just._windows.chosen == (7, 7)
+
+
+def test_a_halo_follows_the_tile():
+    net, lines, pixels = network('rrdb_x2'), [], image(30, 44)
+    exact = net.module().halo
+    upscaler = Upscaler(net, tile=25, devices=jax.devices()[:1], report=lines.append)
+    off = np.abs(upscaler(pixels) - whole(net, pixels)).max()
+    assert 1e-5 < off < 0.2
+    assert max(upscaler._windows.chosen) <= 25
+    assert f'halo 6, 1 at a time. The network looks {exact} pixels far' in lines[-1]
+    assert f'--halo {exact} is exact, in tiles from {2 * exact + 2} on' in lines[-1]
 
 
 def test_a_window_grows_beyond_the_first_guess(monkeypatch):
@@ -284,18 +304,95 @@ def test_a_network_with_a_size_of_its_own_takes_no_other(tmp_path, monkeypatch):
 
 
 def test_an_empty_image_is_an_error():
-    with pytest.raises(InputError, match='0x5 pixels is empty'):
+    with pytest.raises(InputError, match=r'shape \(5, 0, 3\) is empty'):
         Upscaler(network('srvgg'))(np.zeros((5, 0, 3), np.float32))
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+@pytest.mark.parametrize('consistent', [False, True])
+def test_a_result_that_is_not_finite_is_an_error(value, dtype, consistent):
+    net = network('srvgg')
+    params = jax.tree.map(np.copy, net.variables['params'])
+    params['conv_last']['bias'][4] = value
+    broken = net._replace(variables={'params': params}, source='broken.pth')
+    upscaler = Upscaler(broken, consistent=consistent, devices=jax.devices()[:1])
+    with pytest.raises(InputError, match=r'what broken\.pth makes .* not finite: .* bfloat16'):
+        upscaler(image(8, 12, dtype))
+
+
+def test_float16_that_overflows_is_an_error_and_float32_is_not():
+    net = network('srvgg')
+    params = jax.tree.map(np.copy, net.variables['params'])
+    kernel = params['block_0']['conv']['kernel']
+    params['block_0']['conv']['kernel'] = 6e4 * np.abs(kernel)  # itself within float16's range
+    params['block_1']['conv']['kernel'] /= 6e4
+    large = net._replace(variables={'params': params})
+    one = dict(devices=jax.devices()[:1])
+    assert np.isfinite(Upscaler(large, **one)(image(8, 12))).all()
+    with pytest.raises(InputError, match='in float16 numbers end at 65504'):
+        Upscaler(large, dtype='float16', **one)(image(8, 12))
+
+
+def test_what_lies_beyond_an_image_need_not_be_finite(monkeypatch):
+    apply_within = upscaler_module.apply_within
+
+    def spoil(module, variables, x, valid, **options):
+        made = apply_within(module, variables, x, valid, **options)
+        inside = np.arange(made.shape[1])[None] < module.scale * valid[:, :1]
+        return jax.numpy.where(inside[..., None, None], made, np.nan)
+
+    net = network('srvgg')
+    upscaler = Upscaler(net, devices=jax.devices()[:1])
+    monkeypatch.setattr(upscaler_module, 'apply_within', spoil)
+    upscaler.prepare([(30, 20)])
+    np.testing.assert_allclose(upscaler(image(8, 12)), whole(net, image(8, 12)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('pixels', 'message'),
+    [
+        (image(8, 12).astype(np.float64) * 255, r'float64 from .* must lie in \[0, 1\]'),
+        (image(8, 12, np.uint8).astype(np.int16), 'type int16'),
+        (image(8, 12)[..., 0], r'shape \(8, 12\) is no RGB image .* sr_jax.upscale takes'),
+        (np.where(image(8, 12) > 0.99, np.nan, image(8, 12)), 'not finite'),
+    ],
+)
+@pytest.mark.parametrize('consistent', [False, True])
+def test_arrays_that_an_upscaler_refuses(pixels, message, consistent):
+    upscaler = Upscaler(network('srvgg'), consistent=consistent)
+    with pytest.raises(InputError, match=message):
+        upscaler(pixels)
 
 
 def test_as_a_function_of_the_package():
     net, pixels = network('srvgg'), image(8, 12)
-    np.testing.assert_allclose(sr_jax.upscale(pixels, net), whole(net, pixels), atol=1e-5)
+    found = sr_jax.upscale(pixels, net)
+    np.testing.assert_allclose(found, whole(net, pixels), atol=1e-5)
     assert sr_jax.upscale(pixels, net, outscale=1.5).shape == (12, 18, 3)
+    np.testing.assert_array_equal(sr_jax.upscale(jax.numpy.asarray(pixels), net), found)
+    np.testing.assert_array_equal(sr_jax.upscale(pixels.astype(np.float64), net), found)
     with pytest.raises(InputError, match='--outscale'):
         sr_jax.upscale(pixels, net, outscale=0)
     with pytest.raises(AttributeError, match='downscale'):
         sr_jax.downscale  # noqa: B018
+
+
+@pytest.mark.parametrize('channels', [None, 1, 2, 3, 4])
+def test_a_function_of_any_channels(channels):
+    rng = np.random.default_rng(0)
+    shape = (5, 7) if channels is None else (5, 7, channels)
+    pixels = rng.integers(1, 256, shape, np.uint8)  # nothing is hidden
+    found = sr_jax.upscale(pixels, repeating())
+    np.testing.assert_array_equal(found, pixels.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_what_goes_wrong_with_a_file_names_it(tmp_path):
+    save_image(tmp_path / 'a.png', image(5, 7))
+    net = network('srvgg')
+    broken = net._replace(variables=jax.tree.map(lambda x: x + np.nan, net.variables))
+    with pytest.raises(InputError, match=r'a\.png: what srvgg makes of the image'):
+        sr_jax.upscale(tmp_path / 'a.png', broken)
 
 
 def test_resizing_keeps_the_precision_and_the_range():

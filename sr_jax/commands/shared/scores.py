@@ -50,13 +50,13 @@ class Scores:
 
         Raises InputError, naming the image, where a measure cannot be taken of it.
         """
-        drawn = [_round_to_8_bits(result) for result in results]
-        images = {'result': drawn[0]}
-        if self._scale and example.lq is not None:
-            enlarged = benchmark_images.enlarge_bicubically(example.lq, self._scale)
-            images[BICUBIC] = _round_to_8_bits(enlarged)
-        hq = _round_to_8_bits(example.hq)
         try:
+            drawn = [_round_to_8_bits(result) for result in results]
+            images = {'result': drawn[0]}
+            if self._scale and example.lq is not None:
+                enlarged = benchmark_images.enlarge_bicubically(example.lq, self._scale)
+                images[BICUBIC] = _round_to_8_bits(enlarged)
+            hq = _round_to_8_bits(example.hq)
             row = {kind: self._measure(image, hq, example.lq) for kind, image in images.items()}
             others = [self._measure(image, hq, example.lq) for image in drawn[1:]]
         except InputError as error:

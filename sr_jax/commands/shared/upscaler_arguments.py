@@ -16,7 +16,8 @@ def add(parser: argparse._ActionsContainer) -> None:
         type=int,
         default=0,
         metavar='PIXELS',
-        help='longest side of a part enlarged at a time, halo included (default: as memory allows)',
+        help='longest side of a part enlarged at a time, halo included (default: as memory '
+        'allows); unless --halo is given, the halo is then at most a quarter of it',
     )
     parser.add_argument(
         '--halo',

@@ -18,6 +18,7 @@ from sr_jax.data.sources import fields_of
 from sr_jax.degradations import bicubic
 from sr_jax.degradations.settings import PairedSettings
 from sr_jax.errors import InputError
+from sr_jax.images.finite import clip_finite
 from sr_jax.layers import switching
 from sr_jax.metrics.protocol import parse_all
 from sr_jax.models.protocols import Enlarger
@@ -91,7 +92,7 @@ def predict(
     image, mutated = model.apply(variables, lq, mutable=['intermediates'])
     if 'hq' in batch:
         image = image[:, : batch['hq'].shape[1], : batch['hq'].shape[2]]
-    outputs: Outputs = {'image': jnp.clip(image, 0.0, 1.0), 'lq': lq}
+    outputs: Outputs = {'image': clip_finite(image), 'lq': lq}
     if switching.settings_of(model):
         outputs['choices'] = switching.choices_by_layer(mutated['intermediates'])
     return outputs

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sr_jax.images.finite import check_finite
 from sr_jax.metrics.protocol import Protocol
 from sr_jax.tasks.task import Batch, Evaluation, Outputs, Row, Totals
 
@@ -44,7 +45,7 @@ def measure_images(protocols: Sequence[Protocol]) -> Evaluation:
     """Returns the evaluation of outputs['image'] against batch['hq'], both [n, h, w, 3] in [0, 1].
 
     Metrics: 'images', how many; 'mse'; 'psnr_<protocol>' in dB and 'ssim_<protocol>', each a mean
-    over the images.
+    over the images. What is not finite is an InputError.
     """
     names = ['mse', *(f'{kind}_{p.name}' for p in protocols for kind in ('psnr', 'ssim'))]
 
@@ -54,6 +55,7 @@ def measure_images(protocols: Sequence[Protocol]) -> Evaluation:
         return dict(zip(names, (mse, *itertools.chain(*pairs)), strict=True))
 
     def measure(batch: Batch, outputs: Outputs) -> tuple[list[Row], Totals]:
+        check_finite(outputs['image'], 'what the network makes of these images')
         pairs = zip(outputs['image'], batch['hq'], strict=True)
         return [measure_one(image, hq) for image, hq in pairs], {}
 
