@@ -19,8 +19,8 @@ def enlarge(
 ) -> Layers:
     """An image with all that belongs to it, enlarged.
 
-    A network enlarges the colours, and transparency as if it were a grey image; of grey images
-    the mean of its three channels is kept.
+    A network enlarges the colours, and transparency as if it were a grey image, or both at once if
+    it is for RGBA; of grey images the mean of its three channels is kept.
 
     Args:
       layers: the image.
@@ -33,10 +33,14 @@ def enlarge(
       InputError: what `Upscaler` raises, or a factor that is none.
     """
     size = scale_size(layers.color.shape[:2], outscale)
-    passes = 1 if layers.alpha is None else 2
-    color = upscaler(layers.color, lambda done, count: progress(done, passes * count), sample)
+    at_once = layers.alpha is not None and upscaler.channels == 4
+    passes = 1 if layers.alpha is None or at_once else 2
+    given = np.concatenate([layers.color, layers.alpha], axis=-1) if at_once else layers.color
+    color = upscaler(given, lambda done, count: progress(done, passes * count), sample)
     color, alpha = resize_lanczos(color, size), layers.alpha
-    if alpha is not None:
+    if at_once:
+        color, alpha = color[..., :3], color[..., 3:]
+    elif alpha is not None:
         gray = upscaler(
             np.repeat(alpha, 3, axis=-1),
             lambda done, count: progress(count + done, passes * count),
