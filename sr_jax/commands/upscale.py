@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights',
         required=True,
-        help='a run, a file of weights (.safetensors, .pth, .param), or a name: '
+        help='a run, a file of weights (.safetensors, .pth, .param), a mixture of several '
+        '(a.pth:0.7,b.pth:0.3), or a name: '
         + ', '.join(name for name in WEIGHTS if not name.startswith('lpips')),
     )
     parser.add_argument(
@@ -82,11 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
     count = arguments.samples
     stems = [f'{path.stem}_{i}' if count > 1 else path.stem for path in paths for i in range(count)]
     files = _plan_files(stems, paths, arguments.output, arguments.format)
-    network = networks.load(arguments.weights, best=arguments.best)
+    weights = upscaler_arguments.read_weights(arguments)
+    network = networks.load(weights, best=arguments.best)
     upscaler = upscaler_arguments.make(arguments, network)
     outscale = arguments.outscale or upscaler.scale
     print(
-        f'{arguments.weights}: {network.model["name"]} of scale {upscaler.scale}, '
+        f'{weights}: {network.model["name"]} of scale {upscaler.scale}, '
         f'{len(paths)} image(s) to {outscale:g} times their size on {jax.device_count()} '
         f'{jax.devices()[0].device_kind} device(s)'
     )
