@@ -1,8 +1,30 @@
 """Writes networks as ncnn's pairs of files, for the tests of reading them."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 LEAKY = '9=2 -23310=1,2.000000e-01'
+
+
+class Style(NamedTuple):
+    """How a converter writes what can be written in several ways; the default is ncnn's optimizer.
+
+    Attributes:
+      half: weights of 16 bits.
+      twins: a convolution's numbers down besides those across, as pnnx writes them.
+      apart: leaky ReLUs are layers of their own.
+      products: 0.2 a + b is a product and a sum.
+      exchanged: the terms of a sum stand the other way round.
+      clip: what clips the result: '', 'layer' or 'convolution'.
+    """
+
+    half: bool = False
+    twins: bool = False
+    apart: bool = False
+    products: bool = False
+    exchanged: bool = False
+    clip: str = ''
 
 
 class Writer:
@@ -19,10 +41,12 @@ class Writer:
         self.lines.append(f'{kind} l{self.blobs} {len(inputs)} 1 {blobs} {numbers}')
         return made
 
-    def conv(self, source, state, name, activation=''):
+    def conv(self, source, state, name, activation='', twins=False):
         """Adds a convolution with its weights."""
         weight = state[f'{name}.weight']
         numbers = f'0={len(weight)} 1=3 4=1 5=1 6={weight.size} {activation}'
+        if twins:
+            numbers += ' 11=3 12=1 13=1 14=1 2=1 3=1'
         self.data.append((0x01306B47 if self.half else 0).to_bytes(4, 'little'))
         array = weight.astype('<f2' if self.half else '<f4').tobytes()
         self.data += [array, bytes(-len(array) % 4), state[f'{name}.bias'].tobytes()]
@@ -36,10 +60,43 @@ class Writer:
         return folder / 'net.param'
 
 
-def write_rrdb(folder, state, num_blocks, half=False):
+class Styled(Writer):
+    """A writer that does what a style says."""
+
+    def __init__(self, style):
+        super().__init__(style.half)
+        self.style = style
+
+    def leaky(self, source, state, name):
+        """A convolution and a leaky ReLU."""
+        if not self.style.apart:
+            return self.plain(source, state, name, LEAKY)
+        return self.layer('ReLU', [self.plain(source, state, name)], '0=2.000000e-01')
+
+    def plain(self, source, state, name, activation=''):
+        """A convolution."""
+        return self.conv(source, state, name, activation, self.style.twins)
+
+    def residual(self, a, b):
+        """0.2 a + b."""
+        if self.style.products:
+            return self.sum(self.layer('BinaryOp', [a], '0=2 1=1 2=2.000000e-01'), b)
+        scales = ['2.000000e-01', '1.000000e+00']
+        order = -1 if self.style.exchanged else 1
+        return self.layer('Eltwise', [a, b][::order], f'0=1 -23301=2,{",".join(scales[::order])}')
+
+    def sum(self, a, b):
+        """a + b."""
+        return self.layer('BinaryOp', [b, a] if self.style.exchanged else [a, b], '0=0')
+
+
+OPTIMIZED = Style()
+
+
+def write_rrdb(folder, state, num_blocks, style=OPTIMIZED):
     """An RRDBNet of scale 4."""
-    net = Writer(half)
-    first = x = net.conv('data', state, 'conv_first')
+    net = Styled(style)
+    first = x = net.plain('data', state, 'conv_first')
     for i in range(num_blocks):
         block = x
         for j in range(3):
@@ -47,15 +104,17 @@ def write_rrdb(folder, state, num_blocks, half=False):
             for k in range(5):
                 source = outputs[0] if k == 0 else net.layer('Concat', outputs)
                 name = f'body.{i}.rdb{j + 1}.conv{k + 1}'
-                outputs.append(net.conv(source, state, name, LEAKY if k < 4 else ''))
-            residual = '0=1 -23301=2,2.000000e-01,1.000000e+00'
-            x = net.layer('Eltwise', [outputs[-1], x], residual)
-        x = net.layer('Eltwise', [x, block], residual)
-    x = net.layer('BinaryOp', [first, net.conv(x, state, 'conv_body')])
+                outputs.append((net.leaky if k < 4 else net.plain)(source, state, name))
+            x = net.residual(outputs[-1], x)
+        x = net.residual(x, block)
+    x = net.sum(first, net.plain(x, state, 'conv_body'))
     for name in ('conv_up1', 'conv_up2'):
         x = net.layer('Interp', [x], '0=1 1=2.000000e+00 2=2.000000e+00')
-        x = net.conv(x, state, name, LEAKY)
-    net.conv(net.conv(x, state, 'conv_hr', LEAKY), state, 'conv_last')
+        x = net.leaky(x, state, name)
+    clipping = '9=3 -23310=2,0.0,1.0' if style.clip == 'convolution' else ''
+    x = net.plain(net.leaky(x, state, 'conv_hr'), state, 'conv_last', clipping)
+    if style.clip == 'layer':
+        net.layer('Clip', [x], '0=0.0 1=1.0')
     return net.save(folder)
 
 

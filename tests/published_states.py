@@ -53,11 +53,24 @@ RRDB_NAMES = {  # by generation: the layer of a block, then the others
 }
 
 
-def rrdb(generation, channels=3, features=64, num_blocks=23, growth=32, num_ups=2) -> Shapes:
-    """RRDBNet of BasicSR (2020), of xinntao/ESRGAN (2019), or before it was renamed (2018)."""
+def rrdb(
+    generation,
+    channels=3,
+    features=64,
+    num_blocks=23,
+    growth=32,
+    num_ups=2,
+    made=3,
+    plus=False,
+) -> Shapes:
+    """RRDBNet of BasicSR (2020), of xinntao/ESRGAN (2019), or before it was renamed (2018).
+
+    With `plus`, of ncarraz/ESRGANplus, whose names are of 2018.
+    """
     layer, others = RRDB_NAMES[generation]
     if generation == '2018':
-        others = f'model.0 model.1.sub.{num_blocks} model.{{}} model.8 model.10'
+        last = f'model.{3 * num_ups + 2} model.{3 * num_ups + 4}'
+        others = f'model.0 model.1.sub.{num_blocks} model.{{}} {last}'
     first, body, up, hr, last = others.split()
     yield from conv(first, channels, features)
     for i, j in np.ndindex(num_blocks, 3):
@@ -65,11 +78,14 @@ def rrdb(generation, channels=3, features=64, num_blocks=23, growth=32, num_ups=
             outputs = growth if k < 4 else features
             name = layer.format(i, j + 1, k + 1)
             yield from conv(name, features + k * growth, outputs)
+        if plus:
+            shortcut = layer.format(i, j + 1, '1x1').removesuffix('.0')
+            yield from conv(shortcut, features, growth, 1, bias=False)
     yield from conv(body, features, features)
     for i in range(num_ups):
         yield from conv(up.format(3 * (i + 1) if generation == '2018' else i + 1), *[features] * 2)
     yield from conv(hr, features, features)
-    yield from conv(last, features, 3)
+    yield from conv(last, features, made)
 
 
 def srresnet(scale, features=64, num_blocks=16) -> Shapes:
@@ -276,6 +292,47 @@ FAMILIES = {
     ),
     'esrgan-2019': ('rrdb', RRDB, partial(rrdb, '2019')),
     'esrgan-2018': ('rrdb', RRDB, partial(rrdb, '2018')),
+    **{
+        f'esrgan-2018-x{scale}': (
+            'rrdb',
+            RRDB | dict(scale=scale, unshuffle=False),
+            partial(rrdb, '2018', num_ups=scale - 1),
+        )
+        for scale in (1, 2)
+    },
+    **{
+        f'esrgan-2018-x{scale}': (
+            'rrdb',
+            RRDB | dict(scale=scale),
+            partial(rrdb, '2018', num_ups=scale.bit_length() - 1),
+        )
+        for scale in (8, 16)
+    },
+    **{
+        f'esrgan-2018-{given}-{made}': (
+            'rrdb',
+            RRDB | {k: n for k, n in (('in_channels', given), ('out_channels', made)) if n != 3},
+            partial(rrdb, '2018', given, made=made),
+        )
+        for given, made in ((1, 1), (4, 4), (1, 3), (3, 1), (4, 3))
+    },
+    'esrgan-lite': (
+        'rrdb',
+        dict(scale=1, features=32, num_blocks=12, growth=16, unshuffle=False),
+        partial(rrdb, '2018', 3, 32, 12, 16, 0),
+    ),
+    'esrgan-2018-of-realesrgan-x2plus': ('rrdb', RRDB | dict(scale=2), partial(rrdb, '2018', 12)),
+    'esrgan-plus': ('rrdb', RRDB | dict(plus=True), partial(rrdb, '2018', plus=True)),
+    'bsrgan-x2': (
+        'rrdb',
+        RRDB | dict(scale=2, unshuffle=False),
+        partial(rrdb, '2019', num_ups=1),
+    ),
+    'realesrgan-x1-gray': (
+        'rrdb',
+        RRDB | dict(scale=1, in_channels=1, out_channels=1),
+        partial(rrdb, 'basicsr', 16, made=1),
+    ),
     'rrdb-x8-celeba': (
         'rrdb',
         RRDB | dict(scale=8, num_blocks=8),

@@ -44,10 +44,14 @@ SMALL = {
 
 def network(key):
     """One of SMALL, its output well spread over [0, 1]."""
-    model = SMALL[key]
+    return drawn(SMALL[key], key)
+
+
+def drawn(model, source='x', seed=0):
+    """A network of those fields, its output well spread over [0, 1]."""
     module = models.make(model)
     shapes = jax.eval_shape(module.init, jax.random.key(0), module.example(1))
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
         values, name = rng.standard_normal(leaf.shape), path[-1].key
@@ -58,7 +62,7 @@ def network(key):
         return (scale * values).astype(leaf.dtype)
 
     shapes = {name: tree for name, tree in shapes.items() if name != 'intermediates'}
-    return networks.LoadedNetwork(model, jax.tree.map_with_path(draw, shapes), key)
+    return networks.LoadedNetwork(model, jax.tree.map_with_path(draw, shapes), source)
 
 
 def whole(network, pixels):

@@ -165,7 +165,8 @@ def _load_upscaler(
         if arguments.scale is None and benchmark.lq is not None:
             return None, scale_of(benchmark.hq, benchmark.lq)
         return None, arguments.scale
-    network = networks.load(arguments.weights, best=arguments.best)
+    weights = upscaler_arguments.read_weights(arguments)
+    network = networks.load(weights, best=arguments.best)
     upscaler = upscaler_arguments.make(arguments, network)
     return upscaler, upscaler.scale
 

@@ -65,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights',
         required=True,
-        help='a run, a file of weights (.safetensors, .pth, .param), or a name: '
+        help='a run, a file of weights (.safetensors, .pth, .param), a mixture of several '
+        '(a.pth:0.7,b.pth:0.3), or a name: '
         + ', '.join(name for name in WEIGHTS if not name.startswith('lpips')),
     )
     results.add_arguments(
@@ -111,11 +112,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     _check(arguments)
     jobs = _plan(arguments)
-    network = networks.load(arguments.weights, best=arguments.best)
+    weights = upscaler_arguments.read_weights(arguments)
+    network = networks.load(weights, best=arguments.best)
     upscaler = upscaler_arguments.make(arguments, network)
     outscale = arguments.outscale or upscaler.scale
     print(
-        f'{arguments.weights}: {network.model["name"]} of scale {upscaler.scale}, '
+        f'{weights}: {network.model["name"]} of scale {upscaler.scale}, '
         f'{len(jobs)} image(s) to {outscale:g} times their size on {jax.device_count()} '
         f'{jax.devices()[0].device_kind} device(s)'
     )

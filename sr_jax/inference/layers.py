@@ -12,6 +12,8 @@ from sr_jax.images.transparency import fill_hidden, limit_alpha, resize_transpar
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.inference.windows import Size
 
+RGBA = 4  # channels
+
 
 def enlarge(
     layers: Layers,
@@ -22,9 +24,9 @@ def enlarge(
 ) -> Layers:
     """An image with all that belongs to it, enlarged.
 
-    A network enlarges the colours, and transparency as if it were a grey image; of grey images
-    the mean of its three channels is kept. Where nothing is seen, the network is given the colours
-    that are seen nearest (`sr_jax.images.transparency`).
+    A network enlarges the colours, and transparency as if it were a grey image, or both at once if
+    it is for RGBA; of grey images the mean of its three channels is kept. Where nothing is seen,
+    the network is given the colours that are seen nearest (`sr_jax.images.transparency`).
 
     Args:
       layers: the image.
@@ -40,6 +42,10 @@ def enlarge(
     color, alpha = layers.color, layers.alpha
     if alpha is None:
         color = resize_lanczos(upscaler(color, progress, sample), size)
+    elif upscaler.channels == RGBA:
+        given = np.concatenate([fill_hidden(color, alpha), alpha], axis=-1)
+        made = upscaler(given, progress, sample)
+        color, alpha = resize_transparent(made[..., :-1], made[..., -1:], size)
     else:
         filled = fill_hidden(color, alpha)
         color = upscaler(filled, lambda done, count: progress(done, 2 * count), sample)

@@ -1,4 +1,7 @@
-"""A trained network from whatever holds it: a run, a file of weights, a name of published ones."""
+"""A trained network from whatever holds it: a run, a file of weights, a name of published ones.
+
+Or from several of them, mixed.
+"""
 
 import functools
 import json
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax import traverse_util
@@ -21,6 +25,7 @@ from sr_jax.config.binding import nearest
 from sr_jax.config.serialization import from_json
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
+from sr_jax.inference import mixtures
 from sr_jax.pretrained import files, named, recognition
 from sr_jax.tasks.task import FROZEN
 
@@ -60,23 +65,30 @@ def load(
     Args:
       source: a run's folder or one of its checkpoints, with '#' and the name of one of its task's
         networks where that is not to be the one that predicts ('runs/esrgan#discriminator'); a file
-        of weights, ours or others' (`sr_jax.pretrained.files.read_state` says which kinds); or a
-        key of `sr_jax.pretrained.named.WEIGHTS`.
+        of weights, ours or others' (`sr_jax.pretrained.files.read_state` says which kinds); a key
+        of `sr_jax.pretrained.named.WEIGHTS`; or a mixture of such, each with a colon and its
+        weight, which add up to 1 ('a.pth:0.7,b.pth:0.3').
       best: of a run, take the best checkpoint instead of the newest.
       mesh: of a run, the devices that each hold the network; None: the first one alone.
-      report: is given lines about damaged checkpoints passed over, and weights being fetched.
+      report: is given lines about damaged checkpoints passed over, weights being fetched, and
+        mixtures of what has no common ancestor.
 
     Raises:
-      InputError: there is no such thing, it is damaged, or of a network that is not known here.
+      InputError: there is no such thing, it is damaged, or of a network that is not known here; it
+        holds what is not finite; what is to be mixed are other networks.
     """
     run, _, name = str(source).partition('#')
     if Path(run).is_dir():
-        return _load_run(Path(run), name, best, mesh, report)
+        return check_finite(_load_run(Path(run), name, best, mesh, report))
     path = Path(source)
     if path.exists():
-        return _load_file(path)
+        return check_finite(_load_file(path))
+    if parts := mixtures.parse(str(source)):
+        load_part = functools.partial(load, best=best, mesh=mesh, report=report)
+        return _mix(parts, str(source), load_part, report)
     if str(source) in named.WEIGHTS:
-        return check_network(LoadedNetwork(*named.read(str(source), report), str(source)))
+        found = LoadedNetwork(*named.read(str(source), report), str(source))
+        return check_finite(check_network(found))
     raise InputError(
         f'no such run, file of weights or published weights: {source}; of published ones, '
         f'{nearest(str(source), named.WEIGHTS)}'
@@ -104,6 +116,49 @@ def _load_run(
     model = found.config[section].to_dict()
     variables = {key: value for key, value in found.variables.items() if key != FROZEN}
     return LoadedNetwork(model, variables, str(path), found.step)
+
+
+def _mix(
+    parts: list[tuple[str, float]],
+    source: str,
+    load_part: Callable[[str], LoadedNetwork],
+    report: Callable[[str], None],
+) -> LoadedNetwork:
+    first, *others = several = [load_part(name) for name, _ in parts]
+    for other in others:
+        of = f'{source}: {first.source} and {other.source}'
+        if difference := mixtures.describe_difference(first.module(), other.module()):
+            raise InputError(f'{of} are other networks ({difference}): only equal ones are mixed')
+        if problem := describe_misfit(first.variables, other.variables):
+            raise InputError(f'{of} do not fit: {problem}')
+        angle = mixtures.cosine(first.variables, other.variables)
+        if angle < mixtures.RELATED:
+            report(
+                f'{of} seem to have no common ancestor (the cosine of their weights is '
+                f'{angle:.2f}): such mixtures make dark images'
+            )
+    variables = mixtures.mix([found.variables for found in several], [w for _, w in parts])
+    return LoadedNetwork(first.model, variables, source)
+
+
+def check_finite(network: LoadedNetwork) -> LoadedNetwork:
+    """The network, once all numbers in it were found to be finite.
+
+    Raises:
+      InputError: some are not; names the first array with one.
+    """
+    for path, value in traverse_util.flatten_dict(network.variables, sep='/').items():
+        if isinstance(value, jax.Array) and not (
+            value.is_fully_addressable or value.is_fully_replicated
+        ):
+            continue  # parts of it are other processes'
+        array = np.asarray(value)
+        if jnp.issubdtype(array.dtype, jnp.inexact) and not np.isfinite(array).all():
+            raise InputError(
+                f'{network.source}: {path} holds numbers that are not finite, of which no image '
+                'can be made: the file is damaged, or the training diverged'
+            )
+    return network
 
 
 def check_network(network: LoadedNetwork) -> LoadedNetwork:

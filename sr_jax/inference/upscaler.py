@@ -24,7 +24,7 @@ from sr_jax.errors import InputError
 from sr_jax.images.arrays import take_pixels
 from sr_jax.images.decoding import from_float, to_float
 from sr_jax.images.finite import clip_finite
-from sr_jax.inference import tiles
+from sr_jax.inference import channels, tiles
 from sr_jax.inference.consistency import make_consistent
 from sr_jax.inference.latents import Drawing, make_drawing
 from sr_jax.inference.networks import LoadedNetwork
@@ -61,6 +61,11 @@ class Upscaler:
     Raises:
       InputError: the network does not enlarge images, or takes whole images only and is given a
         halo or a tile; a temperature below 0, or for a network that draws nothing.
+
+    Attributes:
+      scale: output pixels per pixel along a side.
+      channels: of images that it takes: 3, also where the network has but one, or 4 of a network
+        for RGBA, which may be given RGB as well.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Upscaler:
         if isinstance(module, Patchwise) and not undivided:
             module = module.clone(patch=PATCH)  # type: ignore[attr-defined]
         self.scale: int = module.scale
+        self.channels = channels.count_channels(module, network.source)
         self._source, self._input_size = network.source, module.input_size
         self._drawing: Drawing = make_drawing(module, temperature, seed, network.source)
         self._mesh = sharding.make_mesh(list(devices) if devices else None)
@@ -123,15 +129,15 @@ class Upscaler:
 
     def __call__(
         self,
-        pixels: Num[np.ndarray, 'h w 3'],
+        pixels: Num[np.ndarray, 'h w c'],
         progress: Callable[[int, int], None] = lambda done, count: None,
         sample: int = 0,
-    ) -> Num[np.ndarray, 'h2 w2 3']:
+    ) -> Num[np.ndarray, 'h2 w2 c']:
         """The image, `scale` times as high and as wide, in its own precision.
 
         Args:
-          pixels: RGB, uint8, uint16 or floating numbers in [0, 1], which become float32; what else
-            there may be of an image, `sr_jax.upscale` takes.
+          pixels: RGB, uint8, uint16 or floating numbers in [0, 1], which become float32; RGBA too,
+            where `channels` is 4. What else there may be of an image, `sr_jax.upscale` takes.
           progress: is given the windows done and their number.
           sample: which of the images that a flow draws.
 
@@ -144,6 +150,9 @@ class Upscaler:
             if not self._windows.serves(pixels.shape[:2]):
                 self.prepare([pixels.shape[:2]])
             try:
+                if pixels.shape[2] < self.channels:
+                    opaque = channels.add_opacity(pixels)
+                    return self._enlarge(opaque, progress, sample)[..., :3]
                 return self._enlarge(pixels, progress, sample)
             except jax.errors.JaxRuntimeError as error:
                 if 'RESOURCE_EXHAUSTED' not in str(error):
@@ -155,7 +164,7 @@ class Upscaler:
     def _take(self, pixels: np.ndarray) -> np.ndarray:
         """The image in a type that is computed with, once it was found to be one."""
         pixels = np.asarray(pixels)
-        if pixels.ndim != 3 or pixels.shape[2] != 3:
+        if pixels.ndim != 3 or pixels.shape[2] not in (3, self.channels):
             raise InputError(
                 f'an array of shape {pixels.shape} is no RGB image [height, width, 3], channels '
                 'last; sr_jax.upscale takes grey and transparency too'
@@ -180,7 +189,7 @@ class Upscaler:
         at_once = self._demands.at_once
         shapes = (
             jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype), self._variables),
-            jax.ShapeDtypeStruct((at_once, *window, 3), jnp.float32),
+            jax.ShapeDtypeStruct((at_once, *window, self.channels), jnp.float32),
             jax.ShapeDtypeStruct((at_once, 2), jnp.int32),
             [
                 jax.ShapeDtypeStruct((at_once, *shape), jnp.float32)
@@ -188,7 +197,7 @@ class Upscaler:
             ],
         )
         apply = jax.jit(
-            functools.partial(_apply, module),
+            functools.partial(_apply, module, self.channels, self._source),
             in_shardings=(everywhere, images, batch, images),
             out_shardings=images,
         )
@@ -201,7 +210,7 @@ class Upscaler:
         parts = list(tiles.tiles(size, self._windows.chosen, demands.halo, demands.multiple))
         kept = np.float32 if self._consistent else pixels.dtype  # not rounded before its time
         sides = (pixels.shape[0] * self.scale, pixels.shape[1] * self.scale)
-        result = np.empty((*sides, 3), kept)
+        result = np.empty((*sides, self.channels), kept)
         pending: deque[tuple[int, list[tiles.Tile], Array]] = deque()
 
         def collect() -> None:
@@ -226,7 +235,7 @@ class Upscaler:
     ) -> Array:
         """Has the devices begin with some windows of an image; returns what they will be."""
         window, at_once = self._windows.chosen, self._demands.at_once
-        windows = np.zeros((at_once, *window, 3), np.float32)
+        windows = np.zeros((at_once, *window, self.channels), np.float32)
         valid = np.ones((at_once, 2), np.int32)
         for i, part in enumerate(parts):
             windows[i] = tiles.cut(pixels, part, window)
@@ -247,8 +256,15 @@ def _make_module(network: LoadedNetwork, dtype: str) -> Enlarger:
 
 
 def _apply(
-    module: nn.Module, variables: dict[str, Any], windows: Array, valid: Array, drawn: list[Array]
+    module: nn.Module,
+    count: int,
+    source: str,
+    variables: dict[str, Any],
+    windows: Array,
+    valid: Array,
+    drawn: list[Array],
 ) -> Array:
     inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
-    image = apply_within(module, variables, windows, valid, *inputs, method=method)
-    return clip_finite(image)
+    windows = channels.fit_channels(windows, module)
+    made = apply_within(module, variables, windows, valid, *inputs, method=method)
+    return clip_finite(channels.restore_channels(made, count, source))

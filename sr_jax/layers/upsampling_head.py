@@ -18,26 +18,28 @@ class UpsamplingHead(nn.Module):
     Attributes:
       num_ups: doublings of the size.
       dtype: name of the type computed in; parameters stay float32.
+      out_channels: of the image.
     """
 
     num_ups: int
     dtype: str = 'float32'
+    out_channels: int = 3
 
-    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 3']:
+    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 c2']:
         """Returns the image of features, float32, with 2^num_ups times their height and width."""
         return self.stages(x)[0]
 
     @nn.compact
     def stages(
         self, x: Float[Array, 'n h w c']
-    ) -> tuple[Float[Array, 'n h2 w2 3'], list[Float[Array, 'n _h _w c']]]:
+    ) -> tuple[Float[Array, 'n h2 w2 c2'], list[Float[Array, 'n _h _w c']]]:
         """Returns the image, and the features after each doubling."""
         channels, doubled = x.shape[-1], []
         for i in range(self.num_ups):
             x = self._convolve(f'conv_up_{i}', channels, upsample_nearest(x))
             doubled.append(x)
         x = self._convolve('conv_hr', channels, x)
-        image = Convolution(3, 3, dtype=self.dtype, name='conv_last')(x)
+        image = Convolution(self.out_channels, 3, dtype=self.dtype, name='conv_last')(x)
         return image.astype(jnp.float32), doubled
 
     def _convolve(self, name: str, features: int, x: Array) -> Array:

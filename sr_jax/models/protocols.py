@@ -83,6 +83,6 @@ class Sampler(Enlarger, Protocol):
         """Images of small images and of latents; those of zero are what a call gives."""
 
 
-def image_batch(n: int, height: int, width: int) -> jax.ShapeDtypeStruct:
+def image_batch(n: int, height: int, width: int, channels: int = 3) -> jax.ShapeDtypeStruct:
     """The shape and type of n images, for `Network.example`."""
-    return jax.ShapeDtypeStruct((n, height, width, 3), jnp.float32)
+    return jax.ShapeDtypeStruct((n, height, width, channels), jnp.float32)

@@ -2,8 +2,9 @@
 
 Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks"
 (arXiv:1809.00219), section 3.1, as in BasicSR; scales 1 and 2 as in Real-ESRGAN, Wang et al. 2021
-(arXiv:2107.10833), section 3.3. Any of its convolutions but those around the blocks can be
-switched ones, which the published network has not.
+(arXiv:2107.10833), section 3.3; the blocks of ESRGAN+, Rakotonirina and Rasoanaivo 2020
+(arXiv:2001.08073), section 3.1. Any of its convolutions but those around the blocks can be switched
+ones, which the published network has not.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
 from sr_jax.models.protocols import image_batch
 
-UNSHUFFLING = {1: 4, 2: 2, 4: 1, 8: 1}
-NUM_UPS = {1: 2, 2: 2, 4: 2, 8: 3}
+SCALES = (1, 2, 4, 8, 16)
+UNSHUFFLED_SCALE = 4  # of the trunk, at least, where the input is laid out in channels
 DENSE_RADIUS = 5  # 3 x 3 convolutions in a residual dense block
 BLOCK_RADIUS = 3 * DENSE_RADIUS
 HEAD_RADIUS = 2  # of the head's convolutions, which are at larger sizes
@@ -43,11 +44,14 @@ class ResidualDenseBlock(nn.Module):
       growth: channels of the first four convolutions.
       dtype: name of the type computed in; parameters stay float32.
       switching: which convolutions are switched.
+      plus: ESRGAN+'s: a 1 x 1 convolution of x is added to the second output, and that to the
+        fourth. (Its noise, which is there in training alone, is not.)
     """
 
     growth: int = 32
     dtype: str = 'float32'
     switching: Switching = Switching()
+    plus: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
@@ -70,17 +74,29 @@ class ResidualDenseBlock(nn.Module):
         *growing, last = [*(conv(i, self.growth) for i in range(4)), conv(4, x.shape[-1])]
         outputs = [x, nn.leaky_relu(apply(growing[0], x), NEGATIVE_SLOPE)]
         pair = [module for module in growing[1:3] if isinstance(module, Convolution)]
+        shortcut = self._shortcut(x) if self.plus else None
         if len(pair) == 2:  # neither is switched
-            outputs += _two_outputs(pair, jnp.concatenate(outputs, axis=-1))
+            outputs += _two_outputs(pair, jnp.concatenate(outputs, axis=-1), shortcut)
         for module in growing[len(outputs) - 1 :]:
-            outputs.append(nn.leaky_relu(apply(module, *outputs), NEGATIVE_SLOPE))
+            y = nn.leaky_relu(apply(module, *outputs), NEGATIVE_SLOPE)
+            if shortcut is not None and len(outputs) in (2, 4):
+                y += shortcut if len(outputs) == 2 else outputs[2]
+            outputs.append(y)
         return x + RESIDUAL_SCALE * apply(last, *outputs)
+
+    def _shortcut(self, x: Array) -> Array:
+        conv = Convolution(
+            self.growth, 1, use_bias=False, dtype=self.dtype, kernel_init=KAIMING, name='conv_1x1'
+        )
+        return conv(x)
 
 
 def _two_outputs(
-    pair: Sequence[Convolution], x: Float[Array, 'n h w c']
+    pair: Sequence[Convolution], x: Float[Array, 'n h w c'], shortcut: Array | None
 ) -> list[Float[Array, 'n h w growth']]:
     """What the first of two makes of x, and the second of x and of that, activated.
+
+    `shortcut` is added to the first.
 
     What both make of x is one convolution of twice the channels: on CPUs the whole block's forward
     pass takes 0.83 to 0.91 of the time, its backward pass 0.99 to 1.07.
@@ -93,6 +109,8 @@ def _two_outputs(
     both = convolve(zero_outside(x.astype(joint.dtype)), joint)
     both += jnp.concatenate([bias, second_bias])[None, None, None]
     y = nn.leaky_relu(both[..., : first.features], NEGATIVE_SLOPE)
+    if shortcut is not None:
+        y += shortcut
     rest = both[..., first.features :] + convolve(zero_outside(y), wider[:, :, channels:])
     return [y, nn.leaky_relu(rest, NEGATIVE_SLOPE)]
 
@@ -107,13 +125,15 @@ class RRDB(nn.Module):
     dtype: str = 'float32'
     switching: Switching = Switching()
     patch: int = 0
+    plus: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
         """Features of the same shape as x."""
         h = x
         for i in range(3):
-            dense = ResidualDenseBlock(self.growth, self.dtype, self.switching, name=f'rdb_{i}')
+            fields = (self.growth, self.dtype, self.switching, self.plus)
+            dense = ResidualDenseBlock(*fields, name=f'rdb_{i}')
             if self.patch:
                 made = jax.ShapeDtypeStruct(h.shape, h.dtype)
                 h = in_patches(dense, h, made, self.patch, DENSE_RADIUS)
@@ -139,12 +159,12 @@ class Features(NamedTuple):
 class RRDBNet(nn.Module):
     """BasicSR's RRDBNet; the defaults are ESRGAN's network.
 
-    The trunk enlarges by 4 or 8. For scales 2 and 1 the input is first laid out in channels (2 x 2
-    or 4 x 4 pixels each), as in Real-ESRGAN. Start values: in the blocks Kaiming's normal times 0.1
-    and biases of zero, elsewhere PyTorch's default (`Convolution`), as in BasicSR.
+    The trunk enlarges by 4, 8 or 16. For scales 2 and 1 the input is first laid out in channels (2
+    x 2 or 4 x 4 pixels each), as in Real-ESRGAN. Start values: in the blocks Kaiming's normal times
+    0.1 and biases of zero, elsewhere PyTorch's default (`Convolution`), as in BasicSR.
 
     Attributes:
-      scale: output pixels per input pixel along a side: 1, 2, 4 or 8.
+      scale: output pixels per input pixel along a side: 1, 2, 4, 8 or 16.
       features: channels between the blocks.
       num_blocks: blocks of three residual dense blocks, of 15 convolutions in all.
       growth: channels that a convolution adds inside a residual dense block.
@@ -157,6 +177,11 @@ class RRDBNet(nn.Module):
       patch: side of the patches, in pixels of the trunk, in which the blocks and the head are
         computed, for memory; 0: on the whole. For predicting: convolutions in blocks must not be
         switched ones, whose selectors look at everything.
+      in_channels: of images given.
+      out_channels: of images made.
+      unshuffle: lay the input out in channels for scales 2 and 1. ESRGAN's of 2018 have fewer
+        doublings instead.
+      plus: the dense blocks are ESRGAN+'s.
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_blocks',)
@@ -171,23 +196,27 @@ class RRDBNet(nn.Module):
     switching: Switching = Switching()
     skip_from_blocks: bool = False
     patch: int = 0
+    in_channels: int = 3
+    out_channels: int = 3
+    unshuffle: bool = True
+    plus: bool = False
 
     def __call__(
-        self, x: Float[Array, 'n h w 3'], train: bool = False
-    ) -> Float[Array, 'n h2 w2 3']:
+        self, x: Float[Array, 'n h w c'], train: bool = False
+    ) -> Float[Array, 'n h2 w2 c2']:
         """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
 
         `train` concerns switched convolutions only.
 
         Raises:
-          InputError: another scale than 1, 2, 4 and 8, sides that do not divide by 2 (scale 2) or 4
-            (scale 1), or patches with switched convolutions.
+          InputError: another scale than those, images of other channels, sides that do not divide
+            by 2 (scale 2) or 4 (scale 1), or patches with switched convolutions.
         """
         return self._compute(x, (), train, whole_head=False)[0]
 
     def with_features(
-        self, x: Float[Array, 'n h w 3'], blocks: Sequence[int] = (), train: bool = False
-    ) -> tuple[Float[Array, 'n h2 w2 3'], Features]:
+        self, x: Float[Array, 'n h w c'], blocks: Sequence[int] = (), train: bool = False
+    ) -> tuple[Float[Array, 'n h2 w2 c2'], Features]:
         """What `__call__` returns, and features; `blocks` are those whose outputs are wanted."""
         return self._compute(x, blocks, train, whole_head=True)
 
@@ -206,18 +235,20 @@ class RRDBNet(nn.Module):
         block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
         outputs = [first]
         for i in range(self.num_blocks):
-            module = block(self.growth, self.dtype, self.switching, self.patch, name=f'block_{i}')
-            outputs.append(module(outputs[-1], train))
+            fields = (self.growth, self.dtype, self.switching, self.patch, self.plus)
+            outputs.append(block(*fields, name=f'block_{i}')(outputs[-1], train))
         body = convolution(self, self.switching, 'conv_body', self.features, 3, dtype=self.dtype)
         skipped = outputs[-1] if self.skip_from_blocks else first
         trunk = skipped + body(outputs[-1], train)
-        head = UpsamplingHead(NUM_UPS[self.scale], self.dtype, name='head')
+        enlarged = self.scale * self.multiple
+        num_ups = enlarged.bit_length() - 1
+        head = UpsamplingHead(num_ups, self.dtype, self.out_channels, name='head')
         doubled: list[Array] = []
         if whole_head:
             image, doubled = head.stages(trunk)
         else:
-            h, w = (side * 2 ** NUM_UPS[self.scale] for side in trunk.shape[1:3])
-            made = jax.ShapeDtypeStruct((len(trunk), h, w, 3), jnp.float32)
+            h, w = (side * enlarged for side in trunk.shape[1:3])
+            made = jax.ShapeDtypeStruct((len(trunk), h, w, self.out_channels), jnp.float32)
             side = -(-self.patch // HEAD_PATCHES)
             image = in_patches(head, trunk, made, side, HEAD_RADIUS)
         return image, Features([outputs[1 + i] for i in blocks], trunk, doubled)
@@ -229,11 +260,11 @@ class RRDBNet(nn.Module):
         Raises:
           InputError: there is no such scale.
         """
-        if self.scale not in UNSHUFFLING:
+        if self.scale not in SCALES:
             raise InputError(
-                f'RRDBNet enlarges by 1, 2, 4 or 8, not by {self.scale!r}: change scale'
+                f'RRDBNet enlarges by 1, 2, 4, 8 or 16, not by {self.scale!r}: change scale'
             )
-        return UNSHUFFLING[self.scale]
+        return max(UNSHUFFLED_SCALE // self.scale, 1) if self.unshuffle else 1
 
     @property
     def halo(self) -> int | None:
@@ -244,11 +275,16 @@ class RRDBNet(nn.Module):
 
     def example(self, n: int) -> jax.ShapeDtypeStruct:
         """A batch of n images that it can be called with."""
-        return image_batch(n, 24, 32)
+        return image_batch(n, 24, 32, self.in_channels)
 
     def _unshuffle(self, x: Array) -> Array:
         factor = self.multiple
-        height, width = x.shape[1:3]
+        height, width, channels = x.shape[1:]
+        if channels != self.in_channels:
+            raise InputError(
+                f'RRDBNet of in_channels={self.in_channels} takes images of so many channels, not '
+                f'of {channels}'
+            )
         if height % factor or width % factor:
             raise InputError(
                 f'RRDBNet of scale {self.scale} takes images whose sides are multiples of '

@@ -2,51 +2,24 @@
 
 ncnn (Tencent) keeps a network as a text of layers, `.param`, and their weights one after the other,
 `.bin`. Only graphs that compute exactly what `sr_jax.models.rrdb` (scale 4) and
-`sr_jax.models.srvgg` compute are read: kinds, numbers and wiring of all layers are compared, so
-that a network that merely resembles one is refused instead of being run wrongly.
+`sr_jax.models.srvgg` compute are read: kinds, numbers and wiring of all layers are compared, in the
+form that `sr_jax.pretrained.ncnn_graph` gives them, so that a network that merely resembles one is
+refused instead of being run wrongly.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from sr_jax.errors import InputError
+from sr_jax.pretrained.ncnn_graph import CONVOLUTION, DEFAULTS, PRELU, TWINS, Layer, Numbers, parse
 
-Numbers = dict[int, float | tuple[float, ...]]
-
-MAGIC = '7767517'
 HALF_PRECISION = 0x01306B47  # the flag before weights of 16 bits; 0 stands before those of 32
-CONVOLUTION, PRELU = 'Convolution', 'PReLU'
-
-# Numbers of a layer that change what it computes, with ncnn's defaults.
-DEFAULTS: dict[str, Numbers] = {
-    CONVOLUTION: {0: 0, 1: 0, 2: 1, 3: 1, 4: 0, 5: 0, 8: 0, 9: 0, 10: ()},
-    'Concat': {0: 0},
-    'Eltwise': {0: 0, 1: ()},
-    'BinaryOp': {0: 0, 1: 0},
-    'Interp': {0: 0, 1: 1.0, 2: 1.0, 3: 0, 4: 0},
-    'PixelShuffle': {0: 1, 1: 0},
-    PRELU: {0: 0},
-}
-MOST = 2**31 - 1  # weights of a layer, and features
 PLAIN: Numbers = {1: 3, 4: 1, 5: 1}  # a 3 x 3 convolution with a border of one pixel and a bias
 LEAKY: Numbers = {**PLAIN, 9: 2, 10: (0.2,)}
 RESIDUAL: Numbers = {0: 1, 1: (0.2, 1.0)}  # 0.2 a + b
 DOUBLING: Numbers = {0: 1, 1: 2.0, 2: 2.0}  # by repeated pixels
-
-
-class Layer(NamedTuple):
-    """A layer: its kind, the layers that it takes (0 is the image), its numbers, its name.
-
-    The name is the original's, for layers that have weights.
-    """
-
-    kind: str
-    inputs: tuple[int, ...]
-    numbers: Numbers
-    name: str = ''
 
 
 def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
@@ -59,7 +32,7 @@ def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
     Raises:
       InputError: a file is damaged, or the network is another one; names the first layer that is.
     """
-    layers, sizes = _parse(param)
+    layers = parse(param)
     kinds = [layer.kind for layer in layers]
     convolutions = kinds.count(CONVOLUTION)
     if PRELU in kinds:
@@ -71,66 +44,16 @@ def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
     for number, (layer, wanted) in enumerate(zip(layers, expected, strict=False), 1):
         if problem := _difference(layer, wanted):
             raise InputError(f'{param}: this is not {network}: layer {number} {problem}')
-    if len(layers) != len(expected):
+    if len(layers) < len(expected):
+        raise InputError(f'{param}: this is not {network}: it ends after layer {len(layers)}')
+    if len(layers) > len(expected):
+        kind = layers[len(expected)].kind
+        hint = ': take the one that does not resize its result (realesr-animevideov3-x4, not -x2)'
         raise InputError(
-            f'{param}: this is not {network} alone: it has {len(layers)} layers, not '
-            f'{len(expected)}; a network that resizes its result at the end is to be taken without '
-            'that (realesr-animevideov3-x4, not -x2 or -x3)'
+            f'{param}: this is not {network} alone: it goes on with layer {len(expected) + 1}, '
+            f'{kind}{hint if kind == "Interp" else ""}'
         )
-    names = [layer.name for layer in expected]
-    return _read_weights(weights, layers, sizes, names)
-
-
-def _parse(param: Path) -> tuple[list[Layer], list[int]]:
-    """The layers of a text, without the copies that ncnn lists, and the sizes of their weights."""
-    try:
-        lines = param.read_text(encoding='ascii').splitlines()
-        if not lines or lines[0].strip() != MAGIC:
-            raise InputError(f"{param}: not the text of an ncnn network (it begins with '{MAGIC}')")
-        count = int(lines[1].split()[0])
-        rows = [line.split() for line in lines[2:] if line.strip()]
-        if len(rows) != count:
-            raise InputError(f'{param}: damaged: {len(rows)} of {count} layers are there')
-        return _layers(rows)
-    except (ValueError, IndexError, KeyError) as error:
-        reason = f'{type(error).__name__}: {error}'[:200]
-        raise InputError(f'{param}: damaged ({reason})') from error
-    except OSError as error:
-        raise InputError(f'{param}: {error.strerror or error}') from error
-
-
-def _layers(rows: list[list[str]]) -> tuple[list[Layer], list[int]]:
-    layers: list[Layer] = []
-    sizes: list[int] = []
-    made_by: dict[str, int] = {}  # blob -> layer; 0 is the image
-    for kind, _, num_inputs, num_outputs, *rest in rows:
-        end = int(num_inputs) + int(num_outputs)
-        inputs = tuple(made_by[blob] for blob in rest[: int(num_inputs)])
-        outputs = rest[int(num_inputs) : end]
-        if kind not in ('Input', 'Split'):
-            numbers = dict(map(_number, rest[end:]))
-            sizes.append(_count(numbers.pop(6, 0)))
-            if kind in (CONVOLUTION, PRELU):
-                numbers[0] = _count(numbers.get(0, 0))
-            layers.append(Layer(kind, inputs, numbers))
-        source = 0 if kind == 'Input' else inputs[0] if kind == 'Split' else len(layers)
-        made_by.update(dict.fromkeys(outputs, source))
-    return layers, sizes
-
-
-def _number(text: str) -> tuple[int, float | tuple[float, ...]]:
-    """'1=3' as (1, 3.0), and '-23310=1,0.2', an array of one value, as (10, (0.2,))."""
-    key, value = text.split('=')
-    if int(key) > -23300:
-        return int(key), float(value)
-    return -23300 - int(key), tuple(map(float, value.split(',')[1:]))
-
-
-def _count(number: float | tuple[float, ...]) -> int:
-    """A number of a layer that counts things; ValueError if it cannot."""
-    if isinstance(number, tuple) or not 0 <= number <= MOST or number % 1:
-        raise ValueError(f'{number} is no count')
-    return int(number)
+    return _read_weights(weights, layers, [layer.name for layer in expected])
 
 
 def _difference(layer: Layer, wanted: Layer) -> str:
@@ -140,6 +63,8 @@ def _difference(layer: Layer, wanted: Layer) -> str:
     if layer.inputs != wanted.inputs:
         return f'({layer.kind}) takes layers {layer.inputs}, not {wanted.inputs}'
     numbers = {**DEFAULTS[layer.kind], **layer.numbers}
+    if twins := numbers.keys() & TWINS.keys() if layer.kind == CONVOLUTION else None:
+        return f'({layer.kind}) is not the same along both axes: its number {min(twins)}'
     if unknown := numbers.keys() - DEFAULTS[layer.kind].keys():
         return f'({layer.kind}) has a number {min(unknown)}, which is not known here'
     for key, value in {**DEFAULTS[layer.kind], **wanted.numbers}.items():
@@ -197,13 +122,12 @@ def _srvgg(num_activations: int, layers: list[Layer]) -> Iterator[Layer]:
     yield Layer('BinaryOp', (done + 2, done + 3), {})
 
 
-def _read_weights(
-    path: Path, layers: list[Layer], sizes: list[int], names: list[str]
-) -> dict[str, np.ndarray]:
+def _read_weights(path: Path, layers: list[Layer], names: list[str]) -> dict[str, np.ndarray]:
     """The arrays of the layers, which lie one after the other."""
     reader, state = _Reader(path), {}
-    for layer, size, name in zip(layers, sizes, names, strict=True):
-        features = int(layer.numbers.get(0, 0))  # type: ignore[arg-type]
+    for layer, name in zip(layers, names, strict=True):
+        size = layer.size
+        features = int(layer.numbers.get(0, 0))
         if layer.kind == CONVOLUTION:
             if not features or size % (9 * features):
                 raise InputError(f'{path}: {name} cannot have {size} weights')

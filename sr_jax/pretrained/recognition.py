@@ -20,7 +20,7 @@ import numpy as np
 
 from sr_jax import pretrained
 from sr_jax.errors import InputError
-from sr_jax.pretrained import layouts
+from sr_jax.pretrained import layouts, wrappers
 
 
 class Recognized(NamedTuple):
@@ -46,19 +46,24 @@ def recognize(state: Mapping[str, Any], source: str) -> Recognized:
     """The network of a foreign state dictionary, with its hyper-parameters, and its variables.
 
     Args:
-      state: arrays by name; may be nested under 'params_ema' or 'params'.
+      state: arrays by name; may be nested under 'params_ema' or 'params', and the names may have
+        prefixes (`sr_jax.pretrained.wrappers.cut_prefix`).
       source: what messages call it, such as the file's path.
 
     Raises:
       InputError: no network that is known here has such arrays, or several have, or some are
         missing or unknown.
     """
-    state, known = layouts.plain(state), readers()
-    matching = [name for name, module in known.items() if module.matches(state)]
+    given, known = layouts.plain(state), readers()
+    inner: dict[str, Any] | None = given
+    matching: list[str] = []
+    while inner is not None and not matching:
+        state, inner = inner, wrappers.cut_prefix(inner)
+        matching = [name for name, module in known.items() if module.matches(state)]
     if not matching:
         raise InputError(
             f'{source}: the weights of no network that is known here ({", ".join(known)}); its '
-            f'arrays are {layouts.shorten(state)}'
+            f'arrays are {layouts.shorten(given)}'
         )
     if len(matching) > 1:
         raise InputError(

@@ -64,7 +64,8 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     steps = {len(found.level) for found in levels}
     transitions = {len(found.transition) for found in levels}
     alike = len(steps) == len(transitions) == 1 and all(steps) and all(transitions)
-    if scale != of_encoder['scale'] or not alike:
+    usual = of_encoder.keys() == {'scale', 'features', 'num_blocks', 'growth'}
+    if scale != of_encoder['scale'] or not alike or not usual:
         raise InputError(
             f'these are not the weights of {NETWORK} that is known here: its flow has '
             f'{len(levels)} levels of {sorted(transitions)} steps without a coupling and '

@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from fuzz.damage import PNG_SIGNATURE, png_chunks, png_of
 from hypothesis import strategies as st
-from ncnn_files import state_of, write_rrdb, write_srvgg
+from ncnn_files import Style, state_of, write_rrdb, write_srvgg
 from PIL import Image, ImageCms, PngImagePlugin
 from tiny_networks import SMALL, network
 
@@ -159,7 +159,8 @@ def ncnn_pairs(folder) -> list[tuple[str, bytes]]:
     found = []
     for write in (
         lambda: write_rrdb(folder, wide, 1),
-        lambda: write_rrdb(folder, wide, 1, half=True),
+        lambda: write_rrdb(folder, wide, 1, Style(half=True, twins=True, products=True)),
+        lambda: write_rrdb(folder, wide, 1, Style(apart=True, exchanged=True, clip='layer')),
         lambda: write_srvgg(folder, compact, 1, 2),
     ):
         param = write()

@@ -143,7 +143,7 @@ def test_a_network_that_says_it_is_deep_is_not_built(tmp_path):
 
 
 def test_weights_of_ncnn_larger_than_their_file_take_no_memory(tmp_path):
-    text, weights = seeds.ncnn_pairs(tmp_path)[2]
+    text, weights = seeds.ncnn_pairs(tmp_path)[3]
     path = tmp_path / 'n.param'
     path.with_suffix('.bin').write_bytes(weights)
     size = f' 6={9 * 3 * SMALL["srvgg"]["features"]}'  # weights of the first convolution

@@ -27,6 +27,23 @@ def test_against_the_original(golden, scale):
     assert_parity(errors(arrays, weights, model), rtol=1e-5, gradients_rtol=1e-5)
 
 
+def test_esrgan_plus_against_the_original(golden):
+    arrays = golden('rrdb_plus_x2')
+    model = RRDBNet(**weights.fields(part(arrays, 'param/')))
+    assert (model.scale, model.plus, model.unshuffle) == (2, True, False)
+    assert_parity(errors(arrays, weights, model), rtol=1e-5, gradients_rtol=1e-5)
+
+
+@pytest.mark.parametrize(('scale', 'channels'), [(1, 1), (16, 4)])
+def test_other_doublings_and_channels_against_the_original(golden, scale, channels):
+    arrays = golden(f'rrdb_2018_x{scale}')
+    state = part(arrays, 'param/')
+    model = RRDBNet(**weights.fields(state))
+    assert (model.scale, model.in_channels, model.out_channels) == (scale, channels, channels)
+    y = jax.jit(model.apply)(weights.from_torch(state), nhwc(arrays['in/x']))
+    assert error(y, nhwc(arrays['out/y'])) < 1e-5
+
+
 def test_a_dense_block_against_the_original(golden):
     arrays = golden('rrdb_rdb')
     entries = [

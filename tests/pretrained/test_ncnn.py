@@ -1,8 +1,11 @@
 """Networks in ncnn's files: read as what they are, and refused where they are another."""
 
+import itertools
+import re
+
 import numpy as np
 import pytest
-from ncnn_files import state_of, write_rrdb, write_srvgg
+from ncnn_files import Style, state_of, write_rrdb, write_srvgg
 from tiny_networks import network
 
 from sr_jax.errors import InputError
@@ -32,7 +35,7 @@ def test_rrdbnet(tmp_path, rrdb_state):
 
 
 def test_weights_of_sixteen_bits(tmp_path, rrdb_state):
-    found = files.read_state(write_rrdb(tmp_path, rrdb_state, 1, half=True))
+    found = files.read_state(write_rrdb(tmp_path, rrdb_state, 1, Style(half=True)))
     assert_same(found, rrdb_state, rtol=1e-3)
 
 
@@ -40,9 +43,42 @@ def test_srvgg(tmp_path, srvgg_state):
     assert_same(files.read_state(write_srvgg(tmp_path, srvgg_state, 1, 2)), srvgg_state)
 
 
+@pytest.mark.parametrize('clip', ['', 'layer', 'convolution'])
+def test_whichever_converter_wrote_it(tmp_path, rrdb_state, clip):
+    for twins, apart, products, exchanged in itertools.product((False, True), repeat=4):
+        style = Style(False, twins, apart, products, exchanged, clip)
+        assert_same(files.read_state(write_rrdb(tmp_path, rrdb_state, 1, style)), rrdb_state)
+
+
 def test_a_network_that_goes_on_is_refused(tmp_path, srvgg_state):
     param = write_srvgg(tmp_path, srvgg_state, 1, 2, [('Interp', '0=3 1=5.0e-01 2=5.0e-01')])
-    with pytest.raises(InputError, match='alone: it has 9 layers, not 8'):
+    with pytest.raises(InputError, match='goes on with layer 9, Interp: take the one that does'):
+        files.read_state(param)
+    param = write_srvgg(tmp_path, srvgg_state, 1, 2, [('Clip', '0=0 1=2')])
+    with pytest.raises(InputError, match='goes on with layer 9, Clip$'):
+        files.read_state(param)
+    param.write_text(re.sub('\n(BinaryOp|Clip)', '\nSplit', param.read_text()))
+    with pytest.raises(InputError, match='it ends after layer 7'):
+        files.read_state(param)
+
+
+@pytest.mark.parametrize(
+    ('style', 'old', 'new', 'message'),
+    [
+        (Style(twins=True), '11=3', '11=5', 'layer 1 .* along both axes: its number 11'),
+        (Style(apart=True), '0=2.000000e-01', '0=3.000000e-01', 'layer 2 .* as its number 10'),
+        (Style(apart=True), '0=2.000000e-01', '0=0', 'layer 2 .* has 0, not 2, as its number 9'),
+        (Style(apart=True), 'Concat l5 2 1 b1 b3', 'Concat l5 2 1 b1 b2', 'layer 2 .* number 9'),
+        (Style(products=True), '2=2.000000e-01', '2=3.000000e-01', 'layer 11 .* as its number 1'),
+        (Style(products=True), '0=2 1=1', '0=3 1=1', 'layer 11 is BinaryOp, not Eltwise'),
+        (Style(clip='convolution'), '2,0.0,1.0', '2,0.0,0.5', 'layer 40 .* as its number 9'),
+    ],
+)
+def test_a_variant_that_resembles_one_is_refused(tmp_path, rrdb_state, style, old, new, message):
+    param = write_rrdb(tmp_path, rrdb_state, 1, style)
+    assert old in param.read_text()
+    param.write_text(param.read_text().replace(old, new, 1))
+    with pytest.raises(InputError, match=message):
         files.read_state(param)
 
 
@@ -53,7 +89,7 @@ def test_a_network_that_goes_on_is_refused(tmp_path, srvgg_state):
         ('BinaryOp', 'Eltwise', 'layer 34 is Eltwise, not BinaryOp'),
         ('Concat l4 2 1 b1 b2', 'Concat l4 2 1 b2 b1', r'takes layers \(2, 1\), not \(1, 2\)'),
         ('4=1 5=1', '4=0 5=1', 'layer 1 .*number 4'),
-        ('5=1 6=', '19=1 5=1 6=', 'number 19, which is not known here'),
+        ('5=1 6=', '20=1 5=1 6=', 'number 20, which is not known here'),
         ('7767517', '7767518', 'not the text of an ncnn network'),
         ('Concat l4 2 1', 'Concat l4 2 x', 'damaged'),
     ],

@@ -16,12 +16,26 @@ FIXTURES = [
     ('rrdb_msrresnet_x3', srresnet, SRResNet),
     ('rrdb_msrresnet_x4', srresnet, SRResNet),
     ('rrdb_net_x2', rrdb, RRDBNet),
+    ('rrdb_2018_x1', rrdb, RRDBNet),
+    ('rrdb_2018_x16', rrdb, RRDBNet),
+    ('rrdb_plus_x2', rrdb, RRDBNet),
     ('rrdb_vggdisc128_eval', discriminators, Discriminator),
     ('rrdb_unetdisc_sn_eval', discriminators, Discriminator),
 ]
 OURS = [
     (srresnet, SRResNet, dict(scale=2, features=4, num_blocks=3)),
     (rrdb, RRDBNet, dict(scale=1, features=4, num_blocks=2, growth=3)),
+    (
+        rrdb,
+        RRDBNet,
+        dict(scale=2, features=4, num_blocks=1, growth=3, in_channels=1, out_channels=1),
+    ),
+    (rrdb, RRDBNet, dict(scale=8, features=5, num_blocks=2, growth=3, out_channels=1, plus=True)),
+    (
+        rrdb,
+        RRDBNet,
+        dict(scale=1, features=6, num_blocks=2, growth=5, in_channels=4, unshuffle=False),
+    ),
     (srvgg, SRVGGNetCompact, dict(scale=3, features=4, num_convs=2)),
     (discriminators, Discriminator, dict(form='vgg', features=8, size=128, norm='group')),
     (discriminators, Discriminator, dict(form='vgg', features=5, size=256, norm='batch')),
@@ -112,10 +126,17 @@ def test_other_weights_are_refused(weights):
         weights.from_torch({'conv.weight': np.zeros((3, 3, 3, 3))})
 
 
-def test_images_of_other_channels_are_refused(golden):
-    state = state_of(golden('rrdb_net_x4'))
-    state['conv_first.weight'] = state['conv_first.weight'][:, :1]
-    with pytest.raises(InputError, match='takes 1 channels'):
+def test_a_layout_in_channels_of_another_scale_is_refused(golden):
+    state = state_of(golden('rrdb_net_x2'))
+    del state['conv_up2.weight']
+    with pytest.raises(InputError, match='takes 12 channels for 3 made.*by 4, not by 2'):
+        rrdb.from_torch(state)
+
+
+def test_numbers_of_layers_that_are_no_doublings_are_unknown(golden):
+    state = state_of(golden('rrdb_plus_x2'))
+    state['model.8.weight'] = state.pop('model.7.weight')
+    with pytest.raises(InputError, match=r"no 'conv_last\.weight'"):
         rrdb.from_torch(state)
 
 

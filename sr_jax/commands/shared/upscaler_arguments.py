@@ -3,6 +3,7 @@
 import argparse
 
 from sr_jax.errors import InputError
+from sr_jax.inference import mixtures
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.tasks.task import DTYPES
@@ -34,6 +35,13 @@ def add(parser: argparse._ActionsContainer) -> None:
         '--shard-spatially',
         action='store_true',
         help='split each image over all devices by rows instead of cutting it into parts',
+    )
+    parser.add_argument(
+        '--denoise',
+        type=float,
+        metavar='STRENGTH',
+        help=f'0 to 1, of {mixtures.GENERAL}: so much of it, and of its twin that keeps noise, '
+        'which lies beside it, the rest',
     )
     _add_sampling(parser)
     parser.add_argument(
@@ -68,7 +76,7 @@ def _add_sampling(parser: argparse._ActionsContainer) -> None:
 def list_given(arguments: argparse.Namespace) -> list[str]:
     """Returns those of the arguments that `make` reads which are not as when left out."""
     left_out = dict(dtype='float32', tile=0, halo=None, memory=0.0, shard_spatially=False)
-    left_out |= dict(temperature=0.0, samples=1, seed=0, consistent=False)
+    left_out |= dict(temperature=0.0, samples=1, seed=0, consistent=False, denoise=None)
     changed = [name for name, value in left_out.items() if getattr(arguments, name) != value]
     return [f'--{name.replace("_", "-")}' for name in changed]
 
@@ -79,11 +87,24 @@ def check(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and not value >= 0:
             raise InputError(f'--{name} {value}: it must not be negative')
+    if arguments.denoise is not None and not 0 <= arguments.denoise <= 1:
+        raise InputError(f'--denoise {arguments.denoise}: it must be from 0 to 1')
     if arguments.samples < 1 or (arguments.samples > 1 and not arguments.temperature):
         raise InputError(
             f'--samples {arguments.samples}: there must be at least 1, and with more there must be '
             'a --temperature, or they would all be the same'
         )
+
+
+def read_weights(arguments: argparse.Namespace) -> str:
+    """Returns what to load: --weights, or with --denoise its mixture with its twin.
+
+    Raises:
+      InputError: there is no twin.
+    """
+    if arguments.denoise is None:
+        return arguments.weights
+    return mixtures.mix_denoising(arguments.weights, arguments.denoise)
 
 
 def make(arguments: argparse.Namespace, network: LoadedNetwork) -> Upscaler:
