@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'source',
         metavar='SOURCE',
-        help="the true images: 'folder:<path>', 'paired:<folder of hq>:<folder of lq>', "
-        "'tfds:<name>' or 'photos'; unless it is paired, the small ones are made of them by the "
-        'bicubic degradation',
+        help="the true images: 'folder:<path>', 'lmdb:<folder>', 'paired:<folder of hq>:"
+        "<folder of lq>', 'tfds:<name>' or 'photos'; unless it is paired, the small ones are made "
+        'of them by the bicubic degradation',
     )
     parser.add_argument(
         '--weights',

@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data',
         metavar='SOURCE',
-        help="images: 'photos', 'folder:<path>', 'tfds:<name>' or 'paired:<folder of hq>:<folder "
-        "of lq>' (default: the run's own validation images)",
+        help="images: 'photos', 'folder:<path>', 'lmdb:<folder>', 'tfds:<name>' or 'paired:"
+        "<folder of hq>:<folder of lq>' (default: the run's own validation images)",
     )
     parser.add_argument(
         '--crops', type=int, metavar='N', help="at most N crops (default: the run's number)"

@@ -4,9 +4,8 @@ import pathlib
 from typing import NamedTuple
 
 from sr_jax.data.protocol import ImageSource
-from sr_jax.data.sources import no_such_source
-from sr_jax.data.sources.folder import ImageFiles, image_names
-from sr_jax.data.sources.paired import match_names, split_folders
+from sr_jax.data.sources import find_kind, no_such_source
+from sr_jax.data.sources.paired import match_names, open_images, split_folders, store_of
 from sr_jax.data.sources.photos import open_photos
 from sr_jax.errors import InputError
 
@@ -31,8 +30,8 @@ def open_benchmark(spec: str, results: pathlib.Path | None = None) -> Benchmark:
     """Opens whole images.
 
     Args:
-      spec: 'folder:<path>', 'paired:<folder of hq>:<folder of lq>', 'tfds:<name>' (its validation
-        or test split) or 'photos' (their validation part).
+      spec: 'folder:<path>', 'lmdb:<folder>', 'paired:<folder of hq>:<folder of lq>', 'tfds:<name>'
+        (its validation or test split) or 'photos' (their validation part).
       results: a folder of what was made of the small images, by the names of the true ones; these
         must lie in a folder then.
 
@@ -40,8 +39,8 @@ def open_benchmark(spec: str, results: pathlib.Path | None = None) -> Benchmark:
       InputError: no such source, it cannot be opened or is empty; or an image lacks its partner.
     """
     kind, _, rest = spec.partition(':')
-    if kind in ('folder', 'paired') and rest:
-        return _of_folders(rest, kind == 'paired', results)
+    if kind in ('folder', 'lmdb', 'paired') and rest:
+        return _of_folders(spec, results)
     if results is not None and (spec == 'photos' or (kind == 'tfds' and rest)):
         raise InputError(
             f'the images in {results} are matched by name with those in a folder, so the true '
@@ -60,13 +59,16 @@ def open_benchmark(spec: str, results: pathlib.Path | None = None) -> Benchmark:
     raise no_such_source(spec)
 
 
-def _of_folders(rest: str, paired: bool, results: pathlib.Path | None) -> Benchmark:
-    hq_folder, lq_folder = split_folders(rest) if paired else (pathlib.Path(rest), None)
-    hq_folder = hq_folder.expanduser()
-    names = image_names(hq_folder)
+def _of_folders(spec: str, results: pathlib.Path | None) -> Benchmark:
+    store, rest = find_kind(spec)
+    hq_folder, lq_folder = store.folder_of(rest), None
+    if spec.startswith('paired:'):
+        hq_folder, lq_folder = split_folders(rest)
+        store = store_of(hq_folder)
+    names = store.image_names(hq_folder)
     return Benchmark(
         names,
-        ImageFiles([str(hq_folder / name) for name in names]),
+        store.open_images(hq_folder, names),
         _partners(hq_folder, lq_folder, names),
         _partners(hq_folder, results, names),
     )
@@ -74,9 +76,9 @@ def _of_folders(rest: str, paired: bool, results: pathlib.Path | None) -> Benchm
 
 def _partners(
     hq_folder: pathlib.Path, folder: pathlib.Path | None, names: list[str]
-) -> ImageFiles | None:
+) -> ImageSource | None:
     """Returns the images of a folder that belong to the true ones, in their order."""
     if folder is None:
         return None
     partners = match_names(hq_folder, folder)
-    return ImageFiles([str(folder / partners[name]) for name in names])
+    return open_images(folder, [partners[name] for name in names])

@@ -16,7 +16,8 @@ def usable_example(source: Source, index: int, crop_size: int) -> dict[str, Any]
     if size is not None and min(size) < crop_size:
         raise ImageError(
             source.name(index),
-            f'{size[1]}x{size[0]} pixels, smaller than the crop of {crop_size}x{crop_size}',
+            f'{size[1]}x{size[0]} pixels, smaller than the crop of {crop_size}x{crop_size} '
+            '(config.data.crop_size)',
         )
     return example
 

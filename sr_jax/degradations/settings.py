@@ -37,7 +37,7 @@ class BicubicSettings:
 
 @dataclasses.dataclass(frozen=True)
 class PairedSettings:
-    """None is made: the data holds small images beside the true ones.
+    """None is made: the data holds small images beside the true ones, whatever a config names.
 
     Attributes:
       name: 'paired'.

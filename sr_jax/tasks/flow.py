@@ -96,8 +96,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
     model = check_flow(made, config.data.crop_size)
     loss = bind(LossSettings, config.loss, 'config.loss')
     sampling = bind(SamplingSettings, config.sampling, 'config.sampling')
-    degradation = degradations.read_settings(config.degradation)
-    enlarging.check_source(degradation, config.data)
+    degradation = enlarging.read_degradation(config)
     pair = functools.partial(make_pair, model, degradation, loss)
     objective = Objective(
         functools.partial(compute_loss, model, loss, pair),

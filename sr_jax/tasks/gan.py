@@ -330,8 +330,7 @@ def read_parts(config: ml_collections.ConfigDict) -> Parts:
         training['discriminator'] = read_training(config, 'discriminator_optimizer')
     elif loss.adversarial.ever:
         raise InputError('config.loss.adversarial has a weight, so it needs a config.discriminator')
-    degradation = degradations.read_settings(config.degradation)
-    enlarging.check_source(degradation, config.data)
+    degradation = enlarging.read_degradation(config)
     return Parts(generator, discriminator, size, loss, degradation, training)
 
 

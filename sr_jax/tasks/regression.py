@@ -47,7 +47,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
     """Returns the task of a config.
 
     A batch holds 'hq', the true images [n, h, w, 3] in [0, 1], whose sides are multiples of the
-    network's scale for training; and with the degradation 'paired' the small ones, 'lq'. The loss
+    network's scale for training; and of a source of pairs the small ones, 'lq'. The loss
     compares with the degradation's target, which may be a sharpened image. Predictions: see
     `sr_jax.tasks.shared.enlarging.predict`.
 
@@ -59,9 +59,8 @@ def make(config: ml_collections.ConfigDict) -> Task:
     training = read_training(config)
     model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
-    degradation = degradations.read_settings(config.degradation)
+    degradation = enlarging.read_degradation(config)
     enlarging.check_enlarger(model, config.data.crop_size)
-    enlarging.check_source(degradation, config.data)
     objective = Objective(functools.partial(compute_loss, model, weights, degradation))
     return Task(
         batch=functools.partial(enlarging.make_batch, config, model.scale, degradation),

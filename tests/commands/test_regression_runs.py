@@ -45,15 +45,13 @@ def pairs(tmp_path):
 
 
 def paired(source, **changes):
-    config = tiny.regression(
+    return tiny.regression(
         data__source=source,
         data__validation_fraction=0.3,
         train__effective_batch_size=8,
         optimizer__schedule='constant',
         **changes,
     )
-    config.degradation = dict(name='paired')
-    return config
 
 
 def test_pairs_from_training_to_evaluation(tmp_path, capsys, pairs):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from differences import Constants, assert_derivatives, in_float64, to_float64
 from flax import linen as nn
 from flax import traverse_util
 from hypothesis import strategies as st
@@ -14,6 +15,9 @@ from parity import assert_close, nhwc
 from switched import batch_stats, hyperparameters, kernels, selector_params, switch_norm
 
 from sr_jax.errors import InputError
+from sr_jax.layers import batch_norm, lambda_layer
+from sr_jax.layers import selector as selectors
+from sr_jax.layers import switch_norm as norms
 from sr_jax.layers.diff_argmax import hard_gate
 from sr_jax.layers.selector import Selector, drop_kernels, kept_kernels
 from sr_jax.layers.soft_routing import blended_convolution
@@ -38,8 +42,7 @@ NETWORKS = {  # by case
 ZERO_GRADIENTS = [('norm', 'bias'), ('conv_in', 'bias')]
 # Gradients of this fixture that go through the queries are wrong: on CPUs PyTorch 2.13's batch norm
 # takes another gradient for a batch of one image whose cotangent is channels-last with a batch
-# stride of C (findings/torch_batch_norm_gradient_of_one_image.sh). With `.contiguous()` put on that
-# cotangent, PyTorch gives what we give.
+# stride of C (findings/torch_batch_norm_gradient_of_one_image.sh). There differences are compared.
 WRONG_CASE = 'lambda_s2_k3_filled_bigmap'
 WRONG_GRADIENTS = {
     ('lambda', 'norm_q', 'scale'),
@@ -54,27 +57,28 @@ def features_of(arrays):
     return nhwc(arrays['in/selector'] if 'in/selector' in arrays else arrays['in/x'])
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def differentiate(selector, settings, variables, weights, x, features, cotangent):
-    """Output of a layer with all kernels everywhere, what it went through, and all gradients."""
+def run_layer(selector, settings, variables, params, weights, x, features, gate=hard_gate):
+    """Output of a layer with all kernels everywhere, and what it went through."""
     settings = dict(settings)
     train = settings['training']
     mutable = ['batch_stats', 'switch_norm'] if train else []
+    logits, changed = selector.apply(
+        {'params': params, 'batch_stats': variables['batch_stats']},
+        x if features is None else features,
+        train,
+        mutable=mutable,
+    )
+    norm = {'switch_norm': variables['switch_norm']}
+    log_y, changed_norm = SwitchNorm().apply(norm, logits, train, mutable=mutable)
+    gates = gate(log_y) if settings['gate_hard_en'] else jnp.exp(log_y)
+    y = blended_convolution(x, gates, *weights, stride=settings['stride'])
+    return y, (logits, jnp.exp(log_y), {**changed, **changed_norm})
 
-    def layer(params, weights, x, features):
-        features = x if features is None else features
-        logits, changed = selector.apply(
-            {'params': params, 'batch_stats': variables['batch_stats']},
-            features,
-            train,
-            mutable=mutable,
-        )
-        norm = {'switch_norm': variables['switch_norm']}
-        log_y, changed_norm = SwitchNorm().apply(norm, logits, train, mutable=mutable)
-        gates = hard_gate(log_y) if settings['gate_hard_en'] else jnp.exp(log_y)
-        y = blended_convolution(x, gates, *weights, stride=settings['stride'])
-        return y, (logits, jnp.exp(log_y), {**changed, **changed_norm})
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def differentiate(selector, settings, variables, weights, x, features, cotangent):
+    """Output of a layer, what it went through, and all gradients."""
+    layer = functools.partial(run_layer, selector, settings, variables)
     inputs = (variables['params'], weights, x, features)
     y, pull_back, through = jax.vjp(layer, *inputs, has_aux=True)
     return y, through, pull_back(cotangent)
@@ -90,15 +94,18 @@ def test_a_layer_is_the_originals(golden, case):
         'batch_stats': batch_stats(arrays, network),
         'switch_norm': switch_norm(arrays, 'buffer/gate.norm.'),
     }
-    y, (logits, soft, changed), gradients = differentiate(
+    layer = (
         Selector(settings['breadth'], network, settings['stride']),
         tuple(settings.items()),
         variables,
+    )
+    inputs = (
         kernels(arrays, 'param/'),
         nhwc(arrays['in/x']),
         nhwc(arrays['in/selector']) if 'in/selector' in arrays else None,
-        nhwc(arrays['cotangent']),
     )
+    cotangent = nhwc(arrays['cotangent'])
+    y, (logits, soft, changed), gradients = differentiate(*layer, *inputs, cotangent)
     assert_close(logits, nhwc(arrays['out/logits']))
     assert_close(soft, nhwc(arrays['out/soft']))
     np.testing.assert_array_equal(soft.argmax(-1), arrays['out/mask'])
@@ -106,6 +113,30 @@ def test_a_layer_is_the_originals(golden, case):
     if settings['training']:
         check_buffers(arrays, network, changed)
     check_gradients(arrays, network, gradients, case == WRONG_CASE)
+    if case == WRONG_CASE:
+        check_differences(layer, (variables['params'], *inputs), cotangent, gradients)
+
+
+def check_differences(layer, inputs, cotangent, gradients):
+    """Holds gradients to differences in float64, where those of the hard gate are written out."""
+    constants = Constants()
+
+    def gate(logits):
+        """One for the winner, and beside it what its gradient is of: its logarithm."""
+        chosen = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1])
+        logarithm = (chosen * jax.nn.log_softmax(logits)).sum(-1, keepdims=True)
+        return chosen * (1 + logarithm - constants(logarithm))
+
+    with in_float64(constants, batch_norm, lambda_layer, selectors, norms):
+        *layer, variables, inputs, cotangent = (
+            *layer[:2],
+            *to_float64((layer[2], inputs, cotangent)),
+        )
+
+        def loss(inputs):
+            return jnp.sum(run_layer(*layer, variables, *inputs, gate=gate)[0] * cotangent)
+
+        assert_derivatives(loss, inputs, gradients, constants)
 
 
 def check_buffers(arrays, network, changed):

@@ -5,10 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import switched
+from differences import Constants, assert_derivatives, in_float64, to_float64
 from flax import traverse_util
 from parity import assert_close, nhwc
 
+from sr_jax.layers import batch_norm, lambda_layer, quantizer, selector, switch_norm, switched_conv
 from sr_jax.layers.switching import Switching
+from sr_jax.models import vqvae
 from sr_jax.models.vqvae import VQVAE
 from sr_jax.pretrained import vqvae as weights
 from sr_jax.pretrained.layouts import to_ours
@@ -101,7 +104,8 @@ def collections_of(arrays, network, prefix):
 
 
 # On CPUs PyTorch 2.13's batch norm gives a batch of one image a wrong gradient, here to what makes
-# a lambda layer's queries (see WRONG_CASE in tests/layers/test_selector.py) and all before it.
+# a lambda layer's queries (see WRONG_CASE in tests/layers/test_selector.py) and all before it. All
+# gradients of this fixture are compared with differences too.
 WRONG_QUERIES = {'vqvae_dlas_vqvae3_hardswitch_lambda_eval_filled'}
 QUERIES = {'conv_in', 'norm_in', 'to_q', 'norm_q'}
 
@@ -122,7 +126,8 @@ def test_against_the_original(golden, name, rtol):
     collections = traverse_util.unflatten_dict(collections_of(arrays, network, 'buffer/'))
     kept = ['codebook', 'switch_norm', 'batch_stats'] if training else []
 
-    def loss(params, x):
+    def loss(inputs, collections=collections):
+        params, x = inputs
         output, mutated = model.apply(
             {'params': params, **collections},
             (x + 1) / 2,
@@ -134,8 +139,9 @@ def test_against_the_original(golden, name, rtol):
         value += output.commitment_loss * arrays['cotangent_diff'][0]
         return value, (image, output, mutated)
 
-    run = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
-    (_, (image, output, mutated)), gradients = run(params, nhwc(arrays['in/x']))
+    run = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    inputs = (params, nhwc(arrays['in/x']))
+    (_, (image, output, mutated)), gradients = run(inputs)
     chosen = traverse_util.flatten_dict(mutated['intermediates'], sep='/')
     for theirs, ours in LAYERS.items():
         mask = arrays[f'out/mask/{theirs}']
@@ -144,7 +150,9 @@ def test_against_the_original(golden, name, rtol):
     np.testing.assert_array_equal(output.codes['bottom'], arrays['out/id_b'])
     assert_close(image, nhwc(arrays['out/dec']))
     assert_close(output.commitment_loss, arrays['out/diff'][0])
-    if name not in WRONG_QUERIES:
+    if name in WRONG_QUERIES:
+        check_differences(loss, inputs, collections, gradients)
+    else:
         assert_close(gradients[1], nhwc(arrays['grad/in/x']), rtol)
     expected = params_of(arrays, network, 'grad/param/')
     actual = traverse_util.flatten_dict(gradients[0])
@@ -161,3 +169,23 @@ def test_against_the_original(golden, name, rtol):
         assert after.keys() == flat.keys()
         for path, value in after.items():
             assert_close(flat[path], np.asarray(value, np.float32), 1e-4, '/'.join(path))
+
+
+def check_differences(loss, inputs, collections, gradients):
+    """Holds gradients to differences in float64, where the credit of a choice is written out."""
+    constants = Constants()
+
+    def credit(y, log_probability, baseline):
+        return y + constants(y) * (log_probability - constants(log_probability))[..., None]
+
+    modules = (batch_norm, lambda_layer, quantizer, selector, switch_norm, switched_conv, vqvae)
+    with in_float64(constants, *modules) as patch:
+        patch.setattr(switched_conv, 'credit', credit)
+        inputs, collections = to_float64((inputs, collections))
+        assert_derivatives(
+            lambda inputs: loss(inputs, collections)[0],
+            inputs,
+            gradients,
+            constants,
+            parts=lambda name: '/'.join(name.split('/')[:3]),
+        )

@@ -82,7 +82,6 @@ def test_each_step_degrades_anew_and_a_run_repeats():
 
 def test_pairs_are_trained_on_as_they_are():
     config = regression(data__source='paired:a:b')
-    config.degradation = dict(name='paired')
     hq, lq = images(), images(size=4, seed=1)
     task, tree, (loss,) = steps(config, batch={'hq': hq, 'lq': lq})
     _, tree = start(config)
@@ -113,7 +112,7 @@ def test_predict_enlarges_small_images_as_they_are():
         (dict(data__crop_size=18), 'crop_size=18 is no multiple of config.model.scale=4: take 20'),
         (dict(loss__criterion='l3'), "no such criterion: 'l3'"),
         (dict(degradation__name='bicubik'), "did you mean 'bicubic'"),
-        (dict(data__source='paired:a:b'), "source='paired:a:b' does not go with"),
+        (dict(degradation__name='paired'), "source='photos' has no small images"),
         (dict(model__name='vqvae'), 'config.model'),
         (dict(model__scales=4), "no key 'scales': did you mean 'scale'"),
     ],

@@ -79,7 +79,11 @@ def open_folder(path: str, part: str, validation_fraction: float) -> ImageFiles:
       InputError: the folder is missing or has no image, or has a single one to be split.
     """
     folder = pathlib.Path(path).expanduser()
-    names = split_part(folder, image_names(folder), part, validation_fraction)
+    return open_images(folder, split_part(folder, image_names(folder), part, validation_fraction))
+
+
+def open_images(folder: pathlib.Path, names: Sequence[str]) -> ImageFiles:
+    """Opens images of a folder, by their paths from there."""
     return ImageFiles([str(folder / name) for name in names])
 
 
@@ -91,9 +95,11 @@ def image_names(folder: pathlib.Path) -> list[str]:
     """
     names = [found.relative_to(folder).as_posix() for found in list_images(folder)]
     if not names:
+        database = f'; as an LMDB database it is lmdb:{folder}'
         raise InputError(
             f'{folder}: no images in this folder or below it '
             f'(looked for {", ".join(SUFFIXES)})'
+            + (database if (folder / 'data.mdb').is_file() else '')
         )
     return names
 

@@ -1,8 +1,12 @@
-"""True images in one folder and small ones in another, matched by name."""
+"""True images in one folder and small ones in another, matched by name.
+
+Each may be a folder of files or an LMDB database.
+"""
 
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -10,7 +14,8 @@ from jaxtyping import Float, Num
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.fields import IMAGE, SMALL_IMAGE
 from sr_jax.data.protocol import ImageSource
-from sr_jax.data.sources.folder import ImageFiles, image_names, split_part
+from sr_jax.data.sources import folder, lmdb
+from sr_jax.data.sources.folder import split_part
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError, to_float
 
@@ -101,8 +106,8 @@ def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: i
     hq_folder, lq_folder = split_folders(folders)
     partners = match_names(hq_folder, lq_folder)
     names = split_part(hq_folder, list(partners), part, validation_fraction)
-    hq = ImageFiles([str(hq_folder / name) for name in names])
-    lq = ImageFiles([str(lq_folder / partners[name]) for name in names])
+    hq = open_images(hq_folder, names)
+    lq = open_images(lq_folder, [partners[name] for name in names])
     scale = scale_of(hq, lq)
     if crop_size % scale:
         raise InputError(
@@ -111,6 +116,23 @@ def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: i
             f'{-(-crop_size // scale) * scale}'
         )
     return ImagePairs(hq, lq, scale)
+
+
+def store_of(place: pathlib.Path) -> ModuleType:
+    """Returns the kind of source that reads a folder: of files, or an LMDB database."""
+    return lmdb if lmdb.is_database(place) else folder
+
+
+def image_names(place: pathlib.Path) -> list[str]:
+    """Lists the images in a folder of either kind; raises InputError as each of them does."""
+    names: list[str] = store_of(place).image_names(place)
+    return names
+
+
+def open_images(place: pathlib.Path, names: Sequence[str]) -> ImageSource:
+    """Opens images in a folder of either kind, by the names of `image_names`."""
+    images: ImageSource = store_of(place).open_images(place, names)
+    return images
 
 
 def split_folders(folders: str) -> tuple[pathlib.Path, pathlib.Path]:

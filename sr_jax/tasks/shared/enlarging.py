@@ -1,7 +1,7 @@
 """What the tasks of super-resolution share: their batches, networks, predictions and panels.
 
 A batch holds 'hq', the true images [n, h, w, 3] in [0, 1]. The small ones, 'lq', are made from them
-on the device as `config.degradation` says, or come in the batch where its name is 'paired'.
+on the device as `config.degradation` says, or come in the batch where the source has pairs.
 """
 
 from typing import Any
@@ -134,22 +134,34 @@ def check_enlarger(model: nn.Module, crop_size: int) -> None:
         )
 
 
-def check_source(degradation: degradations.Settings, data: Section) -> None:
-    """Raises InputError unless `config.data` has pairs of images just where they are wanted.
+def read_degradation(config: Section) -> degradations.Settings:
+    """Returns how the small images of a run are made: not at all where its source has pairs.
 
-    Pairs to validate on go with every degradation, and are then not degraded.
+    `config.degradation` is then passed over, whatever it names, but for keys that there are not.
+    Pairs to validate on go with every degradation, and are not degraded.
+
+    Args:
+      config: of the run.
+
+    Raises:
+      InputError: pairs are wanted and the images to train or to validate on have none; or a key is
+        missing, unknown, of the wrong type or out of its range.
     """
-    paired = isinstance(degradation, PairedSettings)
-    if paired != ('lq' in fields_of(data['source'])):
+    section, data = config['degradation'], config['data']
+    source, validation = data['source'], data['validation_source']
+    named = section.get('name') == 'paired'
+    settings = PairedSettings() if named else degradations.read_settings(section)
+    if 'lq' in fields_of(source):
+        settings = PairedSettings()
+    elif named:
         raise InputError(
-            f'config.data.source={data["source"]!r} does not go with config.degradation.name='
-            f"{degradation.name!r}: the name 'paired' and sources of the form "
-            f'{degradations.PAIRS} go together'
+            f'config.data.source={source!r} has no small images, and config.degradation.name='
+            f"'paired' makes none: give {degradations.PAIRS}, or another degradation"
         )
-    validation = data['validation_source']
-    if paired and validation and 'lq' not in fields_of(validation):
+    if isinstance(settings, PairedSettings) and validation and 'lq' not in fields_of(validation):
         raise InputError(
-            f'config.data.validation_source={validation!r} has no small images, and '
-            f"config.degradation.name='paired' makes none: give {degradations.PAIRS}, or '' to "
-            'hold out some'
+            f'config.data.validation_source={validation!r} has no small images, and the pairs in '
+            f'{source!r} are trained on as they are: give {degradations.PAIRS}, or '
+            "config.data.validation_source='' to hold out some"
         )
+    return settings
