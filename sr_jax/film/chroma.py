@@ -120,8 +120,8 @@ def _enlarge_axis(x: Array, axis: int, factor: int, offset: float, count: int) -
     """Enlarges along one axis: `factor` phases, each a sum of shifted planes, interleaved."""
     if factor == 1:
         return x
-    phases = [_enlarging_taps((phase - offset) / factor) for phase in range(factor)]
-    parts = [_apply_taps(x, axis, taps, x.shape[axis]) for taps in phases]
+    phases = [interpolation_taps((phase - offset) / factor) for phase in range(factor)]
+    parts = [apply_taps(x, axis, taps) for taps in phases]
     shape = [*x.shape]
     shape[axis] *= factor
     whole = jnp.stack(parts, axis=axis + 1).reshape(shape)
@@ -133,11 +133,26 @@ def _reduce_axis(x: Array, axis: int, factor: int, offset: float) -> Array:
     if factor == 1:
         return x
     taps = _reducing_taps(factor, offset)
-    return _apply_taps(x, axis, taps, -(-x.shape[axis] // factor), factor)
+    return apply_taps(x, axis, taps, -(-x.shape[axis] // factor), factor)
 
 
-def _apply_taps(x: Array, axis: int, taps: Taps, count: int, stride: int = 1) -> Array:
-    """Returns, for i below `count`, the sum over taps t of weight * x[stride * i + t]."""
+def apply_taps(
+    x: Float[Array, '*shape'],
+    axis: int,
+    taps: Taps,
+    count: int | None = None,
+    stride: int = 1,
+) -> Float[Array, '*shape2']:
+    """Returns, for i below `count`, the sum over taps t of weight * x[stride * i + t].
+
+    Args:
+      x: samples, along `axis`; beyond the edge stands the edge.
+      axis: of x.
+      taps: weights by distance.
+      count: of the results; None: as many as there are samples.
+      stride: samples from one result to the next.
+    """
+    count = x.shape[axis] if count is None else count
     before = max(-min(taps), 0)
     after = max(stride * (count - 1) + max(taps) + 1 - x.shape[axis], 0)
     padding = [(0, 0)] * x.ndim
@@ -153,8 +168,8 @@ def _apply_taps(x: Array, axis: int, taps: Taps, count: int, stride: int = 1) ->
     return sum(weight * shifted(tap) for tap, weight in taps.items())
 
 
-def _enlarging_taps(place: float) -> Taps:
-    """Returns the weights for a value at `place`, in samples of chroma."""
+def interpolation_taps(place: float) -> Taps:
+    """Returns the weights of Keys' cubic interpolation for the value at `place`."""
     first = math.floor(place) - 1
     return _weigh(range(first, first + 4), place, 1)
 

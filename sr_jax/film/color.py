@@ -131,6 +131,22 @@ def to_planes(
     return tuple(_round(part, format.depth, dither) for part in parts)
 
 
+def to_luma_chroma(rgb: Float[Array, '*size 3'], matrix: str) -> Float[Array, '*size 3']:
+    """Returns luma in [0, 1] and two chromas in [-1/2, 1/2] of RGB in [0, 1], in one array.
+
+    Args:
+      rgb: colors.
+      matrix: a key of `MATRICES`.
+    """
+    return jnp.stack(_multiply(MATRICES[matrix], [rgb[..., i] for i in range(3)]), axis=-1)
+
+
+def from_luma_chroma(parts: Float[Array, '*size 3'], matrix: str) -> Float[Array, '*size 3']:
+    """Returns RGB: the inverse of `to_luma_chroma`."""
+    inverse = np.linalg.inv(MATRICES[matrix])
+    return jnp.stack(_multiply(inverse, [parts[..., i] for i in range(3)]), axis=-1)
+
+
 def _split(
     rgb: Array, format: PixelFormat, color: ColorDescription, interlaced: bool
 ) -> list[Array]:
