@@ -72,7 +72,7 @@ def cubic_matrix(side: int, scale: float, antialias: bool = True) -> Float[np.nd
     place = (np.arange(count) + 0.5) / scale - 0.5
     reach = math.ceil(2 / squeeze) + 1
     taps = np.floor(place).astype(int)[:, None] + np.arange(-reach, reach + 1)
-    weights = _cubic(squeeze * (place[:, None] - taps))
+    weights = cubic_kernel(squeeze * (place[:, None] - taps))
     weights /= weights.sum(axis=1, keepdims=True)
     taps = taps % (2 * side)
     taps = np.minimum(taps, 2 * side - 1 - taps)
@@ -100,7 +100,8 @@ def resize_nearest(
     return x[..., rows, :, :][..., columns, :]
 
 
-def _cubic(t: Float[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
+def cubic_kernel(t: Float[np.ndarray, '*shape']) -> Float[np.ndarray, '*shape']:
+    """Returns Keys' kernel of cubic convolution, a = -1/2, at distances in samples."""
     t = np.abs(t)
     near = 1.5 * t**3 - 2.5 * t**2 + 1
     far = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
