@@ -140,6 +140,7 @@ def test_everything_imported_is_a_declared_dependency():
     options = setup_cfg()
     extras = options['options.extras_require']
     lines = options['options']['install_requires'] + extras['torch'] + extras['compile-check']
+    lines += extras['video']
     declared = {normal(re.split(r'[\[>]', line)[0]) for line in lines.split()}
     ours = {*sys.stdlib_module_names, 'sr_jax'}
     imported = {

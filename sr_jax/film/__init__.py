@@ -1,0 +1,1 @@
+"""Films as streams and arrays: reading, writing, exact colors, and the repair of old tapes."""

@@ -1,0 +1,279 @@
+"""Fields: which frames are two of them, and frames of whole pictures from those.
+
+A frame's flags say whether it holds two fields and which is the earlier; they can lie. FFmpeg's
+`idet` looks at the pixels. Frames stay as they are stored: no filter here converts colors.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sr_jax.errors import InputError
+from sr_jax.film.decoding import Decoder
+from sr_jax.film.ffmpeg import (
+    av,
+    common_tick,
+    fraction,
+    make_graph,
+    make_source,
+    pull_all,
+)
+
+MODES = ('auto', 'off', 'frames', 'fields', 'telecine')
+KINDS = ('progressive', 'top first', 'bottom first')
+SEEN = {'progressive': KINDS[0], 'tff': KINDS[1], 'bff': KINDS[2]}
+# FFmpeg's numbers of a stream's order: as stored, and as shown where the two differ.
+STREAM_ORDERS = {1: KINDS[0], 2: KINDS[1], 3: KINDS[2], 4: KINDS[1], 5: KINDS[2]}
+PARITIES = {KINDS[1]: 'tff', KINDS[2]: 'bff'}
+
+# Where a film is looked at: at these parts of its length, so many frames each.
+PLACES = (Fraction(0), Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
+FRAMES_EACH = 60
+MIN_SHARE = 0.1  # of frames seen interlaced, for a film to be; of frames decided, to be believed
+MOST = 0.9
+# In 3:2 telecine two frames of five repeat a field of the one before.
+TELECINE = (0.25, 0.55)
+
+
+class Deinterlacing(NamedTuple):
+    """What is done about fields.
+
+    Attributes:
+      mode: 'off'; 'frames', one for each stored; 'fields', one for each field; 'telecine', the
+        film's frames from 3:2 pulldown.
+      parity: 'tff' or 'bff' for the field that is first, or 'auto' for each frame's flag.
+      only_flagged: whether frames that are not flagged stay as they are.
+    """
+
+    mode: str = 'off'
+    parity: str = 'auto'
+    only_flagged: bool = False
+
+    def time_base(self, time_base: Fraction, rate: Fraction) -> Fraction:
+        """Returns the tick of the frames that come out, in which every time is whole."""
+        if self.mode == 'fields':
+            return time_base / 2
+        if self.mode == 'telecine':
+            return common_tick(time_base, 1 / self.rate(rate))
+        return time_base
+
+    def rate(self, rate: Fraction) -> Fraction:
+        """Returns the frames a second that come out."""
+        return rate * {'fields': 2, 'telecine': Fraction(4, 5)}.get(self.mode, 1)
+
+
+NO_CHANGE = Deinterlacing()
+
+
+class Survey(NamedTuple):
+    """What a film's flags say of its fields, and what is seen.
+
+    Attributes:
+      stream: what the stream says: one of `KINDS` or 'unknown'.
+      flagged: frames of each of `KINDS` by their own flags.
+      seen: the same by looking; what cannot be told is left out.
+      repeated: frames of which one field repeats that of the frame before.
+      frames: how many were looked at.
+    """
+
+    stream: str
+    flagged: dict[str, int]
+    seen: dict[str, int]
+    repeated: int
+    frames: int
+
+    @property
+    def verdict(self) -> str:
+        """'progressive', 'top first', 'bottom first', 'mixed' or 'telecined'."""
+        counts = self.seen if self._can_tell else self.flagged
+        interlaced = counts.get(KINDS[1], 0) + counts.get(KINDS[2], 0)
+        total = sum(counts.values())
+        if self._can_tell and TELECINE[0] <= self.repeated / self.frames <= TELECINE[1]:
+            return 'telecined'
+        if interlaced <= MIN_SHARE * total:
+            return KINDS[0]
+        return self.order if interlaced >= MOST * total else 'mixed'
+
+    @property
+    def order(self) -> str:
+        """Which field is first where there are two."""
+        counts = self.seen if self._can_tell else self.flagged
+        return max(KINDS[1:], key=lambda kind: counts.get(kind, 0))
+
+    @property
+    def flags_agree(self) -> bool:
+        """Whether the frames' flags tell the same as looking does."""
+        flagged = self._replace(seen={}, repeated=0).verdict
+        return self.verdict == flagged or not self._can_tell
+
+    @property
+    def _can_tell(self) -> bool:
+        return sum(self.seen.values()) > MIN_SHARE * self.frames
+
+
+class FieldFlags:
+    """Reads which field of a frame is the earlier, which PyAV does not say: a filter does."""
+
+    def __init__(self) -> None:
+        self._graph: Any = None
+
+    def read(self, frame: Any) -> tuple[bool, bool]:
+        """Returns whether a frame is flagged as interlaced, and as having the upper field first."""
+        if not frame.interlaced_frame:
+            return False, False
+        if self._graph is None:
+            self._graph, source = make_source(frame, Fraction(25))
+            select = self._graph.add('select', 'n=2:e=1+eq(interlace_type\\,TOPFIRST)')
+            source.link_to(select)
+            self._sinks = [self._graph.add('buffersink') for _ in range(2)]
+            for place, sink in enumerate(self._sinks):
+                select.link_to(sink, place, 0)
+            self._graph.configure()
+        self._graph.push(frame)
+        found = [len(list(pull_all(sink))) for sink in self._sinks]
+        return True, bool(found[1])
+
+
+def run_filters(
+    frames: Iterable[Any], filters: list[tuple[str, str]], rate: Fraction
+) -> Iterator[Any]:
+    """Yields what comes of frames by a chain of FFmpeg's filters.
+
+    Args:
+      frames: FFmpeg's, with times.
+      filters: name and arguments of each.
+      rate: frames a second, which some filters want to know.
+    """
+    graph = None
+    for frame in frames:
+        graph = graph or make_graph(frame, filters, rate)
+        graph.push(frame)
+        yield from pull_all(graph)
+    if graph:
+        graph.push(None)
+        yield from pull_all(graph)
+
+
+def filter_frames(
+    frames: Iterable[Any], deinterlacing: Deinterlacing, rate: Fraction
+) -> Iterator[Any]:
+    """Yields frames without fields, with times in ticks of `deinterlacing.time_base`."""
+    mode, parity, only_flagged = deinterlacing
+    if mode == 'off':
+        yield from frames
+        return
+    bwdif = (
+        f'mode=send_{"field" if mode == "fields" else "frame"}:parity={parity}:'
+        f'deint={"interlaced" if only_flagged else "all"}'
+    )
+    filters = [('bwdif', bwdif)]
+    if mode == 'telecine':
+        match = f'order={parity}:combmatch=full'
+        filters = [('fieldmatch', match), ('bwdif', 'mode=send_frame:deint=interlaced'), ('decimate', '')]
+    start: tuple[int, Fraction] | None = None
+
+    def note_start() -> Iterator[Any]:
+        nonlocal start
+        for frame in frames:
+            start = start or (frame.pts, fraction(frame.time_base) or Fraction(0))
+            yield frame
+
+    origin = None
+    for frame in run_filters(note_start(), filters, rate):
+        assert start is not None
+        tick = deinterlacing.time_base(start[1], rate)
+        time = frame.pts * (fraction(frame.time_base) or Fraction(0))
+        if mode == 'telecine':  # decimate counts from zero, in ticks of the film's rate
+            origin = time if origin is None else origin
+            time += start[0] * start[1] - origin
+        frame.pts, frame.duration = round(time / tick), 0
+        frame.time_base = tick
+        yield frame
+
+
+def survey(path: Path) -> Survey:
+    """Looks at a film's frames at some places.
+
+    Raises:
+      InputError: as for reading it.
+    """
+    found = _Counts()
+    decoder = Decoder(path)
+    order = decoder.context.field_order
+    try:
+        for start in _places(decoder):
+            if start is not None:
+                decoder.close()
+                decoder = Decoder(path, start)
+            found.look(itertools.islice(decoder.frames(), FRAMES_EACH))
+    finally:
+        decoder.close()
+    stream = STREAM_ORDERS.get(order, 'unknown')
+    return Survey(stream, dict(found.flagged), dict(found.seen), found.repeated, found.frames)
+
+
+class _Counts:
+    """Counts frames by their flags and by what is seen."""
+
+    def __init__(self) -> None:
+        self.flagged: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+        self.repeated = self.frames = 0
+
+    def look(self, frames: Iterable[Any]) -> None:
+        """Adds frames that follow one another."""
+        for frame in run_filters(self._count_flags(frames), [('idet', '')], Fraction(25)):
+            kind = SEEN.get(frame.metadata.get('lavfi.idet.multiple.current_frame', ''))
+            if kind:
+                self.seen[kind] += 1
+            repeated = frame.metadata.get('lavfi.idet.repeated.current_frame', 'neither')
+            self.repeated += repeated != 'neither'
+            self.frames += 1
+
+    def _count_flags(self, frames: Iterable[Any]) -> Iterator[Any]:
+        """Passes frames on; afterwards their flags are those that idet has set."""
+        flags = FieldFlags()
+        for frame in frames:
+            interlaced, top_first = flags.read(frame)
+            self.flagged[KINDS[2 - top_first] if interlaced else KINDS[0]] += 1
+            yield frame
+
+
+def _places(decoder: Decoder) -> list[int | None]:
+    """Returns where to look, in ticks; None is the beginning."""
+    tick = fraction(decoder.stream.time_base) or Fraction(1)
+    length = decoder.stream.duration
+    if length is None:
+        length = round(Fraction(decoder.container.duration or 0, av.time_base) / tick)
+    if length * tick < 4 * FRAMES_EACH * Fraction(1, 20):
+        return [None]
+    start = decoder.stream.start_time or 0
+    return [start + round(place * length) if place else None for place in PLACES]
+
+
+def decide(mode: str, found: Survey | None) -> Deinterlacing:
+    """Returns what to do about fields.
+
+    Args:
+      mode: one of `MODES`; 'auto' makes one frame of each that is interlaced.
+      found: what is known of the film; needed unless `mode` is 'off'.
+
+    Raises:
+      InputError: no such mode.
+    """
+    if mode not in MODES:
+        raise InputError(f'--deinterlace {mode}: take one of {", ".join(MODES)}')
+    if mode == 'off' or found is None:
+        return NO_CHANGE
+    verdict = found.verdict
+    if mode == 'auto' and verdict in ('progressive', 'telecined'):
+        return NO_CHANGE
+    if mode == 'auto':
+        mode = 'frames'
+    parity = 'auto' if found.flags_agree else PARITIES[found.order]
+    if mode == 'telecine':
+        return Deinterlacing(mode, parity)
+    return Deinterlacing(mode, parity, only_flagged=found.flags_agree and verdict == 'mixed')

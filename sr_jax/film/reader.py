@@ -1,0 +1,326 @@
+"""Reading a film: what it is, and its frames as planes with their times to the tick."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from sr_jax.errors import InputError
+from sr_jax.film import hdr, pixels, tags, timestamps
+from sr_jax.film.decoding import Decoder
+from sr_jax.film.ffmpeg import av, fraction
+from sr_jax.film.fields import (
+    NO_CHANGE,
+    STREAM_ORDERS,
+    Deinterlacing,
+    FieldFlags,
+    filter_frames,
+)
+from sr_jax.film.formats import UNSPECIFIED, ColorDescription, PixelFormat, Planes
+from sr_jax.film.streams import StreamInfo, describe, video_metadata
+
+# A stated duration this much longer than what was read is no rounding: the film was cut off.
+CUT_SECONDS = Fraction(1, 2)
+# Metadata of single frames that nothing here carries on.
+OF_FRAMES = ('DYNAMIC_HDR_PLUS', 'DOVI_RPU_BUFFER', 'DYNAMIC_HDR_VIVID')
+
+
+class VideoInfo(NamedTuple):
+    """The video stream of a film.
+
+    Attributes:
+      index: its number in the file.
+      codec: FFmpeg's name.
+      width, height: of its first frame, in pixels as stored.
+      pixels: what the planes hold.
+      color: its tags, of which any may be 'unspecified'.
+      time_base: seconds of a tick.
+      average_rate, nominal_rate: frames a second; None where not said.
+      start, duration: in ticks; None where not said.
+      aspect: width of a pixel by its height; None where not said.
+      matrix: FFmpeg's display matrix; None where the film is not turned.
+      field_order: 'progressive', 'top first', 'bottom first' or 'unknown', by the stream.
+      mastering, light: of HDR.
+      not_carried: side data of frames that a writer drops.
+      metadata: tags that hold of another video too.
+      disposition: FFmpeg's bits.
+    """
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    pixels: PixelFormat
+    color: ColorDescription
+    time_base: Fraction
+    average_rate: Fraction | None
+    nominal_rate: Fraction | None
+    start: int | None
+    duration: int | None
+    aspect: Fraction | None
+    matrix: tuple[int, ...] | None
+    field_order: str
+    mastering: hdr.Mastering | None
+    light: hdr.Light | None
+    not_carried: tuple[str, ...]
+    metadata: dict[str, str]
+    disposition: int
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether the film says by which matrix its colors are made."""
+        return self.color.matrix != UNSPECIFIED or self.pixels.layout == 'rgb'
+
+
+class FilmInfo(NamedTuple):
+    """A film.
+
+    Attributes:
+      path: where it lies.
+      format: FFmpeg's name of the container.
+      start, duration: seconds; None where not said.
+      video: the video stream that is read.
+      streams: all streams.
+      chapters: start and end in seconds, and title.
+      metadata: tags of the film.
+    """
+
+    path: Path
+    format: str
+    start: Fraction | None
+    duration: Fraction | None
+    video: VideoInfo
+    streams: tuple[StreamInfo, ...]
+    chapters: tuple[tuple[Fraction, Fraction, str], ...]
+    metadata: dict[str, str]
+
+
+class FilmFrame(NamedTuple):
+    """A frame.
+
+    Attributes:
+      planes: as `FilmInfo.video.pixels` says.
+      pts, duration: in ticks of `time_base`.
+      time_base: seconds of a tick.
+      interlaced: whether it is flagged as two fields.
+      top_field_first: whether the upper one is the earlier, by its flags.
+      key: whether it was decoded without any other.
+    """
+
+    planes: Planes
+    pts: int
+    duration: int
+    time_base: Fraction
+    interlaced: bool = False
+    top_field_first: bool = False
+    key: bool = False
+
+
+class FilmReader:
+    """A film that is open; iterate it once for its frames.
+
+    Args:
+      path: the film.
+      deinterlacing: what is done about fields; see `sr_jax.film.fields`.
+      from_pts: frames that are shown earlier are passed over, by seeking where that is exact.
+
+    Attributes:
+      info: what it is.
+      time_base: of the frames that it gives: the stream's, or finer where fields become frames.
+      made_up: how many frames had no usable time in the file.
+      missing: after the last frame: seconds of the stated duration that were not there.
+
+    Raises:
+      InputError: no film, no video, no frames, encrypted, an unknown codec or pixel format.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        deinterlacing: Deinterlacing = NO_CHANGE,
+        from_pts: int | None = None,
+    ):
+        self._decoder = Decoder(path, from_pts)
+        try:
+            self.info = _describe_film(path, self._decoder)
+        except BaseException:
+            self.close()
+            raise
+        self._deinterlacing = deinterlacing
+        self._from_pts = from_pts
+        video = self.info.video
+        self.time_base = deinterlacing.time_base(video.time_base, self.rate)
+        self.missing = Fraction(0)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second of the stored film, about."""
+        video = self.info.video
+        return video.average_rate or video.nominal_rate or Fraction(25)
+
+    @property
+    def made_up(self) -> int:
+        """How many frames had no usable time in the file."""
+        return self._decoder.clock.filled
+
+    def __iter__(self) -> Iterator[FilmFrame]:
+        video = self.info.video
+        flags = FieldFlags()
+        step = 1 / (self._deinterlacing.rate(self.rate) * self.time_base)
+        frames = filter_frames(self._decoder.frames(), self._deinterlacing, self.rate)
+        timed = ((frame, frame.pts, self._said(frame)) for frame in frames)
+        shown = 0
+        for frame, pts, duration in timestamps.with_durations(timed, self._exact_end(), step):
+            self._check(frame, pts)
+            shown = pts + duration
+            if self._from_pts is not None and shown * self.time_base <= (
+                self._from_pts * video.time_base
+            ):
+                continue
+            interlaced, top_first = flags.read(frame)
+            yield FilmFrame(
+                pixels.planes_of(frame),
+                pts,
+                duration,
+                self.time_base,
+                interlaced,
+                top_first,
+                frame.key_frame,
+            )
+        self._measure(shown * self.time_base)
+
+    def _exact_end(self) -> int | None:
+        """Returns when the video ends, in our ticks, where a file states it to the tick.
+
+        MP4 does; what it says of the last frame is about the last in the order of decoding.
+        """
+        video = self.info.video
+        if not self.info.format.startswith('mov') or video.start is None or not video.duration:
+            return None
+        return round((video.start + video.duration) * video.time_base / self.time_base)
+
+    def _said(self, frame: Any) -> int:
+        """Returns the duration that a frame itself states, in our ticks."""
+        if not frame.duration or not frame.time_base:
+            return 0
+        return round(frame.duration * fraction(frame.time_base) / self.time_base)
+
+    def _check(self, frame: Any, pts: int) -> None:
+        video = self.info.video
+        if (frame.width, frame.height) != (video.width, video.height) or (
+            pixels.describe(frame.format.name) != video.pixels
+        ):
+            raise InputError(
+                f'{self.info.path}: at {float(pts * self.time_base):.3f} s frames change from '
+                f'{video.width}x{video.height} to {frame.width}x{frame.height} '
+                f'{frame.format.name}: cut the film there, and enlarge its parts'
+            )
+
+    def _measure(self, end: Fraction) -> None:
+        """Notes how much of the stated duration is missing."""
+        video = self.info.video
+        stated = _stated_end(self.info, self._decoder.stream)
+        if stated is not None and stated - end > CUT_SECONDS:
+            self.missing = stated - end
+
+    def close(self) -> None:
+        """Closes the film."""
+        self._decoder.close()
+
+    def __enter__(self) -> 'FilmReader':
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_film(
+    path: Path, deinterlacing: Deinterlacing = NO_CHANGE, from_pts: int | None = None
+) -> FilmReader:
+    """Opens a film; see `FilmReader`."""
+    return FilmReader(path, deinterlacing, from_pts)
+
+
+def _describe_film(path: Path, decoder: Decoder) -> FilmInfo:
+    container = decoder.container
+    start, duration = container.start_time, container.duration
+    chapters = [
+        (
+            chapter['start'] * fraction(chapter['time_base']),
+            chapter['end'] * fraction(chapter['time_base']),
+            chapter['metadata'].get('title', ''),
+        )
+        for chapter in container.chapters()
+    ]
+    return FilmInfo(
+        path,
+        container.format.name,
+        None if start is None else Fraction(start, av.time_base),
+        None if duration is None else Fraction(duration, av.time_base),
+        _describe_video(decoder.stream, decoder.context, decoder.first),
+        tuple(describe(stream) for stream in container.streams),
+        tuple(chapters),
+        dict(container.metadata),
+    )
+
+
+def _describe_video(stream: Any, context: Any, frame: Any) -> VideoInfo:
+    found = hdr.of_frame(frame)
+    coded = context.coded_side_data
+    mastering = coded.get('mastering_display_metadata') or found[0]
+    light = coded.get('content_light_level') or found[1]
+    names = {kind.name for kind in frame.side_data}
+    return VideoInfo(
+        stream.index,
+        context.codec.canonical_name,
+        frame.width,
+        frame.height,
+        pixels.describe(frame.format.name),
+        _merge(tags.read(context), tags.read_frame(frame)),
+        fraction(stream.time_base),
+        fraction(stream.average_rate),
+        fraction(stream.guessed_rate),
+        stream.start_time,
+        stream.duration,
+        fraction(stream.sample_aspect_ratio),
+        _matrix(coded, frame),
+        STREAM_ORDERS.get(context.field_order, 'unknown'),
+        hdr.read_mastering(mastering),
+        hdr.read_light(light),
+        tuple(name for name in OF_FRAMES if name in names),
+        video_metadata(stream),
+        int(stream.disposition),
+    )
+
+
+def _merge(stream: ColorDescription, frame: ColorDescription) -> ColorDescription:
+    """Returns what the stream says, and what only its first frame says."""
+    pairs = zip(stream, frame, strict=True)
+    return ColorDescription(*(of if of != UNSPECIFIED else other for of, other in pairs))
+
+
+def _matrix(coded: dict[str, bytes], frame: Any) -> tuple[int, ...] | None:
+    """Returns the display matrix of the stream, or of its first frame."""
+    data = coded.get('display_matrix')
+    kind = next((key for key in frame.side_data if key.name == 'DISPLAYMATRIX'), None)
+    if data is None and kind is not None:
+        data = bytes(frame.side_data[kind])
+    return tuple(memoryview(data).cast('i')) if data else None
+
+
+def _stated_end(info: FilmInfo, stream: Any) -> Fraction | None:
+    """Returns when the video ends, as the film states it, in seconds; None where it does not."""
+    video = info.video
+    stated = stream.metadata.get('DURATION', '')  # Matroska's, of each stream
+    if stated.count(':') == 2:
+        hours, minutes, seconds = (Fraction(part) for part in stated.split(':'))
+        return hours * 3600 + minutes * 60 + seconds
+    if info.format.startswith('matroska') or not video.duration:  # it is that of the whole film
+        return info.duration if len(info.streams) == 1 else None
+    return ((video.start or 0) + video.duration) * video.time_base
