@@ -1,5 +1,6 @@
 """The frames of a film's video stream, as FFmpeg has them, in the order of showing."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -20,25 +21,26 @@ class Decoder:
 
     Args:
       path: the film.
-      from_pts: where to begin, in ticks: at a key frame before, of which and of all after it the
-        frames are right; None: at the beginning.
+      from_time: where to begin, in seconds: at a key frame well before, from which on all frames
+        are right; None: at the beginning.
 
     Attributes:
       container, stream, context: FFmpeg's.
       clock: gives the frames their times.
       first: the first frame.
+      packets: how many have been read since the beginning, or the last seek.
 
     Raises:
       InputError: no video, no frames, encrypted, or a codec that FFmpeg does not know.
     """
 
-    def __init__(self, path: Path, from_pts: int | None = None):
+    def __init__(self, path: Path, from_time: Fraction | None = None):
         self._path = path
         self.container = open_container(path)
         try:
             self._begin()
-            if from_pts is not None:
-                self._seek(from_pts)
+            if from_time is not None:
+                self._seek(from_time)
             first = next(self._frames, None)
             if first is None:
                 raise InputError(f'{path} has no frame that can be decoded')
@@ -54,15 +56,16 @@ class Decoder:
     def _begin(self) -> None:
         self.stream = _find_video(self._path, self.container)
         self.context = _decoder(self.stream)
-        self._start_clock()
+        self._start()
 
-    def _start_clock(self) -> None:
+    def _start(self) -> None:
         tick = fraction(self.stream.time_base)
         rate = fraction(self.stream.average_rate) or fraction(self.stream.guessed_rate)
         decode_times = self.container.format.name in WITHOUT_SHOWING_TIMES
         if not decode_times:  # where frames share the work, decode times are those of others
             self.context.thread_type = 'AUTO'
         self.clock = Clock(1 / ((rate or Fraction(25)) * tick), decode_times)
+        self.packets = 0
         self._frames = self._decode()
 
     def frames(self) -> Iterator[Any]:
@@ -73,6 +76,7 @@ class Decoder:
     def _decode(self) -> Iterator[Any]:
         with in_one_line(f'{self._path} cannot be decoded'):
             for packet in self.container.demux(self.stream):
+                self.packets += packet.size > 0
                 if packet.has_sidedata('encryption_info'):
                     raise InputError(f'{self._path} is encrypted: decrypt it first')
                 for frame in self._decode_packet(packet):
@@ -87,9 +91,10 @@ class Decoder:
         except (av.error.InvalidDataError, av.error.EOFError):
             return []
 
-    def _seek(self, pts: int) -> None:
-        """Goes to a key frame at or before a time; to the beginning where seeking is inexact."""
+    def _seek(self, time: Fraction) -> None:
+        """Goes to a key frame before a time; to the beginning where seeking is inexact."""
         tick = fraction(self.stream.time_base)
+        pts = math.floor(time / tick)
         for margin in SEEK_MARGINS:
             target = pts - round(margin / tick)
             if target <= (self.stream.start_time or 0):
@@ -99,13 +104,13 @@ class Decoder:
             except ERRORS:
                 break
             self.context.flush_buffers()
-            self._start_clock()
+            self._start()
             for frame in self._frames:
                 if frame.key_frame or frame.pts > pts:
                     break
             else:
                 continue
-            if frame.key_frame and frame.pts <= pts:
+            if frame.key_frame and frame.pts <= pts and not self.clock.filled:
                 self._frames = _after(frame, self._frames)
                 return
         self.container.close()

@@ -32,6 +32,7 @@ PARITIES = {KINDS[1]: 'tff', KINDS[2]: 'bff'}
 # Where a film is looked at: at these parts of its length, so many frames each.
 PLACES = (Fraction(0), Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 FRAMES_EACH = 60
+SHORT = 12  # seconds, below which the beginning will do
 MIN_SHARE = 0.1  # of frames seen interlaced, for a film to be; of frames decided, to be believed
 MOST = 0.9
 # In 3:2 telecine two frames of five repeat a field of the one before.
@@ -242,16 +243,14 @@ class _Counts:
             yield frame
 
 
-def _places(decoder: Decoder) -> list[int | None]:
-    """Returns where to look, in ticks; None is the beginning."""
+def _places(decoder: Decoder) -> list[Fraction | None]:
+    """Returns where to look, in seconds; None is the beginning."""
     tick = fraction(decoder.stream.time_base) or Fraction(1)
-    length = decoder.stream.duration
-    if length is None:
-        length = round(Fraction(decoder.container.duration or 0, av.time_base) / tick)
-    if length * tick < 4 * FRAMES_EACH * Fraction(1, 20):
+    length = Fraction(decoder.container.duration or 0, av.time_base)
+    if length < SHORT:
         return [None]
-    start = decoder.stream.start_time or 0
-    return [start + round(place * length) if place else None for place in PLACES]
+    start = (decoder.stream.start_time or 0) * tick
+    return [start + place * length if place else None for place in PLACES]
 
 
 def decide(mode: str, found: Survey | None) -> Deinterlacing:

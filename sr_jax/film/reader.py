@@ -123,7 +123,7 @@ class FilmReader:
     Args:
       path: the film.
       deinterlacing: what is done about fields; see `sr_jax.film.fields`.
-      from_pts: frames that are shown earlier are passed over, by seeking where that is exact.
+      from_time: frames that are over by then, in seconds, are passed over.
 
     Attributes:
       info: what it is.
@@ -139,16 +139,18 @@ class FilmReader:
         self,
         path: Path,
         deinterlacing: Deinterlacing = NO_CHANGE,
-        from_pts: int | None = None,
+        from_time: Fraction | None = None,
     ):
-        self._decoder = Decoder(path, from_pts)
+        # Telecine is counted in fives from the first frame on.
+        seek = None if deinterlacing.mode == 'telecine' else from_time
+        self._decoder = Decoder(path, seek)
         try:
             self.info = _describe_film(path, self._decoder)
         except BaseException:
             self.close()
             raise
         self._deinterlacing = deinterlacing
-        self._from_pts = from_pts
+        self._from_time = from_time
         video = self.info.video
         self.time_base = deinterlacing.time_base(video.time_base, self.rate)
         self.missing = Fraction(0)
@@ -171,12 +173,10 @@ class FilmReader:
         frames = filter_frames(self._decoder.frames(), self._deinterlacing, self.rate)
         timed = ((frame, frame.pts, self._said(frame)) for frame in frames)
         shown = 0
-        for frame, pts, duration in timestamps.with_durations(timed, self._exact_end(), step):
+        for frame, pts, duration in timestamps.with_durations(timed, self._exact_end, step):
             self._check(frame, pts)
             shown = pts + duration
-            if self._from_pts is not None and shown * self.time_base <= (
-                self._from_pts * video.time_base
-            ):
+            if self._from_time is not None and shown * self.time_base <= self._from_time:
                 continue
             interlaced, top_first = flags.read(frame)
             yield FilmFrame(
@@ -190,15 +190,18 @@ class FilmReader:
             )
         self._measure(shown * self.time_base)
 
-    def _exact_end(self) -> int | None:
+    def _exact_end(self, end_of_packet: int) -> int | None:
         """Returns when the video ends, in our ticks, where a file states it to the tick.
 
-        MP4 does; what it says of the last frame is about the last in the order of decoding.
+        MP4 does; the duration of the last frame's packet is about the next in the order of
+        decoding. Where packets are missing, the stated end is not that of the last frame found.
         """
-        video = self.info.video
+        video, stream = self.info.video, self._decoder.stream
         if not self.info.format.startswith('mov') or video.start is None or not video.duration:
             return None
-        return round((video.start + video.duration) * video.time_base / self.time_base)
+        end = round((video.start + video.duration) * video.time_base / self.time_base)
+        is_cut = self._decoder.packets < stream.frames
+        return None if is_cut and (end - end_of_packet) * self.time_base > CUT_SECONDS else end
 
     def _said(self, frame: Any) -> int:
         """Returns the duration that a frame itself states, in our ticks."""
@@ -241,10 +244,10 @@ class FilmReader:
 
 
 def open_film(
-    path: Path, deinterlacing: Deinterlacing = NO_CHANGE, from_pts: int | None = None
+    path: Path, deinterlacing: Deinterlacing = NO_CHANGE, from_time: Fraction | None = None
 ) -> FilmReader:
     """Opens a film; see `FilmReader`."""
-    return FilmReader(path, deinterlacing, from_pts)
+    return FilmReader(path, deinterlacing, from_time)
 
 
 def _describe_film(path: Path, decoder: Decoder) -> FilmInfo:

@@ -3,7 +3,7 @@
 All times are whole ticks of the stream's time base; nothing is rounded to a rate.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
@@ -50,7 +50,7 @@ class Clock:
 
 
 def with_durations(
-    frames: Iterable[tuple[T, int, int]], end: int | None, step: Fraction
+    frames: Iterable[tuple[T, int, int]], get_end: Callable[[int], int | None], step: Fraction
 ) -> Iterator[tuple[T, int, int]]:
     """Yields each frame, its time and how long it is shown: until the next one's time.
 
@@ -59,7 +59,8 @@ def with_durations(
 
     Args:
       frames: each frame, its time, and its packet's duration (0 where it says none).
-      end: of the stream, where it is stated exactly.
+      get_end: called after the last frame with the end of its packet, it returns the end of the
+        stream, where that is stated exactly.
       step: ticks of a frame at the nominal rate.
     """
     waiting: tuple[T, int, int] | None = None
@@ -69,6 +70,7 @@ def with_durations(
         waiting = frame, time, said
     if waiting:
         frame, time, said = waiting
+        end = get_end(time + said)
         stated = end - time if end is not None and end > time else 0
         yield frame, time, stated or said or max(1, round(step))
 
