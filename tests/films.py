@@ -149,7 +149,8 @@ def mpeg2_pal(path: Path) -> None:
     """MPEG-2 of 625 lines: top field first, pixels of 16:15, sound."""
     options = {'flags': '+ildct+ilme', 'bf': '2', 'b': '400k'}
     size = (50, 40)
-    film = Film(path, 'mpeg2video', size, '1/25', 25, options=options, sample_aspect_ratio=Fraction(16, 15))
+    wide = Fraction(16, 15)
+    film = Film(path, 'mpeg2video', size, '1/25', 25, options=options, sample_aspect_ratio=wide)
     film.add_sound('mp2', 'deu')
     film.write(interlaced(7, size, film.tick, True, 'tff'))
     film.play(0.2)
@@ -225,6 +226,33 @@ def phone(path: Path) -> None:
     lengths = {pts: end - pts for pts, end in zip(PHONE_TIMES, ends, strict=True)}
     film.write(pictures, lengths)
     film.play(0.5)
+    film.close()
+
+
+def bought(path: Path) -> None:
+    """MP4 with subtitles in its own format, chapters and a cover."""
+    size = (34, 22)
+    second = Fraction(1, 1000)
+    chapters = [
+        dict(id=1, start=0, end=120, time_base=second, metadata={'title': 'one'}),
+        dict(id=2, start=120, end=240, time_base=second, metadata={'title': 'two'}),
+    ]
+    film = Film(
+        path, 'libx264', size, '1/25', 25, chapters=chapters, metadata={'title': 'Bought'}
+    )
+    film.add_sound('aac', 'eng')
+    words = film.output.add_mux_stream('mov_text')
+    words.metadata['language'] = 'fra'
+    cover = film.output.add_mux_stream('png', width=7, height=5)
+    cover.disposition = av.stream.Disposition.attached_pic
+    film.write(constant(6, size, 'yuv420p', film.tick, 1))
+    film.play(0.2)
+    for stream, data in ((cover, png(7, 5)), (words, b'\x00\x05Salut')):
+        packet = av.Packet(data)
+        packet.stream, packet.time_base, packet.is_keyframe = stream, second, True
+        packet.pts = packet.dts = 0
+        packet.duration = 200
+        film.output.mux(packet)
     film.close()
 
 
@@ -343,6 +371,7 @@ FILMS: dict[str, tuple[str, Callable[[Path], None]]] = {
     'mpeg2_pal': ('.mpg', mpeg2_pal),
     'disc': ('.mkv', disc),
     'phone': ('.mp4', phone),
+    'bought': ('.mp4', bought),
     'hdr': ('.mkv', hdr),
     'prores': ('.mov', prores),
     'vp9_alpha': ('.webm', vp9_alpha),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_jax.errors import InputError
-from sr_jax.film.ffmpeg import ERRORS, av, fraction, in_one_line, open_container
+from sr_jax.film.ffmpeg import ERRORS, av, fraction, in_one_line, open_container, tick_of
 from sr_jax.film.timestamps import Clock
 
 # Containers that say only when packets are decoded.
@@ -59,7 +59,7 @@ class Decoder:
         self._start()
 
     def _start(self) -> None:
-        tick = fraction(self.stream.time_base)
+        tick = tick_of(self.stream)
         rate = fraction(self.stream.average_rate) or fraction(self.stream.guessed_rate)
         decode_times = self.container.format.name in WITHOUT_SHOWING_TIMES
         if not decode_times:  # where frames share the work, decode times are those of others
@@ -93,7 +93,7 @@ class Decoder:
 
     def _seek(self, time: Fraction) -> None:
         """Goes to a key frame before a time; to the beginning where seeking is inexact."""
-        tick = fraction(self.stream.time_base)
+        tick = tick_of(self.stream)
         pts = math.floor(time / tick)
         for margin in SEEK_MARGINS:
             target = pts - round(margin / tick)

@@ -119,9 +119,7 @@ def _offered(codec: str) -> dict[PixelFormat, str]:
     try:
         formats = av.Codec(codec, 'w').video_formats
     except ERRORS as error:
-        raise InputError(
-            f'codec {codec!r}: this FFmpeg has no such encoder; take one of {", ".join(CODECS)}'
-        ) from error
+        raise InputError(f'codec {codec!r}: this FFmpeg has no such encoder') from error
     names = [format.name for format in formats or ()]
     if not names:  # raw video holds all
         names = [name for name in av.video.format.names if name.endswith(('p', 'le', 'gray'))]
@@ -147,14 +145,12 @@ def options(video: OutputVideo, settings: EncoderSettings) -> dict[str, str]:
     """Returns FFmpeg's options for an encoder.
 
     Raises:
-      InputError: the encoder is not one of `CODECS`.
+      InputError: it has no quality to choose.
     """
     codec = settings.codec
-    if codec not in QUALITIES:
-        raise InputError(f'codec {codec!r}: take one of {", ".join(CODECS)}')
     ours, named = QUALITIES[codec]
     quality = ours if settings.quality is None else settings.quality
-    if quality is None and settings.quality is not None:
+    if ours is None and quality is not None:
         raise InputError(f'{codec} has no quality to choose: leave it out')
     found = {key: value.format(quality=f'{quality}') for key, value in named.items()}
     if settings.preset:
@@ -165,7 +161,8 @@ def options(video: OutputVideo, settings: EncoderSettings) -> dict[str, str]:
         if words:
             found[option] = ':'.join(words)
     if codec == 'prores_ks':
-        found['profile'] = '4' if (video.pixels.horizontal, video.pixels.alpha) != (2, False) else '3'
+        is_422 = video.pixels.horizontal == 2 and not video.pixels.alpha
+        found['profile'] = '3' if is_422 else '4'
     return found | dict(settings.options)
 
 
@@ -173,9 +170,12 @@ def check(video: OutputVideo, settings: EncoderSettings) -> str:
     """Returns FFmpeg's name of the pixel format to encode.
 
     Raises:
-      InputError: the encoder does not take such pixels or sides; names what would do.
+      InputError: the encoder is not one of `CODECS`, or does not take such pixels or sides; names
+        what would do.
     """
     codec, wanted = settings.codec, video.pixels
+    if codec not in CODECS:
+        raise InputError(f'codec {codec!r}: take one of {", ".join(CODECS)}')
     offered = _offered(codec)
     if wanted not in offered:
         nearest = offered[choose_pixels(codec, wanted)]

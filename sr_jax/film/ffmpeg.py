@@ -57,6 +57,11 @@ def fraction(rational: Any) -> Fraction | None:
     return Fraction(rational.numerator, rational.denominator)
 
 
+def tick_of(timed: Any) -> Fraction:
+    """Returns the seconds of a tick of a stream, a packet or a frame; 1 where it says none."""
+    return fraction(timed.time_base) or Fraction(1)
+
+
 def common_tick(first: Fraction, second: Fraction) -> Fraction:
     """Returns the longest tick of which both are multiples."""
     numerator = math.gcd(

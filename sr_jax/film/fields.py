@@ -16,10 +16,10 @@ from sr_jax.film.decoding import Decoder
 from sr_jax.film.ffmpeg import (
     av,
     common_tick,
-    fraction,
     make_graph,
     make_source,
     pull_all,
+    tick_of,
 )
 
 MODES = ('auto', 'off', 'frames', 'fields', 'telecine')
@@ -63,7 +63,7 @@ class Deinterlacing(NamedTuple):
 
     def rate(self, rate: Fraction) -> Fraction:
         """Returns the frames a second that come out."""
-        return rate * {'fields': 2, 'telecine': Fraction(4, 5)}.get(self.mode, 1)
+        return rate * {'fields': Fraction(2), 'telecine': Fraction(4, 5)}.get(self.mode, Fraction(1))
 
 
 NO_CHANGE = Deinterlacing()
@@ -173,20 +173,21 @@ def filter_frames(
     filters = [('bwdif', bwdif)]
     if mode == 'telecine':
         match = f'order={parity}:combmatch=full'
-        filters = [('fieldmatch', match), ('bwdif', 'mode=send_frame:deint=interlaced'), ('decimate', '')]
+        rest = 'mode=send_frame:deint=interlaced'
+        filters = [('fieldmatch', match), ('bwdif', rest), ('decimate', '')]
     start: tuple[int, Fraction] | None = None
 
     def note_start() -> Iterator[Any]:
         nonlocal start
         for frame in frames:
-            start = start or (frame.pts, fraction(frame.time_base) or Fraction(0))
+            start = start or (frame.pts, tick_of(frame))
             yield frame
 
     origin = None
     for frame in run_filters(note_start(), filters, rate):
         assert start is not None
         tick = deinterlacing.time_base(start[1], rate)
-        time = frame.pts * (fraction(frame.time_base) or Fraction(0))
+        time = frame.pts * tick_of(frame)
         if mode == 'telecine':  # decimate counts from zero, in ticks of the film's rate
             origin = time if origin is None else origin
             time += start[0] * start[1] - origin
@@ -245,7 +246,7 @@ class _Counts:
 
 def _places(decoder: Decoder) -> list[Fraction | None]:
     """Returns where to look, in seconds; None is the beginning."""
-    tick = fraction(decoder.stream.time_base) or Fraction(1)
+    tick = tick_of(decoder.stream)
     length = Fraction(decoder.container.duration or 0, av.time_base)
     if length < SHORT:
         return [None]

@@ -1,5 +1,6 @@
 """Folders of numbered frames, read as a film of a constant rate."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -60,19 +61,18 @@ class NumberedFrames:
             raise InputError(f'--rate {rate}: it must be more than 0')
         self._paths = find_frames(folder)
         self.time_base = 1 / rate
-        decoder = Decoder(self._paths[0])
-        self.width, self.height = decoder.first.width, decoder.first.height
-        self.pixels: PixelFormat = describe(decoder.first.format.name)
-        self.color: ColorDescription = tags.read(decoder.context)
-        decoder.close()
+        with contextlib.closing(Decoder(self._paths[0])) as decoder:
+            self.width, self.height = decoder.first.width, decoder.first.height
+            self.pixels: PixelFormat = describe(decoder.first.format.name)
+            self.color: ColorDescription = tags.read(decoder.context)
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __iter__(self) -> Iterator[FilmFrame]:
         for number, path in enumerate(self._paths):
-            decoder = Decoder(path)
-            frame = decoder.first
+            with contextlib.closing(Decoder(path)) as decoder:
+                frame = decoder.first
             size = (frame.width, frame.height)
             if size != (self.width, self.height) or describe(frame.format.name) != self.pixels:
                 raise InputError(
@@ -80,7 +80,6 @@ class NumberedFrames:
                     f'first with {self.width}x{self.height}'
                 )
             yield FilmFrame(planes_of(frame), number, 1, self.time_base, key=True)
-            decoder.close()
 
     def __enter__(self) -> 'NumberedFrames':
         return self

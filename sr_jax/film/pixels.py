@@ -14,8 +14,6 @@ from sr_jax.errors import InputError
 from sr_jax.film.ffmpeg import av
 from sr_jax.film.formats import PixelFormat, Planes
 
-LITTLE = '<u2'
-
 # Channels of a pixel in memory; 0 is one of no meaning.
 PACKED = {
     **{name: name for name in ('rgba', 'bgra', 'argb', 'abgr', 'rgb0', 'bgr0', '0rgb', '0bgr')},
@@ -29,13 +27,18 @@ PACKED = {
 PACKED_422 = {'yuyv422': (0, 1, 3), 'uyvy422': (1, 0, 2), 'yvyu422': (0, 3, 1)}
 # A plane of luma and one of both chromas: which comes first, and by how much samples are shifted.
 SEMIPLANAR = {
-    **{name: ('uv', 0) for name in ('nv12', 'nv16', 'nv24', 'p016', 'p216', 'p416', 'nv20')},
-    **{name: ('vu', 0) for name in ('nv21', 'nv42')},
-    **{name: ('uv', 6) for name in ('p010', 'p210', 'p410')},
-    **{name: ('uv', 4) for name in ('p012', 'p212', 'p412')},
+    **dict.fromkeys(('nv12', 'nv16', 'nv24', 'p016', 'p216', 'p416', 'nv20'), ('uv', 0)),
+    **dict.fromkeys(('nv21', 'nv42'), ('vu', 0)),
+    **dict.fromkeys(('p010', 'p210', 'p410'), ('uv', 6)),
+    **dict.fromkeys(('p012', 'p212', 'p412'), ('uv', 4)),
 }
-SUBSAMPLINGS = {(1, 1): '444', (2, 1): '422', (2, 2): '420', (4, 1): '411', (1, 2): '440'} | {
-    (4, 4): '410'
+SUBSAMPLINGS = {
+    (1, 1): '444',
+    (2, 1): '422',
+    (2, 2): '420',
+    (1, 2): '440',
+    (4, 1): '411',
+    (4, 4): '410',
 }
 
 
@@ -61,7 +64,8 @@ def describe(name: str) -> PixelFormat:
         return PixelFormat('rgb', depth, alpha=alpha)
     if len(components) - alpha == 1:
         return PixelFormat('gray', depth, alpha=alpha)
-    return PixelFormat('yuv', depth, 16 // format.chroma_width(), 16 // format.chroma_height(), alpha)
+    across, down = 16 // format.chroma_width(), 16 // format.chroma_height()
+    return PixelFormat('yuv', depth, across, down, alpha)
 
 
 def planar_name(pixels: PixelFormat) -> str:
@@ -78,9 +82,7 @@ def planar_name(pixels: PixelFormat) -> str:
         name = f'gbr{alpha}p'
     else:
         name = 'ya' if pixels.alpha else 'gray'
-    if name == 'ya':
-        name += str(pixels.depth)
-    elif pixels.depth > 8:
+    if name == 'ya' or pixels.depth > 8:
         name += str(pixels.depth)
     name += 'le' * (pixels.depth > 8)
     if name not in av.video.format.names:
@@ -143,7 +145,7 @@ def _rows(plane: Any, format: Any) -> np.ndarray:
     if plane.line_size < 0:  # the lowest row comes first in memory
         rows = rows[::-1]
     wide = format.components[0].bits > 8
-    return rows.view(LITTLE.replace('<', '>' if format.is_big_endian else '<')) if wide else rows
+    return rows.view('>u2' if format.is_big_endian else '<u2') if wide else rows
 
 
 def _native(plane: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sr_jax.errors import InputError
 from sr_jax.film import hdr, pixels, tags, timestamps
 from sr_jax.film.decoding import Decoder
-from sr_jax.film.ffmpeg import av, fraction
+from sr_jax.film.ffmpeg import av, fraction, tick_of
 from sr_jax.film.fields import (
     NO_CHANGE,
     STREAM_ORDERS,
@@ -30,7 +30,7 @@ class VideoInfo(NamedTuple):
     """The video stream of a film.
 
     Attributes:
-      index: its number in the file.
+      number: its place among the film's streams.
       codec: FFmpeg's name.
       width, height: of its first frame, in pixels as stored.
       pixels: what the planes hold.
@@ -47,7 +47,7 @@ class VideoInfo(NamedTuple):
       disposition: FFmpeg's bits.
     """
 
-    index: int
+    number: int
     codec: str
     width: int
     height: int
@@ -167,7 +167,6 @@ class FilmReader:
         return self._decoder.clock.filled
 
     def __iter__(self) -> Iterator[FilmFrame]:
-        video = self.info.video
         flags = FieldFlags()
         step = 1 / (self._deinterlacing.rate(self.rate) * self.time_base)
         frames = filter_frames(self._decoder.frames(), self._deinterlacing, self.rate)
@@ -207,7 +206,7 @@ class FilmReader:
         """Returns the duration that a frame itself states, in our ticks."""
         if not frame.duration or not frame.time_base:
             return 0
-        return round(frame.duration * fraction(frame.time_base) / self.time_base)
+        return round(frame.duration * tick_of(frame) / self.time_base)
 
     def _check(self, frame: Any, pts: int) -> None:
         video = self.info.video
@@ -222,7 +221,6 @@ class FilmReader:
 
     def _measure(self, end: Fraction) -> None:
         """Notes how much of the stated duration is missing."""
-        video = self.info.video
         stated = _stated_end(self.info, self._decoder.stream)
         if stated is not None and stated - end > CUT_SECONDS:
             self.missing = stated - end
@@ -255,8 +253,8 @@ def _describe_film(path: Path, decoder: Decoder) -> FilmInfo:
     start, duration = container.start_time, container.duration
     chapters = [
         (
-            chapter['start'] * fraction(chapter['time_base']),
-            chapter['end'] * fraction(chapter['time_base']),
+            chapter['start'] * Fraction(chapter['time_base']),
+            chapter['end'] * Fraction(chapter['time_base']),
             chapter['metadata'].get('title', ''),
         )
         for chapter in container.chapters()
@@ -286,7 +284,7 @@ def _describe_video(stream: Any, context: Any, frame: Any) -> VideoInfo:
         frame.height,
         pixels.describe(frame.format.name),
         _merge(tags.read(context), tags.read_frame(frame)),
-        fraction(stream.time_base),
+        tick_of(stream),
         fraction(stream.average_rate),
         fraction(stream.guessed_rate),
         stream.start_time,

@@ -4,6 +4,7 @@ Times come from the packets of the whole film, which are read but not decoded; f
 in some places.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -63,7 +64,7 @@ def measure_times(path: Path, video: VideoInfo) -> Times:
     """Returns when frames are shown, by the packets."""
     shown, decoded, missing = [], [], 0
     with open_container(path) as container, in_one_line(f'{path} cannot be read'):
-        for packet in container.demux(container.streams[video.index]):
+        for packet in container.demux(container.streams[video.number]):
             if not packet.size:
                 continue
             missing += packet.pts is None
@@ -73,7 +74,7 @@ def measure_times(path: Path, video: VideoInfo) -> Times:
                 decoded.append(packet.dts)
         frames = max(len(shown), len(decoded), missing)
     ticks = sorted(decoded if missing else shown)
-    steps = [after - before for before, after in zip(ticks, ticks[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(ticks)]
     if not steps:
         first = ticks[0] * video.time_base if ticks else None
         return Times(frames, None, None, True, first, first, missing)
@@ -97,7 +98,7 @@ def lines(report: FilmReport) -> Iterator[str]:
     yield f'colors: {_colors(info.video)}'
     yield f'fields: {_fields(report.survey)}'
     for stream in info.streams:
-        if stream.index != info.video.index:
+        if stream.number != info.video.number:
             yield str(stream)
     if info.chapters:
         yield f'{len(info.chapters)} chapters'

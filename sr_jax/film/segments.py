@@ -8,6 +8,7 @@ and checks that all segments have the same head (extradata), for a container hol
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
@@ -66,8 +67,8 @@ class SegmentWriter:
         if settings.codec == 'libvpx-vp9' and video.pixels.alpha:
             raise InputError('VP9 with alpha cannot be written in segments: take --codec ffv1')
         self._path, self._video, self._settings = path, video, settings
-        with in_one_line(f'codec {settings.codec!r}'):
-            self._context = av.CodecContext.create(settings.codec, 'w')
+        encoders.check(video, settings)
+        self._context = av.CodecContext.create(settings.codec, 'w')
         encoders.configure(self._context, video, settings)
         encoders.open_encoder(self._context, settings)
         self._encoder = encoders.Encoder(self._context, video)
@@ -93,7 +94,7 @@ class SegmentWriter:
         if not self._packets:
             raise InputError(f'{self._path}: a segment needs a frame')
         pts, durations, keys, data = zip(*self._packets, strict=True)
-        arrays = {
+        arrays: dict[str, Any] = {
             'told': np.array(_to_json(self._video, self._settings)),
             'head': np.frombuffer(self._context.extradata or b'', np.uint8),
             'pts': np.array(pts, np.int64),
@@ -182,7 +183,7 @@ def join(
 def _check_together(parts: Sequence[Segment]) -> None:
     if not parts:
         raise InputError('there are no segments to join')
-    for before, part in zip(parts, parts[1:], strict=False):
+    for before, part in itertools.pairwise(parts):
         if (part.video, part.settings) != (before.video, before.settings):
             raise InputError(f'{part.path} was encoded otherwise than {before.path}')
         if part.head != before.head:
@@ -227,6 +228,7 @@ def _from_json(text: str) -> tuple[OutputVideo, EncoderSettings]:
     video['light'] = video['light'] and hdr.Light(*video['light'])
     if video['mastering']:
         *points, low, high = video['mastering']
-        pairs = [(Fraction(x), Fraction(y)) for x, y in points]
-        video['mastering'] = hdr.Mastering(*pairs, Fraction(low), Fraction(high))
+        red, green, blue, white = [(Fraction(x), Fraction(y)) for x, y in points]
+        luminances = Fraction(low), Fraction(high)
+        video['mastering'] = hdr.Mastering(red, green, blue, white, *luminances)
     return OutputVideo(**video), EncoderSettings(**settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sr_jax.errors import InputError
-from sr_jax.film.ffmpeg import ERRORS, av, fraction, in_one_line, open_container
+from sr_jax.film.ffmpeg import ERRORS, av, in_one_line, open_container, tick_of
 
 # FFmpeg's name of the container by a file's suffix.
 CONTAINERS = {
@@ -40,7 +40,7 @@ class StreamInfo(NamedTuple):
     """A stream of a film.
 
     Attributes:
-      index: its number in the file.
+      number: its place among the film's streams.
       kind: 'video', 'audio', 'subtitle', 'data', 'attachment', or 'cover' for a picture.
       codec: FFmpeg's name; '' where nobody knows it.
       language, title: as tagged; '' where not.
@@ -49,7 +49,7 @@ class StreamInfo(NamedTuple):
       start, duration: seconds; None where not said.
     """
 
-    index: int
+    number: int
     kind: str
     codec: str
     language: str
@@ -60,7 +60,7 @@ class StreamInfo(NamedTuple):
     duration: Fraction | None
 
     def __str__(self) -> str:
-        words = [f'stream {self.index}: {self.kind} {self.codec or "of an unknown codec"}']
+        words = [f'stream {self.number}: {self.kind} {self.codec or "of an unknown codec"}']
         words += [self.language] * bool(self.language) + [repr(self.title)] * bool(self.title)
         return ', '.join([*words, *(name.replace('_', ' ') for name in self.disposition)])
 
@@ -68,7 +68,7 @@ class StreamInfo(NamedTuple):
 def describe(stream: Any) -> StreamInfo:
     """Returns what a stream is."""
     is_cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
-    tick = fraction(stream.time_base) or Fraction(0)
+    tick = tick_of(stream)
     start, duration = stream.start_time, stream.duration
     flags = [flag.name for flag in av.stream.Disposition if flag & stream.disposition]
     codec = stream.codec_context
@@ -232,13 +232,13 @@ class CopiedStreams:
                     packet.pts = packet.dts = last[index]
                 time = packet.dts if packet.dts is not None else packet.pts
                 last[index] = time + (packet.duration or 0)
-                yield time * fraction(packet.time_base), packet
+                yield time * tick_of(packet), packet
 
     def write_until(self, time: Fraction | None) -> None:
         """Writes all packets that are due up to a time of the video in seconds; None: all."""
         while self._next is not None and (time is None or self._next[0] <= time):
             packet = self._next[1]
-            ticks = round(self._shift / fraction(packet.time_base)) if self._shift else 0
+            ticks = round(self._shift / tick_of(packet))
             packet.pts = packet.pts if packet.pts is None else packet.pts + ticks
             packet.dts = packet.dts if packet.dts is None else packet.dts + ticks
             packet.stream = self._targets[packet.stream_index]

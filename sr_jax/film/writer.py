@@ -13,16 +13,17 @@ from typing import Any
 from sr_jax.errors import InputError
 from sr_jax.film import encoders, streams
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
-from sr_jax.film.ffmpeg import ERRORS, av, fraction, in_one_line, open_container
+from sr_jax.film.ffmpeg import ERRORS, av, in_one_line, open_container, tick_of
 from sr_jax.film.formats import Planes
 
 PIPE = Path('-')
 MAX_TIMESCALE = 2**31 - 1
 # Tags that MP4 and MOV hold in their older form; any other needs the newer one, without a cover.
-COMMON_TAGS = set(
-    'title artist album_artist album composer comment date year genre copyright description '
-    'synopsis show grouping lyrics encoder creation_time timecode'.split()
-)
+COMMON_TAGS = {
+    *('title', 'artist', 'album_artist', 'album', 'composer', 'comment', 'date', 'genre'),
+    *('copyright', 'description', 'synopsis', 'show', 'grouping', 'lyrics', 'encoder'),
+    *('creation_time', 'timecode'),
+}
 
 
 @contextlib.contextmanager
@@ -90,8 +91,9 @@ class Muxer:
             )
 
     def _add_video(self, container: str, video: OutputVideo, settings: EncoderSettings) -> Any:
+        encoders.check(video, settings)
         try:
-            stream = self.output.add_stream(settings.codec, rate=video.rate)
+            stream: Any = self.output.add_stream(settings.codec, rate=video.rate)
         except ERRORS as error:
             raise InputError(
                 f'{container} does not hold what {settings.codec} makes: take .mkv, or another '
@@ -100,8 +102,8 @@ class Muxer:
         if settings.codec in encoders.WITHOUT_ASPECT and container not in ('mp4', 'mov'):
             if (video.aspect or 1) != 1:
                 raise InputError(
-                    f'{settings.codec} in {container} cannot say that pixels are {video.aspect} wide: '
-                    'take --codec libx264 or libx265, .mov or .mp4, or square pixels'
+                    f'{settings.codec} in {container} cannot say that pixels are {video.aspect} '
+                    'wide: take --codec libx264 or libx265, .mov or .mp4, or square pixels'
                 )
         encoders.configure(stream.codec_context, video, settings)
         stream.time_base = video.time_base
@@ -165,8 +167,7 @@ def container_options(
         return {}
     scale = video.time_base.denominator
     others = streams.beside_the_video(source, source_video) if source else []
-    ticks = [fraction(stream.time_base) or Fraction(1) for stream in others]
-    film = math.lcm(scale, *[tick.denominator for tick in ticks])
+    film = math.lcm(scale, *[tick_of(stream).denominator for stream in others])
     named = {'video_track_timescale': str(scale)}
     named['movie_timescale'] = str(film if film <= MAX_TIMESCALE else scale)
     uncommon = source and set(streams.film_metadata(source)) - COMMON_TAGS
@@ -176,13 +177,13 @@ def container_options(
     return named
 
 
-def _chapters(source: Any, shift: Fraction, container: str) -> list[dict[str, Any]]:
+def _chapters(source: Any, shift: Fraction, container: str) -> list[Any]:
     """Returns the chapters, moved by so many seconds."""
     if container not in streams.WITH_CHAPTERS:
         return []
     found = []
     for number, chapter in enumerate(source.chapters()):
-        ticks = round(shift / fraction(chapter['time_base'])) if shift else 0
+        ticks = round(shift / Fraction(chapter['time_base']))
         start, end = chapter['start'] + ticks, chapter['end'] + ticks
         found.append({**chapter, 'id': number + 1, 'start': start, 'end': end})
     return found
@@ -237,10 +238,9 @@ class FilmWriter:
 
     def close(self) -> None:
         """Writes what is left, and moves the film to its place."""
-        with self._stack:
-            with in_one_line(f'{self._output} cannot be written'):
-                self._muxer.write(self._encoder.flush())
-                self._muxer.finish()
+        with self._stack, in_one_line(f'{self._output} cannot be written'):
+            self._muxer.write(self._encoder.flush())
+            self._muxer.finish()
 
     def __enter__(self) -> 'FilmWriter':
         return self

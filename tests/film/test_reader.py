@@ -38,7 +38,7 @@ def test_tags_of_hdr_are_described(film):
     assert video.is_tagged
     assert video.mastering.red == (Fraction(17, 25), Fraction(8, 25))
     assert video.mastering.white == (Fraction(3127, 10000), Fraction(329, 1000))
-    assert (video.mastering.min_luminance, video.mastering.max_luminance) == (Fraction(1, 200), 1000)
+    assert (video.mastering.min_luminance, video.mastering.max_luminance) == (Fraction('0.005'), 1000)
     assert video.light == (1000, 400)
 
 
@@ -117,7 +117,8 @@ def test_a_film_that_was_cut_off_says_how_much_is_missing(name, kept, tmp_path):
     path = tmp_path / name
     size, tick = (34, 22), Fraction(1, 5)
     container = {'movflags': 'faststart'} if name.endswith('mp4') else {}
-    film = films.Film(path, 'ffv1' if 'mkv' in name else 'mpeg4', size, tick, 5, container=container)
+    codec = 'ffv1' if 'mkv' in name else 'mpeg4'
+    film = films.Film(path, codec, size, tick, 5, container=container)
     film.write(films.constant(20, size, 'yuv420p', tick, 1))
     film.close()
     whole = path.read_bytes()

@@ -86,12 +86,12 @@ def test_an_empty_or_broken_segment_leaves_no_file(film, tmp_path):
     path = tmp_path / 'a.npz'
     with open_film(film('odd')) as opened:
         video = like(opened.info)
-        with pytest.raises(InputError, match='needs a frame'):
-            with SegmentWriter(path, video, EncoderSettings('ffv1')):
-                pass
-        with pytest.raises(RuntimeError):
-            with SegmentWriter(path, video, EncoderSettings('ffv1')) as writer:
-                frame = next(iter(opened))
-                writer.write(frame.planes, frame.pts, frame.duration)
-                raise RuntimeError
+        frame = next(iter(opened))
+    empty = SegmentWriter(path, video, EncoderSettings('ffv1'))
+    with pytest.raises(InputError, match='needs a frame'):
+        empty.close()
+    broken = SegmentWriter(path, video, EncoderSettings('ffv1'))
+    with pytest.raises(RuntimeError), broken as writer:
+        writer.write(frame.planes, frame.pts, frame.duration)
+        raise RuntimeError
     assert not list(tmp_path.iterdir())

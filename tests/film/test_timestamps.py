@@ -1,5 +1,6 @@
 """Times of frames: what is said is kept, what is not is made up by the rule."""
 
+import itertools
 from fractions import Fraction
 
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ TICKS = st.one_of(st.none(), st.integers(-50, 500))
 def test_times_always_increase(said, step, decode_times):
     clock = Clock(step, decode_times)
     times = [clock.time(pts, dts) for pts, dts in said]
-    assert all(before < after for before, after in zip(times, times[1:], strict=False))
+    assert all(before < after for before, after in itertools.pairwise(times))
 
 
 @settings(max_examples=50)
@@ -61,6 +62,6 @@ def test_decode_times_are_in_order_and_never_late(data, lengths, depth):
         shuffled += data.draw(st.permutations(times[begin : begin + depth + 1]))
     decode = list(DecodeTimes(shuffled))
     assert len(decode) == len(shuffled)
-    assert all(before < after for before, after in zip(decode, decode[1:], strict=False))
+    assert all(before < after for before, after in itertools.pairwise(decode))
     assert all(dts <= pts for dts, pts in zip(decode, shuffled, strict=True))
     assert DecodeTimes(times).delay == 0
