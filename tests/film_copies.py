@@ -6,7 +6,8 @@ from pathlib import Path
 import av
 
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
-from sr_jax.film.reader import FilmInfo, open_film
+from sr_jax.film.info import FilmInfo
+from sr_jax.film.reader import open_film
 from sr_jax.film.writer import FilmWriter
 
 LOSSLESS = EncoderSettings('ffv1')

@@ -39,8 +39,8 @@ def read_mastering(data: bytes | None) -> Mastering | None:
     if not has_primaries or not has_luminance or 0 in numbers[1::2]:
         return None
     values = [Fraction(*numbers[i : i + 2]) for i in range(0, 20, 2)]
-    points = [(values[i], values[i + 1]) for i in range(0, 8, 2)]
-    return Mastering(*points, values[8], values[9])
+    red, green, blue, white = [(values[i], values[i + 1]) for i in range(0, 8, 2)]
+    return Mastering(red, green, blue, white, values[8], values[9])
 
 
 def read_light(data: bytes | None) -> Light | None:

@@ -11,11 +11,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sr_jax.film import fields
 from sr_jax.film.ffmpeg import in_one_line, open_container
-from sr_jax.film.fields import Survey
 from sr_jax.film.formats import UNSPECIFIED
-from sr_jax.film.reader import FilmInfo, VideoInfo, open_film
+from sr_jax.film.info import FilmInfo, VideoInfo
+from sr_jax.film.reader import open_film
+from sr_jax.film.survey import Survey, survey
 
 SD_LINES = 576  # players take untagged colors of at most so many lines for BT.601
 SAME_TICKS = 1  # Matroska's rounding makes even durations differ by so many
@@ -57,7 +57,7 @@ def examine(path: Path) -> FilmReport:
     """
     with open_film(path) as film:
         info = film.info
-    return FilmReport(info, measure_times(path, info.video), fields.survey(path))
+    return FilmReport(info, measure_times(path, info.video), survey(path))
 
 
 def measure_times(path: Path, video: VideoInfo) -> Times:
@@ -170,13 +170,13 @@ def _colors(video: VideoInfo) -> str:
     return words
 
 
-def _fields(survey: Survey) -> str:
-    flagged = _counts(survey.flagged)
-    seen = _counts(survey.seen) or 'nothing can be told (it does not move)'
-    words = f'{survey.verdict}; the stream says {survey.stream}, flags: {flagged}, seen: {seen}'
-    if survey.repeated:
-        words += f', fields repeated: {survey.repeated}'
-    return words + ('' if survey.flags_agree else '; the flags are wrong, what is seen is taken')
+def _fields(found: Survey) -> str:
+    flagged = _counts(found.flagged)
+    seen = _counts(found.seen) or 'nothing can be told (it does not move)'
+    words = f'{found.verdict}; the stream says {found.stream}, flags: {flagged}, seen: {seen}'
+    if found.repeated:
+        words += f', fields repeated: {found.repeated}'
+    return words + ('' if found.flags_agree else '; the flags are wrong, what is seen is taken')
 
 
 def _counts(counts: dict[str, int]) -> str:

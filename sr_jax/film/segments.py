@@ -24,8 +24,8 @@ from sr_jax.film import encoders, hdr
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.ffmpeg import av, in_one_line
 from sr_jax.film.formats import ColorDescription, PixelFormat, Planes
+from sr_jax.film.muxing import open_muxer, whole_file
 from sr_jax.film.timestamps import DecodeTimes
-from sr_jax.film.writer import open_muxer, whole_file
 
 SUFFIX = '.npz'
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sr_jax.errors import InputError
-from sr_jax.film import fields
-from sr_jax.film.fields import Deinterlacing, decide, survey
+from sr_jax.film.fields import Deinterlacing
 from sr_jax.film.reader import open_film
+from sr_jax.film.survey import decide, survey
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,3 @@ def test_the_tick_of_telecined_film_holds_a_start_in_milliseconds():
 
 def test_the_wheel_has_the_filters():
     assert {'bwdif', 'idet', 'fieldmatch', 'decimate', 'select'} <= av.filter.filters_available
-    assert fields.MODES[0] == 'auto'

@@ -38,7 +38,8 @@ def test_tags_of_hdr_are_described(film):
     assert video.is_tagged
     assert video.mastering.red == (Fraction(17, 25), Fraction(8, 25))
     assert video.mastering.white == (Fraction(3127, 10000), Fraction(329, 1000))
-    assert (video.mastering.min_luminance, video.mastering.max_luminance) == (Fraction('0.005'), 1000)
+    assert video.mastering.min_luminance == Fraction(1, 200)
+    assert video.mastering.max_luminance == 1000
     assert video.light == (1000, 400)
 
 
