@@ -316,6 +316,14 @@ def avi(path: Path) -> None:
 TS_START = 126_000
 
 
+def camera(path: Path) -> None:
+    """MOV with a timecode, which is a stream of its own there."""
+    film = Film(path, 'libx264', (34, 22), '1/25', 25)
+    film.video.metadata['timecode'] = '01:02:03:04'
+    film.write(constant(3, (34, 22), 'yuv420p', film.tick, 1))
+    film.close()
+
+
 def broadcast(path: Path) -> None:
     """H.264 and MP2 in MPEG-TS, whose clock begins at 1.4 seconds."""
     size = (34, 22)
@@ -376,6 +384,7 @@ FILMS: dict[str, tuple[str, Callable[[Path], None]]] = {
     'prores': ('.mov', prores),
     'vp9_alpha': ('.webm', vp9_alpha),
     'avi': ('.avi', avi),
+    'camera': ('.mov', camera),
     'broadcast': ('.ts', broadcast),
     'odd': ('.mkv', odd),
     'liar': ('.mpg', liar),

@@ -2,7 +2,7 @@
 
     main -> commands -> training -> inference -> checkpoints -> tasks
       -> {models, losses, optim, degradations, metrics, data, pretrained} -> layers -> kernels
-    images, devices, config and errors are below all of them but the kernels
+    film, images, devices, config and errors are below all of them but the kernels
 
 Imports only point down these arrows, so that a loss can be read without a network and a kernel
 without Flax. The law is of packages: a new file needs no line here. CONTRIBUTING.md says what each
@@ -29,6 +29,7 @@ FLOORS = (
     {'tasks'},
     {'models', 'losses', 'optim', 'degradations', 'metrics', 'data', 'pretrained'},
     {'layers'},
+    {'film'},
     {'images', 'devices'},
     {'config'},
     {'errors'},
@@ -47,7 +48,7 @@ BY_NAME = {'config.defaults': {'tasks', 'models'}}
 
 # What computes on arrays takes of these rooms only what reads no file and asks for no device.
 ON_ARRAYS = {'models', 'layers', 'losses', 'degradations'}
-FOR_ARRAYS = {'images': {'resize'}, 'devices': set()}
+FOR_ARRAYS = {'film': set(), 'images': {'resize'}, 'devices': set()}
 
 # Networks that are built from another one; every other network stands alone.
 BUILT_FROM_SIBLINGS = {'glean', 'srflow'}
@@ -221,6 +222,8 @@ def test_the_root_of_the_package_holds_five_files():
         ('sr_jax/metrics/lpips.py', 'from sr_jax.models import vgg'),
         ('sr_jax/pretrained/rrdb.py', 'def load():\n    import torch'),
         ('sr_jax/data/sources/folder.py', 'from sr_jax.errors import InputError'),
+        ('sr_jax/film/reader.py', 'from sr_jax.images import atomic'),
+        ('sr_jax/data/sources/clips.py', 'from sr_jax.film import color'),
         ('sr_jax/config/binding.py', "import_module(f'{package}.{name}')"),
         ('sr_jax/__main__.py', 'from sr_jax import __version__'),
         ('kernels/switched_conv/api.py', 'import jax\nimport functools\nfrom . import routing'),
@@ -254,6 +257,8 @@ def test_what_is_allowed_passes(path: str, source: str):
         ('sr_jax/losses/pixel.py', 'from sr_jax.devices import memory', 'sr_jax.devices.memory'),
         ('sr_jax/degradations/jpeg.py', 'from sr_jax.images import files', 'sr_jax.images.files'),
         ('sr_jax/metrics/fid.py', 'from sr_jax import inference', 'sr_jax.inference'),
+        ('sr_jax/film/color.py', 'from sr_jax.layers import x', 'sr_jax.layers.x'),
+        ('sr_jax/models/rrdb.py', 'from sr_jax.film import color', 'sr_jax.film.color'),
         ('sr_jax/data/crops.py', 'from sr_jax import degradations', 'sr_jax.degradations'),
         ('sr_jax/models/rrdb.py', 'from sr_jax.models import vqvae', 'sr_jax.models.vqvae'),
         ('sr_jax/models/rrdb.py', 'from sr_jax import models', 'sr_jax.models'),

@@ -29,6 +29,7 @@ class Decoder:
       clock: gives the frames their times.
       first: the first frame.
       packets: how many have been read since the beginning, or the last seek.
+      damaged: how many of them could not be decoded.
 
     Raises:
       InputError: no video, no frames, encrypted, or a codec that FFmpeg does not know.
@@ -65,7 +66,7 @@ class Decoder:
         if not decode_times:  # where frames share the work, decode times are those of others
             self.context.thread_type = 'AUTO'
         self.clock = Clock(1 / ((rate or Fraction(25)) * tick), decode_times)
-        self.packets = 0
+        self.packets = self.damaged = 0
         self._frames = self._decode()
 
     def frames(self) -> Iterator[Any]:
@@ -88,7 +89,10 @@ class Decoder:
         """Returns the frames that a packet brings out; none where the packet is damaged."""
         try:
             return self.context.decode(packet if packet.size else None)
-        except (av.error.InvalidDataError, av.error.EOFError):
+        except av.error.EOFError:
+            return []
+        except av.error.InvalidDataError:
+            self.damaged += 1
             return []
 
     def _seek(self, time: Fraction) -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from sr_jax.errors import InputError
-from sr_jax.film import hdr, pixels, tags
+from sr_jax.film import h273, hdr, pixels
 from sr_jax.film.ffmpeg import ERRORS, av, in_one_line
 from sr_jax.film.formats import ColorDescription, PixelFormat, Planes
 
@@ -206,7 +206,7 @@ def configure(context: Any, video: OutputVideo, settings: EncoderSettings) -> No
     context.options = options(video, settings)
     if video.aspect:
         context.sample_aspect_ratio = video.aspect
-    tags.write(context, video.color)
+    h273.write(context, video.color)
     if settings.codec != 'rawvideo':
         context.flags |= av.codec.context.Flags.global_header
 
@@ -241,7 +241,7 @@ class Encoder:
         frame = av.VideoFrame(video.width, video.height, self._context.pix_fmt)
         pixels.fill(frame, planes)
         frame.pts, frame.time_base, frame.duration = pts, video.time_base, duration
-        tags.write_frame(frame, video.color)
+        h273.write_frame(frame, video.color)
         self._durations[pts] = duration
         return self._finish(self._context.encode(frame))
 

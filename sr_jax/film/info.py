@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sr_jax.film import hdr, pixels, tags
+from sr_jax.film import h273, hdr, pixels
 from sr_jax.film.decoding import Decoder
 from sr_jax.film.ffmpeg import av, fraction, tick_of
 from sr_jax.film.fields import STREAM_ORDERS
@@ -121,7 +121,7 @@ def _describe_video(stream: Any, context: Any, frame: Any) -> VideoInfo:
         frame.width,
         frame.height,
         pixels.describe(frame.format.name),
-        _merge(tags.read(context), tags.read_frame(frame)),
+        _merge(h273.read(context), h273.read_frame(frame)),
         tick_of(stream),
         fraction(stream.average_rate),
         fraction(stream.guessed_rate),

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from sr_jax.errors import InputError
-from sr_jax.film import tags
+from sr_jax.film import h273
 from sr_jax.film.decoding import Decoder
 from sr_jax.film.formats import ColorDescription, PixelFormat
 from sr_jax.film.pixels import describe, planes_of
@@ -64,7 +64,7 @@ class NumberedFrames:
         with contextlib.closing(Decoder(self._paths[0])) as decoder:
             self.width, self.height = decoder.first.width, decoder.first.height
             self.pixels: PixelFormat = describe(decoder.first.format.name)
-            self.color: ColorDescription = tags.read(decoder.context)
+            self.color: ColorDescription = h273.read(decoder.context)
 
     def __len__(self) -> int:
         return len(self._paths)

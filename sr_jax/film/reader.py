@@ -51,6 +51,7 @@ class FilmReader:
       info: what it is.
       time_base: of the frames that it gives: the stream's, or finer where fields become frames.
       made_up: how many frames had no usable time in the file.
+      damaged: how many packets could not be decoded; the frames before them are shown longer.
       missing: after the last frame: seconds of the stated duration that were not there.
 
     Raises:
@@ -87,6 +88,11 @@ class FilmReader:
     def made_up(self) -> int:
         """How many frames had no usable time in the file."""
         return self._decoder.clock.filled
+
+    @property
+    def damaged(self) -> int:
+        """How many packets could not be decoded so far."""
+        return self._decoder.damaged
 
     def __iter__(self) -> Iterator[FilmFrame]:
         flags = FieldFlags()

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sr_jax.film.decoding import WITHOUT_SHOWING_TIMES
 from sr_jax.film.ffmpeg import in_one_line, open_container
 from sr_jax.film.formats import UNSPECIFIED
 from sr_jax.film.info import FilmInfo, VideoInfo
@@ -95,6 +96,8 @@ def lines(report: FilmReport) -> Iterator[str]:
     yield f'{info.path}: {info.format}, {_seconds(info.duration)}'
     yield f'picture: {_picture(info.video)}'
     yield f'times: {_times(info.video, times)}'
+    if info.format in WITHOUT_SHOWING_TIMES or times.missing:
+        yield 'it does not say when frames are shown: taken from the order of decoding'
     yield f'colors: {_colors(info.video)}'
     yield f'fields: {_fields(report.survey)}'
     for stream in info.streams:
@@ -149,8 +152,6 @@ def _times(video: VideoInfo, times: Times) -> str:
             words.append(f'variable: {shortest:.1f} to {longest:.1f} ms a frame')
     if times.first:
         words.append(f'the first at {float(times.first):.3f} s')
-    if times.missing:
-        words.append('without times of showing: taken from the order of decoding')
     words.append(f'ticks of {video.time_base} s')
     return ', '.join(words)
 

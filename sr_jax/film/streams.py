@@ -86,9 +86,19 @@ def describe(stream: Any) -> StreamInfo:
 
 
 def beside_the_video(container: Any, video: int) -> list[Any]:
-    """Returns the streams to copy: all but the video, and chapters that are kept as a stream."""
+    """Returns the streams to copy.
+
+    These are all but the video, and but those that muxers make anew: MOV keeps chapters as a
+    stream, which FFmpeg discards, and a timecode, which is a tag of the video too.
+    """
     discarded = av.stream.Discard.all
-    return [s for s in container.streams if s.index != video and s.discard != discarded]
+    return [
+        stream
+        for stream in container.streams
+        if stream.index != video
+        and stream.discard != discarded
+        and not (stream.type == 'data' and 'timecode' in stream.metadata)
+    ]
 
 
 def container_of(output: Path) -> str:

@@ -32,6 +32,7 @@ PLACES = (Fraction(0), Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 FRAMES_EACH = 60
 SHORT = 12  # seconds, below which the beginning will do
 MIN_SHARE = 0.1  # of frames seen interlaced, for a film to be; of frames decided, to be believed
+MIN_FRAMES = 10  # seen, for them to be believed against the flags
 MOST = 0.9
 # In 3:2 telecine two frames of five repeat a field of the one before.
 TELECINE = (0.25, 0.55)
@@ -80,7 +81,7 @@ class Survey(NamedTuple):
 
     @property
     def _can_tell(self) -> bool:
-        return sum(self.seen.values()) > MIN_SHARE * self.frames
+        return sum(self.seen.values()) >= max(MIN_FRAMES, MIN_SHARE * self.frames)
 
 
 def survey(path: Path) -> Survey:

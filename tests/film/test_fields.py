@@ -47,6 +47,8 @@ def test_what_to_do_follows_from_what_was_found(film):
         flagged={'top first': 5, 'progressive': 5}, seen={'top first': 4, 'progressive': 5}
     )
     assert decide('auto', mixed) == Deinterlacing('frames', only_flagged=True)
+    few = honest._replace(flagged={'progressive': 7})
+    assert few.verdict == 'progressive'
     still = honest._replace(seen={})
     assert decide('auto', still) == Deinterlacing('frames')
     with pytest.raises(InputError, match='sometimes'):

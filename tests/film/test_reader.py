@@ -58,6 +58,21 @@ def test_all_streams_and_chapters_are_described(film):
     assert frames[0].key and not frames[1].key
 
 
+def test_an_edit_list_takes_away_what_is_before_the_start(tmp_path):
+    path = tmp_path / 'cut.mp4'
+    tick, size = Fraction(1, 25), (34, 22)
+    film = films.Film(path, 'mpeg4', size, tick, 25, container={'avoid_negative_ts': 'disabled'})
+    film.write(films.constant(8, size, 'yuv420p', tick, 1, start=-3))
+    film.close()
+    info, frames = read(path)
+    assert [frame.pts * frame.time_base for frame in frames] == [n * tick for n in range(5)]
+    last = frames[-1]
+    assert (last.pts + last.duration) * last.time_base == 5 * tick
+    copies = [np.abs(frames[0].planes[0].astype(int) - films.picture(*size, 5 * n)) for n in (0, 3)]
+    assert copies[1].mean() < copies[0].mean()
+    assert info.video.start == 0
+
+
 def test_alpha_and_starts_are_kept(film):
     info, frames = read(film('vp9_alpha'))
     assert info.video.pixels == PixelFormat('yuv', 8, 2, 2, True)
@@ -131,6 +146,19 @@ def test_a_film_that_was_cut_off_says_how_much_is_missing(name, kept, tmp_path):
         rest = len(list(opened))
     assert 0 < rest < frames
     assert abs(opened.missing - Fraction(frames - rest, 5)) <= Fraction(1, 100)
+
+
+def test_damage_in_the_middle_is_counted_and_passed_over(tmp_path):
+    path = tmp_path / 'damaged.mkv'
+    films.odd(path)
+    data = bytearray(path.read_bytes())
+    whole, _ = read(path)
+    middle = len(data) // 2
+    data[middle : middle + 60] = bytes(60)
+    path.write_bytes(data)
+    with open_film(path) as opened:
+        frames = list(opened)
+    assert (opened.info.video.width, len(frames) + opened.damaged) == (whole.video.width, 4)
 
 
 def two_sizes(path):

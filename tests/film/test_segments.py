@@ -57,6 +57,14 @@ def test_segments_joined_are_the_film(name, suffix, codec, film, tmp_path):
     assert set(tmp_path.iterdir()) == {*paths, output}
 
 
+def test_a_segment_encoded_again_is_the_same(film, tmp_path):
+    settings = EncoderSettings('libx264')
+    paths = cut(film('phone'), tmp_path, settings, (5,))
+    before = [path.read_bytes() for path in paths]
+    cut(film('phone'), tmp_path, settings, (5,))
+    assert [path.read_bytes() for path in paths] == before
+
+
 def test_what_an_encoder_was_told_is_read_again(film, tmp_path):
     with open_film(film('hdr')) as opened:
         video = like(opened.info, matrix=tuple(range(9)), metadata={'language': 'deu'})

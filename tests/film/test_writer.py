@@ -100,6 +100,15 @@ def test_a_phones_own_tags_stay(film, tmp_path):
     assert metadata['title'] == 'Holidays'
 
 
+@pytest.mark.parametrize(('suffix', 'count'), [('.mov', 2), ('.mp4', 2), ('.mkv', 1)])
+def test_a_timecode_stays(suffix, count, film, tmp_path):
+    copy(film('camera'), tmp_path / f'copy{suffix}', EncoderSettings('libx264'))
+    info, _ = read(tmp_path / f'copy{suffix}')
+    assert len(info.streams) == count
+    found = {key.lower(): value for key, value in info.video.metadata.items()}
+    assert found['timecode'] == '01:02:03:04'
+
+
 def test_a_clock_that_begins_late_can_be_set_to_zero(film, tmp_path):
     before = copy(film('broadcast'), tmp_path / 'copy.mkv', start='zero')
     info, after = read(tmp_path / 'copy.mkv')
@@ -221,6 +230,13 @@ def test_a_lossless_film_holds_every_sample(pixels, tmp_path):
     assert info.video.pixels == pixels
     for frame, each in zip(frames, planes, strict=True):
         assert all(map(np.array_equal, frame.planes, each))
+
+
+@pytest.mark.parametrize('codec', ['libx264', 'libx265', 'libsvtav1'])
+def test_encoders_are_silent(codec, tmp_path, capfd):
+    size = {'width': 66, 'height': 38}
+    write_two(tmp_path / 'a.mkv', PixelFormat('yuv', 10, 2, 2), codec, **size)
+    assert capfd.readouterr() == ('', '')
 
 
 @pytest.mark.parametrize('depth', [8, 10])
