@@ -7,36 +7,23 @@ import av
 
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.info import FilmInfo
+from sr_jax.film.muxing import Source
 from sr_jax.film.reader import open_film
-from sr_jax.film.writer import FilmWriter
+from sr_jax.film.writer import FilmWriter, output_like
 
 LOSSLESS = EncoderSettings('ffv1')
 
 
 def like(info: FilmInfo, **changes) -> OutputVideo:
     """Returns a video like that of a film."""
-    video = info.video
-    return OutputVideo(
-        video.width,
-        video.height,
-        video.pixels,
-        video.color,
-        video.time_base,
-        video.average_rate,
-        video.aspect,
-        video.matrix,
-        video.mastering,
-        video.light,
-        video.metadata,
-        video.disposition,
-    )._replace(**changes)
+    return output_like(info.video, info.video.width, info.video.height)._replace(**changes)
 
 
 def copy(source: Path, output: Path, settings: EncoderSettings = LOSSLESS, **more) -> list:
     """Copies a film, and returns its frames."""
     with open_film(source) as film:
         frames = []
-        with FilmWriter(output, like(film.info), settings, source, **more) as writer:
+        with FilmWriter(output, like(film.info), settings, Source(film.info, **more)) as writer:
             for frame in film:
                 writer.write(frame.planes, frame.pts, frame.duration)
                 frames.append(frame)

@@ -62,6 +62,15 @@ class VideoInfo(NamedTuple):
         return self.color.matrix != UNSPECIFIED or self.pixels.layout == 'rgb'
 
 
+class Chapter(NamedTuple):
+    """A chapter: its start and end in ticks, the seconds of a tick, and its tags."""
+
+    start: int
+    end: int
+    time_base: Fraction
+    metadata: dict[str, str]
+
+
 class FilmInfo(NamedTuple):
     """A film.
 
@@ -71,7 +80,7 @@ class FilmInfo(NamedTuple):
       start, duration: seconds; None where not said.
       video: the video stream that is read.
       streams: all streams.
-      chapters: start and end in seconds, and title.
+      chapters: in their order.
       metadata: tags of the film.
     """
 
@@ -81,7 +90,7 @@ class FilmInfo(NamedTuple):
     duration: Fraction | None
     video: VideoInfo
     streams: tuple[StreamInfo, ...]
-    chapters: tuple[tuple[Fraction, Fraction, str], ...]
+    chapters: tuple[Chapter, ...]
     metadata: dict[str, str]
 
 
@@ -90,12 +99,8 @@ def describe_film(path: Path, decoder: Decoder) -> FilmInfo:
     container = decoder.container
     start, duration = container.start_time, container.duration
     chapters = [
-        (
-            chapter['start'] * Fraction(chapter['time_base']),
-            chapter['end'] * Fraction(chapter['time_base']),
-            chapter['metadata'].get('title', ''),
-        )
-        for chapter in container.chapters()
+        Chapter(each['start'], each['end'], Fraction(each['time_base']), dict(each['metadata']))
+        for each in container.chapters()
     ]
     return FilmInfo(
         path,

@@ -2,19 +2,22 @@
 
 import contextlib
 import math
-import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sr_jax.errors import InputError
 from sr_jax.film import encoders, streams
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
-from sr_jax.film.ffmpeg import ERRORS, av, in_one_line, open_container, tick_of
+from sr_jax.film.ffmpeg import ERRORS, av, in_one_line, open_container
+from sr_jax.film.info import FilmInfo
+from sr_jax.images.atomic import whole_file
 
 PIPE = Path('-')
+MILLISECOND = Fraction(1, 1000)
+HDR_CODECS = ', '.join(encoders.PARAMETERS)
 MAX_TIMESCALE = 2**31 - 1
 # Tags that MP4 and MOV hold in their older form; any other needs the newer one, without a cover.
 COMMON_TAGS = {
@@ -24,24 +27,18 @@ COMMON_TAGS = {
 }
 
 
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yields a name beside a file's, under which it is written; it is moved at the end.
+class Source(NamedTuple):
+    """A film of which everything but the video is copied.
 
-    Raises:
-      InputError: it cannot be written; nothing is left behind then.
+    Attributes:
+      info: what it is.
+      leave_out: numbers of streams that are not copied.
+      start: 'keep' leaves all times as they are; 'zero' moves all, so that the first is 0.
     """
-    partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
-    try:
-        partial.unlink(missing_ok=True)
-        partial.touch(exist_ok=False)  # never through a link that somebody laid there
-        yield partial
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+
+    info: FilmInfo
+    leave_out: Collection[int] = ()
+    start: str = 'keep'
 
 
 class Muxer:
@@ -52,10 +49,7 @@ class Muxer:
       container: FFmpeg's name of it.
       video: what the packets hold.
       settings: of the encoder that makes or made them.
-      source: the film that the other streams are copied from; None: there are none.
-      source_video: the number of its video stream.
-      leave_out: numbers of its streams that are not copied.
-      shift: ticks that are added to every time of the video, and as much time to all others.
+      source: what the other streams are copied from; None: there are none.
     """
 
     def __init__(
@@ -64,28 +58,24 @@ class Muxer:
         container: str,
         video: OutputVideo,
         settings: EncoderSettings,
-        source: Path | None = None,
-        source_video: int = 0,
-        leave_out: Collection[int] = (),
-        shift: int = 0,
+        source: Source | None = None,
     ):
         self._time_base = video.time_base
-        self._shift = shift
+        self._shift = 0
+        if source and source.start == 'zero':
+            self._shift = -first_tick(source.info, video.time_base)
+        shift = self._shift * video.time_base
         self._copied = None
-        with contextlib.ExitStack() as stack:
-            opened = open_container(source) if source else None
-            if opened:
-                stack.callback(opened.close)
-            named = container_options(container, video, opened, source_video)
-            self.output = av.open(file, 'w', format=container, container_options=named)
-            if opened:  # before streams: PyAV
-                self.output.set_chapters(_chapters(opened, shift * video.time_base, container))
-                self.output.metadata.update(streams.film_metadata(opened))
+        named = container_options(container, video, source)
+        self.output = av.open(file, 'w', format=container, container_options=named)
+        if source:
+            self.output.set_chapters(_chapters(source.info, shift, container))
+            self.output.metadata.update(streams.film_metadata(source.info.metadata))
         self.stream = self._add_video(container, video, settings)
         if source:
-            seconds = shift * video.time_base
+            path, number = source.info.path, source.info.video.number
             self._copied = streams.CopiedStreams(
-                source, source_video, self.output, leave_out, seconds
+                path, number, self.output, source.leave_out, shift
             )
 
     def _add_video(self, container: str, video: OutputVideo, settings: EncoderSettings) -> Any:
@@ -152,7 +142,7 @@ class Muxer:
 
 
 def container_options(
-    container: str, video: OutputVideo, source: Any, source_video: int
+    container: str, video: OutputVideo, source: Source | None
 ) -> dict[str, str]:
     """Returns the muxer's options: times to the tick, and tags and dispositions as they were."""
     if container in ('matroska', 'webm'):
@@ -164,26 +154,26 @@ def container_options(
     if container not in ('mp4', 'mov'):
         return {}
     scale = video.time_base.denominator
-    others = streams.beside_the_video(source, source_video) if source else []
-    film = math.lcm(scale, *[tick_of(stream).denominator for stream in others])
+    others = source.info.streams if source else ()
+    film = math.lcm(scale, *[stream.time_base.denominator for stream in others])
     named = {'video_track_timescale': str(scale)}
     named['movie_timescale'] = str(film if film <= MAX_TIMESCALE else scale)
-    uncommon = source and set(streams.film_metadata(source)) - COMMON_TAGS
-    has_cover = any(streams.describe(stream).kind == 'cover' for stream in others)
-    if uncommon and not has_cover:
+    uncommon = source and set(streams.film_metadata(source.info.metadata)) - COMMON_TAGS
+    if uncommon and not any(stream.kind == 'cover' for stream in others):
         named['movflags'] = 'use_metadata_tags'
     return named
 
 
-def _chapters(source: Any, shift: Fraction, container: str) -> list[Any]:
-    """Returns the chapters, moved by so many seconds."""
+def _chapters(info: FilmInfo, shift: Fraction, container: str) -> list[Any]:
+    """Returns the chapters, moved by so many seconds, as PyAV takes them."""
     if container not in streams.WITH_CHAPTERS:
         return []
     found = []
-    for number, chapter in enumerate(source.chapters()):
-        ticks = round(shift / Fraction(chapter['time_base']))
-        start, end = chapter['start'] + ticks, chapter['end'] + ticks
-        found.append({**chapter, 'id': number + 1, 'start': start, 'end': end})
+    for number, chapter in enumerate(info.chapters, start=1):
+        tick = chapter.time_base
+        moved = round(shift / tick)
+        times = {'start': chapter.start + moved, 'end': chapter.end + moved, 'time_base': tick}
+        found.append({'id': number, 'metadata': chapter.metadata, **times})
     return found
 
 
@@ -192,10 +182,7 @@ def open_muxer(
     output: Path,
     video: OutputVideo,
     settings: EncoderSettings,
-    source: Path | None,
-    source_video: int,
-    leave_out: Collection[int],
-    start: str,
+    source: Source | None,
 ) -> Muxer:
     """Returns a film that is being written; leaving the stack moves it to its place.
 
@@ -209,23 +196,33 @@ def open_muxer(
         muxer = Muxer(sys.stdout.buffer, container, video, settings)
         stack.callback(muxer.release)
         return muxer
-    if source and output.exists() and output.samefile(source):
-        raise InputError(f'{output} is the film itself: take another --output')
-    shift = 0
     if source:
-        opened = stack.enter_context(open_container(source))
-        streams.check_held(opened, source_video, output, leave_out)
-        shift = -first_tick(opened, video.time_base) if start == 'zero' else 0
+        path, number = source.info.path, source.info.video.number
+        if output.exists() and output.samefile(path):
+            raise InputError(f'{output} is the film itself: take another --output')
+        with contextlib.closing(open_container(path)) as opened:
+            streams.check_held(opened, number, output, source.leave_out)
     partial = stack.enter_context(whole_file(output))
     with in_one_line(f'{output} cannot be written'):
-        muxer = Muxer(
-            str(partial), container, video, settings, source, source_video, leave_out, shift
-        )
+        muxer = Muxer(str(partial), container, video, settings, source)
     stack.callback(muxer.release)
     return muxer
 
 
-def first_tick(source: Any, time_base: Fraction) -> int:
+def first_tick(info: FilmInfo, time_base: Fraction) -> int:
     """Returns the earliest start of a film's streams, in whole ticks, rounded down."""
-    starts = [streams.describe(stream).start for stream in source.streams]
-    return math.floor(min((start for start in starts if start is not None), default=0) / time_base)
+    starts = [stream.start for stream in info.streams if stream.start is not None]
+    return math.floor(min(starts, default=Fraction(0)) / time_base)
+
+
+def notes(output: Path, video: OutputVideo, settings: EncoderSettings) -> list[str]:
+    """Returns, in words, what of a video an output does not keep exactly."""
+    container = 'yuv4mpegpipe' if output == PIPE else streams.container_of(output)
+    if container in streams.VIDEO_ONLY:
+        return ['raw video has a constant rate, and neither tags nor other streams']
+    found = []
+    if container in ('matroska', 'webm') and (video.time_base / MILLISECOND).denominator != 1:
+        found.append('Matroska counts milliseconds: times are rounded to the nearest one')
+    if (video.mastering or video.light) and settings.codec not in encoders.PARAMETERS:
+        found.append(f'{settings.codec} does not hold what is said of HDR: {HDR_CODECS} do')
+    return found

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import json
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +24,9 @@ from sr_jax.film import encoders, hdr
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.ffmpeg import av, in_one_line
 from sr_jax.film.formats import ColorDescription, PixelFormat, Planes
-from sr_jax.film.muxing import open_muxer, whole_file
+from sr_jax.film.muxing import Source, open_muxer
 from sr_jax.film.timestamps import DecodeTimes
+from sr_jax.images.atomic import whole_file
 
 SUFFIX = '.npz'
 
@@ -146,17 +147,13 @@ def _arrays(path: Path) -> Iterator[Any]:
 def join(
     segments: Sequence[Path],
     output: Path,
-    source: Path | None,
-    *,
-    source_video: int = 0,
-    leave_out: Collection[int] = (),
-    start: str = 'keep',
+    source: Source | None = None,
 ) -> None:
     """Joins segments into a film, in the order of their times.
 
     Args:
       segments: files.
-      output, source, source_video, leave_out, start: as of `sr_jax.film.writer.FilmWriter`.
+      output, source: as of `sr_jax.film.writer.FilmWriter`.
 
     Raises:
       InputError: segments that do not go together, or what FilmWriter raises.
@@ -166,9 +163,7 @@ def join(
     video, settings = found[0].video, found[0].settings
     times = iter(DecodeTimes([int(pts) for part in found for pts in part.pts]))
     with contextlib.ExitStack() as stack:
-        muxer = open_muxer(
-            stack, output, video, settings, source, source_video, leave_out, start
-        )
+        muxer = open_muxer(stack, output, video, settings, source)
         if (muxer.stream.codec_context.extradata or b'') != found[0].head:
             raise InputError(
                 f'{found[0].path}: the encoder here writes another head than the one of the '

@@ -5,7 +5,7 @@ of AAC, Matroska does not).
 """
 
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +46,7 @@ class StreamInfo(NamedTuple):
       language, title: as tagged; '' where not.
       disposition: names of what it is for: 'default', 'forced' ...
       metadata: all tags.
+      time_base: seconds of a tick.
       start, duration: seconds; None where not said.
     """
 
@@ -56,6 +57,7 @@ class StreamInfo(NamedTuple):
     title: str
     disposition: tuple[str, ...]
     metadata: dict[str, str]
+    time_base: Fraction
     start: Fraction | None
     duration: Fraction | None
 
@@ -80,6 +82,7 @@ def describe(stream: Any) -> StreamInfo:
         stream.metadata.get('title', ''),
         tuple(str(name) for name in flags if name != 'attached_pic'),
         dict(stream.metadata),
+        tick,
         None if start is None else start * tick,
         None if duration is None else duration * tick,
     )
@@ -171,9 +174,9 @@ def _holds(container: str, stream: Any) -> bool:
     return True
 
 
-def film_metadata(container: Any) -> dict[str, str]:
+def film_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Returns the tags of a film, without those that every muxer writes by itself."""
-    return {k: v for k, v in container.metadata.items() if k.lower() not in CONTAINERS_OWN}
+    return {k: v for k, v in metadata.items() if k.lower() not in CONTAINERS_OWN}
 
 
 def video_metadata(stream: Any) -> dict[str, str]:

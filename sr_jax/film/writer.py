@@ -1,7 +1,7 @@
 """Writing a film: frames with their times, and everything else of the film they came from."""
 
 import contextlib
-from collections.abc import Collection
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -9,7 +9,32 @@ from sr_jax.film import encoders
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.ffmpeg import in_one_line
 from sr_jax.film.formats import Planes
-from sr_jax.film.muxing import open_muxer
+from sr_jax.film.info import VideoInfo
+from sr_jax.film.muxing import Source, open_muxer
+
+
+def output_like(video: VideoInfo, width: int, height: int) -> OutputVideo:
+    """Returns the video to write for one that is enlarged to these sides: all else stays.
+
+    Pixels keep their shape as far as both sides grow alike.
+    """
+    aspect = video.aspect
+    if aspect:
+        aspect *= Fraction(video.width * height, video.height * width)
+    return OutputVideo(
+        width,
+        height,
+        video.pixels,
+        video.color,
+        video.time_base,
+        video.average_rate or video.nominal_rate or Fraction(25),
+        aspect,
+        video.matrix,
+        video.mastering,
+        video.light,
+        video.metadata,
+        video.disposition,
+    )
 
 
 class FilmWriter:
@@ -22,9 +47,6 @@ class FilmWriter:
       video: what is written.
       settings: how it is encoded.
       source: the film whose other streams, chapters and tags are copied; None: nothing is.
-      source_video: the number of its video stream.
-      leave_out: numbers of its streams that are not copied.
-      start: 'keep' leaves all times as they are; 'zero' moves all, so that the first is 0.
 
     Raises:
       InputError: the container cannot hold something, or the encoder does not take the frames.
@@ -35,20 +57,13 @@ class FilmWriter:
         output: Path,
         video: OutputVideo,
         settings: EncoderSettings,
-        source: Path | None = None,
-        *,
-        source_video: int = 0,
-        leave_out: Collection[int] = (),
-        start: str = 'keep',
+        source: Source | None = None,
     ):
-        self._stack = contextlib.ExitStack()
-        with self._stack:
-            self._muxer = open_muxer(
-                self._stack, output, video, settings, source, source_video, leave_out, start
-            )
+        with contextlib.ExitStack() as stack:
+            self._muxer = open_muxer(stack, output, video, settings, source)
             self._encoder = encoders.Encoder(self._muxer.stream.codec_context, video)
             self._output = output
-            self._stack = self._stack.pop_all()
+            self._stack = stack.pop_all()
 
     def write(self, planes: Planes, pts: int, duration: int) -> None:
         """Adds a frame: its planes, and its time and duration in ticks of the video's time base.

@@ -9,6 +9,7 @@ from film_copies import like, packets, read, seconds
 from sr_jax.errors import InputError
 from sr_jax.film import segments
 from sr_jax.film.encoders import EncoderSettings
+from sr_jax.film.muxing import Source
 from sr_jax.film.reader import open_film
 from sr_jax.film.segments import SegmentWriter, join
 
@@ -39,8 +40,8 @@ def cut(source: Path, folder: Path, settings: EncoderSettings, ends: tuple[int, 
 def test_segments_joined_are_the_film(name, suffix, codec, film, tmp_path):
     paths = cut(film(name), tmp_path, EncoderSettings(codec), (4,))
     output = tmp_path / f'joined{suffix}'
-    join(paths[::-1], output, film(name))
     before, frames = read(film(name))
+    join(paths[::-1], output, Source(before))
     after, joined = read(output)
     near = after.video.time_base / 2 if suffix == '.mkv' else 0
     times = zip(seconds(frames), seconds(joined), strict=True)
@@ -78,15 +79,15 @@ def test_segments_that_do_not_go_together_are_named(film, tmp_path):
     others = cut(film('odd'), tmp_path / 'other', EncoderSettings('ffv1', preset='1'), (3,))
     output = tmp_path / 'joined.mkv'
     with pytest.raises(InputError, match='was encoded otherwise'):
-        join([paths[0], others[1]], output, None)
+        join([paths[0], others[1]], output)
     with pytest.raises(InputError, match='hold the same moment'):
-        join([*paths, paths[1]], output, None)
+        join([*paths, paths[1]], output)
     with pytest.raises(InputError, match='no segments'):
-        join([], output, None)
+        join([], output)
     damaged = paths[1].read_bytes()
     paths[1].write_bytes(damaged[: len(damaged) // 2])
     with pytest.raises(InputError, match=r'2\.npz is no whole segment'):
-        join(paths, output, None)
+        join(paths, output)
     assert not output.exists()
 
 
