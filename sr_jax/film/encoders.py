@@ -33,6 +33,12 @@ PARAMETERS = {
 }
 # These can crop by whole samples of chroma only, so that chroma's samples must fill the sides.
 WHOLE_CHROMA = ('libx264', 'libx265', 'libsvtav1', 'h264_nvenc', 'hevc_nvenc', 'av1_nvenc')
+H264_OR_HEVC = ('libx264', 'libx265', 'h264_nvenc', 'hevc_nvenc')
+# FFmpeg writes these too, but nobody reads them, or only when the head is written does it refuse.
+NOT_IN = {
+    'mpegts': tuple(codec for codec in CODECS if codec not in H264_OR_HEVC),
+    'mov': ('libsvtav1', 'av1_nvenc', 'libvpx-vp9'),
+}
 # Their streams do not say how wide pixels are, and PyAV cannot tell Matroska's muxer.
 WITHOUT_ASPECT = ('libsvtav1', 'av1_nvenc', 'libvpx-vp9', 'prores_ks', 'ffv1')
 # Below so many columns x265 (build 217) writes beyond its memory, and the process dies later.

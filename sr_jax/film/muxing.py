@@ -16,7 +16,12 @@ from sr_jax.film.info import FilmInfo
 from sr_jax.images.atomic import whole_file
 
 PIPE = Path('-')
-MILLISECOND = Fraction(1, 1000)
+# Containers that count in ticks of their own.
+TICKS = {
+    'matroska': Fraction(1, 1000),
+    'webm': Fraction(1, 1000),
+    'mpegts': Fraction(1, 90000),
+}
 HDR_CODECS = ', '.join(encoders.PARAMETERS)
 MAX_TIMESCALE = 2**31 - 1
 # Tags that MP4 and MOV hold in their older form; any other needs the newer one, without a cover.
@@ -80,13 +85,13 @@ class Muxer:
 
     def _add_video(self, container: str, video: OutputVideo, settings: EncoderSettings) -> Any:
         encoders.check(video, settings)
+        refusal = f'{container} does not hold what {settings.codec} makes: take .mkv, or another'
+        if settings.codec in encoders.NOT_IN.get(container, ()):
+            raise InputError(f'{refusal} --codec')
         try:
             stream: Any = self.output.add_stream(settings.codec, rate=video.rate)
         except ERRORS as error:
-            raise InputError(
-                f'{container} does not hold what {settings.codec} makes: take .mkv, or another '
-                '--codec'
-            ) from error
+            raise InputError(f'{refusal} --codec') from error
         if settings.codec in encoders.WITHOUT_ASPECT and container not in ('mp4', 'mov'):
             if (video.aspect or 1) != 1:
                 raise InputError(
@@ -221,8 +226,9 @@ def notes(output: Path, video: OutputVideo, settings: EncoderSettings) -> list[s
     if container in streams.VIDEO_ONLY:
         return ['raw video has a constant rate, and neither tags nor other streams']
     found = []
-    if container in ('matroska', 'webm') and (video.time_base / MILLISECOND).denominator != 1:
-        found.append('Matroska counts milliseconds: times are rounded to the nearest one')
+    tick = TICKS.get(container)
+    if tick and (video.time_base / tick).denominator != 1:
+        found.append(f'{container} counts in {tick} s: times are rounded to the nearest tick')
     if (video.mastering or video.light) and settings.codec not in encoders.PARAMETERS:
         found.append(f'{settings.codec} does not hold what is said of HDR: {HDR_CODECS} do')
     return found

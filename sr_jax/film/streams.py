@@ -27,6 +27,11 @@ CONTAINERS = {
 WITH_CHAPTERS = ('matroska', 'webm', 'mp4', 'mov', 'nut')
 WITH_COVERS = ('matroska', 'mp4')
 WITH_ATTACHMENTS = ('matroska',)
+# MPEG-TS takes anything, but says what it is only of these; the rest is lost in it.
+IN_MPEGTS = {
+    *('h264', 'hevc', 'mpeg2video', 'mpeg1video', 'mp2', 'mp3', 'aac', 'ac3', 'eac3', 'dts'),
+    *('opus', 'dvb_subtitle', 'klv'),
+}
 VIDEO_ONLY = ('yuv4mpegpipe',)
 # Tried in turn when a container cannot hold something.
 PROPOSED = ('.mkv', '.mp4', '.mov', '.ts', '.nut')
@@ -159,11 +164,13 @@ def check_held(source: Any, video: int, output: Path, leave_out: Collection[int]
 
 def _holds(container: str, stream: Any) -> bool:
     """Tells, by writing a file's head in memory, whether a container takes a stream."""
-    kind = describe(stream).kind
+    kind, codec = describe(stream)[1:3]
     if kind == 'cover':
         return container in WITH_COVERS
     if kind == 'attachment':
         return container in WITH_ATTACHMENTS
+    if container == 'mpegts' and codec not in IN_MPEGTS:
+        return False
     try:
         trial = av.open(io.BytesIO(), 'w', format=container)
         trial.add_stream_from_template(stream, opaque=True)
