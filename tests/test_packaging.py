@@ -139,7 +139,7 @@ def test_everything_imported_is_a_declared_dependency():
     distributions = importlib.metadata.packages_distributions()
     options = setup_cfg()
     extras = options['options.extras_require']
-    imported_late = [extras[name] for name in ('lmdb', 'torch', 'compile-check')]
+    imported_late = [extras[name] for name in ('lmdb', 'torch', 'compile-check', 'video')]
     lines = '\n'.join([options['options']['install_requires'], *imported_late])
     declared = {normal(re.split(r'[\[>]', line)[0]) for line in lines.split()}
     ours = {*sys.stdlib_module_names, 'sr_jax'}

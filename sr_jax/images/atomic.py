@@ -2,9 +2,30 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from sr_jax.errors import InputError
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yields an empty file beside a place; it is moved there at the end, over what was there.
+
+    Raises:
+      InputError: it cannot be written; nothing is left behind then, nor after any other exception.
+    """
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch(exist_ok=False)  # never through a link that somebody laid there
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write(path: Path, data: bytes) -> None:
@@ -12,15 +33,5 @@ def write(path: Path, data: bytes) -> None:
 
     Raises InputError when it cannot be written; nothing is left behind then.
     """
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
-        partial.unlink(missing_ok=True)
-        partial.touch(exist_ok=False)  # never through a link that somebody laid there
+    with whole_file(path) as partial:
         partial.write_bytes(data)
-        os.replace(partial, path)
-    except BaseException as error:  # also Ctrl-C
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
-        raise

@@ -3,6 +3,7 @@
 import pathlib
 import pickle
 
+import films
 import numpy as np
 from ncnn_files import state_of, write_rrdb
 from PIL import Image
@@ -20,6 +21,7 @@ def make(folder: pathlib.Path) -> None:
     for name in ('configs', 'requirements.txt', 'Makefile', 'setup.cfg', 'tests'):
         (folder / name).symlink_to(ROOT / name)
     draw(folder / 'photo.png', LQ)
+    films.disc(folder / 'film.mkv')
     for name, size in (('photos', HQ), ('Set14', HQ), ('pairs/hq', HQ), ('pairs/lq', LQ)):
         for number in range(2):
             draw(folder / name / f'{number}.png', size)
