@@ -13,6 +13,7 @@ from sr_jax.film import encoders, streams
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.ffmpeg import ERRORS, av, in_one_line, open_container
 from sr_jax.film.info import FilmInfo
+from sr_jax.film.streams import Span
 from sr_jax.images.atomic import whole_file
 
 PIPE = Path('-')
@@ -39,11 +40,14 @@ class Source(NamedTuple):
       info: what it is.
       leave_out: numbers of streams that are not copied.
       start: 'keep' leaves all times as they are; 'zero' moves all, so that the first is 0.
+      span: from when to when it is copied, in seconds; None: from the beginning, to the end. Where
+        it begins later, all times are counted from there.
     """
 
     info: FilmInfo
     leave_out: Collection[int] = ()
     start: str = 'keep'
+    span: Span = (None, None)
 
 
 class Muxer:
@@ -67,20 +71,22 @@ class Muxer:
     ):
         self._time_base = video.time_base
         self._shift = 0
-        if source and source.start == 'zero':
+        if source and source.span[0] is not None:
+            self._shift = -math.floor(source.span[0] / video.time_base)
+        elif source and source.start == 'zero':
             self._shift = -first_tick(source.info, video.time_base)
         shift = self._shift * video.time_base
         self._copied = None
         named = container_options(container, video, source)
         self.output = av.open(file, 'w', format=container, container_options=named)
         if source:
-            self.output.set_chapters(_chapters(source.info, shift, container))
+            self.output.set_chapters(_chapters(source, shift, container))
             self.output.metadata.update(streams.film_metadata(source.info.metadata))
         self.stream = self._add_video(container, video, settings)
         if source:
             path, number = source.info.path, source.info.video.number
             self._copied = streams.CopiedStreams(
-                path, number, self.output, source.leave_out, shift
+                path, number, self.output, source.leave_out, shift, source.span
             )
 
     def _add_video(self, container: str, video: OutputVideo, settings: EncoderSettings) -> Any:
@@ -169,15 +175,20 @@ def container_options(
     return named
 
 
-def _chapters(info: FilmInfo, shift: Fraction, container: str) -> list[Any]:
-    """Returns the chapters, moved by so many seconds, as PyAV takes them."""
+def _chapters(source: Source, shift: Fraction, container: str) -> list[Any]:
+    """Returns the chapters, cut and moved by so many seconds, as PyAV takes them."""
     if container not in streams.WITH_CHAPTERS:
         return []
     found = []
-    for number, chapter in enumerate(info.chapters, start=1):
+    for number, chapter in enumerate(source.info.chapters, start=1):
         tick = chapter.time_base
+        begin, end = (None if time is None else round(time / tick) for time in source.span)
+        first = chapter.start if begin is None else max(chapter.start, begin)
+        last = chapter.end if end is None else min(chapter.end, end)
+        if first >= last and source.span != (None, None):
+            continue
         moved = round(shift / tick)
-        times = {'start': chapter.start + moved, 'end': chapter.end + moved, 'time_base': tick}
+        times = {'start': first + moved, 'end': last + moved, 'time_base': tick}
         found.append({'id': number, 'metadata': chapter.metadata, **times})
     return found
 

@@ -70,7 +70,11 @@ class NumberedFrames:
         return len(self._paths)
 
     def __iter__(self) -> Iterator[FilmFrame]:
-        for number, path in enumerate(self._paths):
+        return self.frames_from(0)
+
+    def frames_from(self, first: int) -> Iterator[FilmFrame]:
+        """Yields the frames from the one of such a number on; the first of all is 0."""
+        for number, path in enumerate(self._paths[first:], start=first):
             with contextlib.closing(Decoder(path)) as decoder:
                 frame = decoder.first
             size = (frame.width, frame.height)

@@ -8,7 +8,7 @@ import io
 from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from sr_jax.errors import InputError
 from sr_jax.film.ffmpeg import ERRORS, av, in_one_line, open_container, tick_of
@@ -39,6 +39,9 @@ PROPOSED = ('.mkv', '.mp4', '.mov', '.ts', '.nut')
 # What a muxer writes by itself, and what is no longer true of another video.
 CONTAINERS_OWN = {'major_brand', 'minor_version', 'compatible_brands', 'encoder'}
 OF_OLD_VIDEO = {'encoder', 'duration', 'bps', 'number_of_frames', 'number_of_bytes', 'vendor_id'}
+
+Span: TypeAlias = tuple[Fraction | None, Fraction | None]
+"""From when to when, in seconds; None: from the beginning, or to the end."""
 
 
 class StreamInfo(NamedTuple):
@@ -204,12 +207,20 @@ class CopiedStreams:
       output: an open container, whose video stream exists already.
       leave_out: numbers of streams that are not copied.
       shift: seconds that are added to every time.
+      span: packets whose times, before that, lie outside are left out.
     """
 
     def __init__(
-        self, path: Path, video: int, output: Any, leave_out: Collection[int], shift: Fraction
+        self,
+        path: Path,
+        video: int,
+        output: Any,
+        leave_out: Collection[int],
+        shift: Fraction,
+        span: Span = (None, None),
     ):
         self._path = path
+        self._span = span
         self._source = open_container(path)
         self._output = output
         self._shift = shift
@@ -252,7 +263,12 @@ class CopiedStreams:
                     packet.pts = packet.dts = last[index]
                 time = packet.dts if packet.dts is not None else packet.pts
                 last[index] = time + (packet.duration or 0)
-                yield time * tick_of(packet), packet
+                if self._is_within(time * tick_of(packet)):
+                    yield time * tick_of(packet), packet
+
+    def _is_within(self, time: Fraction) -> bool:
+        first, last = self._span
+        return (first is None or time >= first) and (last is None or time < last)
 
     def write_until(self, time: Fraction | None) -> None:
         """Writes all packets that are due up to a time of the video in seconds; None: all."""

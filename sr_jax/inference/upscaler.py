@@ -14,23 +14,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Num
 
-from sr_jax import models
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
 from sr_jax.images.arrays import take_pixels
 from sr_jax.images.decoding import from_float, to_float
-from sr_jax.images.finite import clip_finite
 from sr_jax.inference import channels, tiles
 from sr_jax.inference.consistency import make_consistent
 from sr_jax.inference.latents import Drawing, make_drawing
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.programs import apply_network, make_module
 from sr_jax.inference.windows import Size, Windows, make_demands
-from sr_jax.layers.borders import apply_within
-from sr_jax.models.protocols import Enlarger, Patchwise
+from sr_jax.models.protocols import Patchwise
 
 USABLE = 0.9  # of a device's memory
 PATCH = 256  # pixels along a side, of networks that compute a window's layers in patches
@@ -56,6 +53,8 @@ class Upscaler:
       seed: of those latents, at least 0.
       consistent: move each result to the nearest one that, shrunk again, is the given image:
         `sr_jax.inference.consistency`.
+      bounded: images lie in [0, 1], and so do results; False for films, whose colors can lie
+        outside and come back.
       report: is given a line about each window chosen.
 
     Raises:
@@ -66,6 +65,13 @@ class Upscaler:
       scale: output pixels per pixel along a side.
       channels: of images that it takes: 3, also where the network has but one, or 4 of a network
         for RGBA, which may be given RGB as well.
+      program: the network, as a pure function of its variables and of images that are padded.
+      multiple: what the sides of those must be multiples of.
+      is_plain: whether that function is all there is to it: no latents, no division by rows, no
+        moving to what is consistent, no single size, no transparency.
+      mesh, variables: the devices, and what lies on each of them.
+      limit: bytes of one device that may be taken.
+      source: what messages call the network.
     """
 
     def __init__(
@@ -81,9 +87,10 @@ class Upscaler:
         temperature: float = 0.0,
         seed: int = 0,
         consistent: bool = False,
+        bounded: bool = True,
         report: Callable[[str], None] = lambda line: None,
     ):
-        module = _make_module(network, dtype)
+        module = make_module(network, dtype)
         undivided = spatially or module.halo is None or module.input_size is not None
         if undivided and (halo is not None or tile):
             raise InputError(
@@ -95,21 +102,26 @@ class Upscaler:
             module = module.clone(patch=PATCH)  # type: ignore[attr-defined]
         self.scale: int = module.scale
         self.channels = channels.count_channels(module, network.source)
-        self._source, self._input_size = network.source, module.input_size
+        self.source, self._input_size = network.source, module.input_size
         self._drawing: Drawing = make_drawing(module, temperature, seed, network.source)
-        self._mesh = sharding.make_mesh(list(devices) if devices else None)
-        everywhere = sharding.replicated_sharding(self._mesh)
-        self._variables = jax.device_put(network.variables, everywhere)
+        self.mesh = sharding.make_mesh(list(devices) if devices else None)
+        self.limit = memory_limit or int(USABLE * memory.device_memory())
+        everywhere = sharding.replicated_sharding(self.mesh)
+        self.variables = jax.device_put(network.variables, everywhere)
         self._undivided, self._spatially, self._consistent = undivided, spatially, consistent
-        self._report = report
-        self._compile = functools.cache(functools.partial(self._compile_window, module))
-        self._demands = make_demands(
-            module, halo, tile, undivided, spatially, self._mesh.size
+        self._bounded, self._report = bounded, report
+        self._compile = functools.cache(self._compile_window)
+        self.multiple = module.multiple
+        self.program: Callable[..., Any] = functools.partial(
+            apply_network, module, self.channels, network.source, bounded
         )
+        special = spatially or consistent or self._input_size or self.channels != 3
+        self.is_plain = not (special or temperature)
+        self._demands = make_demands(module, halo, tile, undivided, spatially, self.mesh.size)
         self._windows = Windows(
             self._demands,
             needed=lambda window: memory.compiled_bytes(self._compile(window)),
-            limit=memory_limit or int(USABLE * memory.device_memory()),
+            limit=self.limit,
             source=network.source,
         )
 
@@ -169,26 +181,26 @@ class Upscaler:
                 f'an array of shape {pixels.shape} is no RGB image [height, width, 3], channels '
                 'last; sr_jax.upscale takes grey and transparency too'
             )
-        pixels = take_pixels(pixels)
+        pixels = take_pixels(pixels) if self._bounded else pixels.astype(np.float32, copy=False)
         (height, width), side = pixels.shape[:2], self._input_size
         if side and (height, width) != (side, side):
             raise InputError(
-                f'{self._source}: this network takes images of {side}x{side} pixels, not of '
+                f'{self.source}: this network takes images of {side}x{side} pixels, not of '
                 f'{width}x{height}: crop or resize them'
             )
         return pixels
 
-    def _compile_window(self, module: Any, window: Size) -> Any:
+    def _compile_window(self, window: Size) -> Any:
         """The compiled (variables, windows, valid, latents) -> enlarged windows."""
         rows = PartitionSpec(None, sharding.DATA_AXIS)
-        everywhere = sharding.replicated_sharding(self._mesh)
-        batch = sharding.batch_sharding(self._mesh)
+        everywhere = sharding.replicated_sharding(self.mesh)
+        batch = sharding.batch_sharding(self.mesh)
         if self._undivided:
             batch = everywhere
-        images = NamedSharding(self._mesh, rows) if self._spatially else batch
+        images = NamedSharding(self.mesh, rows) if self._spatially else batch
         at_once = self._demands.at_once
         shapes = (
-            jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype), self._variables),
+            jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype), self.variables),
             jax.ShapeDtypeStruct((at_once, *window, self.channels), jnp.float32),
             jax.ShapeDtypeStruct((at_once, 2), jnp.int32),
             [
@@ -197,7 +209,7 @@ class Upscaler:
             ],
         )
         apply = jax.jit(
-            functools.partial(_apply, module, self.channels, self._source),
+            self.program,
             in_shardings=(everywhere, images, batch, images),
             out_shardings=images,
         )
@@ -216,7 +228,7 @@ class Upscaler:
         def collect() -> None:
             first, those, made = pending.popleft()
             for part, enlarged in zip(those, np.asarray(made), strict=False):
-                tiles.place(result, part, enlarged, self.scale, self._source)
+                tiles.place(result, part, enlarged, self.scale, self.source)
             progress(first + len(those), len(parts))
 
         for first in range(0, len(parts), demands.at_once):
@@ -230,9 +242,7 @@ class Upscaler:
             return result
         return from_float(make_consistent(result, to_float(pixels)), pixels.dtype)
 
-    def _start(
-        self, pixels: np.ndarray, size: Size, parts: list[tiles.Tile], sample: int
-    ) -> Array:
+    def _start(self, pixels: np.ndarray, size: Size, parts: list[tiles.Tile], sample: int) -> Array:
         """Has the devices begin with some windows of an image; returns what they will be."""
         window, at_once = self._windows.chosen, self._demands.at_once
         windows = np.zeros((at_once, *window, self.channels), np.float32)
@@ -241,30 +251,4 @@ class Upscaler:
             windows[i] = tiles.cut(pixels, part, window)
             valid[i] = size[0] - part.rows.start, size[1] - part.columns.start
         drawn = self._drawing.draw(parts, window, at_once, sample)
-        return self._compile(window)(self._variables, windows, valid, drawn)
-
-
-def _make_module(network: LoadedNetwork, dtype: str) -> Enlarger:
-    """The module of a network, once it was found to enlarge images."""
-    module = network.module(dtype=dtype)
-    if not isinstance(module, Enlarger):
-        raise InputError(
-            f'{network.source} holds a network of the kind {network.model["name"]!r}, which does '
-            f'not enlarge images: take weights of {", ".join(models.names(Enlarger))}'
-        )
-    return module
-
-
-def _apply(
-    module: nn.Module,
-    count: int,
-    source: str,
-    variables: dict[str, Any],
-    windows: Array,
-    valid: Array,
-    drawn: list[Array],
-) -> Array:
-    inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
-    windows = channels.fit_channels(windows, module)
-    made = apply_within(module, variables, windows, valid, *inputs, method=method)
-    return clip_finite(channels.restore_channels(made, count, source))
+        return self._compile(window)(self.variables, windows, valid, drawn)

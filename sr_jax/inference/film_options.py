@@ -1,0 +1,129 @@
+"""How a film is to be enlarged: what a person can choose."""
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import Any
+
+from sr_jax.errors import InputError
+from sr_jax.film.color import DITHERS
+from sr_jax.film.tags import MATRIX_CHOICES
+from sr_jax.film.tape.chain import TapeSettings
+
+TAGS = ('write', 'keep')
+# The words of --tape, and what they turn on.
+TAPE_STEPS: dict[str, dict[str, Any]] = {
+    'crop': {'crop_lines': True},
+    'chroma': {'align_chroma': True},
+    'ntsc': {'comb': 'ntsc'},
+    'pal': {'comb': 'pal'},
+    'denoise': {'denoise': 1.0},
+    'levels': {'stretch_levels': True},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FilmOptions:
+    """What is made of a film, and how it is encoded.
+
+    Attributes:
+      outscale: output pixels per pixel along a side; None: the network's scale.
+      codec, quality, preset: of the encoder, see `sr_jax.film.encoders.EncoderSettings`.
+      deinterlace: what is done about fields: one of `sr_jax.film.survey.MODES`.
+      matrix: 'auto' gives a film that grows to HD the matrix of HD; 'keep' leaves it.
+      tags: 'write' says in the output what the colors were taken for; 'keep' leaves untagged what
+        was.
+      dither: how planes are rounded, one of `sr_jax.film.color.DITHERS`.
+      tape: steps for old tapes.
+      same: levels by which a frame may differ from the one before without being computed anew.
+      start, end: seconds of the film between which it is taken; None: all of it.
+      preview: seconds from the middle alone.
+      compare: left half bicubic, right half the network's.
+      square_pixels: widen frames instead of saying that pixels are wide.
+      leave_out: numbers of streams that are not copied.
+      rate: frames a second of a folder of numbered frames.
+      segment: seconds of the film that are encoded by themselves, and kept when work breaks off.
+    """
+
+    outscale: float | None = None
+    codec: str = 'libx264'
+    quality: float | None = None
+    preset: str = ''
+    deinterlace: str = 'auto'
+    matrix: str = 'auto'
+    tags: str = 'write'
+    dither: str = 'none'
+    tape: TapeSettings = dataclasses.field(default_factory=TapeSettings)
+    same: float = 0
+    start: Fraction | None = None
+    end: Fraction | None = None
+    preview: Fraction | None = None
+    compare: bool = False
+    square_pixels: bool = False
+    leave_out: tuple[int, ...] = ()
+    rate: Fraction = Fraction(25)
+    segment: Fraction = Fraction(5)
+
+    def __post_init__(self):
+        words = {'matrix': MATRIX_CHOICES, 'tags': TAGS, 'dither': DITHERS}
+        for name, allowed in words.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f'{name} {getattr(self, name)!r}: take {" or ".join(allowed)}')
+        if self.outscale is not None and not 0 < self.outscale < math.inf:
+            raise InputError(f'a film cannot be made {self.outscale} times as large (--outscale)')
+        if not self.same >= 0:
+            raise InputError(f'--same {self.same}: it must not be negative')
+        for name in ('segment', 'rate', 'preview'):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f'--{name} {value}: it must be more than 0')
+        if self.preview and (self.start is not None or self.end is not None):
+            raise InputError('--preview takes the middle of the film: leave out --from and --to')
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise InputError('--from must be earlier than --to')
+        if self.same and self.has_tape:
+            raise InputError('--same and --tape do not go together: noise differs in every frame')
+
+    @property
+    def has_tape(self) -> bool:
+        """Whether any step for old tapes is on."""
+        return self.tape != TapeSettings()
+
+
+def parse_time(text: str) -> Fraction:
+    """Returns seconds of '90', '1:30', '0:01:30.5' or '90s'.
+
+    Raises:
+      InputError: it is none of them.
+    """
+    parts = text.strip().removesuffix('s').split(':')
+    try:
+        values = [Fraction(part) for part in parts]
+    except (ValueError, ZeroDivisionError):
+        values = []
+    if not 1 <= len(values) <= 3 or min(values) < 0:
+        raise InputError(f'{text!r} is no time: write seconds (90), 1:30 or 0:01:30.5')
+    seconds = Fraction(0)
+    for value in values:
+        seconds = 60 * seconds + value
+    return seconds
+
+
+def parse_tape(text: str) -> TapeSettings:
+    """Returns the steps of such as 'crop,chroma,pal,denoise=0.8,levels'.
+
+    Raises:
+      InputError: there is no such step.
+    """
+    chosen: dict[str, Any] = {}
+    for word in filter(None, text.split(',')):
+        name, _, number = word.strip().partition('=')
+        if name not in TAPE_STEPS or (number and name != 'denoise'):
+            raise InputError(f'--tape {word}: the steps are {", ".join(TAPE_STEPS)}')
+        chosen.update(TAPE_STEPS[name])
+        if number:
+            try:
+                chosen['denoise'] = float(number)
+            except ValueError as error:
+                raise InputError(f'--tape {word}: write a number, denoise=0.8') from error
+    return TapeSettings(**chosen)

@@ -1,0 +1,110 @@
+"""The folder of a film that is being enlarged: pieces that are done, and what they were made by."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sr_jax.errors import InputError
+from sr_jax.film.segments import SUFFIX
+from sr_jax.images import atomic
+from sr_jax.inference.film_batches import Note
+
+TOLD = 'job.json'
+ENDS = 2**20  # bytes of a film, at its beginning and its end, by which it is known again
+
+
+class Parts:
+    """The pieces of a film, each a file of packets and one that says what there is to say of it.
+
+    Args:
+      output: the film to come; the folder lies beside it.
+    """
+
+    def __init__(self, output: Path):
+        self.folder = output.with_name(f'.{output.name}.parts')
+
+    def open(self, told: dict[str, Any], overwrite: bool = False) -> None:
+        """Makes the folder, or takes one that is there if its pieces were made in the same way.
+
+        Args:
+          told: all on which the pieces depend, as JSON has it.
+          overwrite: remove pieces that were made otherwise.
+
+        Raises:
+          InputError: they were made otherwise, or the folder cannot be made.
+        """
+        before = self._read(TOLD)
+        if before is not None and before != told:
+            if not overwrite:
+                raise InputError(_describe_difference(self.folder, before, told))
+            self.remove()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f'{self.folder} cannot be made: {error.strerror}') from error
+        if self._read(TOLD) is None:
+            atomic.write(self.folder / TOLD, json.dumps(told, indent=2).encode())
+
+    def segment(self, number: int) -> Path:
+        """Returns the file of a piece's packets."""
+        return self.folder / f'{number:06d}{SUFFIX}'
+
+    def note(self, number: int) -> Note | None:
+        """Returns what is said of a piece; None where it is not done."""
+        found = self._read(f'{number:06d}.json')
+        return None if found is None else Note(**found)
+
+    def finish(self, number: int, note: Note) -> None:
+        """Says of a piece, whose packets are written, that it is done."""
+        atomic.write(self.folder / f'{number:06d}.json', json.dumps(note._asdict()).encode())
+
+    def files(self, count: int) -> list[Path]:
+        """Returns the packets of the first pieces; those without a frame have none."""
+        paths = [self.segment(number) for number in range(count)]
+        return [path for path in paths if path.exists()]
+
+    def missing(self, count: int) -> list[int]:
+        """Returns which of the first pieces are not done."""
+        return [number for number in range(count) if self.note(number) is None]
+
+    def remove(self) -> None:
+        """Removes the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            return json.loads((self.folder / name).read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f'{self.folder / name} cannot be read: remove that folder'
+            ) from error
+
+
+def _describe_difference(folder: Path, before: dict[str, Any], told: dict[str, Any]) -> str:
+    names = [name for name in {**before, **told} if before.get(name) != told.get(name)]
+    words = [f'{name} was {before.get(name)}, now {told.get(name)}' for name in names[:3]]
+    return (
+        f'{folder} holds pieces of another job ({"; ".join(words)}): give the same command again, '
+        'remove that folder, or say --overwrite'
+    )
+
+
+def identify(path: Path) -> str:
+    """Returns what tells a film, or a folder of frames, from any other."""
+    digest = hashlib.sha256()
+    files: Sequence[Path] = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f'{size} '.encode())
+        with file.open('rb') as opened:
+            digest.update(opened.read(ENDS))
+            if size > ENDS:
+                opened.seek(max(ENDS, size - ENDS), os.SEEK_SET)
+                digest.update(opened.read(ENDS))
+    return digest.hexdigest()[:16]
