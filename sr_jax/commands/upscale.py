@@ -1,12 +1,16 @@
-"""Enlarges images with a trained network: one of yours, or published weights by name.
+"""Enlarges images and films with a trained network: one of yours, or published weights by name.
 
   python -m sr_jax upscale photo.jpg --weights realesrgan-x4plus --output enlarged.png
   python -m sr_jax upscale photos/ --weights runs/mine --output enlarged/
   python -m sr_jax upscale photo.jpg --weights runs/srflow --temperature 0.8 --samples 5 --seed 1
+  python -m sr_jax upscale film.mkv --weights realesr-animevideov3 --output film_4x.mkv
 
 Grey images stay grey; transparency, 16 bits, animations, pages, the colour profile and what else
 is said of an image are kept as far as the format can, and the orientation is applied. An image
 that fails is named, the others are done, and the exit status is 1.
+
+Of a film all other streams are copied, and times and colors kept. What was found is said first. It
+is done in pieces, in a folder beside the output: after a crash or Ctrl-C the same command goes on.
 """
 
 import argparse
@@ -20,7 +24,13 @@ import jax
 from PIL import Image
 from tqdm import tqdm
 
-from sr_jax.commands.shared import image_jobs, output_files, results, upscaler_arguments
+from sr_jax.commands.shared import (
+    film_arguments,
+    image_jobs,
+    output_files,
+    results,
+    upscaler_arguments,
+)
 from sr_jax.commands.shared.image_jobs import NamedImage
 from sr_jax.errors import InputError
 from sr_jax.images import encoding
@@ -60,7 +70,11 @@ class Job(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `sr-jax upscale`."""
     parser.add_argument(
-        'images', nargs='+', metavar='IMAGE', type=Path, help='images, or folders of them'
+        'images',
+        nargs='+',
+        metavar='IMAGE',
+        type=Path,
+        help='images, or folders of them; or films',
     )
     parser.add_argument(
         '--weights',
@@ -72,7 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     results.add_arguments(
         parser,
         'upscaled',
-        'a folder, which gets the folders of the images; or for a single image a file',
+        'a folder, which gets the folders of the images; or for a single image or film a file; - '
+        'gives a film as Y4M to the standard output',
     )
     output_files.add_arguments(parser)
     parser.add_argument(
@@ -98,18 +113,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--best', action='store_true', help="take a run's best checkpoint instead of its newest"
     )
+    film_arguments.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes an enlarged image for each image.
+    """Writes an enlarged image for each image, or film for each film.
 
     Returns:
-      0, 1 when an image could not be read, enlarged or written, or 130 after Ctrl-C.
+      0, 1 when one could not be read, enlarged or written, or 130 after Ctrl-C.
 
     Raises:
       InputError: no such weights or images, a network that does not enlarge, an output that
         cannot be written or is there already, or too little memory.
     """
+    upscaler_arguments.check(arguments)
+    if films := film_arguments.choose_films(arguments):
+        from sr_jax.commands.shared import film_jobs  # needs PyAV
+
+        return film_jobs.run(arguments, films)
     _check(arguments)
     jobs = _plan(arguments)
     weights = upscaler_arguments.read_weights(arguments)
@@ -146,7 +167,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Raises InputError for arguments that cannot be meant."""
-    upscaler_arguments.check(arguments)
     output_files.check(arguments)
     if arguments.outscale is not None:
         scale_size((1, 1), arguments.outscale)

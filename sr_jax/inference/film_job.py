@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-import sr_jax
 from sr_jax.errors import InputError
 from sr_jax.film import segments, streams
 from sr_jax.film.ffmpeg import av, open_container
@@ -87,7 +86,7 @@ class FilmJob:
         self._told = {
             'film': identify(path),
             'network': _identify_network(upscaler),
-            'version': f'{sr_jax.__version__}, FFmpeg {av.ffmpeg_version_info}',
+            'FFmpeg': av.ffmpeg_version_info,
             **{key: str(value) for key, value in (how or {}).items()},
             **{key: str(value) for key, value in dataclasses.asdict(options).items()},
         }

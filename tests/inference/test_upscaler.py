@@ -15,8 +15,8 @@ from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_float
 from sr_jax.images.files import save_image
 from sr_jax.images.resize import imresize, resize_lanczos
+from sr_jax.inference import programs, windows
 from sr_jax.inference import upscaler as upscaler_module
-from sr_jax.inference import windows
 from sr_jax.inference.latents import noise
 from sr_jax.inference.layers import scale_size
 from sr_jax.inference.networks import LoadedNetwork
@@ -335,7 +335,7 @@ def test_float16_that_overflows_is_an_error_and_float32_is_not():
 
 
 def test_what_lies_beyond_an_image_need_not_be_finite(monkeypatch):
-    apply_within = upscaler_module.apply_within
+    apply_within = programs.apply_within
 
     def spoil(module, variables, x, valid, **options):
         made = apply_within(module, variables, x, valid, **options)
@@ -344,7 +344,7 @@ def test_what_lies_beyond_an_image_need_not_be_finite(monkeypatch):
 
     net = network('srvgg')
     upscaler = Upscaler(net, devices=jax.devices()[:1])
-    monkeypatch.setattr(upscaler_module, 'apply_within', spoil)
+    monkeypatch.setattr(programs, 'apply_within', spoil)
     upscaler.prepare([(30, 20)])
     np.testing.assert_allclose(upscaler(image(8, 12)), whole(net, image(8, 12)), atol=1e-5)
 

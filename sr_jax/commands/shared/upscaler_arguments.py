@@ -1,6 +1,7 @@
 """How a network enlarges images, and how many a flow draws, as the command line says it."""
 
 import argparse
+from collections.abc import Callable
 
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
@@ -107,8 +108,19 @@ def read_weights(arguments: argparse.Namespace) -> str:
     return mixtures.mix_denoising(arguments.weights, arguments.denoise)
 
 
-def make(arguments: argparse.Namespace, network: LoadedNetwork) -> Upscaler:
-    """Returns the network ready to enlarge, which prints a line about each window that it takes.
+def make(
+    arguments: argparse.Namespace,
+    network: LoadedNetwork,
+    bounded: bool = True,
+    report: Callable[[str], None] = print,
+) -> Upscaler:
+    """Returns the network ready to enlarge.
+
+    Args:
+      arguments: of the command line.
+      network: that was loaded.
+      bounded: whether images lie in [0, 1]; False for films.
+      report: is given a line about each window that it takes.
 
     Raises:
       InputError: the network does not enlarge, or a halo or a tile where it can have none.
@@ -123,5 +135,6 @@ def make(arguments: argparse.Namespace, network: LoadedNetwork) -> Upscaler:
         temperature=arguments.temperature,
         seed=arguments.seed,
         consistent=arguments.consistent,
-        report=print,
+        bounded=bounded,
+        report=report,
     )
