@@ -3,13 +3,17 @@
 from typing import Any
 
 __version__ = '0.1.0'
-__all__ = ['upscale']
+__all__ = ['enlarged_frames', 'upscale', 'upscale_film']
 
 
 def __getattr__(name: str) -> Any:
-    """`sr_jax.upscale`, imported when it is first used: `import sr_jax` alone is quick."""
-    if name != 'upscale':
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from sr_jax.inference.upscale import upscale
+    """The functions of `__all__`, imported when first used: `import sr_jax` alone is quick."""
+    if name == 'upscale':
+        from sr_jax.inference.upscale import upscale
 
-    return upscale
+        return upscale
+    if name in ('enlarged_frames', 'upscale_film'):
+        from sr_jax.inference import film
+
+        return getattr(film, name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

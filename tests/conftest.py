@@ -136,3 +136,21 @@ def finished_toy(tmp_path_factory):
         see_one_device(monkeypatch)
         tiny.find_toy(monkeypatch)
         return workdir, loop.train(tiny.tone(), workdir)
+
+
+@pytest.fixture(scope='session')
+def film(tmp_path_factory) -> Callable[[str], pathlib.Path]:
+    """Returns a function that gives the path of a film of `films.FILMS`, each made once."""
+    import films
+
+    folder = tmp_path_factory.mktemp('films')
+    made: dict[str, pathlib.Path] = {}
+
+    def get(name: str) -> pathlib.Path:
+        if name not in made:
+            suffix, make = films.FILMS[name]
+            made[name] = folder / f'{name}{suffix}'
+            make(made[name])
+        return made[name]
+
+    return get

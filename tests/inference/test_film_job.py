@@ -1,0 +1,224 @@
+"""Films through a network into a file: broken off and resumed, in parts, and with bad input."""
+
+import errno
+import itertools
+from fractions import Fraction
+
+import av
+import films
+import jax
+import numpy as np
+import pytest
+from film_copies import packets, read, seconds
+from tiny_networks import repeating
+
+import sr_jax
+from sr_jax.errors import InputError
+from sr_jax.film.segments import SegmentWriter
+from sr_jax.inference.film_job import FilmJob
+from sr_jax.inference.film_options import FilmOptions
+from sr_jax.inference.upscaler import Upscaler
+
+PIECE = Fraction(1, 20)
+
+
+@pytest.fixture(scope='module')
+def upscaler():
+    """Repeats pixels, so that what comes of a film is known."""
+    return Upscaler(repeating(), bounded=False, devices=jax.devices()[:1])
+
+
+def make_job(upscaler, path, output, **options):
+    told = {'codec': 'ffv1', 'segment': PIECE, 'deinterlace': 'off', **options}
+    return FilmJob(upscaler, path, output, FilmOptions(**told))
+
+
+def video_of(path):
+    """Times, durations and bytes of the video's packets."""
+    with av.open(str(path)) as container:
+        found = container.demux(container.streams.video[0])
+        return [(p.pts, p.dts, p.duration, bytes(p)) for p in found if p.size]
+
+
+@pytest.mark.parametrize(
+    ('name', 'suffix'),
+    [('phone', '.mp4'), ('disc', '.mkv'), ('broadcast', '.mkv'), ('prores', '.mov')],
+)
+def test_all_but_the_pixels_stays(name, suffix, upscaler, film, tmp_path):
+    codec = 'prores_ks' if name == 'prores' else 'libx264'
+    job = make_job(upscaler, film(name), tmp_path / f'o{suffix}', codec=codec)
+    result = job.run()
+    assert result.is_whole and not result.problems and not job.parts.folder.exists()
+    before, frames = read(film(name))
+    after, written = read(tmp_path / f'o{suffix}')
+    near = Fraction(1, 2000) if suffix == '.mkv' else 0
+    for one, other in zip(seconds(frames), seconds(written), strict=True):
+        assert abs(one - other) <= near
+    assert packets(film(name)) == packets(tmp_path / f'o{suffix}')
+    old, new = before.video, after.video
+    assert (new.width, new.height) == (2 * old.width, 2 * old.height)
+    assert (new.aspect, new.matrix, new.pixels) == (old.aspect, old.matrix, old.pixels)
+    assert new.is_tagged
+    luma = frames[0].planes[0].repeat(2, axis=0).repeat(2, axis=1).astype(int)
+    assert np.abs(written[0].planes[0] - luma).mean() < 2 ** (new.pixels.depth - 8) * 4
+
+
+class Killed(BaseException):
+    """Ends a run as a signal does."""
+
+
+def killed_after(count):
+    """What is told of the progress, and ends the run after so many times."""
+    told = itertools.count()
+
+    def show(progress):
+        if next(told) == count:
+            raise Killed
+
+    return show
+
+
+@pytest.mark.parametrize('moments', [(0, 3), (5, 7, 0), (11,)])
+def test_a_film_that_was_broken_off_is_the_same(moments, upscaler, film, tmp_path):
+    make_job(upscaler, film('broadcast'), tmp_path / 'whole.mkv').run()
+    output = tmp_path / 'broken.mkv'
+    for moment in moments:
+        with pytest.raises(Killed):
+            make_job(upscaler, film('broadcast'), output).run(show=killed_after(moment))
+    assert not output.exists()
+    job = make_job(upscaler, film('broadcast'), output)
+    done = [job.parts.segment(k) for k in range(job.plan.segments) if job.parts.note(k)]
+    assert 0 < len(done) < job.plan.segments
+    before = [path.stat().st_mtime_ns for path in done]
+    seen = []
+    job.run(show=lambda progress: seen.append([path.stat().st_mtime_ns for path in done]))
+    assert seen and all(stamps == before for stamps in seen)
+    assert video_of(output) == video_of(tmp_path / 'whole.mkv')
+    assert packets(output) == packets(film('broadcast'))
+
+
+def test_parts_are_joined_to_the_same(upscaler, film, tmp_path):
+    make_job(upscaler, film('phone'), tmp_path / 'whole.mp4').run()
+    output = tmp_path / 'joined.mp4'
+    assert not make_job(upscaler, film('phone'), output).run(part=(2, 3)).is_whole
+    with pytest.raises(InputError, match='lacks . of 6 pieces, the first of them number 1'):
+        make_job(upscaler, film('phone'), output).join()
+    for part in (1, 3):
+        make_job(upscaler, film('phone'), output).run(part=(part, 3))
+    assert make_job(upscaler, film('phone'), output).join().is_whole
+    assert video_of(output) == video_of(tmp_path / 'whole.mp4')
+
+
+def test_pieces_of_another_job_are_not_taken(upscaler, film, tmp_path):
+    output = tmp_path / 'o.mkv'
+    make_job(upscaler, film('phone'), output).run(part=(1, 6))
+    other = make_job(upscaler, film('phone'), output, dither='error_diffusion')
+    with pytest.raises(InputError, match='dither was none, now error_diffusion.* --overwrite'):
+        other.run()
+    another = make_job(upscaler, film('broadcast'), output)
+    with pytest.raises(InputError, match='another job .film was'):
+        another.run()
+    make_job(upscaler, film('phone'), output, same=3.0).run(part=(2, 6), overwrite=True)
+    assert other.parts.note(0) is None
+
+
+@pytest.mark.parametrize(
+    ('error', 'message'),
+    [
+        (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device'),
+        (av.error.ExternalError(1, 'the encoder died'), 'the encoder died'),
+    ],
+)
+def test_what_goes_wrong_is_said_once_and_what_is_done_stays(
+    error, message, upscaler, film, tmp_path, monkeypatch
+):
+    job = make_job(upscaler, film('phone'), tmp_path / 'o.mkv')
+    keep, calls = SegmentWriter._keep, itertools.count()
+
+    def fail(self, packets):
+        if next(calls) == 7:
+            raise error
+        keep(self, packets)
+
+    monkeypatch.setattr(SegmentWriter, '_keep', fail)
+    with pytest.raises(InputError, match=f'{message}.*what is done stays in .*the same command'):
+        job.run()
+    assert job.parts.note(0) and not job.output.exists()
+    monkeypatch.undo()
+    assert job.run().is_whole
+
+
+def test_a_film_that_was_cut_off_is_enlarged_as_far_as_it_goes(upscaler, tmp_path):
+    path = tmp_path / 'cut.mkv'
+    made = films.Film(path, 'ffv1', (34, 22), '1/5', 5)
+    made.write(films.constant(20, (34, 22), 'yuv420p', made.tick, 1))
+    made.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 3 // 5])
+    job = make_job(upscaler, path, tmp_path / 'o.mkv', segment=Fraction(1))
+    result = job.run()
+    assert result.is_whole and 0 < result.note.frames == len(read(job.output)[1]) < 20
+    (problem,) = result.problems
+    missing = (20 - result.note.frames) / 5
+    assert problem == f'it was cut off: its last {missing:.1f} s are missing'
+
+
+def test_a_part_of_a_film_begins_at_zero_with_its_sound(upscaler, film, tmp_path):
+    span = dict(start=Fraction(1, 10), end=Fraction(1, 5))
+    job = make_job(upscaler, film('disc'), tmp_path / 'o.mkv', codec='libx264', **span)
+    job.run()
+    info, frames = read(job.output)
+    assert [round(1000 * time) for time in seconds(frames)] == [0, 33, 67]
+    (chapter,) = info.chapters
+    assert (chapter.start, chapter.metadata['title']) == (0, 'two')
+    whole, part = packets(film('disc')), packets(job.output)
+    assert all(0 < len(part[k]) < len(whole[k]) for k in (0, 1))
+    assert set(part[0]) < set(whole[0])
+
+
+@pytest.mark.parametrize(
+    ('name', 'output', 'options', 'message'),
+    [
+        ('phone', 'o.avi', {}, 'films are written as'),
+        ('phone', 'o.mp4', dict(codec='rawvideo'), 'does not hold what rawvideo makes'),
+        ('phone', 'o.mp4', dict(codec='divx'), '--codec divx: take one of libx264'),
+        ('disc', 'o.mp4', {}, 'cannot hold .* take o.mkv'),
+        ('prores', 'o.mov', dict(codec='libsvtav1'), 'mov does not hold'),
+        ('disc', 'o.mkv', dict(deinterlace='maybe'), '--deinterlace maybe'),
+    ],
+)
+def test_what_does_not_go_together_is_said_before(
+    name, output, options, message, upscaler, film, tmp_path
+):
+    with pytest.raises(InputError, match=message):
+        make_job(upscaler, film(name), tmp_path / output, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('options', 'size', 'aspect'),
+    [
+        ({}, (76, 56), Fraction(10, 11)),
+        (dict(square_pixels=True), (70, 56), 1),
+        (dict(outscale=1.5), (56, 42), Fraction(10, 11) * Fraction(57, 56)),
+        (dict(compare=True), (152, 56), Fraction(10, 11)),
+        (dict(outscale=1.5, codec='ffv1'), (57, 42), Fraction(10, 11)),
+    ],
+)
+def test_sizes_are_what_was_asked_for(options, size, aspect, upscaler, film, tmp_path):
+    told = {'codec': 'libx264', 'leave_out': (1, 2, 3, 4, 5), **options}
+    job = make_job(upscaler, film('disc'), tmp_path / 'o.mp4', **told)
+    video = job.plan.video
+    assert ((video.width, video.height), video.aspect) == (size, aspect)
+
+
+def test_from_python_a_film_and_its_frames(film, tmp_path):
+    with pytest.raises(InputError, match='is there already'):
+        sr_jax.upscale_film(film('odd'), repeating(), film('odd'))
+    options = dict(codec='ffv1', devices=jax.devices()[:1], end='0.1', dither='none')
+    result = sr_jax.upscale_film(film('odd'), repeating(), tmp_path / 'o.nut', **options)
+    assert result.note.frames == 3
+    frames = list(sr_jax.enlarged_frames(film('odd'), repeating(), **options))
+    assert [frame.time for frame in frames] == [0, Fraction(1, 25), Fraction(2, 25)]
+    assert {frame.pixels.shape for frame in frames} == {(46, 70, 3)}
+    assert {frame.pixels.dtype for frame in frames} == {np.dtype(np.uint8)}

@@ -1,0 +1,52 @@
+"""What can be said of films: times, steps for tapes, and what does not go together."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sr_jax.errors import InputError
+from sr_jax.film.tape.chain import TapeSettings
+from sr_jax.inference.film_options import FilmOptions, parse_tape, parse_time
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.decimals(0, 59, places=3))
+def test_times_are_read_as_people_write_them(hours, minutes, seconds):
+    exact = 3600 * hours + 60 * minutes + Fraction(str(seconds))
+    assert parse_time(f'{hours}:{minutes:02d}:{seconds}') == exact
+    assert parse_time(f'{60 * hours + minutes}:{seconds}') == exact
+    assert parse_time(f'{seconds}s') == parse_time(f' {seconds} ') == Fraction(str(seconds))
+
+
+@pytest.mark.parametrize('text', ['', 'soon', '1:2:3:4', '-5', '1/0', '1:x'])
+def test_what_is_no_time_is_said(text):
+    with pytest.raises(InputError, match='is no time'):
+        parse_time(text)
+
+
+def test_steps_for_tapes_are_named():
+    assert parse_tape('') == TapeSettings()
+    chosen = TapeSettings(True, True, 'pal', 0.5, True)
+    assert parse_tape('crop,chroma,pal,denoise=0.5,levels') == chosen
+    assert parse_tape('denoise').denoise == 1
+    for wrong in ('wash', 'crop=2', 'denoise=much'):
+        with pytest.raises(InputError, match=f'--tape {wrong}'):
+            parse_tape(wrong)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(outscale=0.0), '0.0 times'),
+        (dict(same=-1.0), '--same -1.0'),
+        (dict(segment=Fraction(0)), '--segment 0'),
+        (dict(start=Fraction(3), end=Fraction(3)), 'earlier'),
+        (dict(preview=Fraction(3), end=Fraction(3)), 'leave out'),
+        (dict(same=2.0, tape=TapeSettings(denoise=1.0)), 'noise'),
+        (dict(tags='none'), "tags 'none': take write or keep"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(options, message):
+    with pytest.raises(InputError, match=message):
+        FilmOptions(**options)

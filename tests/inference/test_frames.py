@@ -1,0 +1,143 @@
+"""Planes through networks: exact where pixels are repeated, alike whole and in parts."""
+
+import jax
+import numpy as np
+import pytest
+from tiny_networks import network, repeating
+
+from sr_jax.errors import InputError
+from sr_jax.film.formats import ColorDescription, PixelFormat, plane_sizes
+from sr_jax.film.tags import choose_output, resolve
+from sr_jax.film.tape.chain import Findings, TapeSettings
+from sr_jax.inference import frames
+from sr_jax.inference.frames import Change, FrameEnlarger, FrameKind, Tape
+from sr_jax.inference.upscaler import Upscaler
+
+SIZE = (14, 18)
+SCALE = 2
+YUV_444 = PixelFormat('yuv', 8)
+YUV_420 = PixelFormat('yuv', 8, 2, 2)
+
+
+def make_change(pixels, scale=SCALE, size=SIZE, after=None, **more):
+    """From frames of a kind to the same, enlarged, or to other pixels."""
+    height, width = size
+    color = resolve(ColorDescription(), pixels, height)
+    after = after or pixels
+    meant = choose_output(color, after, (height, scale * height))
+    sides = (scale * height, scale * width * (1 + more.get('compare', False)))
+    return Change(FrameKind(*size, pixels, color), FrameKind(*sides, after, meant), **more)
+
+
+def draw(pixels, count, size=SIZE, seed=0):
+    """Planes of every value that fits."""
+    rng = np.random.default_rng(seed)
+    kind = np.uint8 if pixels.depth == 8 else np.uint16
+    sizes = plane_sizes(pixels, *size)
+    return tuple(rng.integers(0, 2**pixels.depth, (count, *side), kind) for side in sizes)
+
+
+def constant(pixels, count, levels):
+    sizes = plane_sizes(pixels, *SIZE)
+    kind = np.uint8 if pixels.depth == 8 else np.uint16
+    return tuple(np.full((count, *s), v, kind) for s, v in zip(sizes, levels, strict=True))
+
+
+def repeat(plane):
+    return plane.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+
+
+def upscaler(net, devices=1, **options):
+    return Upscaler(net, bounded=False, devices=jax.devices()[:devices], **options)
+
+
+@pytest.fixture(scope='module')
+def repeater():
+    return upscaler(repeating())
+
+
+@pytest.mark.parametrize('pixels', [YUV_444, PixelFormat('yuv', 10), PixelFormat('rgb', 12)])
+def test_planes_come_back_repeated_whatever_they_hold(pixels, repeater):
+    enlarger = FrameEnlarger(repeater, make_change(pixels))
+    assert enlarger.is_whole and enlarger.batch == frames.MAX_BATCH
+    planes = draw(pixels, enlarger.batch)
+    for before, after in zip(planes, enlarger.finish(enlarger.start(planes)), strict=True):
+        assert after.dtype == before.dtype
+        np.testing.assert_array_equal(after, repeat(before))
+
+
+@pytest.mark.parametrize('devices', [1, 3])
+def test_constant_colors_stay_whatever_the_chroma_and_the_devices(devices):
+    change = make_change(YUV_420, compare=True, dither='error_diffusion')
+    enlarger = FrameEnlarger(upscaler(repeating(), devices), change)
+    assert enlarger.batch == devices * frames.MAX_BATCH
+    levels = (235, 40, 212)
+    made = enlarger.finish(enlarger.start(constant(YUV_420, enlarger.batch, levels)))
+    assert made[0].shape[1:] == (2 * 14, 2 * 2 * 18)
+    for plane, level in zip(made, levels, strict=True):
+        assert (plane == level).all()
+
+
+def test_in_parts_it_is_as_in_one_piece(monkeypatch):
+    net = network('srvgg')
+    whole = FrameEnlarger(upscaler(net), make_change(YUV_444))
+    planes = draw(YUV_444, whole.batch)
+    expected = whole.finish(whole.start(planes))
+    tiled = upscaler(net, tile=11, halo=3)
+    monkeypatch.setattr(tiled, 'is_plain', False)
+    parts = FrameEnlarger(tiled, make_change(YUV_444))
+    assert not parts.is_whole and parts.batch == 1
+    made = parts.finish(parts.start(tuple(plane[:1] for plane in planes)))
+    for one, other in zip(made, expected, strict=True):
+        assert np.abs(one[0].astype(int) - other[0]).max() <= 1
+
+
+def test_opacity_is_enlarged_and_gray_stays_gray(repeater):
+    pixels = PixelFormat('gray', 8, alpha=True)
+    enlarger = FrameEnlarger(repeater, make_change(pixels))
+    planes = draw(pixels, 1)
+    planes[1][planes[1] == 0] = 1  # what is hidden gets other colors
+    for before, after in zip(planes, enlarger.finish(enlarger.start(planes)), strict=True):
+        np.testing.assert_array_equal(after, repeat(before))
+
+
+def test_a_tape_is_cleaned_before_and_learns_from_the_frames_before(repeater):
+    tape = Tape(TapeSettings(denoise=1.0, crop_lines=True), Findings(lines=2, noise=(0.02, 0.02)))
+    change = make_change(YUV_444, tape=tape)
+    change = change._replace(after=change.after._replace(height=2 * 12))
+    enlarger = FrameEnlarger(repeater, change)
+    noisy = constant(YUV_444, enlarger.batch, (90, 128, 128))
+    rng = np.random.default_rng(0)
+    noisy = (rng.normal(noisy[0], 4).round().astype(np.uint8), *noisy[1:])
+    before = [tuple(plane[i] for plane in noisy) for i in range(enlarger.batch)]
+    enlarger.begin([])
+    cold = enlarger.finish(enlarger.start(noisy))[0]
+    enlarger.begin(before)
+    warm = enlarger.finish(enlarger.start(noisy))[0]
+    assert cold.shape[1:] == (24, 36)
+    assert cold[0].std() > 3 > 2 > warm[0].std()
+    enlarger.begin(before)
+    np.testing.assert_array_equal(enlarger.finish(enlarger.start(noisy))[0], warm)
+
+
+def test_what_is_not_finite_is_an_error():
+    net = repeating()
+    params = dict(net.variables['params'])
+    params['conv_last'] = jax.tree.map(lambda x: np.full_like(x, np.nan), params['conv_last'])
+    enlarger = FrameEnlarger(
+        upscaler(net._replace(variables={'params': params})), make_change(YUV_444)
+    )
+    with pytest.raises(InputError, match='repeating makes of a frame has values .* not finite'):
+        enlarger.finish(enlarger.start(draw(YUV_444, enlarger.batch)))
+
+
+@pytest.mark.parametrize(('limit', 'batch'), [(1000, 16), (800, 8), (70, 1), (60, 1)])
+def test_the_batch_is_what_fits_into_the_memory(limit, batch, repeater, monkeypatch):
+    monkeypatch.setattr(FrameEnlarger, '_compile', lambda self: self.batch)
+    monkeypatch.setattr(frames.memory, 'compiled_bytes', lambda batch: 8 + 55 * batch)
+    monkeypatch.setattr(repeater, 'limit', limit)
+    prepared = []
+    monkeypatch.setattr(repeater, 'prepare', prepared.extend)
+    enlarger = FrameEnlarger(repeater, make_change(YUV_444))
+    assert enlarger.batch == batch
+    assert (enlarger.is_whole, prepared) == ((limit > 60), [SIZE] * (limit <= 60))
