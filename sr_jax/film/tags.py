@@ -117,8 +117,9 @@ def describe(
 
 
 def _words(color: ColorDescription) -> str:
-    place = '' if color.chroma == UNSPECIFIED else f', chroma {WORDS[color.chroma]}'
-    return f'{WORDS.get(color.matrix, color.matrix)}, {color.range} range{place}'
+    matrix, place = (WORDS.get(name, name) for name in (color.matrix, color.chroma))
+    words = f'{matrix}, {color.range} range'
+    return words if color.chroma == UNSPECIFIED else f'{words}, chroma {place}'
 
 
 def _say(said: str, otherwise: str) -> str:
