@@ -18,6 +18,7 @@ from fuzz import checkpoints, damage, seeds
 from fuzz.fuzzing import PIXELS
 from hypothesis import strategies as st
 from tiny_networks import SMALL, network
+from torch_writer import zipped
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints, find_checkpoints
@@ -144,7 +145,7 @@ def lpips_pickle(folder: Path, data: bytes) -> None:
 
 
 def torch_checkpoint(folder: Path, data: bytes) -> None:
-    """A checkpoint of PyTorch, where PyTorch is installed; elsewhere it is refused."""
+    """A checkpoint of PyTorch."""
     path = folder / 'w.pth'
     path.write_bytes(data)
     with documented('torch checkpoint', path.name):
@@ -241,6 +242,14 @@ def _ncnn(draw, folder: Path) -> tuple[str, bytes]:
 
 
 @st.composite
+def _archives(draw) -> bytes:
+    """A checkpoint of PyTorch whose pickle was damaged, and has the right checksum."""
+    changes = draw(damage.edits)
+    content = draw(st.sampled_from(seeds.checkpoints()))
+    return zipped(content, lambda data: damage.edited(data, changes))
+
+
+@st.composite
 def _words(draw) -> list[str]:
     """A config and settings of its keys, some of them misspelt or of a strange value."""
     name = draw(st.sampled_from(CONFIGS))
@@ -287,7 +296,8 @@ def strategies(folder: Path) -> dict[Callable, st.SearchStrategy]:
         own_network: _own(),
         ncnn_network: _ncnn(folder),
         lpips_pickle: damage.damaged(seeds.pickles()),
-        torch_checkpoint: damage.damaged([*seeds.torch_files(), *seeds.pickles()]),
+        torch_checkpoint: damage.damaged([*seeds.torch_files(), *seeds.pickles()])
+        | _archives(),
         overrides: _words(),
         checkpoint_json: checkpoints.damaged(checkpoints.seed(folder)),
     }
