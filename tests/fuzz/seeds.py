@@ -9,11 +9,13 @@ import numpy as np
 import tifffile
 from fuzz.damage import PNG_SIGNATURE, png_chunks, png_of
 from hypothesis import strategies as st
+from lmdb_files import write_lmdb
 from ncnn_files import Style, state_of, write_rrdb, write_srvgg
 from PIL import Image, ImageCms, PngImagePlugin
 from tiny_networks import SMALL, network
 from torch_writer import Called, View, unzipped, zipped
 
+from sr_jax.data.sources.lmdb import DATA, META
 from sr_jax.pretrained import recognition
 
 SIDES = (12, 10)
@@ -167,6 +169,16 @@ def ncnn_pairs(folder) -> list[tuple[str, bytes]]:
         param = write()
         found.append((param.read_text(), param.with_suffix('.bin').read_bytes()))
     return found
+
+
+@functools.cache
+def lmdb_database(folder) -> tuple[bytes, bytes]:
+    """The two files of an LMDB database of images; `folder` is where it is written."""
+    random = np.random.default_rng(0)
+    sizes = ((5, 9), (30, 40), (7, 3))  # the second does not fit into a page
+    images = {f'{i:03d}': random.integers(0, 256, (*size, 3), 'u1') for i, size in enumerate(sizes)}
+    path = write_lmdb(folder / 'seed.lmdb', images)
+    return (path / DATA).read_bytes(), (path / META).read_bytes()
 
 
 def lpips_tree() -> dict:

@@ -26,6 +26,8 @@ from sr_jax.checkpoints.run import best_step, load_run
 from sr_jax.commands import train
 from sr_jax.commands.shared import image_jobs
 from sr_jax.config.command_line import parse_flags
+from sr_jax.data.benchmark import open_benchmark
+from sr_jax.data.sources.lmdb import DATA, META
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images import decoding
@@ -134,6 +136,20 @@ def ncnn_network(folder: Path, pair: tuple[str, bytes]) -> None:
     path.with_suffix('.bin').write_bytes(weights)
     with documented('ncnn network', 'n.'):
         ncnn.read_state(path, path.with_suffix('.bin'))
+
+
+def lmdb_database(folder: Path, files: tuple[bytes, bytes]) -> None:
+    """The two files of an LMDB database, and all of its images."""
+    path = folder / 'x.lmdb'
+    path.mkdir(exist_ok=True)
+    for name, data in zip((DATA, META), files, strict=True):
+        (path / name).unlink(missing_ok=True)  # the one before may still be open
+        (path / name).write_bytes(data)
+    with documented('LMDB', 'x.lmdb'):
+        images = open_benchmark(f'lmdb:{path}').hq
+        for index in range(len(images)):
+            with documented('LMDB image', 'x.lmdb'):
+                assert images.pixels(index).size <= 3 * PIXELS
 
 
 def lpips_pickle(folder: Path, data: bytes) -> None:
@@ -250,6 +266,14 @@ def _archives(draw) -> bytes:
 
 
 @st.composite
+def _lmdb(draw, folder: Path) -> tuple[bytes, bytes]:
+    data, meta = seeds.lmdb_database(folder)
+    if draw(st.booleans()):
+        return data, damage.edited(meta, draw(damage.edits))
+    return damage.edited(data, draw(damage.edits)), meta
+
+
+@st.composite
 def _words(draw) -> list[str]:
     """A config and settings of its keys, some of them misspelt or of a strange value."""
     name = draw(st.sampled_from(CONFIGS))
@@ -295,6 +319,7 @@ def strategies(folder: Path) -> dict[Callable, st.SearchStrategy]:
         foreign_network: damage.damaged_states(seeds.foreign_states()),
         own_network: _own(),
         ncnn_network: _ncnn(folder),
+        lmdb_database: _lmdb(folder),
         lpips_pickle: damage.damaged(seeds.pickles()),
         torch_checkpoint: damage.damaged([*seeds.torch_files(), *seeds.pickles()])
         | _archives(),
