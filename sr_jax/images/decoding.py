@@ -165,7 +165,8 @@ def from_float(image: Float[np.ndarray, '*shape'], dtype: np.dtype) -> Num[np.nd
     """Inverts `to_float`: rounds [0, 1] to uint8 or uint16; float32 is returned as it is."""
     if dtype == np.float32:
         return image
-    return np.rint(image * np.iinfo(dtype).max).astype(dtype)
+    scaled = image * np.float32(np.iinfo(dtype).max)
+    return np.rint(scaled, out=scaled).astype(dtype)
 
 
 def to_uint8(image: Shaped[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
