@@ -75,8 +75,8 @@ def accumulated_update(
     """One update of the parameters from a batch applied as `accumulation` microbatches.
 
     The loss, its terms and the gradients are averaged; the optimiser sees the mean alone, so that
-    `opt_state` is the same whatever the accumulation. An update whose loss or gradient is not finite
-    is computed but not applied: the old values come back.
+    `opt_state` is the same whatever the accumulation. An update whose loss or gradient is not
+    finite is computed but not applied: the old values come back.
 
     Args:
       loss: (params, microbatch, rng) -> (scalar, (terms, statistics, outputs)); the first axis of
