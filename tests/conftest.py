@@ -12,6 +12,8 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 for flag, value in (
     ('--xla_force_host_platform_device_count', 8),
     ('--xla_backend_optimization_level', 0),
+    ('--xla_cpu_opt_preset', 'CPU_OPT_PRESET_FAST_COMPILE'),
+    ('--xla_cpu_parallel_codegen_split_count', 1),
 ):
     if flag not in os.environ.get('XLA_FLAGS', ''):
         os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flag}={value}'.strip()
