@@ -194,7 +194,7 @@ def test_a_torch_checkpoint_that_unpacks_to_much_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ('steps', 'message'),
     [
-        (b'}' * 2**14, 'a pickle of more than'),
+        (b'}' * 2**14, 'its pickle has more than'),
         (b'}r\xff\xff\xff\x7f', 'no weights'),  # a number of its memory
         (b'B\xff\xff\xff\x7f', 'damaged'),  # bytes that are not there
         (b'\x8e' + b'\xff' * 7 + b'\x7f', 'damaged'),
