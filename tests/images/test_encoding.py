@@ -49,8 +49,8 @@ def test_a_png_holds_everything(height, width, kind, gray, alpha):
 
 @pytest.mark.parametrize('options', [JPEG, {'format': 'WEBP', 'lossless': True}])
 def test_sixteen_bits_are_rounded_where_there_are_eight(options):
-    given_layers = layers(16, 16, np.uint16)
-    smooth = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16, 1).repeat(3, axis=-1)
+    given_layers = layers(8, 32, np.uint16)
+    smooth = np.linspace(0, 65535, 256).astype(np.uint16).reshape(8, 32, 1).repeat(3, axis=-1)
     found = decode_layers(encode(given_layers._replace(color=smooth), options, 'x'), 'x')
     assert found.color.dtype == np.uint8
     assert np.abs(found.color - smooth / 257).max() <= (8 if options is JPEG else 0.5)
@@ -58,11 +58,11 @@ def test_sixteen_bits_are_rounded_where_there_are_eight(options):
 
 
 def test_a_jpeg_of_a_gray_image_has_one_channel():
-    assert decode_layers(encode(layers(8, 8, gray=True), JPEG, 'x'), 'x').is_gray
+    assert decode_layers(encode(layers(6, 9, gray=True), JPEG, 'x'), 'x').is_gray
 
 
 def test_what_a_format_cannot_hold_is_an_error():
     with pytest.raises(InputError, match='x: the image has transparency'):
-        encode(layers(4, 4, alpha=True), JPEG, 'x')
+        encode(layers(4, 5, alpha=True), JPEG, 'x')
     with pytest.raises(InputError, match='a WEBP holds at most 16383 pixels a side, not 16384x1'):
         encode(layers(1, 16384), {'format': 'WEBP'}, 'x')
