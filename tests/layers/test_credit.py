@@ -16,9 +16,9 @@ from sr_jax.layers.switched_conv import SwitchedConv
 
 def random_layer(credit, seed=0, **changes):
     """A layer without a norm, its variables and an image."""
-    x = jnp.asarray(np.random.default_rng(seed).normal(size=(2, 7, 6, 4)), jnp.float32)
+    x = jnp.asarray(np.random.default_rng(seed).normal(size=(5, 7, 6, 8)), jnp.float32)
     layer = SwitchedConv(
-        3, 3, breadth=4, stride=2, network='standard', norm_size=0, credit=credit, **changes
+        9, 3, breadth=4, stride=2, network='standard', norm_size=0, credit=credit, **changes
     )
     return layer, jax.jit(layer.init)(jax.random.key(seed), x)['params'], x
 
@@ -106,7 +106,7 @@ def test_the_mean_of_the_kernels_is_not_computed_without_gradients():
 
 def test_kernels_deviate_from_a_shared_one():
     layer, params, x = random_layer('advantage', deviation=0.5)
-    assert params['shared'].shape == (3, 3, 4, 3)
+    assert params['shared'].shape == (3, 3, 8, 9)
     assert not params['kernel'].any()
     noise = np.random.default_rng(0).normal(size=params['kernel'].shape)
     params = {**params, 'kernel': jnp.asarray(noise, 'float32')}

@@ -28,7 +28,7 @@ def noise(*shape, seed=0):
 @settings(max_examples=5)
 @given(SIDE, SIDE, st.integers(2, 5))
 def test_it_is_the_convolution_of_the_enlarged_map(computed, height, width, factor):
-    x, kernel = noise(2, height, width, 3), noise(3, 3, 3, 2, seed=1)
+    x, kernel = noise(6, height, width, 2), noise(3, 3, 2, 4, seed=1)
 
     @functools.partial(jax.jit, static_argnums=0)
     def run(function, x, kernel):

@@ -14,13 +14,13 @@ from sr_jax.layers.lambda_layer import LambdaLayer, correlate_large, correlate_s
 
 def test_against_one_matrix_for_each_pixel():
     """The paper's lambda_n, written out with the position filters as a matrix over the pixels."""
-    n, h, w, keys, width, heads, radius = 2, 4, 5, 3, 2, 2, 5
+    n, h, w, keys, width, heads, radius = 2, 4, 6, 3, 7, 8, 5
     layer = LambdaLayer(heads * width, heads=heads, keys=keys, radius=radius)
-    x = jnp.asarray(np.random.default_rng(0).standard_normal((n, h, w, 4), np.float32))
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((n, h, w, 9), np.float32))
     y, variables = jax.jit(layer.init_with_output)(jax.random.key(1), x)
     params = jax.tree.map(np.asarray, variables['params'])
     normalized = 1 / np.sqrt(1 + 1e-5)  # the running averages of a new layer
-    x = np.asarray(x).reshape(n, h * w, 4)
+    x = np.asarray(x).reshape(n, h * w, 9)
     queries = x @ params['to_q']['kernel'] * normalized
     values = x @ params['to_v']['kernel'] * normalized
     weights = np.asarray(jax.nn.softmax(x @ params['to_k']['kernel'], axis=1))

@@ -106,9 +106,15 @@ def test_the_layer_is_the_originals(golden, case):
 
 def test_equal_kernels_give_the_dense_convolution():
     """Whatever a fresh selector chooses: so a converted network begins as it was."""
+<<<<<<< HEAD
     x = jax.random.normal(jax.random.key(0), (2 * 7 * 6 * 4,)).reshape(2, 7, 6, 4)
     layer = SwitchedConv(3, 3, breadth=4, stride=2, network='standard')
     variables = jax.jit(layer.init)(jax.random.key(1), x)
+=======
+    x = jax.random.normal(jax.random.key(0), (7 * 6 * 5,)).reshape(1, 7, 6, 5)
+    layer = SwitchedConv(8, 3, breadth=4, stride=2, network='standard')
+    variables = layer.init(jax.random.key(1), x)
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     kernel = variables['params']['kernel'][:1]
     params = {**variables['params'], 'kernel': jnp.repeat(kernel, 4, axis=0)}
     apply = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))
@@ -129,20 +135,34 @@ def test_start_values(start, fan_in):
 
 
 def test_bfloat16_inside_leaves_the_selector_and_parameters_in_float32():
+<<<<<<< HEAD
     x = jax.random.normal(jax.random.key(0), (4 * 4 * 4,)).reshape(1, 4, 4, 4)
     layer = SwitchedConv(4, 3, breadth=2, network='standard', dtype='bfloat16')
     variables = jax.jit(layer.init)(jax.random.key(1), x)
     full = jax.jit(SwitchedConv(4, 3, breadth=2, network='standard').apply)(variables, x)
     y, sown = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))(variables, x)
+=======
+    x = jax.random.normal(jax.random.key(0), (4 * 6 * 5,)).reshape(1, 4, 6, 5)
+    layer = SwitchedConv(7, 3, breadth=2, network='standard', dtype='bfloat16')
+    variables = layer.init(jax.random.key(1), x)
+    full = SwitchedConv(7, 3, breadth=2, network='standard').apply(variables, x)
+    y, sown = layer.apply(variables, x, mutable=['intermediates'])
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     assert y.dtype == jnp.bfloat16 and variables['params']['kernel'].dtype == jnp.float32
     assert sown['intermediates']['probabilities'][0].dtype == jnp.float32
     np.testing.assert_allclose(y.astype(jnp.float32), full, atol=0.02)
 
 
 def test_gathered_statistics_update_the_layer():
+<<<<<<< HEAD
     x = jax.random.normal(jax.random.key(0), (4 * 4 * 4,)).reshape(1, 4, 4, 4)
     layer = SwitchedConv(4, 3, breadth=2, network='standard')
     variables = jax.jit(layer.init)(jax.random.key(1), x)
+=======
+    x = jax.random.normal(jax.random.key(0), (4 * 6 * 5,)).reshape(1, 4, 6, 5)
+    layer = SwitchedConv(7, 3, breadth=2, network='standard')
+    variables = layer.init(jax.random.key(1), x)
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     collections = ['switch_norm', 'switch_norm_statistics']
     apply = functools.partial(layer.apply, train=True, mutable=collections)
     _, changed = jax.jit(apply)(variables, x)
@@ -162,7 +182,7 @@ class Two(nn.Module):
         selection = None
         if self.shared:
             selection = SharedSelector(4, network='standard', norm_size=0, name='chooser')(x)
-        layer = functools.partial(SwitchedConv, 3, 3, breadth=4, network='standard', norm_size=0)
+        layer = functools.partial(SwitchedConv, 7, 3, breadth=4, network='standard', norm_size=0)
         first = layer(name='first')(x, selection=selection)
         return first + layer(name='second')(x, selection=selection)
 
@@ -172,8 +192,13 @@ def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
     count = lambda *args, **settings: calls.append(1) or route(*args, **settings)  # noqa: E731
     monkeypatch.setattr(switched_conv_layer, 'route', count)
     monkeypatch.setattr(api, 'route', count)
+<<<<<<< HEAD
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 6, 4)), jnp.float32)
     params = jax.jit(Two(True).init)(jax.random.key(0), x)['params']
+=======
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 6, 8)), jnp.float32)
+    params = Two(True).init(jax.random.key(0), x)['params']
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     assert set(params['first']) == {'kernel', 'bias'}
 
     def loss(params, shared):
@@ -198,6 +223,7 @@ def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
 
 
 def test_without_a_norm_there_is_no_buffer_to_save():
+<<<<<<< HEAD
     x = jnp.ones((1, 4, 4, 4))
     layer = SwitchedConv(4, 3, network='standard', norm_size=0)
     shapes = jax.eval_shape(layer.init, jax.random.key(0), x)
@@ -209,9 +235,22 @@ def test_what_cannot_be_used_is_named():
     x = jnp.ones((1, 4, 4, 4))
     layer = SwitchedConv(4, 3, breadth=2, network='standard')
     params = jax.jit(layer.init)(jax.random.key(0), x)['params']
+=======
+    x = jnp.ones((1, 4, 6, 5))
+    layer = SwitchedConv(7, 3, network='standard', norm_size=0)
+    params = layer.init(jax.random.key(0), x)
+    assert set(params) == {'params'}
+    assert layer.apply(params, x).shape == (1, 4, 6, 7)
+
+
+def test_what_cannot_be_used_is_named():
+    x = jnp.ones((1, 4, 6, 5))
+    layer = SwitchedConv(7, 3, breadth=2, network='standard')
+    params = layer.init(jax.random.key(0), x)['params']
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     with pytest.raises(InputError, match=r"norm needs.*'switch_norm'"):
         layer.apply({'params': params}, x)
-    with pytest.raises(InputError, match=r'\(3, 4\) pixels.*\(4, 4\)'):
+    with pytest.raises(InputError, match=r'\(3, 6\) pixels.*\(4, 6\)'):
         layer.init(jax.random.key(0), x, selector_features=x[:, 1:])
     shared = SharedSelector(3, network='standard', norm_size=0)
     selection = shared.apply(shared.init(jax.random.key(0), x), x)
@@ -228,9 +267,9 @@ def test_what_cannot_be_used_is_named():
 
 def test_a_norm_that_begins_with_its_first_row_changes_the_first_batch():
     """Of a shared selector as of a layer's own."""
-    x = jax.random.normal(jax.random.key(0), (1, 4, 4, 2))
+    x = jax.random.normal(jax.random.key(0), (1, 4, 6, 2))
     for module in (
-        functools.partial(SwitchedConv, 2, 3, breadth=3, network='standard'),
+        functools.partial(SwitchedConv, 7, 5, breadth=3, network='standard'),
         functools.partial(SharedSelector, 3, network='standard'),
     ):
         variables = jax.jit(module().init)(jax.random.key(1), x)
