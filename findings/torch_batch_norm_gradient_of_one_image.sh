@@ -11,7 +11,7 @@
 #             InstanceNorm2d: equal cotangents True, gradient off by 1.1 times its largest number
 #             (float64 differences confirm the one of the contiguous cotangent)
 # Reported:   not known to us
-# With us:    gradients through a batch norm are not compared in two golden fixtures of one image each
+# With us:    two golden fixtures of one image each have wrong gradients, where ours are held to differences in float64
 #             (tests/layers/test_selector.py, tests/models/test_switched_vqvae.py).
 set -eu
 

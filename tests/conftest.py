@@ -1,5 +1,6 @@
 """What every test shares: eight CPU devices, strict JAX, compiled programs, the golden fixtures."""
 
+import gc
 import os
 import pathlib
 from collections.abc import Callable
@@ -7,11 +8,14 @@ from collections.abc import Callable
 import kept
 
 # Read when JAX makes its first device, so they must be set before a test does anything. Most of the
-# tests' time is LLVM's: what XLA makes of a program is as ever, its machine code is not optimised.
+# tests' time is compiling: XLA makes a program of as few parts as it can in little time, and LLVM
+# machine code that is not optimised, all at once, since another process has the other core.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 for flag, value in (
     ('--xla_force_host_platform_device_count', 8),
     ('--xla_backend_optimization_level', 0),
+    ('--xla_cpu_opt_preset', 'CPU_OPT_PRESET_FAST_COMPILE'),
+    ('--xla_cpu_parallel_codegen_split_count', 1),
 ):
     if flag not in os.environ.get('XLA_FLAGS', ''):
         os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flag}={value}'.strip()
@@ -51,6 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Notes how long each test takes."""
     config.stash[DURATIONS] = {}
     config.pluginmanager.register(Stopwatch(config.stash[DURATIONS]))
+
+
+def pytest_collection_finish() -> None:
+    """Lets the garbage collector pass over what is imported, and come seldom: tracing makes many
+    objects, of which few are garbage."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 class Stopwatch:

@@ -313,7 +313,7 @@ def avi(path: Path) -> None:
     film.close()
 
 
-TS_START = 126_000
+TS_START = 126_007  # no whole millisecond
 
 
 def camera(path: Path) -> None:

@@ -74,14 +74,16 @@ def load_stand_in(source):
 @pytest.mark.parametrize(('path', 'variant'), CONFIGS)
 def test_shapes_at_full_size(path, variant):
     config = load(path).get_config(variant)
+    abstract_run(config)
+    # Of what a network repeats, the rest has two at most, which are as any number of them; five
+    # where layers are switched, since these lie as far as there.
+    most = 5 if 'switching' in config.model and config.model.switching.layers else 2
+    for field in models.repeated_fields(config.model.name):
+        config.model[field] = min(config.model[field], most)
     task, state, batch, key = abstract_run(config)
     variables = predicting(task, state).inference_variables()
     outputs = jax.eval_shape(task.predict, variables, batch, key)
     assert outputs['image'].shape == batch['hq'].shape
-    # Of what a network repeats, a step has five at most, which are as any number of them.
-    for field in models.repeated_fields(config.model.name):
-        config.model[field] = min(config.model[field], 5)
-    task, state, batch, key = abstract_run(config)
     frozen = jax.eval_shape(lambda: task.frozen(load_stand_in, True))
     state = with_frozen(task, state, frozen)
     new, metrics = jax.eval_shape(task.train_step, state, batch, key)
@@ -130,7 +132,7 @@ def test_a_step_and_a_prediction(path, variant):
         if '/selector/' not in name or name.endswith('/selector/conv/bias'):
             assert not np.array_equal(after[path], value), name
     variables = predicting(task, tree['state']).inference_variables()
-    outputs = task.predict(variables, batch, jax.random.key(0))
+    outputs = jax.jit(task.predict)(variables, batch, jax.random.key(0))
     assert outputs['image'].shape == batch['hq'].shape
     assert 0 <= outputs['image'].min() <= outputs['image'].max() <= 1
 

@@ -40,9 +40,7 @@ def folder(tmp_path_factory):
             'make_mesh',
             lambda devices=None, fsdp=1: make_mesh(devices or jax.devices()[:1], fsdp),
         )
-        jax.config.update('jax_disable_most_optimizations', True)
         yield found
-        jax.config.update('jax_disable_most_optimizations', False)
 
 
 @pytest.fixture(scope='module')

@@ -4,6 +4,7 @@ import io
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,22 +46,26 @@ class Called(NamedTuple):
     arguments: tuple
 
 
-def zipped(tree: Any, folder: str = 'archive', compression: int = zipfile.ZIP_STORED) -> bytes:
-    """The bytes of a checkpoint since PyTorch 1.6."""
+def zipped(
+    tree: Any,
+    change: Callable[[bytes], bytes] = lambda data: data,
+    compression: int = zipfile.ZIP_STORED,
+) -> bytes:
+    """The bytes of a checkpoint since PyTorch 1.6; `change` is made to its pickle."""
     storages: list[np.ndarray] = []
-    data, file = pickled(tree, storages), io.BytesIO()
+    data, file = change(pickled(tree, storages)), io.BytesIO()
     with zipfile.ZipFile(file, 'w', compression) as archive:
-        archive.writestr(f'{folder}/data.pkl', data)
-        archive.writestr(f'{folder}/byteorder', 'little')
+        archive.writestr('archive/data.pkl', data)
+        archive.writestr('archive/byteorder', 'little')
         for i, values in enumerate(storages):
-            archive.writestr(f'{folder}/data/{i}', values.tobytes())
+            archive.writestr(f'archive/data/{i}', values.tobytes())
     return file.getvalue()
 
 
-def unzipped(tree: Any) -> bytes:
-    """The bytes of a checkpoint before PyTorch 1.6."""
+def unzipped(tree: Any, change: Callable[[bytes], bytes] = lambda data: data) -> bytes:
+    """The bytes of a checkpoint before PyTorch 1.6; `change` is made to its pickle."""
     storages: list[np.ndarray] = []
-    data = pickled(tree, storages)
+    data = change(pickled(tree, storages))
     system = {'protocol_version': 1001, 'little_endian': True, 'type_sizes': {'int': 4}}
     heads = (pickle.dumps(value, 2) for value in (MAGIC, 1001, system))
     keys = pickle.dumps([str(i) for i in range(len(storages))], 2)

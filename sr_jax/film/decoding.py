@@ -12,6 +12,8 @@ from sr_jax.film.timestamps import Clock
 
 # Containers that say only when packets are decoded.
 WITHOUT_SHOWING_TIMES = ('avi',)
+# These have an index of exact times; in others FFmpeg guesses some after a seek, and differently.
+SEEKABLE = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm')
 # Seconds before the wanted frame that a seek aims at, tried in turn; then from the beginning.
 SEEK_MARGINS = (1, 10, 60)
 
@@ -23,6 +25,7 @@ class Decoder:
       path: the film.
       from_time: where to begin, in seconds: at a key frame well before, from which on all frames
         are right; None: at the beginning.
+      exact: whether times must be those that reading from the beginning gives.
 
     Attributes:
       container, stream, context: FFmpeg's.
@@ -35,12 +38,12 @@ class Decoder:
       InputError: no video, no frames, encrypted, or a codec that FFmpeg does not know.
     """
 
-    def __init__(self, path: Path, from_time: Fraction | None = None):
+    def __init__(self, path: Path, from_time: Fraction | None = None, exact: bool = True):
         self._path = path
         self.container = open_container(path)
         try:
             self._begin()
-            if from_time is not None:
+            if from_time is not None and (not exact or self.container.format.name in SEEKABLE):
                 self._seek(from_time)
             first = next(self._frames, None)
             if first is None:

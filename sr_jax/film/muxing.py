@@ -24,7 +24,6 @@ TICKS = {
     'mpegts': Fraction(1, 90000),
 }
 HDR_CODECS = ', '.join(encoders.PARAMETERS)
-MAX_TIMESCALE = 2**31 - 1
 # Tags that MP4 and MOV hold in their older form; any other needs the newer one, without a cover.
 COMMON_TAGS = {
     *('title', 'artist', 'album_artist', 'album', 'composer', 'comment', 'date', 'genre'),
@@ -120,23 +119,11 @@ class Muxer:
         for packet in packets:
             if self._copied:
                 self._copied.write_until(packet.dts * self._time_base)
-            if self.output.format.name == 'mpegts':
-                packet = self._with_head(packet)
             packet.pts += self._shift
             packet.dts += self._shift
             packet.stream = self.stream
             packet.time_base = self._time_base
             self.output.mux(packet)
-
-    def _with_head(self, packet: Any) -> Any:
-        """Returns a packet that a player can begin with, in a container without a head."""
-        head = self.stream.codec_context.extradata
-        if not packet.is_keyframe or not head:
-            return packet
-        whole = av.Packet(head + bytes(packet))
-        whole.pts, whole.dts, whole.duration = packet.pts, packet.dts, packet.duration
-        whole.is_keyframe = True
-        return whole
 
     def finish(self) -> None:
         """Writes the rest of the other streams, and the end."""
@@ -155,20 +142,15 @@ class Muxer:
 def container_options(
     container: str, video: OutputVideo, source: Source | None
 ) -> dict[str, str]:
-    """Returns the muxer's options: times to the tick, and tags and dispositions as they were."""
-    if container in ('matroska', 'webm'):
-        return {'default_mode': 'passthrough'}
+    """Returns the muxer's options: times to the tick, and all tags."""
     if container == 'mpegts':
         return {'mpegts_copyts': '1'}
     if container in streams.VIDEO_ONLY:
         return {'strict': '-1'}
     if container not in ('mp4', 'mov'):
         return {}
-    scale = video.time_base.denominator
     others = source.info.streams if source else ()
-    film = math.lcm(scale, *[stream.time_base.denominator for stream in others])
-    named = {'video_track_timescale': str(scale)}
-    named['movie_timescale'] = str(film if film <= MAX_TIMESCALE else scale)
+    named = {'video_track_timescale': str(video.time_base.denominator)}
     uncommon = source and set(streams.film_metadata(source.info.metadata)) - COMMON_TAGS
     if uncommon and not any(stream.kind == 'cover' for stream in others):
         named['movflags'] = 'use_metadata_tags'

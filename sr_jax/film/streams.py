@@ -54,7 +54,6 @@ class StreamInfo(NamedTuple):
       language, title: as tagged; '' where not.
       disposition: names of what it is for: 'default', 'forced' ...
       metadata: all tags.
-      time_base: seconds of a tick.
       start, duration: seconds; None where not said.
     """
 
@@ -65,7 +64,6 @@ class StreamInfo(NamedTuple):
     title: str
     disposition: tuple[str, ...]
     metadata: dict[str, str]
-    time_base: Fraction
     start: Fraction | None
     duration: Fraction | None
 
@@ -90,7 +88,6 @@ def describe(stream: Any) -> StreamInfo:
         stream.metadata.get('title', ''),
         tuple(str(name) for name in flags if name != 'attached_pic'),
         dict(stream.metadata),
-        tick,
         None if start is None else start * tick,
         None if duration is None else duration * tick,
     )

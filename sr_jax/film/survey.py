@@ -97,7 +97,7 @@ def survey(path: Path) -> Survey:
         for start in _places(decoder):
             if start is not None:
                 decoder.close()
-                decoder = Decoder(path, start)
+                decoder = Decoder(path, start, exact=False)
             found.look(itertools.islice(decoder.frames(), FRAMES_EACH))
     finally:
         decoder.close()

@@ -7,13 +7,19 @@ MAX_SD_LINES = 576  # BT.601 up to here, BT.709 above, as players take a film th
 MATRIX_CHOICES = ('auto', 'keep')
 SD_MATRICES = ('bt601', 'bt470bg', 'smpte170m', 'fcc')
 WORDS = {
-    **dict.fromkeys(SD_MATRICES, 'BT.601'),
+    **dict.fromkeys(('bt601', 'bt470bg', 'smpte170m'), 'BT.601'),
+    'fcc': 'FCC 1953',
     'bt709': 'BT.709',
     'bt2020nc': 'BT.2020',
     'smpte240m': 'SMPTE 240M',
     'ycgco': 'YCgCo',
     'identity': 'RGB',
-    'fcc': 'FCC 1953',
+    'left': 'at the left',
+    'center': 'in the middle',
+    'top': 'at the top',
+    'bottom': 'at the bottom',
+    'topleft': 'at the top left',
+    'bottomleft': 'at the bottom left',
 }
 HDR = {'smpte2084': 'PQ', 'arib-std-b67': 'HLG'}
 
@@ -111,8 +117,9 @@ def describe(
 
 
 def _words(color: ColorDescription) -> str:
-    place = '' if color.chroma == UNSPECIFIED else f', chroma at the {color.chroma}'
-    return f'{WORDS.get(color.matrix, color.matrix)}, {color.range} range{place}'
+    matrix, place = (WORDS.get(name, name) for name in (color.matrix, color.chroma))
+    words = f'{matrix}, {color.range} range'
+    return words if color.chroma == UNSPECIFIED else f'{words}, chroma {place}'
 
 
 def _say(said: str, otherwise: str) -> str:

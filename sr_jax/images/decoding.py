@@ -1,8 +1,8 @@
 """Encoded images to arrays, by one rule for every kind of image, without losing precision."""
 
 import contextlib
+import functools
 import io
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Num, Shaped, UInt
-from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from sr_jax.errors import InputError
-from sr_jax.images import chunks, formats, metadata
+from sr_jax.images import chunks, formats, metadata, sixteen_bits
 from sr_jax.images.metadata import Metadata
 
 _Read = TypeVar('_Read')
@@ -24,7 +24,6 @@ _BY_CONTENT = tuple(sorted(set(formats.READ.values()) - set(formats.BY_NAME_ONLY
 # Entered once, since `warnings.catch_warnings` is not safe in the threads that read images.
 warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.\w+ImagePlugin')
 
-_WHITE_IS_ZERO = 0
 _MOST_EIGHT_BITS = 255
 _IS_THUMBNAIL = 1  # the bit of a TIFF's NewSubfileType
 _TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
@@ -165,7 +164,8 @@ def from_float(image: Float[np.ndarray, '*shape'], dtype: np.dtype) -> Num[np.nd
     """Inverts `to_float`: rounds [0, 1] to uint8 or uint16; float32 is returned as it is."""
     if dtype == np.float32:
         return image
-    return np.rint(image * np.iinfo(dtype).max).astype(dtype)
+    scaled = image * np.float32(np.iinfo(dtype).max)
+    return np.rint(scaled, out=scaled).astype(dtype)
 
 
 def to_uint8(image: Shaped[np.ndarray, '*shape']) -> UInt[np.ndarray, '*shape']:
@@ -192,6 +192,8 @@ def _name_errors(name: str) -> Iterator[None]:
         raise ImageError(
             name, 'not a PNG, JPEG, WebP, TIFF, GIF, AVIF or other image that Pillow can read here'
         ) from error
+    except sixteen_bits.PixelsError as error:
+        raise ImageError(name, str(error)) from error
     except MemoryError as error:
         raise ImageError(name, 'it does not fit into the memory') from error
     except Exception as error:  # a damaged file raises nearly anything in a decoder
@@ -265,10 +267,16 @@ def _list_images(image: ImageFile.ImageFile) -> list[int]:
         kinds = []
         for index in range(count):
             image.seek(index)
-            kinds.append(_tiff_tag(image, ExifTags.Base.NewSubfileType) or 0)
+            kinds.append(sixteen_bits.tiff_tag(image, ExifTags.Base.NewSubfileType) or 0)
         image.seek(0)
         return [i for i, kind in enumerate(kinds) if i == 0 or not kind & _IS_THUMBNAIL]
     return list(range(1 if image.info.get('default_image') and count > 1 else 0, count))
+
+
+def _reopen(encoded: bytes, name: str, index: int) -> ImageFile.ImageFile:
+    image = _open(encoded, name)
+    image.seek(index)
+    return image
 
 
 def _read_layers(
@@ -276,14 +284,14 @@ def _read_layers(
 ) -> Layers:
     """Reads the image that a file was opened or wound to."""
     is_gray = image.mode in _GRAY or any(
-        _raw_mode(tile.args).startswith(('LA;16', 'I;16')) for tile in image.tile
+        sixteen_bits.raw_mode(tile.args).startswith(('LA;16', 'I;16')) for tile in image.tile
     )
     keep_profile = image.mode in _KEEP_PROFILE
-    is_deep = _is_sixteen_bit(image)
+    is_deep = sixteen_bits.is_sixteen_bit(image)
     if is_deep and index and image.format != 'TIFF':
         raise ImageError('', 'an animation of 16 bits is not supported; save it with 8')
     if is_deep:
-        color, alpha = _read_sixteen_bits(image, encoded, name, index)
+        color, alpha = sixteen_bits.read(image, functools.partial(_reopen, encoded, name, index))
     else:
         color, alpha = _read_eight_bits(image)
     found, orientation = metadata.read(image, keep_profile)
@@ -320,73 +328,6 @@ def _read_eight_bits(image: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray
 def _is_deep_ppm(tiles: list[Any]) -> bool:
     """Whether Pillow will scale the levels of a PPM down to 256 of them."""
     return any(tile.codec_name == 'ppm' and tile.args[-1] > _MOST_EIGHT_BITS for tile in tiles)
-
-
-def _is_sixteen_bit(image: ImageFile.ImageFile) -> bool:
-    bits = _tiff_tag(image, ExifTags.Base.BitsPerSample) or ()
-    return any(';16' in _raw_mode(tile.args) for tile in image.tile) or 16 in bits
-
-
-def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> Any:
-    return image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
-
-
-def _raw_mode(arguments: tuple[Any, ...] | str | None) -> str:
-    """Returns how the pixels lie in the file, from what Pillow tells a tile's decoder."""
-    return arguments if isinstance(arguments, str) else str((arguments or ('',))[0])
-
-
-def _read_sixteen_bits(
-    image: ImageFile.ImageFile, encoded: bytes, name: str, index: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Reads 16-bit grey, grey with alpha, RGB and RGBA without loss.
-
-    Pillow keeps 16 bits only for grey. Of the others it keeps the high byte of each number as an
-    8-bit image; reading the file once more under the opposite byte order gives the low byte.
-    """
-    if image.mode.startswith('I'):
-        gray = np.asarray(image).astype(np.uint16)[..., None]
-        if _tiff_tag(image, ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO:
-            gray = 65535 - gray
-        key = image.info.get('transparency')
-        return np.repeat(gray, 3, axis=2), None if key is None else _make_alpha(gray, key)
-    raw_mode = _raw_mode(image.tile[0].args) if len(image.tile) else ''
-    if raw_mode == 'LA;16B':  # four bytes a pixel, which 'RGBA' passes on as they are
-        pixels = _reread(encoded, name, index, 'RGBA').view('>u2').astype(np.uint16)
-        return np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]
-    kind, _, order = raw_mode.partition(';16')
-    if kind not in ('RGB', 'RGBA') or order not in ('B', 'L', 'N'):
-        raise ImageError(
-            '',
-            f'16-bit pixels stored as {raw_mode or image.mode} are not supported; save it as '
-            'an interleaved RGB or RGBA PNG or TIFF',
-        )
-    native = {'little': 'L', 'big': 'B'}[sys.byteorder]
-    opposite = {'B': 'L', 'L': 'B'}[order.replace('N', native)]
-    high = np.asarray(image).astype(np.uint16)
-    pixels = high * 256 + _reread(encoded, name, index, f'{kind};16{opposite}')
-    if kind == 'RGBA':
-        return pixels[..., :3], pixels[..., 3:]
-    key = image.info.get('transparency')
-    return pixels, None if key is None else _make_alpha(pixels, key)
-
-
-def _reread(
-    encoded: bytes, name: str, index: int, raw_mode: str
-) -> UInt[np.ndarray, 'h w c']:
-    """Decodes an image of a file once more with another order of bytes."""
-    image = _open(encoded, name)
-    image.seek(index)
-    for number, tile in enumerate(image.tile):
-        arguments = (raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode
-        image.tile[number] = tile._replace(args=arguments)
-    return np.asarray(image)
-
-
-def _make_alpha(pixels: UInt[np.ndarray, 'h w c'], key: Any) -> UInt[np.ndarray, 'h w 1']:
-    """Returns the alpha of an image in which one colour, `key`, stands for full transparency."""
-    opaque = (pixels != np.asarray(key, np.uint16)).any(axis=2, keepdims=True)
-    return np.where(opaque, np.uint16(65535), np.uint16(0))
 
 
 def _turn_upright(

@@ -135,7 +135,7 @@ def _mix(
         if angle < mixtures.RELATED:
             report(
                 f'{of} seem to have no common ancestor (the cosine of their weights is '
-                f'{angle:.2f}): such mixtures make dark images'
+                f'{angle:.2f}): such a mixture is worse than each of them, or dark'
             )
     variables = mixtures.mix([found.variables for found in several], [w for _, w in parts])
     return LoadedNetwork(first.model, variables, source)

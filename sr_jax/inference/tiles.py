@@ -102,8 +102,11 @@ def best_window(
     Raises:
       ValueError: no window that is allowed has a core.
     """
+    sides = [sorted({size[axis] for size in sizes}) for axis in (0, 1)]
+    least = [min(_least_length(halo, multiple), own[-1]) for own in sides]
     heights, widths = (
-        _lengths(sorted({size[axis] for size in sizes}), halo, multiple) for axis in (0, 1)
+        _lengths(own, halo, multiple, min(max_side or max_pixels, max_pixels // other))
+        for own, other in zip(sides, reversed(least), strict=True)
     )
     down, across = (
         _counts(lengths, [size[axis] for size in sizes], halo, multiple)
@@ -121,14 +124,31 @@ def best_window(
     return int(heights[row]), int(widths[column])
 
 
-def _lengths(sides: Sequence[int], halo: int, multiple: int) -> Int[np.ndarray, 'lengths']:
-    """Lengths of windows, ascending: those that split a side evenly, and the shortest of all."""
-    halo = -(-halo // multiple) * multiple
-    least, longest = 2 * halo + multiple, max(sides)
-    parts = np.arange(1, MAX_SPLITS + 1)[:, None]
-    shares = np.where(parts > 1, -(-(np.asarray(sides) - 2 * halo) // parts) + 2 * halo, sides)
-    shares = -(-shares // multiple) * multiple
-    lengths = np.unique(np.clip([*shares.ravel(), least], min(least, longest), longest))
+def _least_length(halo: int, multiple: int) -> int:
+    return 2 * -(-halo // multiple) * multiple + multiple
+
+
+def _lengths(
+    sides: Sequence[int], halo: int, multiple: int, most: int
+) -> Int[np.ndarray, 'lengths']:
+    """Lengths of windows, ascending: those that split a side evenly, and the shortest of all.
+
+    Of splits those into the fewest windows of at most `most` pixels, one more, two more and so on,
+    and then ever further apart.
+    """
+    least, longest = _least_length(halo, multiple), max(sides)
+    overlap = least - multiple
+    core = max(most // multiple * multiple - overlap, multiple)  # of the longest window
+    found = [np.array([least, *sides])]
+    for side in sides:
+        fewest = -(-(side - overlap) // core)
+        if fewest > 0:
+            further = np.geomspace(fewest, max(side // multiple, fewest), MAX_SPLITS)
+            parts = np.concatenate([fewest + np.arange(MAX_SPLITS), further.astype(int)])
+            shares = -(-(side - overlap) // parts) + overlap
+            found.append(-(-shares // multiple) * multiple)
+    lengths = np.unique(np.clip(np.concatenate(found), min(least, longest), longest))
+    lengths = lengths[(lengths <= most) | (lengths == lengths[0])]
     if len(lengths) > MAX_LENGTHS:
         lengths = lengths[np.linspace(0, len(lengths) - 1, MAX_LENGTHS).astype(int)]
     return lengths

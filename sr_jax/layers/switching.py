@@ -138,7 +138,8 @@ def convert_to_switched(
         kernel, bias = flat.pop(f'{layer}/kernel'), flat.pop(f'{layer}/bias', None)
         taps, _, channels, features = kernel.shape
         module = switching.make(features, taps, use_bias=bias is not None)
-        fresh = dict(module.init(jax.random.fold_in(rng, number), jnp.zeros((1, 8, 8, channels))))
+        image = jnp.zeros((1, 8, 8, channels))
+        fresh = dict(jax.jit(module.init)(jax.random.fold_in(rng, number), image))
         params = fresh.pop('params')
         if switching.deviation:
             trained = {'shared': kernel}

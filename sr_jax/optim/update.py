@@ -74,9 +74,9 @@ def accumulated_update(
 ) -> tuple[PyTree, PyTree, DynamicScale | None, Gradients]:
     """One update of the parameters from a batch applied as `accumulation` microbatches.
 
-    The gradients are averaged by `optax.MultiSteps`; its accumulator lives only within the step,
-    so that `opt_state` is the plain optimiser's whatever the accumulation. An update whose loss
-    or gradient is not finite is computed but not applied: the old values come back.
+    The loss, its terms and the gradients are averaged; the optimiser sees the mean alone, so that
+    `opt_state` is the same whatever the accumulation. An update whose loss or gradient is not
+    finite is computed but not applied: the old values come back.
 
     Args:
       loss: (params, microbatch, rng) -> (scalar, (terms, statistics, outputs)); the first axis of
@@ -87,52 +87,55 @@ def accumulated_update(
     Returns:
       (params, opt_state, loss_scale, Gradients).
     """
-    multi = optax.MultiSteps(optimizer, every_k_schedule=accumulation)
     microbatches = split_microbatches(batch, accumulation)
     keys = jax.random.split(rng, accumulation)
-    first = jax.tree.map(lambda x: x[0], microbatches)
-    state = multi.init(params)._replace(inner_opt_state=opt_state)
-    no_updates = jax.tree.map(jnp.zeros_like, params)
-    carry = (state, loss_scale, no_updates, _no_sums(loss, params, first, keys[0]))
-    step = functools.partial(_add_microbatch, loss, params, multi, merge, accumulation)
     if accumulation == 1:
-        carry, outputs = step(carry, (first, keys[0]))
+        only = jax.tree.map(lambda x: x[0], microbatches)
+        loss_scale, (value, aside), grads = _gradient(loss, params, loss_scale, only, keys[0])
+        terms, statistics, outputs = aside
     else:
-        carry, outputs = jax.lax.scan(step, carry, (microbatches, keys))
-        outputs = join_microbatches(outputs)
-    state, loss_scale, updates, (total, terms, statistics, finite) = carry
-    applied = finite.all() & jnp.isfinite(total)
-    new = (optax.apply_updates(params, updates), state.inner_opt_state)
+        passes = functools.partial(_pass_all, loss, merge, params, loss_scale)
+        loss_scale, (value, terms, grads), statistics, outputs = passes(microbatches, keys)
+    finite = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
+    applied = finite.all() & jnp.isfinite(value)
+    updates, new_state = optimizer.update(grads, opt_state, params)
+    new = (optax.apply_updates(params, updates), new_state)
     params, opt_state = select(applied, new, (params, opt_state))
-    gradients = Gradients(total, terms, statistics, outputs, finite, applied)
+    gradients = Gradients(value, terms, statistics, outputs, finite, applied)
     return params, opt_state, loss_scale, gradients
 
 
-def _no_sums(loss: Callable, params: PyTree, microbatch: PyTree, key: Array) -> tuple[Any, ...]:
-    """The loss, its terms, its statistics and the flags of no microbatch yet."""
-    shape, (*shapes, _) = jax.eval_shape(loss, params, microbatch, key)
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (shape, *shapes))
-    return (*zeros, jnp.ones(len(jax.tree.leaves(params)), bool))
-
-
-def _add_microbatch(
+def _pass_all(
     loss: Callable,
-    params: PyTree,
-    multi: optax.MultiSteps,
     merge: Callable,
-    accumulation: int,
-    carry: tuple[Any, ...],
-    microbatch: tuple[PyTree, Array],
-) -> tuple[tuple[Any, ...], PyTree]:
-    """One microbatch and its key more in the carry of `accumulated_update`, and its outputs."""
-    multi_state, scale, _, (total, terms, statistics, finite) = carry
-    scale, (value, aside), grads = _gradient(loss, params, scale, *microbatch)
-    new_terms, new_statistics, outputs = aside
-    updates, multi_state = multi.update(grads, multi_state, params)
-    finite &= jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
-    terms = jax.tree.map(lambda a, b: a + b / accumulation, terms, new_terms)
-    sums = (total + value / accumulation, terms, merge(statistics, new_statistics), finite)
-    return (multi_state, scale, updates, sums), outputs
+    params: PyTree,
+    scale: DynamicScale | None,
+    microbatches: PyTree,
+    keys: Array,
+) -> tuple[DynamicScale | None, tuple[Array, PyTree, PyTree], Any, PyTree]:
+    """Passes one microbatch after the other.
+
+    Returns:
+      The loss scale to go on with; the means of loss, terms and gradients; the merged statistics;
+      the outputs of the whole batch.
+    """
+
+    def add(carry: tuple[Any, ...], microbatch: tuple[PyTree, Array]) -> tuple[Any, PyTree]:
+        scale, means, statistics = carry
+        scale, (value, aside), grads = _gradient(loss, params, scale, *microbatch)
+        terms, new_statistics, outputs = aside
+        means = jax.tree.map(lambda a, b: a + b / len(keys), means, (value, terms, grads))
+        return (scale, means, merge(statistics, new_statistics)), outputs
+
+    first = jax.tree.map(lambda x: x[0], (microbatches, keys))
+    value, (terms, statistics, _) = jax.eval_shape(loss, params, *first)
+    means, statistics = jax.tree.map(
+        lambda s: jnp.zeros(s.shape, s.dtype), ((value, terms, params), statistics)
+    )
+    (scale, means, statistics), outputs = jax.lax.scan(
+        add, (scale, means, statistics), (microbatches, keys)
+    )
+    return scale, means, statistics, join_microbatches(outputs)
 
 
 def _gradient(

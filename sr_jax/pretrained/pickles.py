@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 from sr_jax.errors import InputError
 
 MAX_STEPS = 2**20  # of a pickle; a network of a thousand arrays has about 40,000
+REMEDY = 'Take the arrays alone (a state_dict), or as .safetensors'
 VALUES = {
     *('BININT', 'BININT1', 'BININT2', 'LONG1', 'LONG4', 'BINFLOAT', 'BINSTRING', 'SHORT_BINSTRING'),
     *('BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8', 'BINBYTES', 'SHORT_BINBYTES', 'BINBYTES8'),
@@ -71,13 +72,13 @@ def read(file: BinaryIO, allowed: Collection[str] = ()) -> Pickle:
         dictionaries, all others a `Name` or, where they are called, a `Note`.
 
     Raises:
-      InputError: it names anything else.
-      ValueError: it is damaged, or too long (also other exceptions that say so).
+      InputError: it names anything else, or is too long.
+      ValueError: it is damaged (or another exception that says so).
     """
     machine = _Machine(allowed)
     for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         if number == MAX_STEPS:
-            raise ValueError(f'a pickle of more than {MAX_STEPS} steps')
+            raise InputError(f'refused: its pickle has more than {MAX_STEPS} steps. {REMEDY}')
         machine.step(opcode.name, argument)
     return Pickle(machine.pop(), machine.stored)
 
@@ -175,7 +176,7 @@ class _Machine:
             shown = re.sub(r'[^\w.]', '?', name, flags=re.ASCII)[:100]
             raise InputError(
                 f'refused: it holds more than arrays ({shown}), which another program could run. '
-                'Take the arrays alone (a state_dict), or as .safetensors'
+                f'{REMEDY}'
             )
         return Name(name)
 

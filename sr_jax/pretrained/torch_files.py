@@ -15,7 +15,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -42,12 +42,13 @@ UNTYPED = 'torch.storage.UntypedStorage'  # whose arrays say their types themsel
 ARRAYS = {f'torch._utils._rebuild_tensor{version}' for version in ('', '_v2', '_v3')}
 PARAMETERS = {'torch._utils._rebuild_parameter', 'torch._utils._rebuild_parameter_with_state'}
 OF_TYPE = 'torch._tensor._rebuild_from_type_v2'
+NUMPY = ('scalar', '_reconstruct')
 MAKING = {*ARRAYS, *PARAMETERS, OF_TYPE}
-# What else may stand in a checkpoint, and is not made: sizes, numbers of NumPy, kinds of things.
+# What else may stand in a checkpoint, and is not made: sizes, NumPy's numbers, kinds of things.
 HARMLESS = {
     *('torch.Size', 'torch.device', 'torch.Tensor', 'torch.nn.parameter.Parameter'),
-    *(f'{module}.multiarray.scalar' for module in ('numpy.core', 'numpy._core')),
-    *('numpy.dtype', '_codecs.encode'),
+    *(f'{m}.multiarray.{n}' for m in ('numpy.core', 'numpy._core') for n in NUMPY),
+    *('numpy.dtype', 'numpy.ndarray', '_codecs.encode'),
     *(f'{m}.{n}' for m in ('builtins', '__builtin__') for n in ('set', 'list', 'dict', 'complex')),
 }
 ALLOWED = frozenset(
@@ -110,12 +111,13 @@ def _open_file(file: BinaryIO, size: int) -> Content:
     if pickles.read(file).value != MAGIC:
         raise ValueError('no checkpoint of PyTorch begins like this')
     pickles.read(file)
-    order = 'little' if pickles.read(file).value['little_endian'] else 'big'
+    little = pickles.read(file).value['little_endian']
+    order: Literal['little', 'big'] = 'little' if little else 'big'
     tree, stored = pickles.read(file, ALLOWED)
     widths = {key: np.dtype(TYPES[kind]).itemsize for key, kind in map(_storage, stored)}
     places = {}
     for key in pickles.read(file).value:
-        count = int.from_bytes(file.read(8), order)  # type: ignore[arg-type]
+        count = int.from_bytes(file.read(8), order)
         places[key] = file.tell(), count * widths[key]
         file.seek(count * widths[key], os.SEEK_CUR)
 
@@ -126,7 +128,7 @@ def _open_file(file: BinaryIO, size: int) -> Content:
         file.seek(at)
         return file.read(length)
 
-    return Content(tree, load, order == 'big')
+    return Content(tree, load, not little)
 
 
 def _read_content(content: Content, size: int) -> dict[str, np.ndarray]:

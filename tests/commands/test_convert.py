@@ -70,5 +70,5 @@ def test_pth_without_pytorch_is_refused(tmp_path, monkeypatch, capsys):
     networks.save(tmp_path / 'w.safetensors', network('rrdb'))
     output = tmp_path / 'o.pth'
     assert convert(tmp_path / 'w.safetensors', '--original', '--output', output) == 1
-    assert 'o.pth: checkpoints of PyTorch are written by PyTorch itself' in capsys.readouterr().err
+    assert 'o.pth: checkpoints of PyTorch are written by PyTorch' in capsys.readouterr().err
     assert not output.exists()

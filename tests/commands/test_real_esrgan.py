@@ -13,17 +13,9 @@ from sr_jax import __main__ as verbs
 from sr_jax.images.files import image_size, save_image
 from sr_jax.training.loop import train
 
-pytestmark = pytest.mark.usefixtures('one_device', 'quickly_compiled')
+pytestmark = pytest.mark.usefixtures('one_device')
 
 STEPS = 3
-
-
-@pytest.fixture
-def quickly_compiled():
-    """To slower code."""
-    jax.config.update('jax_disable_most_optimizations', True)
-    yield
-    jax.config.update('jax_disable_most_optimizations', False)
 
 
 def config_of(steps=STEPS):

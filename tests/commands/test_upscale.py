@@ -309,7 +309,7 @@ def test_a_result_that_is_not_finite_is_named_and_not_written(tmp_path, capsys):
     shown = capsys.readouterr().err
     assert 'error: bright.png: what' in shown and 'float32 or bfloat16' in shown
     assert [path.name for path in (tmp_path / 'o').iterdir()] == ['dark.png']
-    assert upscale(*images, *arguments) == 0
+    assert upscale(*images, *arguments, '--overwrite') == 0
 
 
 def test_transparency_in_a_jpeg_is_an_error_of_that_image(weights, tmp_path, capsys):

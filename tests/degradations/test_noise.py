@@ -68,7 +68,7 @@ def noise_of(settings, pixels, count=1, **changes):
 
 
 def test_gaussian_noise_has_its_strength(settings):
-    pixels = jnp.full((64, 64, 3), 0.5)
+    pixels = jnp.full((32, 128, 3), 0.5)
     noise = noise_of(
         settings, pixels, 4, gaussian_prob=1.0, gaussian_sigma=(20.0, 20.0), gray_prob=0.0
     )
@@ -80,7 +80,7 @@ def test_gaussian_noise_has_its_strength(settings):
 
 @pytest.mark.parametrize('gaussian_prob', [0.0, 1.0])
 def test_gray_noise_is_the_same_in_all_channels(settings, gaussian_prob):
-    pixels = jnp.asarray(np.random.default_rng(0).uniform(0.4, 0.6, (16, 16, 3)), jnp.float32)
+    pixels = jnp.asarray(np.random.default_rng(0).uniform(0.4, 0.6, (8, 32, 3)), jnp.float32)
     changes = dict(gaussian_prob=gaussian_prob, poisson_scale=(0.3, 0.3), gray_prob=1.0)
     noise = noise_of(settings, pixels, **changes)
     np.testing.assert_allclose(noise, np.repeat(noise[..., :1], 3, -1), atol=1e-6)
@@ -90,8 +90,8 @@ def test_gray_noise_is_the_same_in_all_channels(settings, gaussian_prob):
 @pytest.mark.parametrize(('levels', 'v'), [(2, 2), (3, 4), (64, 64), (65, 128), (256, 256)])
 def test_poisson_noise_has_the_variance_of_its_photons(levels, v):
     tones = np.linspace(0, 255, levels).round() / 255
-    pixels = jnp.asarray(np.resize(tones, (64, 64, 3)), jnp.float32)
-    uniform = jax.random.uniform(jax.random.key(1), (8, 64, 64, 3), minval=2.0**-24)
+    pixels = jnp.asarray(np.resize(tones, (32, 128, 3)), jnp.float32)
+    uniform = jax.random.uniform(jax.random.key(1), (8, 32, 128, 3), minval=2.0**-24)
     noise = np.asarray(POISSON_NOISE(uniform, pixels), float)
     mean = np.asarray(pixels, float).mean()
     assert noise.mean() == pytest.approx(0, abs=5 * np.sqrt(mean / v / noise.size))
@@ -99,9 +99,9 @@ def test_poisson_noise_has_the_variance_of_its_photons(levels, v):
 
 
 def test_gray_poisson_noise_counts_the_levels_of_the_luminance():
-    pixels = np.zeros((32, 32, 3), np.float32)
+    pixels = np.zeros((16, 64, 3), np.float32)
     pixels[..., 0] = 1.0  # one luminance, two levels
-    uniform = jax.random.uniform(jax.random.key(1), (32, 32, 3), minval=2.0**-24)
+    uniform = jax.random.uniform(jax.random.key(1), (16, 64, 3), minval=2.0**-24)
     uniform = jnp.repeat(uniform[..., :1], 3, -1)
     gray = poisson_noise(uniform, fill_canvas(jnp.asarray(pixels)), True)
     np.testing.assert_allclose(np.asarray(gray) + 76 / 255, np.round(gray + 76 / 255), atol=1e-6)
@@ -124,7 +124,7 @@ def test_what_lies_beyond_the_image_does_not_matter(settings):
 
 
 def test_kinds_are_drawn_for_each_image(settings):
-    pixels = jnp.linspace(0.45, 0.55, 8 * 8 * 3).reshape(8, 8, 3)
+    pixels = jnp.linspace(0.45, 0.55, 4 * 16 * 3).reshape(4, 16, 3)
     noise = noise_of(settings, pixels, 400, poisson_scale=(0.05, 0.5))
     gray = np.abs(noise - noise[..., :1]).max((1, 2, 3)) < 1e-6
     assert 0.33 < gray.mean() < 0.47

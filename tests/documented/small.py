@@ -4,29 +4,28 @@ What is appended to a command stands here in the open: it is run as it is docume
 numbers. Published weights are stood in for by networks of a few features under the same names.
 """
 
-# Appended to every training.
+from typing import Any
+
+import tiny
+
+
+def flags(section: str, values: dict[str, Any]) -> tuple[str, ...]:
+    """The values of a section as a command has them."""
+    return tuple(f'--config.{section}.{key}={value}' for key, value in values.items())
+
+
+# Appended to every training. These and the networks are the numbers of `tiny.shrink`, so that what
+# other tests have compiled is found.
 TRAINING = (
-    '--config.train.steps=2',
-    '--config.train.batch_size=2',
-    '--config.train.effective_batch_size=0',
-    '--config.data.validation_crops=4',
-    '--config.evaluation.every=2',
-    '--config.evaluation.batch_size=4',
-    '--config.evaluation.protocol=rgb_crop0',
-    '--config.checkpoint.every=2',
-    '--config.log.every=1',
-    '--config.log.samples=2',
-    '--config.log.samples_every=2',
+    *flags('train', dict(steps=4, batch_size=4, effective_batch_size=0)),
+    *flags('data', dict(validation_crops=12, workers=0)),
+    *flags('evaluation', dict(every=4, batch_size=8, protocol='rgb_crop0')),
+    '--config.checkpoint.every=4',
+    *flags('log', dict(every=1, samples=3, samples_every=4)),
 )
-RRDB = ('--config.model.features=4', '--config.model.num_blocks=1', '--config.model.growth=2')
-VQVAE = (
-    '--config.model.channels=8',
-    '--config.model.num_res_blocks=1',
-    '--config.model.res_channels=4',
-    '--config.model.codebook_size=16',
-    '--config.model.codebook_dim=4',
-    '--config.data.crop_size=16',
-)
+CROP = '--config.data.crop_size=16'
+RRDB = flags('model', tiny.NETWORKS['rrdb'])
+VQVAE = (*flags('model', tiny.NETWORKS['vqvae']), CROP)
 # And by the name of the config, or the name and its variant.
 NETWORKS = {
     'vqvae': VQVAE,
@@ -36,12 +35,9 @@ NETWORKS = {
         '--config.model.switching.breadth=2',
         '--config.model.switching.network=standard',
     ),
-    'srresnet': (
-        '--config.model.features=4',
-        '--config.model.num_blocks=1',
-        '--config.data.crop_size=24',
-    ),
-    'rrdb': (*RRDB, '--config.data.crop_size=16', '--config.data.workers=0'),
+    # As large as the windows of SSIM want it where a border is cut off.
+    'srresnet': (*flags('model', tiny.NETWORKS['srresnet']), '--config.data.crop_size=24'),
+    'rrdb': (*RRDB, CROP),
     'esrgan': (
         *RRDB,
         '--config.discriminator.features=2',
@@ -49,21 +45,15 @@ NETWORKS = {
         '--config.data.crop_size=32',
         '--config.loss.adversarial.start=0',
     ),
-    'srflow': (
-        *RRDB,
-        '--config.model.stacked=1',
-        '--config.model.steps=2',
-        '--config.model.hidden=4',
-        '--config.data.crop_size=16',
-    ),
-    'srflow:encoder': (*RRDB, '--config.data.crop_size=16'),
-    'shallow': ('--config.data.crop_size=16',),
+    'srflow': (*flags('model', tiny.NETWORKS['srflow']), CROP),
+    'srflow:encoder': (*RRDB, CROP),
+    'shallow': (CROP,),
     'classify': ('--config.data.source=classes:by_class',),
 }
 # Instead of a value that a command gives.
 INSTEAD = {
-    '--config.train.steps=200': '--config.train.steps=2',
-    '--config.train.steps=800': '--config.train.steps=4',
+    '--config.train.steps=200': '--config.train.steps=4',
+    '--config.train.steps=800': '--config.train.steps=6',
     '--config.train.effective_batch_size=128': '--config.train.effective_batch_size=4',
 }
 

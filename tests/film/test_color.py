@@ -135,6 +135,20 @@ def test_an_interlaced_frame_keeps_its_fields_apart():
         np.testing.assert_array_equal(plane, before)
 
 
+@pytest.mark.parametrize(
+    ('matrix', 'levels'),
+    [
+        ('identity', (16 + 219 * 0.7, 16 + 219 * 0.4, 16 + 219 * 0.2)),
+        ('ycgco', (16 + 219 * 0.5, 128 + 224 * 0.2, 128 - 224 * 0.1)),
+    ],
+)
+def test_matrices_of_other_kinds(matrix, levels):
+    """H.273, 8.3: G, B, R as luma is; Y, Cg, Co."""
+    rgb = np.float32([0.2, 0.7, 0.4]).reshape(1, 1, 1, 3)
+    planes = to_planes(rgb, YUV444, limited(matrix))
+    assert [plane.item() for plane in planes] == [round(level) for level in levels]
+
+
 def test_gray_takes_luma_of_the_matrix():
     rgb = np.float32([0.2, 0.7, 0.4]).reshape(1, 1, 1, 3)
     (plane,) = to_planes(rgb, PixelFormat('gray', 10), ColorDescription('bt709', 'full'))

@@ -91,7 +91,9 @@ def test_frames_of_avi_come_in_the_order_of_showing(film):
         assert np.argmin(errors) == number
 
 
-@pytest.mark.parametrize(('name', 'first'), [('phone', 105), ('disc', 100), ('broadcast', 140_400)])
+@pytest.mark.parametrize(
+    ('name', 'first'), [('phone', 105), ('disc', 100), ('broadcast', films.TS_START + 14_400)]
+)
 def test_a_film_is_read_from_a_time_on(name, first, film):
     _, frames = read(film(name))
     with open_film(film(name), from_time=first * frames[0].time_base) as opened:
@@ -114,19 +116,30 @@ def test_filtered_frames_are_the_same_from_a_time_on(mode, film):
         assert all(map(np.array_equal, frame.planes, again.planes))
 
 
-def test_a_long_film_is_entered_at_a_key_frame(tmp_path):
-    path = tmp_path / 'long.mkv'
-    tick, size = Fraction(1, 4), (34, 22)
-    options = {'preset': 'ultrafast', 'g': '8', 'sc_threshold': '0'}
-    film = films.Film(path, 'libx264', size, tick, 4, options=options)
-    film.write(films.constant(40, size, 'yuv420p', tick, 1))
+@pytest.mark.parametrize(
+    ('suffix', 'codec', 'plan', 'is_entered'),
+    [
+        ('.mkv', 'libx264', Deinterlacing(), True),
+        ('.mp4', 'libx264', Deinterlacing('frames', 'tff'), True),
+        ('.mpg', 'mpeg2video', Deinterlacing(), False),
+    ],
+)
+def test_a_long_film_is_entered_at_a_key_frame(suffix, codec, plan, is_entered, tmp_path):
+    path = tmp_path / f'long{suffix}'
+    tick, size = Fraction(1, 25), (34, 22)
+    options = {'g': '12', 'bf': '2', 'sc_threshold': '0'}
+    film = films.Film(path, codec, size, tick, 25, options=options)
+    film.write(films.constant(140, size, 'yuv420p', tick, 1))
     film.close()
-    _, frames = read(path)
-    with open_film(path, from_time=Fraction(33, 4)) as opened:
-        assert opened._decoder.first.pts == 6000
-        rest = list(opened)
-    assert [frame.pts for frame in rest] == [frame.pts for frame in frames[33:]]
-    assert all(map(np.array_equal, frames[33].planes, rest[0].planes))
+    with open_film(path, plan) as opened:
+        frames = list(opened)
+    for number in (77, 96, 131):
+        with open_film(path, plan, frames[number].pts * frames[0].time_base) as opened:
+            assert (opened._decoder.first.pts > frames[0].pts) == is_entered
+            rest = list(opened)
+        assert [frame.pts for frame in rest] == [frame.pts for frame in frames[number:]]
+        for frame, again in zip(frames[number:], rest, strict=True):
+            assert all(map(np.array_equal, frame.planes, again.planes))
 
 
 @pytest.mark.parametrize(('name', 'kept'), [('phone.mp4', 0.6), ('disc.mkv', 0.8)])

@@ -62,7 +62,7 @@ def test_it_says_so_in_words():
     )
     said = ColorDescription('bt2020nc', 'limited', 'bt2020', 'arib-std-b67', 'topleft')
     assert describe(said, said, said, 2160) == [
-        'colors: BT.2020, limited range, chroma at the topleft',
+        'colors: BT.2020, limited range, chroma at the top left',
         'HDR: HLG',
     ]
 

@@ -18,7 +18,7 @@ from sr_jax.film import encoders, report, streams
 from sr_jax.film.encoders import EncoderSettings, OutputVideo, choose_pixels
 from sr_jax.film.formats import ColorDescription, PixelFormat
 from sr_jax.film.info import FilmInfo
-from sr_jax.film.muxing import Source, notes
+from sr_jax.film.muxing import Source, _chapters, notes
 from sr_jax.film.writer import FilmWriter, output_like
 
 
@@ -125,6 +125,15 @@ def test_a_clock_that_begins_late_can_be_set_to_zero(film, tmp_path):
     assert all(abs(time - first - new) < tick for time, new in times)
     new = [stream.start for stream in info.streams]
     assert all(abs(a - first - b) < tick for a, b in zip(old, new, strict=True))
+
+
+def test_chapters_move_with_the_clock(film):
+    info = read(film('disc'))[0]
+    moved = _chapters(info, Fraction(-1, 20), 'matroska')
+    times = [(c['start'] * c['time_base'], c['end'] * c['time_base']) for c in moved]
+    later = Fraction(1, 20)
+    assert times == [(start - later, end - later) for start, end, _ in chapters(info)]
+    assert _chapters(info, Fraction(0), 'mpegts') == []
 
 
 @pytest.mark.parametrize(

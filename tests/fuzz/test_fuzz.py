@@ -25,6 +25,7 @@ EXAMPLES = {
     'foreign_network': 15,
     'own_network': 15,
     'ncnn_network': 100,
+    'lmdb_database': 50,
     'lpips_pickle': 150,
     'torch_checkpoint': 40,
     'overrides': 60,

@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from PIL import Image
 from tiny_networks import drawn
 
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
+from sr_jax.images.transparency import limit_alpha
 from sr_jax.inference.layers import enlarge
 from sr_jax.inference.upscaler import Upscaler
 
@@ -32,8 +32,8 @@ def test_one_channel_is_given_the_luma_and_makes_a_grey_image():
     assert found.shape == (14, 22, 3) and upscaler.channels == 3
     np.testing.assert_allclose(found, np.repeat(expected, 3, axis=-1), atol=1e-6)
     color, alpha = ((pixels * 255).astype(np.uint8) for pixels in (COLOR, ALPHA))
-    layers = enlarge(Layers(color, alpha, False, None, Image.Exif()), upscaler, 2)
-    expected = apply(net, alpha.astype(np.float32) / 255) * 255
+    layers = enlarge(Layers(color, alpha), upscaler, 2)
+    expected = limit_alpha(apply(net, alpha.astype(np.float32) / 255) * 255, alpha)
     np.testing.assert_allclose(layers.alpha, expected, atol=0.51)
 
 
@@ -43,7 +43,7 @@ def test_four_channels_are_given_colours_and_transparency_at_once():
     expected = apply(net, pixels.astype(np.float32) / 255) * 255
     assert upscaler.channels == 4
     np.testing.assert_allclose(upscaler(pixels), expected, atol=0.51)
-    layers = Layers(pixels[..., :3], pixels[..., 3:], False, None, Image.Exif())
+    layers = Layers(pixels[..., :3], pixels[..., 3:])
     found = enlarge(layers, upscaler, 2)
     np.testing.assert_allclose(found.color, expected[..., :3], atol=0.51)
     np.testing.assert_allclose(found.alpha, expected[..., 3:], atol=0.51)

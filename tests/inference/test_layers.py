@@ -9,6 +9,7 @@ from tiny_networks import network, repeating
 
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
+from sr_jax.images.resize import resize_lanczos
 from sr_jax.inference.layers import enlarge
 from sr_jax.inference.upscaler import Upscaler
 
@@ -45,6 +46,17 @@ def test_repetition_and_composition_can_be_exchanged(repeat, height, width, dtyp
     for background in (0, 1, np.array([1.0, 0.2, 0.6])):
         expected = compose(layers, background, most).repeat(2, axis=0).repeat(2, axis=1)
         np.testing.assert_allclose(compose(made, background, most), expected, atol=1e-5)
+
+
+def test_any_factor_and_composition_can_be_exchanged(repeat):
+    rng = np.random.default_rng(0)
+    color, alpha = (0.3 + 0.4 * rng.random((7, 9, c), np.float32) for c in (3, 1))
+    layers = Layers(color, alpha, False, None, Image.Exif())  # so that nothing is clipped
+    made = enlarge(layers, repeat, 2.7)
+    for background in (0, 1):
+        composed = compose(layers, background, 1).repeat(2, axis=0).repeat(2, axis=1)
+        expected = resize_lanczos(composed.astype(np.float32), (19, 24))
+        np.testing.assert_allclose(compose(made, background, 1), expected, atol=1e-5)
 
 
 def test_what_is_hidden_changes_nothing():

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sr_jax.inference import tiles
@@ -63,6 +63,29 @@ def test_the_best_window_is_the_best_of_all(sizes, halo, at_once):
     best = min(work(window) for window in possible if window[0] * window[1] <= max_pixels)
     # Splits are even of one image; with several, another length may be a little better.
     assert work(found) <= best * (1.0 if len(sizes) == 1 else 1.2)
+
+
+@settings(max_examples=50)
+@given(
+    st.tuples(st.integers(1, 9000), st.integers(1, 900)),
+    st.integers(8, 1200),
+    st.integers(0, 300),
+    multiples,
+)
+def test_no_window_is_worse_than_the_tile_itself(size, tile, halo, multiple):
+    size = tuple(-(-side // multiple) * multiple for side in size)
+    tile = tile // multiple * multiple
+    assume(tile >= 2 * -(-halo // multiple) * multiple + multiple)
+
+    def work(window):
+        down, across = (len(tiles.spans(size[i], window[i], halo, multiple)) for i in (0, 1))
+        return down * across * window[0] * window[1]
+
+    whole = tuple(min(tile, side) for side in size)
+    for limit in (dict(max_side=tile), {}):
+        found = tiles.best_window([size], tile**2, halo, multiple, **limit)
+        assert found[0] * found[1] <= tile**2
+        assert work(found) <= work(whole)
 
 
 def test_a_side_can_be_limited():

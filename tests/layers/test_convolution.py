@@ -157,9 +157,9 @@ def test_start_values_are_uniform_within_the_bound_of_pytorch(module, bound):
 
 
 def test_bias_is_added_and_the_type_is_the_one_asked_for():
-    module = Convolution(4, 3, dtype='bfloat16')
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 4, 4, 2)))
-    y = module.apply(variables, jnp.zeros((1, 4, 4, 2)))
+    module = Convolution(5, 3, dtype='bfloat16')
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 4, 6, 2)))
+    y = module.apply(variables, jnp.zeros((1, 4, 6, 2)))
     assert y.dtype == jnp.bfloat16
     bias = variables['params']['bias']
     assert bias.dtype == jnp.float32
@@ -167,6 +167,6 @@ def test_bias_is_added_and_the_type_is_the_one_asked_for():
 
 
 def test_upsample_nearest_repeats_pixels():
-    x = jnp.arange(4.0).reshape(1, 2, 2, 1)
-    expected = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
+    x = jnp.arange(3.0).reshape(1, 1, 3, 1)
+    expected = [[0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 2]]
     np.testing.assert_array_equal(upsample_nearest(x)[0, :, :, 0], expected)

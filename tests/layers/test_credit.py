@@ -16,13 +16,14 @@ from sr_jax.layers.switched_conv import SwitchedConv
 
 def random_layer(credit, seed=0, **changes):
     """A layer without a norm, its variables and an image."""
-    x = jnp.asarray(np.random.default_rng(seed).normal(size=(2, 7, 6, 4)), jnp.float32)
+    x = jnp.asarray(np.random.default_rng(seed).normal(size=(5, 7, 6, 8)), jnp.float32)
     layer = SwitchedConv(
-        3, 3, breadth=4, stride=2, network='standard', norm_size=0, credit=credit, **changes
+        9, 3, breadth=4, stride=2, network='standard', norm_size=0, credit=credit, **changes
     )
-    return layer, layer.init(jax.random.key(seed), x)['params'], x
+    return layer, jax.jit(layer.init)(jax.random.key(seed), x)['params'], x
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def gradients(layer, params, x):
     """The output, and the gradients of the sum of its sines to params and x."""
 
@@ -46,10 +47,11 @@ def test_equal_kernels_teach_a_selector_with_advantage_nothing():
     def value(x):
         return jnp.sin(3 * (convolve(x, dense[0], 2) + params['bias'][None, None, None])).sum()
 
-    assert_close(of_x, jax.grad(value)(x), 1e-5)
+    of_dense = jax.jit(jax.grad(value))(x)
+    assert_close(of_x, of_dense, 1e-5)
     _, of_params, of_x = gradients(random_layer('output')[0], params, x)
     assert np.abs(of_params['selector']['conv']['kernel']).max() > 0.1
-    assert np.abs(of_x - jax.grad(value)(x)).max() > 0.1
+    assert np.abs(of_x - of_dense).max() > 0.1
 
 
 @pytest.mark.parametrize('use_bias', [True, False])
@@ -74,7 +76,8 @@ def test_the_advantage_is_over_what_all_kernels_give_on_average(use_bias):
         y = jnp.einsum('nhwb,nhwbo->nhwo', chosen, every + gate[..., None, None] * lead)
         return jnp.sin(3 * y).sum(), y
 
-    (_, expected), others = jax.value_and_grad(value, argnums=(0, 1), has_aux=True)(params, x)
+    differentiate = jax.jit(jax.value_and_grad(value, argnums=(0, 1), has_aux=True))
+    (_, expected), others = differentiate(params, x)
     assert_close(y, expected, 1e-5)
     jax.tree.map(functools.partial(assert_close, rtol=1e-4), (of_params, of_x), others)
 
@@ -103,7 +106,7 @@ def test_the_mean_of_the_kernels_is_not_computed_without_gradients():
 
 def test_kernels_deviate_from_a_shared_one():
     layer, params, x = random_layer('advantage', deviation=0.5)
-    assert params['shared'].shape == (3, 3, 4, 3)
+    assert params['shared'].shape == (3, 3, 8, 9)
     assert not params['kernel'].any()
     noise = np.random.default_rng(0).normal(size=params['kernel'].shape)
     params = {**params, 'kernel': jnp.asarray(noise, 'float32')}

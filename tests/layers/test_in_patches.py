@@ -58,7 +58,7 @@ def draw(*shape):
 def test_patches_are_the_whole(height, width, side, scale):
     x = draw(2, height, width, 4)
     module, variables = make(scale, side, x)
-    whole = Network(scale, 0).apply(variables, x)
+    whole = jax.jit(Network(scale, 0).apply)(variables, x)
     found = jax.jit(module.apply)(variables, x)
     np.testing.assert_allclose(found, whole, atol=2e-6)
 
@@ -70,7 +70,7 @@ def test_within_images_that_end_before_the_array(scale):
     module, variables = make(scale, 4, x)
     found = jax.jit(functools.partial(apply_within, module))(variables, x, sizes)
     for i, (height, width) in enumerate(sizes):
-        alone = Network(scale, 0).apply(variables, x[i : i + 1, :height, :width])[0]
+        alone = jax.jit(Network(scale, 0).apply)(variables, x[i : i + 1, :height, :width])[0]
         part = found[i, : height * scale, : width * scale]
         np.testing.assert_allclose(part, alone, atol=2e-6)
 

@@ -86,7 +86,7 @@ def test_training_without_mutable_collections_only_quantizes(variables):
 
 
 def test_gathering_leaves_the_codebook_and_updating_later_is_the_same(variables):
-    module, z = Quantizer(16, 4), normal(0, 2, 3, 3, 4)
+    module, z = Quantizer(16, 4), normal(0, 2, 3, 5, 4)
     _, at_once = module.apply(variables, z, train=True, mutable=['codebook'])
     _, gathered = module.apply(variables, z, train=True, mutable=['codebook_statistics'])
     assert gathered.keys() == {'codebook_statistics'}

@@ -28,9 +28,9 @@ def test_the_function_is_the_originals(golden):
 @pytest.mark.parametrize('stride', [1, 2])
 def test_one_hot_gates_make_a_hard_choice(stride):
     rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.normal(size=(2, 6, 4, 3)), 'float32')
-    kernel = jnp.asarray(rng.normal(size=(5, 3, 3, 3, 2)), 'float32')
-    bias = jnp.asarray(rng.normal(size=2), 'float32')
-    selector = jnp.asarray(rng.integers(0, 5, (2, 6 // stride, 4 // stride)), 'int32')
+    x = jnp.asarray(rng.normal(size=(9, 6, 4, 7)), 'float32')
+    kernel = jnp.asarray(rng.normal(size=(5, 3, 3, 7, 8)), 'float32')
+    bias = jnp.asarray(rng.normal(size=8), 'float32')
+    selector = jnp.asarray(rng.integers(0, 5, (9, 6 // stride, 4 // stride)), 'int32')
     soft = blended_convolution(x, jax.nn.one_hot(selector, 5), kernel, bias, stride)
     assert_close(soft, switched_conv(x, selector, kernel, bias, stride), 1e-5)

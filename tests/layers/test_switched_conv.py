@@ -106,12 +106,19 @@ def test_the_layer_is_the_originals(golden, case):
 
 def test_equal_kernels_give_the_dense_convolution():
     """Whatever a fresh selector chooses: so a converted network begins as it was."""
+<<<<<<< HEAD
     x = jax.random.normal(jax.random.key(0), (2 * 7 * 6 * 4,)).reshape(2, 7, 6, 4)
     layer = SwitchedConv(3, 3, breadth=4, stride=2, network='standard')
+    variables = jax.jit(layer.init)(jax.random.key(1), x)
+=======
+    x = jax.random.normal(jax.random.key(0), (7 * 6 * 5,)).reshape(1, 7, 6, 5)
+    layer = SwitchedConv(8, 3, breadth=4, stride=2, network='standard')
     variables = layer.init(jax.random.key(1), x)
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     kernel = variables['params']['kernel'][:1]
     params = {**variables['params'], 'kernel': jnp.repeat(kernel, 4, axis=0)}
-    y, sown = layer.apply({**variables, 'params': params}, x, mutable=['intermediates'])
+    apply = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))
+    y, sown = apply({**variables, 'params': params}, x)
     assert len(np.unique(sown['intermediates']['choice'][0])) > 1
     expected = convolve(x, kernel[0], 2) + params['bias'][None, None, None]
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
@@ -120,7 +127,7 @@ def test_equal_kernels_give_the_dense_convolution():
 @pytest.mark.parametrize(('start', 'fan_in'), [('published', 5 * 9 * 8), ('convolution', 5 * 9)])
 def test_start_values(start, fan_in):
     layer = SwitchedConv(16, 3, network='standard', start=start)
-    variables = layer.init(jax.random.key(0), jnp.ones((1, 4, 4, 5)))
+    variables = jax.jit(layer.init)(jax.random.key(0), jnp.ones((1, 4, 4, 5)))
     largest = jnp.abs(variables['params']['kernel']).max()
     assert 0.99 / np.sqrt(fan_in) < largest <= 1 / np.sqrt(fan_in)
     assert jnp.abs(variables['params']['bias']).max() <= 1 / np.sqrt(5 * 9)
@@ -128,22 +135,37 @@ def test_start_values(start, fan_in):
 
 
 def test_bfloat16_inside_leaves_the_selector_and_parameters_in_float32():
+<<<<<<< HEAD
     x = jax.random.normal(jax.random.key(0), (4 * 4 * 4,)).reshape(1, 4, 4, 4)
     layer = SwitchedConv(4, 3, breadth=2, network='standard', dtype='bfloat16')
+    variables = jax.jit(layer.init)(jax.random.key(1), x)
+    full = jax.jit(SwitchedConv(4, 3, breadth=2, network='standard').apply)(variables, x)
+    y, sown = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))(variables, x)
+=======
+    x = jax.random.normal(jax.random.key(0), (4 * 6 * 5,)).reshape(1, 4, 6, 5)
+    layer = SwitchedConv(7, 3, breadth=2, network='standard', dtype='bfloat16')
     variables = layer.init(jax.random.key(1), x)
-    full = SwitchedConv(4, 3, breadth=2, network='standard').apply(variables, x)
+    full = SwitchedConv(7, 3, breadth=2, network='standard').apply(variables, x)
     y, sown = layer.apply(variables, x, mutable=['intermediates'])
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     assert y.dtype == jnp.bfloat16 and variables['params']['kernel'].dtype == jnp.float32
     assert sown['intermediates']['probabilities'][0].dtype == jnp.float32
     np.testing.assert_allclose(y.astype(jnp.float32), full, atol=0.02)
 
 
 def test_gathered_statistics_update_the_layer():
+<<<<<<< HEAD
     x = jax.random.normal(jax.random.key(0), (4 * 4 * 4,)).reshape(1, 4, 4, 4)
     layer = SwitchedConv(4, 3, breadth=2, network='standard')
+    variables = jax.jit(layer.init)(jax.random.key(1), x)
+=======
+    x = jax.random.normal(jax.random.key(0), (4 * 6 * 5,)).reshape(1, 4, 6, 5)
+    layer = SwitchedConv(7, 3, breadth=2, network='standard')
     variables = layer.init(jax.random.key(1), x)
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     collections = ['switch_norm', 'switch_norm_statistics']
-    _, changed = layer.apply(variables, x, True, mutable=collections)
+    apply = functools.partial(layer.apply, train=True, mutable=collections)
+    _, changed = jax.jit(apply)(variables, x)
     updated = update_switch_norms(variables['switch_norm'], changed['switch_norm_statistics'])
     assert updated['norm']['index'] == 1
     for name, value in changed['switch_norm']['norm'].items():
@@ -160,7 +182,7 @@ class Two(nn.Module):
         selection = None
         if self.shared:
             selection = SharedSelector(4, network='standard', norm_size=0, name='chooser')(x)
-        layer = functools.partial(SwitchedConv, 3, 3, breadth=4, network='standard', norm_size=0)
+        layer = functools.partial(SwitchedConv, 7, 3, breadth=4, network='standard', norm_size=0)
         first = layer(name='first')(x, selection=selection)
         return first + layer(name='second')(x, selection=selection)
 
@@ -170,8 +192,13 @@ def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
     count = lambda *args, **settings: calls.append(1) or route(*args, **settings)  # noqa: E731
     monkeypatch.setattr(switched_conv_layer, 'route', count)
     monkeypatch.setattr(api, 'route', count)
+<<<<<<< HEAD
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 6, 4)), jnp.float32)
+    params = jax.jit(Two(True).init)(jax.random.key(0), x)['params']
+=======
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 6, 8)), jnp.float32)
     params = Two(True).init(jax.random.key(0), x)['params']
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     assert set(params['first']) == {'kernel', 'bias'}
 
     def loss(params, shared):
@@ -179,11 +206,12 @@ def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
         return jnp.sum(jnp.sin(y)), sown['intermediates']
 
     calls.clear()
-    (value, sown), gradient = jax.value_and_grad(loss, has_aux=True)(params, True)
+    differentiate = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
+    (value, sown), gradient = differentiate(params, True)
     assert len(calls) == 1 and set(sown) == {'chooser'}
     selector = params['chooser']['selector']
     each = {name: params[name] | {'selector': selector} for name in ('first', 'second')}
-    (apart, sown), expected = jax.value_and_grad(loss, has_aux=True)(each, False)
+    (apart, sown), expected = differentiate(each, False)
     assert len(calls) == 3 and set(sown) == {'first', 'second'}
     np.testing.assert_allclose(value, apart, rtol=1e-6)
     both = jax.tree.map(jnp.add, *(expected[name].pop('selector') for name in each))
@@ -195,20 +223,34 @@ def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
 
 
 def test_without_a_norm_there_is_no_buffer_to_save():
+<<<<<<< HEAD
     x = jnp.ones((1, 4, 4, 4))
     layer = SwitchedConv(4, 3, network='standard', norm_size=0)
-    params = layer.init(jax.random.key(0), x)
-    assert set(params) == {'params'}
-    assert layer.apply(params, x).shape == x.shape
+    shapes = jax.eval_shape(layer.init, jax.random.key(0), x)
+    assert set(shapes) == {'params'}
+    assert jax.eval_shape(layer.apply, shapes, x).shape == x.shape
 
 
 def test_what_cannot_be_used_is_named():
     x = jnp.ones((1, 4, 4, 4))
     layer = SwitchedConv(4, 3, breadth=2, network='standard')
+    params = jax.jit(layer.init)(jax.random.key(0), x)['params']
+=======
+    x = jnp.ones((1, 4, 6, 5))
+    layer = SwitchedConv(7, 3, network='standard', norm_size=0)
+    params = layer.init(jax.random.key(0), x)
+    assert set(params) == {'params'}
+    assert layer.apply(params, x).shape == (1, 4, 6, 7)
+
+
+def test_what_cannot_be_used_is_named():
+    x = jnp.ones((1, 4, 6, 5))
+    layer = SwitchedConv(7, 3, breadth=2, network='standard')
     params = layer.init(jax.random.key(0), x)['params']
+>>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
     with pytest.raises(InputError, match=r"norm needs.*'switch_norm'"):
         layer.apply({'params': params}, x)
-    with pytest.raises(InputError, match=r'\(3, 4\) pixels.*\(4, 4\)'):
+    with pytest.raises(InputError, match=r'\(3, 6\) pixels.*\(4, 6\)'):
         layer.init(jax.random.key(0), x, selector_features=x[:, 1:])
     shared = SharedSelector(3, network='standard', norm_size=0)
     selection = shared.apply(shared.init(jax.random.key(0), x), x)
@@ -225,17 +267,18 @@ def test_what_cannot_be_used_is_named():
 
 def test_a_norm_that_begins_with_its_first_row_changes_the_first_batch():
     """Of a shared selector as of a layer's own."""
-    x = jax.random.normal(jax.random.key(0), (1, 4, 4, 2))
+    x = jax.random.normal(jax.random.key(0), (1, 4, 6, 2))
     for module in (
-        functools.partial(SwitchedConv, 2, 3, breadth=3, network='standard'),
+        functools.partial(SwitchedConv, 7, 5, breadth=3, network='standard'),
         functools.partial(SharedSelector, 3, network='standard'),
     ):
-        variables = module().init(jax.random.key(1), x)
+        variables = jax.jit(module().init)(jax.random.key(1), x)
 
         def probabilities(start, module=module, variables=variables):
             layer = module(norm_start=start)
             mutable = ['switch_norm', 'intermediates']
-            _, mutated = layer.apply(variables, x, train=True, mutable=mutable)
+            apply = functools.partial(layer.apply, train=True, mutable=mutable)
+            _, mutated = jax.jit(apply)(variables, x)
             return mutated['intermediates']['probabilities'][0].mean(axis=(0, 1, 2))
 
         assert np.abs(probabilities('full') - 1 / 3).max() > 0.01

@@ -5,8 +5,8 @@ import pytest
 
 from sr_jax.losses import gradient_penalty as penalties
 
-X = jnp.array(np.random.default_rng(0).random((3, 2, 2, 3)), jnp.float32)
-W = jnp.array(np.random.default_rng(1).standard_normal((2, 2, 3)), jnp.float32)
+X = jnp.array(np.random.default_rng(0).random((5, 2, 4, 3)), jnp.float32)
+W = jnp.array(np.random.default_rng(1).standard_normal((2, 4, 3)), jnp.float32)
 
 
 def linear(weight):
@@ -31,7 +31,7 @@ def test_of_a_linear_discriminator():
 
 
 def test_of_a_discriminator_whose_gradient_is_its_image():
-    norms = np.linalg.norm(X.reshape(3, -1), axis=1)
+    norms = np.linalg.norm(X.reshape(5, -1), axis=1)
     np.testing.assert_allclose(penalties.r1(square, X), (norms**2).mean(), rtol=1e-6)
     penalty = penalties.gradient_penalty(square, X)
     np.testing.assert_allclose(penalty, ((norms - 1) ** 2).mean(), rtol=1e-5)
@@ -64,9 +64,9 @@ def test_half_precision_goes_in_as_float32():
 
 
 def test_interpolated_images_lie_on_the_lines_one_draw_an_image():
-    real, fake = jnp.zeros((64, 2, 2, 1)), jnp.ones((64, 2, 2, 1))
+    real, fake = jnp.zeros((64, 2, 3, 1)), jnp.ones((64, 2, 3, 1))
     between = penalties.interpolate(real, fake, jax.random.key(0))
-    shares = np.unique(between.reshape(64, 4), axis=1)
+    shares = np.unique(between.reshape(64, 6), axis=1)
     assert shares.shape == (64, 1)
     assert 0 <= shares.min() < 0.1 and 0.9 < shares.max() <= 1
     assert len(np.unique(shares)) == 64

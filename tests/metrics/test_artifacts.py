@@ -5,24 +5,24 @@ from sr_jax.errors import InputError
 from sr_jax.metrics.artifacts import FLAT, WINDOW, detail, flat_error
 
 Y_OF_GRAY = 219 / 255  # Y reaches from 16/255 to 235/255
-SIDE = 32
+HEIGHT, WIDTH = 26, 32
 
 
 def gray(value=0.5):
-    return np.full((2, SIDE, SIDE, 3), value)
+    return np.full((2, HEIGHT, WIDTH, 3), value)
 
 
 def checkerboard(amplitude):
     """Plus and minus the amplitude, of mean 1/49 of it in each window."""
-    rows, columns = np.indices((SIDE, SIDE))
+    rows, columns = np.indices((HEIGHT, WIDTH))
     return amplitude * (1 - 2 * ((rows + columns) % 2))[None, :, :, None]
 
 
 def texture_half(seed=0):
     """Flat on the left, noise on the right."""
     images = gray()
-    noise = np.random.default_rng(seed).choice([-0.1, 0.1], (2, SIDE, SIDE // 2, 1))
-    images[:, :, SIDE // 2 :] += noise
+    noise = np.random.default_rng(seed).choice([-0.1, 0.1], (2, HEIGHT, WIDTH // 2, 1))
+    images[:, :, WIDTH // 2 :] += noise
     return images
 
 
@@ -32,7 +32,7 @@ def test_a_checkerboard_where_the_truth_is_flat_has_its_amplitude():
 
 
 def test_a_wrong_brightness_and_a_slow_change_are_no_artifacts():
-    slope = np.linspace(0, 0.2, SIDE)[None, None, :, None]
+    slope = np.linspace(0, 0.2, WIDTH)[None, None, :, None]
     assert flat_error(gray(0.6), gray()) < 1e-12
     assert flat_error(gray() + slope, gray()) < 1e-12
 
@@ -40,9 +40,9 @@ def test_a_wrong_brightness_and_a_slow_change_are_no_artifacts():
 def test_errors_in_textured_parts_do_not_count():
     truth = texture_half()
     wrong = truth.copy()
-    wrong[:, :, SIDE // 2 :] += checkerboard(0.05)[:, :, SIDE // 2 :]
+    wrong[:, :, WIDTH // 2 :] += checkerboard(0.05)[:, :, WIDTH // 2 :]
     assert flat_error(wrong, truth) < 1e-12
-    wrong[:, :, : SIDE // 2] += checkerboard(0.05)[:, :, : SIDE // 2]
+    wrong[:, :, : WIDTH // 2] += checkerboard(0.05)[:, :, : WIDTH // 2]
     assert flat_error(wrong, truth) > 0.03
 
 

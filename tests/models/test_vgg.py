@@ -12,7 +12,7 @@ IMAGES = jnp.array(np.random.default_rng(0).random((1, 6, 4, 3)), jnp.float32)
 
 def made(outputs, **fields):
     model = vgg.Model(outputs, **fields)
-    return model, model.init(jax.random.key(0), IMAGES)
+    return model, jax.jit(model.init)(jax.random.key(0), IMAGES)
 
 
 def correlate(x, layer):

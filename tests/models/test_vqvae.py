@@ -178,7 +178,7 @@ MODEL = VQVAE(**SMALL)
 
 @pytest.fixture(scope='module')
 def variables():
-    return MODEL.init(jax.random.key(0), jnp.zeros((1, 8, 16, 3)))
+    return jax.jit(MODEL.init)(jax.random.key(0), jnp.zeros((1, 8, 16, 3)))
 
 
 @pytest.fixture(scope='module')
@@ -187,22 +187,21 @@ def x():
 
 
 def test_decoding_the_codes_gives_the_reconstruction(variables, x):
-    output = MODEL.apply(variables, x)
-    codes = MODEL.apply(variables, x, method='encode')
+    output = jax.jit(MODEL.apply)(variables, x)
+    codes = jax.jit(functools.partial(MODEL.apply, method='encode'))(variables, x)
     assert codes['top'].shape == (2, 2, 3)
     assert codes['bottom'].shape == (2, 4, 6)
     assert codes['top'].dtype == codes['bottom'].dtype == jnp.int32
     jax.tree.map(np.testing.assert_array_equal, codes, output.codes)
-    decoded = MODEL.apply(variables, codes, method='decode')
+    decoded = jax.jit(functools.partial(MODEL.apply, method='decode'))(variables, codes)
     np.testing.assert_allclose(decoded, output.image, atol=1e-5)
 
 
 def test_microbatches_update_the_codebooks_as_one_batch(variables, x):
-    _, whole = MODEL.apply(variables, x, train=True, mutable=['codebook'])
-    gathered = [
-        MODEL.apply(variables, half, train=True, mutable=['codebook_statistics'])[1]
-        for half in (x[:1], x[1:])
-    ]
+    train = functools.partial(MODEL.apply, train=True)
+    _, whole = jax.jit(functools.partial(train, mutable=['codebook']))(variables, x)
+    gather = jax.jit(functools.partial(train, mutable=['codebook_statistics']))
+    gathered = [gather(variables, half)[1] for half in (x[:1], x[1:])]
     statistics = merge_statistics(*(mutated['codebook_statistics'] for mutated in gathered))
     _, merged = MODEL.apply(variables, statistics, method='update_codebooks', mutable=['codebook'])
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), merged, whole)

@@ -80,8 +80,9 @@ def examine(clips: Sequence[Float[Array, 't h w 3']], settings: TapeSettings) ->
     """Finds out what the steps that are on need to know.
 
     Args:
-      clips: runs of consecutive frames, some from all over the film; of two frames or more each,
-        five where there is a comb. Of what they show, the median counts, and of levels the widest.
+      clips: runs of consecutive frames, some from all over the film. Noise is seen in two frames
+        or more, four after NTSC's comb and six after PAL's. Of what the clips show the median
+        counts, and of levels the widest.
       settings: the steps.
 
     Raises:
@@ -175,7 +176,9 @@ def _examine_clip(rgb: Float[Array, 't h w 3'], settings: TapeSettings) -> Findi
         found = found._replace(shift=chroma_shift.find_shift(frames[::EVERY]))
     if settings.comb:
         count = dot_crawl.frames_before(settings.comb)
-        frames = dot_crawl.comb(frames[count:], frames[:count], settings.comb)
+        before = jnp.stack([frames[0]] * count)
+        combed = dot_crawl.comb(frames, before, settings.comb)
+        frames = combed[min(count, len(frames) - 1) :]
     if settings.denoise:
         found = found._replace(noise=denoise.measure_noise(frames))
     if settings.stretch_levels:

@@ -16,16 +16,18 @@ class ActNorm(nn.Module):
 
     A call in which the collection 'params' is mutable, other than `init`, begins with the data: a
     layer whose bias is all zero takes the bias and scale with which its output has mean 0 and
-    deviation 1 in every channel, over the whole batch, also where that is sharded. A layer that has
-    learnt, or was loaded, stays as it is. Inverses never start a layer.
+    deviation `scale` in every channel, over the whole batch, also where that is sharded. A layer
+    that has learnt, or was loaded, stays as it is. Inverses never start a layer.
 
     log_scale is clamped to +-10.
 
     Attributes:
       channels: of x.
+      scale: deviation of y that a layer begins with; SRFlow's layers all have 1.
     """
 
     channels: int
+    scale: float = 1.0
 
     def setup(self) -> None:
         """Makes the parameters."""
@@ -52,7 +54,7 @@ class ActNorm(nn.Module):
         fresh = ~self.bias.any()
         bias = jnp.where(fresh, -x.mean((0, 1, 2)), self.bias)
         deviation = jnp.sqrt(jnp.square(x + bias[None, None, None]).mean((0, 1, 2)))
-        log_scale = jnp.where(fresh, -jnp.log(deviation + EPSILON), self.log_scale)
+        log_scale = jnp.where(fresh, jnp.log(self.scale / (deviation + EPSILON)), self.log_scale)
         self.put_variable('params', 'bias', bias)
         self.put_variable('params', 'log_scale', log_scale)
         return _shape(bias, log_scale)

@@ -132,7 +132,10 @@ class FlowSteps(nn.Module):
 
     @nn.compact
     def _stack_parameters(self, maps: Maps) -> dict[str, Any]:
-        """Makes the parameters of all steps, stacked."""
+        """Makes the parameters of all steps, stacked; or finds them, without tracing how they are
+        made, as `param` would at each call to compare the shapes."""
+        if self.has_variable('params', 'steps'):
+            return self.get_variable('params', 'steps')
         step = self.step.clone(parent=None)
 
         def start(key: Array) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-import io
 import pathlib
 import pickle
 import subprocess
@@ -7,8 +6,7 @@ import sys
 import lmdb
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from lmdb_files import write_lmdb
 from PIL import Image
 
 from sr_jax.data import open_source, train_iterator, validation_batches
@@ -18,20 +16,6 @@ from sr_jax.data.sources.lmdb import DATA, META
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError
 from sr_jax.images.files import list_images
-
-
-def write_lmdb(path, images, level=1):
-    """Writes images by their keys as BasicSR does: PNGs, and meta_info.txt beside them."""
-    lines = ''
-    with lmdb.open(str(path), map_size=2**24) as database, database.begin(write=True) as writing:
-        for key, pixels in images.items():
-            file = io.BytesIO()
-            Image.fromarray(pixels).save(file, 'PNG', compress_level=level)
-            writing.put(key.encode(), file.getvalue())
-            height, width, channels = (*pixels.shape, 1)[:3]
-            lines += f'{key}.png ({height},{width},{channels}) {level}\n'
-    (path / META).write_text(lines)
-    return path
 
 
 def pack_folder(folder, path):
@@ -179,27 +163,3 @@ def test_the_missing_package_is_named(path, make_settings, monkeypatch):
     monkeypatch.setitem(sys.modules, 'lmdb', None)
     with pytest.raises(InputError, match=r"pip install 'sr_jax\[lmdb\]'"):
         training_source(make_settings(source=f'lmdb:{path}'))
-
-
-PLACES = st.tuples(st.integers(0, 2**20), st.binary(min_size=1, max_size=9))
-
-
-@settings(max_examples=25)
-@given(damage=st.lists(PLACES, min_size=1))
-def test_a_damaged_database_is_an_error_or_other_pixels(tmp_path_factory, damage):
-    images = {f'{i}': noise(i) for i in range(5)}
-    path = write_lmdb(tmp_path_factory.mktemp('damaged') / 'hq.lmdb', images)
-    data = bytearray((path / DATA).read_bytes())
-    for place, value in damage:
-        begin = place % len(data)
-        data[begin : begin + len(value)] = value
-    (path / DATA).write_bytes(data)
-    try:
-        benchmark = open_benchmark(f'lmdb:{path}')
-    except InputError:
-        return
-    for index in range(5):
-        try:
-            assert benchmark.hq.pixels(index).ndim == 3
-        except ImageError:
-            continue

@@ -50,6 +50,11 @@ def test_a_clean_film_is_nearly_left(rgb, distance):
     ]
 
 
+def test_a_film_of_one_frame(rgb):
+    assert examine([rgb[:1]], ALL)[:3] == Findings()[:3]
+    assert apply(rgb[:1], [1]).shape == (1, 90, 140, 3)
+
+
 def test_it_says_what_was_found():
     assert describe(ALL, FOUND) == [
         'lines after the switch of heads: 6 at the bottom are cropped',

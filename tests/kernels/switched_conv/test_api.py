@@ -17,6 +17,8 @@ from sr_jax.kernels.switched_conv import route, switched_conv
 from sr_jax.kernels.switched_conv.cases import NETWORKS, SMALL, UNEQUAL, Case
 from switched import arguments
 
+# As one program.
+jitted_route = jax.jit(route, static_argnames=('breadth', 'block', 'groups', 'segment'))
 NAIVE = ('s1_k1', 's1_k3', 's1_k5', 's2_k3', 's2_k5')
 
 
@@ -116,7 +118,7 @@ def cases(draw) -> Case:
 def test_any_shape_equals_the_reference(case, seed, used, block, segment):
     x, selector, *rest = arguments(case, seed)
     selector = selector % used  # so that some kernels may stay without a pixel
-    routing = route(selector, case.breadth, block=block, groups=1, segment=segment)
+    routing = jitted_route(selector, case.breadth, block=block, groups=1, segment=segment)
     assert_same_as_reference(case, (x, selector, *rest), 5e-6, routing=routing)
 
 
@@ -131,7 +133,7 @@ def test_any_shape_equals_the_reference(case, seed, used, block, segment):
 def test_any_shape_on_the_interpreter(case, seed, used, block, segment):
     x, selector, *rest = arguments(case, seed)
     selector = selector % used
-    routing = route(selector, case.breadth, block=block, groups=1, segment=segment)
+    routing = jitted_route(selector, case.breadth, block=block, groups=1, segment=segment)
     args = (x, selector, *rest)
     assert_same_as_reference(case, args, 5e-6, 'pallas_interpret', routing)
 
@@ -140,7 +142,7 @@ def test_any_shape_on_the_interpreter(case, seed, used, block, segment):
 def test_bands_of_large_images(size, stride):
     case = Case(4, 23, 17, 8, 6, breadth=9, size=size, stride=stride)
     args = arguments(case)
-    routing = route(args[1], case.breadth, groups=2, segment=2 * args[1].shape[2])
+    routing = jitted_route(args[1], case.breadth, groups=2, segment=2 * args[1].shape[2])
     assert routing.bands > 1
     assert_same_as_reference(case, args, 5e-6, routing=routing)
 
@@ -168,7 +170,7 @@ def test_two_runs_give_the_same_bits(implementation):
 @pytest.mark.parametrize('implementation', OURS)
 def test_a_shared_routing_is_the_same(implementation):
     args = arguments(UNEQUAL[0])
-    routing = jax.jit(route, static_argnums=1)(args[1], UNEQUAL[0].breadth)
+    routing = jitted_route(args[1], UNEQUAL[0].breadth)
     shared = value_and_gradients(*args, 1, implementation, routing)
     alone = value_and_gradients(*args, 1, implementation)
     assert all(np.array_equal(a, b) for a, b in zip(shared, alone, strict=True))
@@ -201,7 +203,8 @@ def test_vmap_over_a_further_axis(implementation):
         y = y.reshape(8, 5, 7, 6)
         return jnp.sum(y * cotangent), y
 
-    gradients, y = jax.grad(loss, argnums=(2, 0, 1), has_aux=True)(kernel, bias, x)
+    differentiate = jax.jit(jax.grad(loss, argnums=(2, 0, 1), has_aux=True))
+    gradients, y = differentiate(kernel, bias, x)
     assert_close((y, *gradients), expected, 3e-6)
 
 

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from jax.sharding import AxisType
 from sr_jax.kernels.switched_conv import route
 
+# As one program.
+jitted_route = jax.jit(route, static_argnames=('breadth', 'block', 'groups', 'segment'))
+
 
 @settings(max_examples=8)
 @given(
@@ -17,7 +20,7 @@ from sr_jax.kernels.switched_conv import route
 )
 def test_every_pixel_stands_once_in_a_block_of_its_kernel(seed, breadth, block, segment):
     selector = np.random.default_rng(seed).integers(0, breadth, (2, 9, 17)).astype(np.int32)
-    routing = route(jnp.asarray(selector), breadth, block, 2, segment)
+    routing = jitted_route(jnp.asarray(selector), breadth, block, 2, segment)
     rows, bands = routing.band_rows, routing.bands
     assert rows * 17 <= max(segment, 17)
     padded = np.full((2, bands * rows, 17), breadth)
@@ -42,7 +45,7 @@ def test_every_pixel_stands_once_in_a_block_of_its_kernel(seed, breadth, block, 
 
 def test_the_blocks_bound_the_filling_up():
     selector = jnp.asarray(np.random.default_rng(0).integers(0, 64, (4, 64, 64)), jnp.int32)
-    routing = route(selector, 64, groups=1)
+    routing = jitted_route(selector, 64, groups=1)
     assert routing.pixels.size <= 1.25 * selector.size
 
 

@@ -154,6 +154,18 @@ def test_act_norm_begins_with_the_data(golden):
     assert compare(again, begun) == 0
 
 
+@pytest.mark.parametrize('scale', [0.3, 2.0])
+def test_act_norm_begins_with_the_deviation_asked_for(golden, scale):
+    arrays = golden('srflow_actnorm_init')
+    x = nhwc(arrays['in/x'])
+    module = ActNorm(6, scale)
+    (y, _), begun = module.apply(module.init(jax.random.key(0), x), x, mutable=['params'])
+    np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std((0, 1, 2)), scale, rtol=1e-5)
+    of_one = part(arrays, 'param_after/')['logs'].ravel()
+    np.testing.assert_allclose(begun['params']['log_scale'] - of_one, np.log(scale), rtol=1e-5)
+
+
 def test_a_step_begins_with_the_data_inside_its_coupling_too(golden):
     arrays = golden('srflow_flowstep_init')
     module, variables_of = layer('flowstep')

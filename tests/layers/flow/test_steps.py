@@ -1,5 +1,6 @@
 """Steps and stacks of them: inverses, determinants, and the three ways to a gradient."""
 
+import functools
 import re
 
 import jax
@@ -33,23 +34,23 @@ def noise(*shape, seed=1):
 
 
 def maps_for(n, h, w):
-    return [noise(n, h, w, 3, seed=2), noise(n, h // 2, w // 2, 2, seed=3)]
+    return [noise(n, h, w, 7, seed=2), noise(n, h // 2, w // 2, 1, seed=3)]
 
 
 @pytest.fixture(scope='module')
 def stack():
     module = FlowSteps(3, FlowStep(CHANNELS, hidden=5))
-    z, maps = noise(2, 4, 6, CHANNELS), maps_for(2, 4, 6)
+    z, maps = noise(2, 6, 10, CHANNELS), maps_for(2, 6, 10)
     return module, shake(jax.jit(module.init)(jax.random.key(0), z, maps)), z, maps
 
 
 def test_a_stack_is_its_steps_one_after_the_other(stack):
     module, variables, z, maps = stack
     out, gained, finite = jax.jit(module.apply)(variables, z, maps)
-    total = jnp.zeros(len(z))
+    total, step = jnp.zeros(len(z)), jax.jit(module.step.apply)
     for i in range(module.count):
         own = jax.tree.map(lambda p, i=i: p[i], variables['params']['steps'])
-        z, of_step = module.step.apply({'params': own}, z, maps)
+        z, of_step = step({'params': own}, z, maps)
         total += of_step
     np.testing.assert_allclose(out, z, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(gained, total, rtol=1e-5)
@@ -60,20 +61,21 @@ def test_a_stack_is_its_steps_one_after_the_other(stack):
 def test_the_inverse_goes_back(stack, parametrization):
     module, _, z, maps = stack
     module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
-    variables = shake(module.init(jax.random.key(0), z, maps))
-    out, _, _ = module.apply(variables, z, maps)
-    back = module.apply(variables, out, maps, method='inverse')
+    variables = shake(jax.jit(module.init)(jax.random.key(0), z, maps))
+    out, _, _ = jax.jit(module.apply)(variables, z, maps)
+    back = jax.jit(functools.partial(module.apply, method='inverse'))(variables, out, maps)
     np.testing.assert_allclose(back, z, atol=1e-5)
 
 
 def test_a_stack_begins_with_the_data_as_its_steps_do(stack):
     module, _, z, maps = stack
-    fresh = module.init(jax.random.key(5), z, maps)
+    fresh = jax.jit(module.init)(jax.random.key(5), z, maps)
     z = 3 * z + 2
     (out, _, _), begun = jax.jit(lambda v: module.apply(v, z, maps, mutable=['params']))(fresh)
+    step = jax.jit(functools.partial(module.step.apply, mutable=['params']))
     for i in range(module.count):
         own = {'params': jax.tree.map(lambda p, i=i: p[i], fresh['params']['steps'])}
-        (z, _), mutated = module.step.apply(own, z, maps, mutable=['params'])
+        (z, _), mutated = step(own, z, maps)
         ours = jax.tree.map(lambda p, i=i: p[i], begun['params']['steps'])
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
@@ -109,7 +111,7 @@ def gradients(module, variables, z, maps):
 def test_all_memories_give_the_same_gradients(stack, memory, parametrization):
     module, _, z, maps = stack
     module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
-    variables = shake(module.init(jax.random.key(0), z, maps))
+    variables = shake(jax.jit(module.init)(jax.random.key(0), z, maps))
     expected = gradients(module, variables, z, maps)
     found = gradients(module.clone(memory=memory), variables, z, maps)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -154,8 +156,8 @@ def jacobian(function, x):
 def test_the_log_determinant_is_that_of_the_jacobian(parametrization, middle):
     step = FlowStep(CHANNELS, hidden=3, parametrization=parametrization, middle=middle)
     z, maps = noise(1, 2, 4, CHANNELS), maps_for(1, 2, 4)
-    variables = shake(step.init(jax.random.key(0), z, maps), by=0.3)
-    _, gained = step.apply(variables, z, maps)
+    variables = shake(jax.jit(step.init)(jax.random.key(0), z, maps), by=0.3)
+    _, gained = jax.jit(step.apply)(variables, z, maps)
     expected = jacobian(lambda z: step.apply(variables, z, maps)[0], z)
     np.testing.assert_allclose(gained[0], expected, rtol=1e-4, atol=1e-4)
 
@@ -176,17 +178,17 @@ def test_the_log_determinant_of_a_split_is_that_of_the_jacobian():
 
 
 @settings(max_examples=8)
-@given(st.integers(1, 24), st.sampled_from(mixing.PARAMETRIZATIONS), st.integers(0, 99))
+@given(st.sampled_from([1, 2, 7, 24]), st.sampled_from(mixing.PARAMETRIZATIONS), st.integers(0, 99))
 def test_matrices_their_determinants_and_inverses(channels, parametrization, seed):
     module = InvertibleConvolution(channels, parametrization)
-    x = noise(1, 2, 2, channels)
-    params = shake(module.init(jax.random.key(seed), x)['params'], seed, by=0.05)
-    several = jax.tree.map(lambda p: jnp.stack([p, 0.5 * p]), params)
-    weight, log_determinant = mixing.matrix(several)
+    x = noise(1, 2, 3, channels)
+    params = shake(jax.jit(module.init)(jax.random.key(seed), x)['params'], seed, by=0.05)
+    several = jax.tree.map(lambda p: np.stack([p, 0.5 * p]), params)
+    weight, log_determinant = jax.jit(mixing.matrix)(several)
     expected = np.linalg.slogdet(np.asarray(weight, np.float64))[1]
     np.testing.assert_allclose(log_determinant, expected, rtol=1e-4, atol=1e-4)
     exact = np.linalg.inv(np.asarray(weight, np.float64))
-    inverse = mixing.inverse_matrix(several)
+    inverse = jax.jit(mixing.inverse_matrix)(several)
     condition = np.linalg.cond(np.asarray(weight, np.float64)).max()
     np.testing.assert_allclose(inverse, exact, atol=1e-6 * condition * np.abs(exact).max())
 
@@ -202,16 +204,17 @@ def test_rotations_begin_with_a_determinant_of_one():
 def test_triangular_convolutions_are_solved_exactly(height, width, size):
     kernel = size * noise(3, 3, 2, 2) * mixing.SEEN_BEFORE[:, :, None, None]
     x = noise(1, height, width, 2)
-    matrix = jax.jacobian(lambda x: convolve(x, kernel))(x).reshape(x.size, x.size)
+    matrix = jax.jit(jax.jacobian(lambda x: convolve(x, kernel)))(x).reshape(x.size, x.size)
+    matrix = np.asarray(matrix, np.float64)
     assert not np.triu(matrix).any()
     y = x + convolve(x, kernel)
-    exact = np.linalg.solve(np.eye(x.size) + np.asarray(matrix, np.float64), np.ravel(y))
+    exact = np.linalg.solve(np.eye(x.size) + matrix, np.ravel(y))
     error = 2e-6 * max(np.abs(exact).max(), 1) * np.linalg.cond(np.eye(x.size) + matrix)
     np.testing.assert_allclose(np.ravel(mixing.solve_triangular(y, kernel)), exact, atol=error)
 
 
 def test_the_inverse_of_an_emerging_convolution_stays_small_on_large_images():
-    module, y = InvertibleConvolution(3, 'emerging'), noise(1, 96, 96, 3)
+    module, y = InvertibleConvolution(3, 'emerging'), noise(1, 80, 96, 3)
     variables = shake(module.init(jax.random.key(0), y), by=1.0)  # without a bound it explodes
     for kernel in ('before', 'after'):
         size = np.abs(mixing.bound_norm(variables['params'][kernel])).sum((0, 1))
@@ -238,13 +241,14 @@ def test_an_unknown_mixing_is_named():
 
 
 def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
-    maps, z = maps_for(1, 4, 4), noise(1, 4, 4, CHANNELS)
+    maps, z = maps_for(1, 6, 10), noise(1, 6, 10, CHANNELS)
 
     def magnify(min_scale):
         module = ConditionalCoupling(CHANNELS, hidden=5, min_scale=min_scale)
-        variables = shake(module.init(jax.random.key(0), z, maps), by=1.0)
-        one, other = (module.apply(variables, x, maps, method='inverse') for x in (z, 1.001 * z))
-        back, _ = module.apply(variables, one, maps)
+        variables = shake(jax.jit(module.init)(jax.random.key(0), z, maps), by=1.0)
+        inverse = jax.jit(functools.partial(module.apply, method='inverse'))
+        one, other = (inverse(variables, x, maps) for x in (z, 1.001 * z))
+        back, _ = jax.jit(module.apply)(variables, one, maps)
         np.testing.assert_allclose(back, z, atol=1e-3)
         # The first half of the channels is divided by one scale only, and shifts cancel.
         half = CHANNELS // 2
