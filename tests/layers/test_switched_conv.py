@@ -106,15 +106,9 @@ def test_the_layer_is_the_originals(golden, case):
 
 def test_equal_kernels_give_the_dense_convolution():
     """Whatever a fresh selector chooses: so a converted network begins as it was."""
-<<<<<<< HEAD
-    x = jax.random.normal(jax.random.key(0), (2 * 7 * 6 * 4,)).reshape(2, 7, 6, 4)
-    layer = SwitchedConv(3, 3, breadth=4, stride=2, network='standard')
-    variables = jax.jit(layer.init)(jax.random.key(1), x)
-=======
-    x = jax.random.normal(jax.random.key(0), (7 * 6 * 5,)).reshape(1, 7, 6, 5)
+    x = jax.random.normal(jax.random.key(0), (2 * 7 * 6 * 5,)).reshape(2, 7, 6, 5)
     layer = SwitchedConv(8, 3, breadth=4, stride=2, network='standard')
-    variables = layer.init(jax.random.key(1), x)
->>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
+    variables = jax.jit(layer.init)(jax.random.key(1), x)
     kernel = variables['params']['kernel'][:1]
     params = {**variables['params'], 'kernel': jnp.repeat(kernel, 4, axis=0)}
     apply = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))
@@ -135,34 +129,20 @@ def test_start_values(start, fan_in):
 
 
 def test_bfloat16_inside_leaves_the_selector_and_parameters_in_float32():
-<<<<<<< HEAD
-    x = jax.random.normal(jax.random.key(0), (4 * 4 * 4,)).reshape(1, 4, 4, 4)
-    layer = SwitchedConv(4, 3, breadth=2, network='standard', dtype='bfloat16')
-    variables = jax.jit(layer.init)(jax.random.key(1), x)
-    full = jax.jit(SwitchedConv(4, 3, breadth=2, network='standard').apply)(variables, x)
-    y, sown = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))(variables, x)
-=======
     x = jax.random.normal(jax.random.key(0), (4 * 6 * 5,)).reshape(1, 4, 6, 5)
     layer = SwitchedConv(7, 3, breadth=2, network='standard', dtype='bfloat16')
-    variables = layer.init(jax.random.key(1), x)
-    full = SwitchedConv(7, 3, breadth=2, network='standard').apply(variables, x)
-    y, sown = layer.apply(variables, x, mutable=['intermediates'])
->>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
+    variables = jax.jit(layer.init)(jax.random.key(1), x)
+    full = jax.jit(SwitchedConv(7, 3, breadth=2, network='standard').apply)(variables, x)
+    y, sown = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))(variables, x)
     assert y.dtype == jnp.bfloat16 and variables['params']['kernel'].dtype == jnp.float32
     assert sown['intermediates']['probabilities'][0].dtype == jnp.float32
     np.testing.assert_allclose(y.astype(jnp.float32), full, atol=0.02)
 
 
 def test_gathered_statistics_update_the_layer():
-<<<<<<< HEAD
-    x = jax.random.normal(jax.random.key(0), (4 * 4 * 4,)).reshape(1, 4, 4, 4)
-    layer = SwitchedConv(4, 3, breadth=2, network='standard')
-    variables = jax.jit(layer.init)(jax.random.key(1), x)
-=======
     x = jax.random.normal(jax.random.key(0), (4 * 6 * 5,)).reshape(1, 4, 6, 5)
     layer = SwitchedConv(7, 3, breadth=2, network='standard')
-    variables = layer.init(jax.random.key(1), x)
->>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
+    variables = jax.jit(layer.init)(jax.random.key(1), x)
     collections = ['switch_norm', 'switch_norm_statistics']
     apply = functools.partial(layer.apply, train=True, mutable=collections)
     _, changed = jax.jit(apply)(variables, x)
@@ -192,13 +172,8 @@ def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
     count = lambda *args, **settings: calls.append(1) or route(*args, **settings)  # noqa: E731
     monkeypatch.setattr(switched_conv_layer, 'route', count)
     monkeypatch.setattr(api, 'route', count)
-<<<<<<< HEAD
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 6, 4)), jnp.float32)
-    params = jax.jit(Two(True).init)(jax.random.key(0), x)['params']
-=======
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 6, 8)), jnp.float32)
-    params = Two(True).init(jax.random.key(0), x)['params']
->>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
+    params = jax.jit(Two(True).init)(jax.random.key(0), x)['params']
     assert set(params['first']) == {'kernel', 'bias'}
 
     def loss(params, shared):
@@ -223,31 +198,17 @@ def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
 
 
 def test_without_a_norm_there_is_no_buffer_to_save():
-<<<<<<< HEAD
-    x = jnp.ones((1, 4, 4, 4))
-    layer = SwitchedConv(4, 3, network='standard', norm_size=0)
-    shapes = jax.eval_shape(layer.init, jax.random.key(0), x)
-    assert set(shapes) == {'params'}
-    assert jax.eval_shape(layer.apply, shapes, x).shape == x.shape
-
-
-def test_what_cannot_be_used_is_named():
-    x = jnp.ones((1, 4, 4, 4))
-    layer = SwitchedConv(4, 3, breadth=2, network='standard')
-    params = jax.jit(layer.init)(jax.random.key(0), x)['params']
-=======
     x = jnp.ones((1, 4, 6, 5))
     layer = SwitchedConv(7, 3, network='standard', norm_size=0)
-    params = layer.init(jax.random.key(0), x)
-    assert set(params) == {'params'}
-    assert layer.apply(params, x).shape == (1, 4, 6, 7)
+    shapes = jax.eval_shape(layer.init, jax.random.key(0), x)
+    assert set(shapes) == {'params'}
+    assert jax.eval_shape(layer.apply, shapes, x).shape == (1, 4, 6, 7)
 
 
 def test_what_cannot_be_used_is_named():
     x = jnp.ones((1, 4, 6, 5))
     layer = SwitchedConv(7, 3, breadth=2, network='standard')
-    params = layer.init(jax.random.key(0), x)['params']
->>>>>>> f7b2edfa124c9f4a26049a0a693669d5e816b863
+    params = jax.jit(layer.init)(jax.random.key(0), x)['params']
     with pytest.raises(InputError, match=r"norm needs.*'switch_norm'"):
         layer.apply({'params': params}, x)
     with pytest.raises(InputError, match=r'\(3, 6\) pixels.*\(4, 6\)'):

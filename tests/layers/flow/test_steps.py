@@ -249,7 +249,8 @@ def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
         inverse = jax.jit(functools.partial(module.apply, method='inverse'))
         one, other = (inverse(variables, x, maps) for x in (z, 1.001 * z))
         back, _ = jax.jit(module.apply)(variables, one, maps)
-        np.testing.assert_allclose(back, z, atol=1e-3)
+        if min_scale > 0.1:  # without a bound the rounding is magnified too
+            np.testing.assert_allclose(back, z, atol=1e-3)
         # The first half of the channels is divided by one scale only, and shifts cancel.
         half = CHANNELS // 2
         return np.abs((other - one)[..., :half] / (0.001 * z[..., :half])).max()
