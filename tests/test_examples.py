@@ -1,6 +1,7 @@
 """The examples for clusters: the Slurm script with stand-ins for Slurm, the JobSet against what it
 must agree with."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sr_jax.commands import train
+from sr_jax.commands import train, upscale
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / 'examples'
@@ -105,3 +106,20 @@ def test_the_jobset_agrees_with_itself_and_the_trainer(monkeypatch):
     mounted = {mount['name'] for mount in container['volumeMounts']}
     assert mounted == {volume['name'] for volume in job['template']['spec']['volumes']}
     assert flags['workdir'].value.startswith(container['volumeMounts'][0]['mountPath'])
+
+
+@pytest.mark.parametrize(
+    ('words', 'part', 'join'), [((), '3/8', False), (('--crf', '20', '--join'), '1/1', True)]
+)
+def test_the_slurm_array_makes_a_share_of_a_film_or_joins_it(words, part, join, tmp_path):
+    executable(tmp_path / 'python', 'printf "%s\\n" "$@" > told')
+    job = {'SLURM_ARRAY_TASK_ID': '3', 'SLURM_ARRAY_TASK_COUNT': '8'}
+    path = f'{tmp_path}{os.pathsep}{os.environ["PATH"]}'
+    script = ['bash', EXAMPLES / 'slurm_film.sh', 'a film.mkv', 'b.mkv', *words]
+    subprocess.run(script, cwd=tmp_path, env=os.environ | job | {'PATH': path}, check=True)
+    assert told(tmp_path)[:3] == ['-m', 'sr_jax', 'upscale']
+    parser = argparse.ArgumentParser()
+    upscale.add_arguments(parser)
+    given = parser.parse_args(told(tmp_path)[3:])
+    assert (given.images, given.output) == ([Path('a film.mkv')], 'b.mkv')
+    assert (given.part, given.join) == (part, join)

@@ -23,7 +23,7 @@ from sr_jax.inference.film_parts import Parts, identify
 from sr_jax.inference.film_plan import FilmPlan, make_plan, notes
 from sr_jax.inference.film_progress import Meter, Progress
 from sr_jax.inference.film_run import Frame, enlarge_pieces
-from sr_jax.inference.frames import make_enlarger
+from sr_jax.inference.frames import FrameEnlarger, make_enlarger
 from sr_jax.inference.upscaler import Upscaler
 
 
@@ -129,8 +129,9 @@ class FilmJob:
         """Joins the pieces, and removes their folder.
 
         Raises:
-          InputError: pieces are missing, or the film cannot be written.
+          InputError: pieces are missing or of another job, or the film cannot be written.
         """
+        self.parts.check(self._told)
         count = self.plan.segments
         missing = self.parts.missing(count)
         if missing:
@@ -159,7 +160,7 @@ class FilmJob:
     def _make(self, missing: Sequence[int], show: Callable[[Progress], None]) -> None:
         """Enlarges and encodes pieces."""
         plan = self.plan
-        enlarger = make_enlarger(self._upscaler, plan.change)
+        enlarger = self._make_enlarger()
         meter = Meter(self._gather().frames, plan.frames)
         number, writer = 0, None
         with contextlib.closing(enlarge_pieces(plan, enlarger, missing, meter)) as events:
@@ -178,6 +179,14 @@ class FilmJob:
                                 writer.close()
                             self.parts.finish(number, event.note)
                 show(meter.progress())
+
+    def _make_enlarger(self) -> FrameEnlarger:
+        """Returns what enlarges frames, as many at a time as when the first pieces were made."""
+        before = self.parts.chosen()
+        enlarger = make_enlarger(self._upscaler, self.plan.change, before)
+        if before is None:
+            self.parts.choose(enlarger.each)
+        return enlarger
 
     def _run_stream(
         self, part: tuple[int, int], show: Callable[[Progress], None]

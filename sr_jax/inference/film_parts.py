@@ -14,6 +14,7 @@ from sr_jax.images import atomic
 from sr_jax.inference.film_batches import Note
 
 TOLD = 'job.json'
+CHOSEN = 'chosen.json'
 ENDS = 2**20  # bytes of a film, at its beginning and its end, by which it is known again
 
 
@@ -27,27 +28,47 @@ class Parts:
     def __init__(self, output: Path):
         self.folder = output.with_name(f'.{output.name}.parts')
 
+    def check(self, told: dict[str, Any]) -> None:
+        """Looks whether pieces that are there were made in the same way.
+
+        Args:
+          told: all on which the pieces depend, as JSON has it.
+
+        Raises:
+          InputError: they were not.
+        """
+        before = self._read(TOLD)
+        if before is not None and before != told:
+            raise InputError(_describe_difference(self.folder, before, told))
+
     def open(self, told: dict[str, Any], overwrite: bool = False) -> None:
         """Makes the folder, or takes one that is there if its pieces were made in the same way.
 
         Args:
-          told: all on which the pieces depend, as JSON has it.
+          told: as of `check`.
           overwrite: remove pieces that were made otherwise.
 
         Raises:
           InputError: they were made otherwise, or the folder cannot be made.
         """
-        before = self._read(TOLD)
-        if before is not None and before != told:
-            if not overwrite:
-                raise InputError(_describe_difference(self.folder, before, told))
+        if overwrite and self._read(TOLD) not in (None, told):
             self.remove()
+        self.check(told)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f'{self.folder} cannot be made: {error.strerror}') from error
         if self._read(TOLD) is None:
             atomic.write(self.folder / TOLD, json.dumps(told, indent=2).encode())
+
+    def chosen(self) -> int | None:
+        """Returns how many frames a device took at a time; None where there are no pieces."""
+        found = self._read(CHOSEN)
+        return None if found is None else int(found['each'])
+
+    def choose(self, each: int) -> None:
+        """Keeps how many frames a device takes at a time, for the next run."""
+        atomic.write(self.folder / CHOSEN, json.dumps({'each': each}).encode())
 
     def segment(self, number: int) -> Path:
         """Returns the file of a piece's packets."""

@@ -77,9 +77,11 @@ class Made(NamedTuple):
 
 
 @functools.lru_cache(KEPT)
-def make_enlarger(upscaler: Upscaler, change: Change) -> 'FrameEnlarger':
+def make_enlarger(
+    upscaler: Upscaler, change: Change, each: int | None = None
+) -> 'FrameEnlarger':
     """Returns a `FrameEnlarger`; the last few are kept, as films of one kind often follow."""
-    return FrameEnlarger(upscaler, change)
+    return FrameEnlarger(upscaler, change, each)
 
 
 class FrameEnlarger:
@@ -88,25 +90,26 @@ class FrameEnlarger:
     Args:
       upscaler: the network; not `bounded`.
       change: what is before and after.
+      each: frames that a device takes at a time, 0 for windows of them; None: as memory allows.
+        Results of other numbers may be rounded otherwise.
 
     Raises:
-      InputError: the memory does not suffice even for windows.
+      InputError: the memory does not suffice for so many, or not even for windows.
 
     Attributes:
       batch: how many frames it takes at a time.
-      is_whole: whether frames go through whole, and many at a time.
+      each: how many of them a device takes whole; 0: they go through in windows.
     """
 
-    def __init__(self, upscaler: Upscaler, change: Change):
+    def __init__(self, upscaler: Upscaler, change: Change, each: int | None = None):
         self._upscaler, self._change = upscaler, change
         self._state: chain.State | None = None
         self._sharding = sharding.batch_sharding(upscaler.mesh)
-        self.batch = 1
+        self.batch, self.each = 1, 0
         self._compiled = None
-        if upscaler.is_plain and not change.before.pixels.alpha:
-            self._compiled = self._choose_batch()
-        self.is_whole = self._compiled is not None
-        if not self.is_whole:
+        if upscaler.is_plain and not change.before.pixels.alpha and each != 0:
+            self._compiled = self._choose_batch(each)
+        if self._compiled is None:
             upscaler.prepare([(self._rows, change.before.width)])
 
     @property
@@ -115,19 +118,25 @@ class FrameEnlarger:
         tape = self._change.tape
         return self._change.before.height - (tape.findings.lines if tape else 0)
 
-    def _choose_batch(self) -> Any:
+    def _choose_batch(self, wanted: int | None) -> Any:
         """Sets `batch`; returns the compiled program, or None where not even one frame fits."""
-        devices = self._upscaler.mesh.size
+        limit = self._upscaler.limit
         pixels = self._rows * self._change.before.width
-        each = min(MAX_BATCH, max(1, ENOUGH_PIXELS // pixels))
+        each = wanted or min(MAX_BATCH, max(1, ENOUGH_PIXELS // pixels))
         while each:
-            self.batch = each * devices
+            self.batch, self.each = each * self._upscaler.mesh.size, each
             compiled = self._compile()
             needed = memory.compiled_bytes(compiled)
-            if needed <= self._upscaler.limit:
+            if needed <= limit:
                 return compiled
-            each = min(each // 2, math.floor(0.9 * each * self._upscaler.limit / needed))
-        self.batch = 1
+            if wanted:
+                raise InputError(
+                    f'{wanted} frames at a time, as before, take {needed / 2**20:.4g} MiB of '
+                    f'memory, and {limit / 2**20:.4g} may be taken: raise that (--memory), or '
+                    'begin anew'
+                )
+            each = min(each // 2, math.floor(0.9 * each * limit / needed))
+        self.batch, self.each = 1, 0
         return None
 
     def _compile(self) -> Any:

@@ -5,12 +5,12 @@ import pickle
 
 import films
 import numpy as np
-from ncnn_files import state_of, write_rrdb
+from ncnn_files import state_of, write_rrdb, write_srvgg
 from PIL import Image
 from tiny_networks import network
 
 from sr_jax.models import alexnet
-from sr_jax.pretrained import rrdb
+from sr_jax.pretrained import rrdb, srvgg
 
 ROOT = pathlib.Path(__file__).parents[2]
 HQ, LQ = (64, 72), (16, 18)  # sides of the images
@@ -44,9 +44,14 @@ def weights(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     """Files that stand in for published weights, by the names of these."""
     folder.mkdir()
     param = write_rrdb(folder, state_of(rrdb, network('rrdb').variables), 1)
-    pair = [param, param.with_suffix('.bin')]
+    (folder / 'films').mkdir()
+    small = write_srvgg(folder / 'films', state_of(srvgg, network('srvgg').variables), 1, 2)
     names = ('realesrgan-x4plus', 'realesrgan-x4plus-anime')
-    return {**dict.fromkeys(names, pair), 'lpips-alexnet': [_lpips(folder / 'alexnet.ckpt')]}
+    return {
+        **{name: [param, param.with_suffix('.bin')] for name in names},
+        'realesr-animevideov3': [small, small.with_suffix('.bin')],
+        'lpips-alexnet': [_lpips(folder / 'alexnet.ckpt')],
+    }
 
 
 def _lpips(path: pathlib.Path) -> pathlib.Path:

@@ -15,6 +15,7 @@ from tiny_networks import repeating
 import sr_jax
 from sr_jax.errors import InputError
 from sr_jax.film.segments import SegmentWriter
+from sr_jax.inference import frames as frames_module
 from sr_jax.inference.film_job import FilmJob
 from sr_jax.inference.film_options import FilmOptions
 from sr_jax.inference.upscaler import Upscaler
@@ -87,6 +88,7 @@ def test_a_film_that_was_broken_off_is_the_same(moments, upscaler, film, tmp_pat
             make_job(upscaler, film('broadcast'), output).run(show=killed_after(moment))
     assert not output.exists()
     job = make_job(upscaler, film('broadcast'), output)
+    assert job.parts.chosen() == frames_module.MAX_BATCH
     done = [job.parts.segment(k) for k in range(job.plan.segments) if job.parts.note(k)]
     assert 0 < len(done) < job.plan.segments
     before = [path.stat().st_mtime_ns for path in done]
@@ -115,6 +117,8 @@ def test_pieces_of_another_job_are_not_taken(upscaler, film, tmp_path):
     other = make_job(upscaler, film('phone'), output, dither='error_diffusion')
     with pytest.raises(InputError, match='dither was none, now error_diffusion.* --overwrite'):
         other.run()
+    with pytest.raises(InputError, match='holds pieces of another job'):
+        other.join()
     another = make_job(upscaler, film('broadcast'), output)
     with pytest.raises(InputError, match='another job .film was'):
         another.run()

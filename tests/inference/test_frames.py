@@ -59,7 +59,7 @@ def repeater():
 @pytest.mark.parametrize('pixels', [YUV_444, PixelFormat('yuv', 10), PixelFormat('rgb', 12)])
 def test_planes_come_back_repeated_whatever_they_hold(pixels, repeater):
     enlarger = FrameEnlarger(repeater, make_change(pixels))
-    assert enlarger.is_whole and enlarger.batch == frames.MAX_BATCH
+    assert enlarger.each == enlarger.batch == frames.MAX_BATCH
     planes = draw(pixels, enlarger.batch)
     for before, after in zip(planes, enlarger.finish(enlarger.start(planes)), strict=True):
         assert after.dtype == before.dtype
@@ -86,7 +86,7 @@ def test_in_parts_it_is_as_in_one_piece(monkeypatch):
     tiled = upscaler(net, tile=11, halo=3)
     monkeypatch.setattr(tiled, 'is_plain', False)
     parts = FrameEnlarger(tiled, make_change(YUV_444))
-    assert not parts.is_whole and parts.batch == 1
+    assert (parts.each, parts.batch) == (0, 1)
     made = parts.finish(parts.start(tuple(plane[:1] for plane in planes)))
     for one, other in zip(made, expected, strict=True):
         assert np.abs(one[0].astype(int) - other[0]).max() <= 1
@@ -140,4 +140,7 @@ def test_the_batch_is_what_fits_into_the_memory(limit, batch, repeater, monkeypa
     monkeypatch.setattr(repeater, 'prepare', prepared.extend)
     enlarger = FrameEnlarger(repeater, make_change(YUV_444))
     assert enlarger.batch == batch
-    assert (enlarger.is_whole, prepared) == ((limit > 60), [SIZE] * (limit <= 60))
+    assert (enlarger.each, prepared) == (batch * (limit > 60), [SIZE] * (limit <= 60))
+    assert FrameEnlarger(repeater, make_change(YUV_444), 1 if limit > 60 else 0).batch == 1
+    with pytest.raises(InputError, match='.* frames at a time, as before, take .* raise that'):
+        FrameEnlarger(repeater, make_change(YUV_444), limit)
