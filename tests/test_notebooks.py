@@ -20,6 +20,7 @@ NOTEBOOKS = sorted((ROOT / 'notebooks').glob('*.ipynb'))
 # What takes the place of the numbers in the cell that is tagged `parameters`.
 SMALL = {
     'first_upscale': dict(WEIGHTS='{weights}', SIZE=16),
+    'film': dict(WEIGHTS='{weights}', SIZE=16, FRAMES=3),
     'switched_vqvae': dict(STEPS=2, SWITCHED_STEPS=2, CHANNELS=8, CROP=16, BATCH=2, BREADTH=2),
     'finetune_esrgan': dict(
         WEIGHTS='{weights}', STEPS=2, CROP=32, EFFECTIVE_BATCH=2, DISCRIMINATOR_FEATURES=2
@@ -54,7 +55,7 @@ def parameters(notebook):
     return cell
 
 
-def test_there_are_five_and_each_has_small_numbers():
+def test_there_are_six_and_each_has_small_numbers():
     assert [path.stem for path in NOTEBOOKS] == sorted(SMALL)
     for path in NOTEBOOKS:
         names = set(re.findall(r'^(\w+) = ', parameters(nbformat.read(path, 4)).source, re.M))
