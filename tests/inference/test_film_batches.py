@@ -53,18 +53,13 @@ def test_a_piece_is_the_same_whichever_were_read_before(name, options, film):
 
 
 def test_so_are_the_frames_that_a_tape_is_known_by(film, monkeypatch):
-    monkeypatch.setattr(film_batches, 'WARM_UP', PIECE * Fraction(3, 2))
+    monkeypatch.setattr(film_batches, 'WARM_UP', 2 * PIECE)
     plan = plan_of(film('disc'))
     change = plan.change._replace(tape=Tape(TapeSettings(denoise=1.0), Findings()))
     check_pieces(plan._replace(change=change))
-    begins = [e for e in read_batches(plan, [0, 2], 3) if isinstance(e, Begin)]
-    assert [len(begin.before) for begin in begins] == [0, 0]
-    begins = [
-        event
-        for event in read_batches(plan._replace(change=change), [0, 2], 3)
-        if isinstance(event, Begin)
-    ]
-    assert [len(begin.before) for begin in begins] == [0, 2]
+    for used, frames in ((plan, 0), (plan._replace(change=change), 3)):
+        begins = [e for e in read_batches(used, [0, 2], 3) if isinstance(e, Begin)]
+        assert [len(begin.before) for begin in begins] == [0, frames]
 
 
 def check_pieces(plan):

@@ -101,6 +101,15 @@ def test_opacity_is_enlarged_and_gray_stays_gray(repeater):
         np.testing.assert_array_equal(after, repeat(before))
 
 
+def test_gray_is_gray_whatever_the_network_makes_of_it():
+    change = make_change(PixelFormat('gray', 10), after=PixelFormat('rgb', 16))
+    enlarger = FrameEnlarger(upscaler(network('srvgg')), change)
+    red, green, blue = enlarger.finish(enlarger.start(draw(PixelFormat('gray', 10), 16)))
+    assert red.dtype == np.uint16 and red.std() > 1000
+    np.testing.assert_array_equal(red, green)
+    np.testing.assert_array_equal(red, blue)
+
+
 def test_a_tape_is_cleaned_before_and_learns_from_the_frames_before(repeater):
     tape = Tape(TapeSettings(denoise=1.0, crop_lines=True), Findings(lines=2, noise=(0.02, 0.02)))
     change = make_change(YUV_444, tape=tape)
