@@ -28,6 +28,8 @@ import numpy as np
 import pytest
 
 DURATIONS = pytest.StashKey[dict[str, float]]()
+# A process may have 65,530; a program takes about eight.
+MAX_MAPS = 40_000
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures'
 
 # Shapes that broadcast by accident hide bugs: writing the axis out is cheap.
@@ -83,6 +85,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not is_worker(session.config):
         kept.keep_durations(session.config.stash[DURATIONS])
         kept.forget_old_programs()
+
+
+@pytest.fixture(autouse=True, scope='module')
+def room_for_programs():
+    """Forgets the programs of earlier files before Linux refuses to map another one, which ends the
+    process."""
+    maps = pathlib.Path('/proc/self/maps')
+    if maps.exists() and maps.read_bytes().count(b'\n') > MAX_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture
