@@ -222,6 +222,15 @@ def test_the_nearest_pixels_lose_least(codec, wanted, expected):
     assert choose_pixels(codec, wanted) == expected
 
 
+def test_parameters_of_ones_own_come_after_ours(film):
+    video = like(read(film('hdr'))[0])
+    own = EncoderSettings('libx265', 12.5, 'slow', {'x265-params': 'aq-mode=3', 'tune': 'grain'})
+    found = encoders.options(video, own)
+    assert found['crf'] == '12.5' and found['preset'] == 'slow' and found['tune'] == 'grain'
+    words = found['x265-params'].split(':')
+    assert words[-1] == 'aq-mode=3' and 'max-cll=1000,400' in words
+
+
 def test_all_encoders_of_the_wheel_have_options():
     for codec in encoders.CODECS:
         assert codec in av.codec.codecs_available
