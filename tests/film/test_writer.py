@@ -106,6 +106,22 @@ def test_a_phones_own_tags_stay(film, tmp_path):
     assert metadata['title'] == 'Holidays'
 
 
+def test_another_video_is_copied_beside_the_default_one(film, tmp_path):
+    before = read(film('two_angles'))[0]
+    assert (before.video.number, before.video.width) == (2, 50)
+    copy(film('two_angles'), tmp_path / 'copy.mkv')
+    assert [stream.kind for stream in read(tmp_path / 'copy.mkv')[0].streams] == [
+        *('video', 'audio', 'video')
+    ]
+    found = []
+    for path, number in ((film('two_angles'), 1), (tmp_path / 'copy.mkv', 2)):
+        with av.open(str(path)) as container:
+            stream = container.streams[number]
+            assert stream.width == 34
+            found.append([bytes(packet) for packet in container.demux(stream) if packet.size])
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(('suffix', 'count'), [('.mov', 2), ('.mp4', 2), ('.mkv', 1)])
 def test_a_timecode_stays(suffix, count, film, tmp_path):
     copy(film('camera'), tmp_path / f'copy{suffix}', EncoderSettings('libx264'))
