@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sr_jax.errors import InputError
 from sr_jax.film import h273, hdr, pixels
-from sr_jax.film.ffmpeg import ERRORS, av, in_one_line
+from sr_jax.film.ffmpeg import REFUSALS, av, in_one_line
 from sr_jax.film.formats import ColorDescription, PixelFormat, Planes
 
 # Options of each encoder; {quality} is the settings', or the number here.
@@ -33,7 +33,7 @@ PARAMETERS = {
     'libx265': ('x265-params', ['log-level=error', 'info=0']),
     'libsvtav1': ('svtav1-params', []),
 }
-LOW = 128
+LOW = 128  # lines
 # These can crop by whole samples of chroma only, so that chroma's samples must fill the sides.
 WHOLE_CHROMA = ('libx264', 'libx265', 'libsvtav1', 'h264_nvenc', 'hevc_nvenc', 'av1_nvenc')
 H264_OR_HEVC = ('libx264', 'libx265', 'h264_nvenc', 'hevc_nvenc')
@@ -127,7 +127,7 @@ def _offered(codec: str) -> dict[PixelFormat, str]:
     """Returns the pixels that an encoder takes, and FFmpeg's name of each."""
     try:
         formats = av.Codec(codec, 'w').video_formats
-    except ERRORS as error:
+    except REFUSALS as error:
         raise InputError(f'codec {codec!r}: this FFmpeg has no such encoder') from error
     names = [format.name for format in formats or ()]
     if not names:  # raw video holds all
