@@ -130,7 +130,8 @@ def test_dependencies_have_lower_bounds_only():
     extras = dict(options['options.extras_require'])
     pinned = extras.pop('pretrained')  # weights of which the checksums are known
     for line in '\n'.join([options['options']['install_requires'], *extras.values()]).split():
-        assert re.fullmatch(r"[\w-]+(\[\w+\]|>=[\d.]+)(;sys_platform=='\w+')?", line), line
+        marker = r"(;(sys_platform=='\w+'|python_version>='[\d.]+'))?"
+        assert re.fullmatch(rf'[\w-]+(\[\w+\]|>=[\d.]+){marker}', line), line
     releases = {f'{package.name}=={package.version}' for package, *_ in named.WEIGHTS.values()}
     assert {line.partition(';')[0] for line in pinned.split('\n') if line} == releases
 
