@@ -14,7 +14,9 @@ try:
     import av
     import av.filter
 except ImportError as missing:
-    raise InputError("films need PyAV: pip install 'sr_jax[video]'") from missing
+    raise InputError(
+        "films need PyAV, and it Python 3.12: pip install 'sr_jax[video]'"
+    ) from missing
 
 # SVT-AV1 reports to the standard error whatever FFmpeg's log level is; 1 lets errors through.
 os.environ.setdefault('SVT_LOG', '1')

@@ -254,4 +254,5 @@ def test_without_pyav_one_line_says_what_to_install():
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "error: films need PyAV: pip install 'sr_jax[video]'\n"
+    expected = "films need PyAV, and it Python 3.12: pip install 'sr_jax[video]'"
+    assert done.stderr == f'error: {expected}\n'
