@@ -22,7 +22,7 @@ help:
 
 demo: $(VENV)/installed
 	$(PYTHON) -m sr_jax.main --config configs/vqvae.py:demo --workdir runs/demo
-	$(PYTHON) -m sr_jax reconstruct runs/demo --output runs/demo/reconstructions
+	$(PYTHON) -m sr_jax reconstruct runs/demo --output runs/demo/reconstructions --overwrite
 	@echo "look at runs/demo/samples and runs/demo/reconstructions (input | reconstruction)"
 
 # Two processes share the tests file by file, in the order of tests/conftest.py.

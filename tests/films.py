@@ -324,6 +324,26 @@ def camera(path: Path) -> None:
     film.close()
 
 
+def two_angles(path: Path) -> None:
+    """Sound first, then a small video, then the one that is marked as the default."""
+    tick = Fraction(1, 25)
+    output = av.open(str(path), 'w')
+    sound = output.add_stream('flac', rate=RATE, layout='mono')
+    videos = [output.add_stream('mpeg4', rate=25, width=34 + 16 * n, height=22) for n in (0, 1)]
+    videos[1].disposition = av.stream.Disposition.default
+    wave = (3000 * np.sin(np.arange(RATE // 5) / 4)).astype(np.int16)[None]
+    heard = av.AudioFrame.from_ndarray(wave, 's16', 'mono')
+    heard.rate, heard.pts, heard.time_base = RATE, 0, Fraction(1, RATE)
+    output.start_encoding()
+    output.mux(sound.encode(heard) + sound.encode(None))
+    for number, stream in enumerate(videos):
+        stream.codec_context.time_base = tick
+        for each in constant(5, (34 + 16 * number, 22), 'yuv420p', tick, 1):
+            output.mux(stream.encode(each))
+        output.mux(stream.encode(None))
+    output.close()
+
+
 def broadcast(path: Path) -> None:
     """H.264 and MP2 in MPEG-TS, whose clock begins at 1.4 seconds."""
     size = (34, 22)
@@ -384,6 +404,7 @@ FILMS: dict[str, tuple[str, Callable[[Path], None]]] = {
     'prores': ('.mov', prores),
     'vp9_alpha': ('.webm', vp9_alpha),
     'avi': ('.avi', avi),
+    'two_angles': ('.mkv', two_angles),
     'camera': ('.mov', camera),
     'broadcast': ('.ts', broadcast),
     'odd': ('.mkv', odd),

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from sr_jax.config.binding import Section, bind, check_keys, nearest
+from sr_jax.config.binding import Section, bind, check_keys, config_fields, nearest
 from sr_jax.degradations import bicubic, second_order
 from sr_jax.degradations.settings import BicubicSettings, PairedSettings, SecondOrderSettings
 from sr_jax.errors import InputError
@@ -37,6 +37,13 @@ def read_settings(section: Section, where: str = 'config.degradation') -> Settin
     name = section['name']
     if name not in KINDS:
         raise InputError(f'{where}.name={name!r}: {nearest(str(name), KINDS)}')
+    keys = {kind: {field.name for field in config_fields(KINDS[kind])} for kind in KINDS}
+    others = [kind for kind in KINDS if set(section) <= keys[kind]]
+    if others and name not in others:  # a flag changed the name, and cannot take keys away
+        raise InputError(
+            f'{where} has the name {name!r}, and the keys of {others[0]!r}: give it as a whole, '
+            f'as in --{where}="{{\'name\': {name!r}}}"'
+        )
     settings: Settings = bind(KINDS[name], section, where)
     return settings
 

@@ -7,11 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from sr_jax.errors import InputError
-from sr_jax.film.ffmpeg import ERRORS, av, fraction, in_one_line, open_container, tick_of
+from sr_jax.film.ffmpeg import (
+    ERRORS,
+    REFUSALS,
+    av,
+    fraction,
+    in_one_line,
+    open_container,
+    packets_until_damage,
+    tick_of,
+)
 from sr_jax.film.timestamps import Clock
 
 # Containers that say only when packets are decoded.
 WITHOUT_SHOWING_TIMES = ('avi',)
+UNKNOWN_CODEC = 'its video is of a codec that this FFmpeg cannot decode'
 # These have an index of exact times; in others FFmpeg guesses some after a seek, and differently.
 SEEKABLE = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm')
 # Seconds before the wanted frame that a seek aims at, tried in turn; then from the beginning.
@@ -66,7 +76,8 @@ class Decoder:
         tick = tick_of(self.stream)
         rate = fraction(self.stream.average_rate) or fraction(self.stream.guessed_rate)
         decode_times = self.container.format.name in WITHOUT_SHOWING_TIMES
-        if not decode_times:  # where frames share the work, decode times are those of others
+        # Where threads share frames out, the decode times of frames are those of others.
+        if not decode_times and not self.context.is_open:
             self.context.thread_type = 'AUTO'
         self.clock = Clock(1 / ((rate or Fraction(25)) * tick), decode_times)
         self.packets = self.damaged = 0
@@ -79,24 +90,31 @@ class Decoder:
 
     def _decode(self) -> Iterator[Any]:
         with in_one_line(f'{self._path} cannot be decoded'):
-            for packet in self.container.demux(self.stream):
+            for packet in packets_until_damage(self.container, [self.stream]):
                 self.packets += packet.size > 0
                 if packet.has_sidedata('encryption_info'):
                     raise InputError(f'{self._path} is encrypted: decrypt it first')
-                for frame in self._decode_packet(packet):
-                    frame.pts = self.clock.time(frame.pts, frame.dts)
-                    frame.time_base = self.stream.time_base
-                    yield frame
+                yield from self._show(packet if packet.size else None)
+            yield from self._show(None)
+
+    def _show(self, packet: Any) -> Iterator[Any]:
+        """Yields the frames that a packet brings out, with their times; None brings the rest."""
+        for frame in self._decode_packet(packet):
+            frame.pts = self.clock.time(frame.pts, frame.dts)
+            frame.time_base = self.stream.time_base
+            yield frame
 
     def _decode_packet(self, packet: Any) -> list[Any]:
         """Returns the frames that a packet brings out; none where the packet is damaged."""
         try:
-            return self.context.decode(packet if packet.size else None)
+            return self.context.decode(packet)
         except av.error.EOFError:
             return []
         except av.error.InvalidDataError:
             self.damaged += 1
             return []
+        except ValueError as error:  # PyAV's: there is no codec
+            raise InputError(f'{self._path}: {UNKNOWN_CODEC}') from error
 
     def _seek(self, time: Fraction) -> None:
         """Goes to a key frame before a time; to the beginning where seeking is inexact."""
@@ -139,7 +157,7 @@ def _find_video(path: Path, container: Any) -> Any:
     marked = [s for s in found if s.disposition & av.stream.Disposition.default]
     stream = (marked or found)[0]
     if stream.codec_context is None:
-        raise InputError(f'{path}: its video is of a codec that this FFmpeg cannot decode')
+        raise InputError(f'{path}: {UNKNOWN_CODEC}')
     stream.discard = av.stream.Discard.default
     return stream
 
@@ -151,7 +169,7 @@ def _decoder(stream: Any) -> Any:
         return stream.codec_context
     try:
         context = av.CodecContext.create(name, 'r')
-    except ERRORS as error:
+    except REFUSALS as error:
         raise InputError('VP9 with alpha needs an FFmpeg with libvpx') from error
     context.pkt_timebase = stream.time_base
     return context

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sr_jax.errors import InputError
 from sr_jax.film import h273, hdr, pixels
-from sr_jax.film.ffmpeg import ERRORS, av, in_one_line
+from sr_jax.film.ffmpeg import REFUSALS, av, in_one_line
 from sr_jax.film.formats import ColorDescription, PixelFormat, Planes
 
 # Options of each encoder; {quality} is the settings', or the number here.
@@ -24,13 +24,16 @@ QUALITIES = {
     'rawvideo': (None, {}),
 }
 CODECS = tuple(QUALITIES)
-# The option that hands parameters on to the encoder's own library, and what goes there always:
+# The option that hands parameters on to the encoder's own library, and what goes there always.
+# x264 looks ahead by one thread, and plans low pictures without its tree of macroblocks: else the
+# same frames become other bytes now and then (build 165 on AVX-512, seen up to 48 lines).
 # x265 would else write the machine's number of threads into the stream's head.
 PARAMETERS = {
-    'libx264': ('x264-params', []),
+    'libx264': ('x264-params', ['lookahead-threads=1']),
     'libx265': ('x265-params', ['log-level=error', 'info=0']),
     'libsvtav1': ('svtav1-params', []),
 }
+LOW = 128  # lines
 # These can crop by whole samples of chroma only, so that chroma's samples must fill the sides.
 WHOLE_CHROMA = ('libx264', 'libx265', 'libsvtav1', 'h264_nvenc', 'hevc_nvenc', 'av1_nvenc')
 H264_OR_HEVC = ('libx264', 'libx265', 'h264_nvenc', 'hevc_nvenc')
@@ -124,7 +127,7 @@ def _offered(codec: str) -> dict[PixelFormat, str]:
     """Returns the pixels that an encoder takes, and FFmpeg's name of each."""
     try:
         formats = av.Codec(codec, 'w').video_formats
-    except ERRORS as error:
+    except REFUSALS as error:
         raise InputError(f'codec {codec!r}: this FFmpeg has no such encoder') from error
     names = [format.name for format in formats or ()]
     if not names:  # raw video holds all
@@ -161,15 +164,19 @@ def options(video: OutputVideo, settings: EncoderSettings) -> dict[str, str]:
     found = {key: value.format(quality=f'{quality}') for key, value in named.items()}
     if settings.preset:
         found['preset'] = settings.preset
+    theirs = dict(settings.options)
     if codec in PARAMETERS:
         option, always = PARAMETERS[codec]
         words = [*always, *hdr.parameters(codec, video.mastering, video.light)]
+        if codec == 'libx264' and video.height < LOW:
+            words.append('mbtree=0')
+        words += [theirs.pop(option)] if option in theirs else []
         if words:
             found[option] = ':'.join(words)
     if codec == 'prores_ks':
         is_422 = video.pixels.horizontal == 2 and not video.pixels.alpha
         found['profile'] = '3' if is_422 else '4'
-    return found | dict(settings.options)
+    return found | theirs
 
 
 def check(video: OutputVideo, settings: EncoderSettings) -> str:
@@ -210,6 +217,7 @@ def configure(context: Any, video: OutputVideo, settings: EncoderSettings) -> No
     context.width, context.height = video.width, video.height
     context.time_base, context.framerate = video.time_base, video.rate
     context.options = options(video, settings)
+    context.thread_type = 'AUTO'  # whole frames to a thread where there can be several
     if video.aspect:
         context.sample_aspect_ratio = video.aspect
     h273.write(context, video.color)

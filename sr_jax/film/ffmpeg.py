@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ try:
     import av.filter
 except ImportError as missing:
     raise InputError(
-        "films need PyAV: pip install 'sr_jax[video]' (Python 3.12 and later)"
+        "films need PyAV, and it Python 3.12: pip install 'sr_jax[video]'"
     ) from missing
 
 # SVT-AV1 reports to the standard error whatever FFmpeg's log level is; 1 lets errors through.
 os.environ.setdefault('SVT_LOG', '1')
 
-ERRORS = (av.error.FFmpegError, OSError, ValueError)
+ERRORS = (av.error.FFmpegError, OSError)
+REFUSALS = (*ERRORS, ValueError)  # what PyAV raises where a codec or a container does not fit
 NOTHING_YET = (av.error.BlockingIOError, av.error.EOFError)
 
 
@@ -50,6 +51,24 @@ def open_container(path: Path) -> Any:
     except ERRORS as error:
         said = getattr(error, 'strerror', None) or first_line(error)
         raise InputError(f'{path} cannot be read: {said}') from error
+
+
+def clean(tags: Mapping[str, str]) -> dict[str, str]:
+    """Returns a film's tags with a question mark for what is no text, which muxers refuse."""
+    return {clean_text(key): clean_text(value) for key, value in tags.items()}
+
+
+def clean_text(text: str) -> str:
+    """Returns what a film holds as text with a question mark for what is none."""
+    return text.encode(errors='replace').decode()
+
+
+def packets_until_damage(container: Any, streams: list[Any]) -> Iterator[Any]:
+    """Yields the packets of a film, and ends where what follows is not what it should be."""
+    try:
+        yield from container.demux(*streams)
+    except av.error.InvalidDataError:
+        return
 
 
 def fraction(rational: Any) -> Fraction | None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sr_jax.film import h273, hdr, pixels
 from sr_jax.film.decoding import Decoder
-from sr_jax.film.ffmpeg import av, fraction, tick_of
+from sr_jax.film.ffmpeg import av, clean, fraction, tick_of
 from sr_jax.film.fields import STREAM_ORDERS
 from sr_jax.film.formats import UNSPECIFIED, ColorDescription, PixelFormat
 from sr_jax.film.streams import StreamInfo, describe, video_metadata
@@ -99,7 +99,7 @@ def describe_film(path: Path, decoder: Decoder) -> FilmInfo:
     container = decoder.container
     start, duration = container.start_time, container.duration
     chapters = [
-        Chapter(each['start'], each['end'], Fraction(each['time_base']), dict(each['metadata']))
+        Chapter(each['start'], each['end'], Fraction(each['time_base']), clean(each['metadata']))
         for each in container.chapters()
     ]
     return FilmInfo(
@@ -110,7 +110,7 @@ def describe_film(path: Path, decoder: Decoder) -> FilmInfo:
         _describe_video(decoder.stream, decoder.context, decoder.first),
         tuple(describe(stream) for stream in container.streams),
         tuple(chapters),
-        dict(container.metadata),
+        clean(container.metadata),
     )
 
 

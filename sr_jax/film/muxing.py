@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sr_jax.errors import InputError
 from sr_jax.film import encoders, streams
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
-from sr_jax.film.ffmpeg import ERRORS, av, in_one_line, open_container
+from sr_jax.film.ffmpeg import ERRORS, REFUSALS, av, in_one_line, open_container
 from sr_jax.film.info import FilmInfo
 from sr_jax.film.streams import Span
 from sr_jax.images.atomic import whole_file
@@ -95,7 +95,7 @@ class Muxer:
             raise InputError(f'{refusal} --codec')
         try:
             stream: Any = self.output.add_stream(settings.codec, rate=video.rate)
-        except ERRORS as error:
+        except REFUSALS as error:
             raise InputError(f'{refusal} --codec') from error
         if settings.codec in encoders.WITHOUT_ASPECT and container not in ('mp4', 'mov'):
             if (video.aspect or 1) != 1:

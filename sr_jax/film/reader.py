@@ -1,5 +1,6 @@
 """Reading a film: what it is, and its frames as planes with their times to the tick."""
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -179,9 +180,10 @@ def open_film(
 def _stated_end(info: FilmInfo, stream: Any) -> Fraction | None:
     """Returns when the video ends, as the film states it, in seconds; None where it does not."""
     video = info.video
-    stated = stream.metadata.get('DURATION', '')  # Matroska's, of each stream
-    if stated.count(':') == 2:
-        hours, minutes, seconds = (Fraction(part) for part in stated.split(':'))
+    # Matroska's, of each stream
+    found = re.match(r'(\d+):(\d+):(\d+(\.\d+)?)$', stream.metadata.get('DURATION', ''), re.ASCII)
+    if found:
+        hours, minutes, seconds = (Fraction(part) for part in found.groups()[:3])
         return hours * 3600 + minutes * 60 + seconds
     if info.format.startswith('matroska') or not video.duration:  # it is that of the whole film
         return info.duration if len(info.streams) == 1 else None

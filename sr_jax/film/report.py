@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sr_jax.film.decoding import WITHOUT_SHOWING_TIMES
-from sr_jax.film.ffmpeg import in_one_line, open_container
+from sr_jax.film.ffmpeg import in_one_line, open_container, packets_until_damage
 from sr_jax.film.formats import UNSPECIFIED
 from sr_jax.film.info import FilmInfo, VideoInfo
 from sr_jax.film.reader import open_film
@@ -65,7 +65,7 @@ def measure_times(path: Path, video: VideoInfo) -> Times:
     """Returns when frames are shown, by the packets."""
     shown, decoded, missing = [], [], 0
     with open_container(path) as container, in_one_line(f'{path} cannot be read'):
-        for packet in container.demux(container.streams[video.number]):
+        for packet in packets_until_damage(container, [container.streams[video.number]]):
             if not packet.size:
                 continue
             missing += packet.pts is None

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from sr_jax.errors import InputError
-from sr_jax.film.ffmpeg import ERRORS, av, in_one_line, open_container, tick_of
+from sr_jax.film.ffmpeg import (
+    REFUSALS,
+    av,
+    clean,
+    clean_text,
+    in_one_line,
+    open_container,
+    packets_until_damage,
+    tick_of,
+)
 
 # FFmpeg's name of the container by a file's suffix.
 CONTAINERS = {
@@ -79,15 +88,15 @@ def describe(stream: Any) -> StreamInfo:
     tick = tick_of(stream)
     start, duration = stream.start_time, stream.duration
     flags = [flag.name for flag in av.stream.Disposition if flag & stream.disposition]
-    codec = stream.codec_context
+    codec, tags = stream.codec_context, clean(stream.metadata)
     return StreamInfo(
         stream.index,
         'cover' if is_cover else stream.type,
-        codec.codec.canonical_name if codec else (getattr(stream, 'name', None) or ''),
-        stream.metadata.get('language', ''),
-        stream.metadata.get('title', ''),
+        codec.codec.canonical_name if codec else clean_text(getattr(stream, 'name', '') or ''),
+        tags.get('language', ''),
+        tags.get('title', ''),
         tuple(str(name) for name in flags if name != 'attached_pic'),
-        dict(stream.metadata),
+        tags,
         None if start is None else start * tick,
         None if duration is None else duration * tick,
     )
@@ -176,7 +185,7 @@ def _holds(container: str, stream: Any) -> bool:
         trial.add_stream_from_template(stream, opaque=True)
         trial.start_encoding()
         trial.close()
-    except ERRORS:
+    except REFUSALS:
         return False
     return True
 
@@ -190,7 +199,7 @@ def video_metadata(stream: Any) -> dict[str, str]:
     """Returns the tags of a video stream that are still true of another video."""
     return {
         key: value
-        for key, value in stream.metadata.items()
+        for key, value in clean(stream.metadata).items()
         if key.lower().partition('-')[0] not in OF_OLD_VIDEO and not key.startswith('_STATISTICS')
     }
 
@@ -243,7 +252,7 @@ class CopiedStreams:
         else:
             target = self._output.add_stream_from_template(stream, opaque=True)
             self._targets[stream.index] = target
-        target.metadata.update(stream.metadata)
+        target.metadata.update(info.metadata)
         target.disposition = stream.disposition
 
     def _read(self) -> Iterator[tuple[Fraction, Any]]:
@@ -251,8 +260,9 @@ class CopiedStreams:
         if not self._targets:
             return
         last = dict.fromkeys(self._targets, 0)
+        chosen = [self._source.streams[number] for number in self._targets]
         with in_one_line(f'{self._path} cannot be read'):
-            for packet in self._source.demux(*[self._source.streams[i] for i in self._targets]):
+            for packet in packets_until_damage(self._source, chosen):
                 if not packet.size:  # the end of a stream
                     continue
                 index = packet.stream_index

@@ -20,9 +20,8 @@ def ema(
     """
     if average is None:
         return None
-    return jax.tree.map(
-        lambda a, p: jnp.where(applied, decay * a + (1 - decay) * p, a), average, params
-    )
+    moved = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
+    return select(applied, moved, average)
 
 
 class Gradients(NamedTuple):
@@ -151,4 +150,4 @@ def _gradient(
 
 def select(condition: Bool[Array, ''], new: PyTree, old: PyTree) -> PyTree:
     """Returns `new` where the condition holds, else `old`, leaf by leaf."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+    return jax.tree.map(lambda a, b: jax.lax.select(condition, a, b), new, old)

@@ -43,7 +43,7 @@ def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
         network = 'an RRDBNet of scale 4'
     for number, (layer, wanted) in enumerate(zip(layers, expected, strict=False), 1):
         if problem := _difference(layer, wanted):
-            raise InputError(f'{param}: this is not {network}: layer {number} {problem}')
+            raise InputError(f'{param}: this is not {network}: layer {number} {problem[:300]}')
     if len(layers) < len(expected):
         raise InputError(f'{param}: this is not {network}: it ends after layer {len(layers)}')
     if len(layers) > len(expected):
@@ -51,7 +51,7 @@ def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
         hint = ': take the one that does not resize its result (realesr-animevideov3-x4, not -x2)'
         raise InputError(
             f'{param}: this is not {network} alone: it goes on with layer {len(expected) + 1}, '
-            f'{kind}{hint if kind == "Interp" else ""}'
+            f'{kind[:100]}{hint if kind == "Interp" else ""}'
         )
     return _read_weights(weights, layers, [layer.name for layer in expected])
 

@@ -32,6 +32,14 @@ def test_what_is_out_of_range_is_named(published, key, value, message):
         read_settings(published)
 
 
+def test_a_name_without_its_keys_is_told_how_to_be_given():
+    section = dict(name='second_order', rounded=True)  # as --config.degradation.name= leaves it
+    remedy = r"""keys of 'bicubic': .* --config\.degradation="{'name': 'second_order'}"$"""
+    with pytest.raises(InputError, match=remedy):
+        read_settings(section)
+    assert read_settings(dict(name='second_order')).sharpened
+
+
 def test_a_misspelt_key_is_told_the_nearest(published):
     published.unlock()
     published.first.blur_sigmas = (0.2, 3.0)

@@ -1,9 +1,9 @@
 """A folder as the documentation supposes it: configs, images, and names of published weights."""
 
+import importlib.util
 import pathlib
 import pickle
 
-import films
 import numpy as np
 from ncnn_files import state_of, write_rrdb, write_srvgg
 from PIL import Image
@@ -21,7 +21,10 @@ def make(folder: pathlib.Path) -> None:
     for name in ('configs', 'requirements.txt', 'Makefile', 'setup.cfg', 'tests'):
         (folder / name).symlink_to(ROOT / name)
     draw(folder / 'photo.png', LQ)
-    films.disc(folder / 'film.mkv')
+    if importlib.util.find_spec('av'):
+        import films  # it needs PyAV, and that Python 3.12
+
+        films.disc(folder / 'film.mkv')
     for name, size in (('photos', HQ), ('Set14', HQ), ('pairs/hq', HQ), ('pairs/lq', LQ)):
         for number in range(2):
             draw(folder / name / f'{number}.png', size)

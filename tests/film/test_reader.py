@@ -254,5 +254,5 @@ def test_without_pyav_one_line_says_what_to_install():
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 1
-    remedy = "pip install 'sr_jax[video]' (Python 3.12 and later)"
-    assert done.stderr == f'error: films need PyAV: {remedy}\n'
+    expected = "films need PyAV, and it Python 3.12: pip install 'sr_jax[video]'"
+    assert done.stderr == f'error: {expected}\n'

@@ -61,9 +61,13 @@ def test_segments_joined_are_the_film(name, suffix, codec, film, tmp_path):
 def test_a_segment_encoded_again_is_the_same(film, tmp_path):
     settings = EncoderSettings('libx264')
     paths = cut(film('phone'), tmp_path, settings, (5,))
-    before = [path.read_bytes() for path in paths]
+    before = [dict(np.load(path)) for path in paths]
     cut(film('phone'), tmp_path, settings, (5,))
-    assert [path.read_bytes() for path in paths] == before
+    for path, arrays in zip(paths, before, strict=True):
+        again = dict(np.load(path))
+        assert {name: array.tolist() for name, array in again.items()} == {
+            name: array.tolist() for name, array in arrays.items()
+        }
 
 
 def test_what_an_encoder_was_told_is_read_again(film, tmp_path):

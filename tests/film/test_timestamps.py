@@ -11,7 +11,7 @@ from sr_jax.film.timestamps import Clock, DecodeTimes, with_durations
 TICKS = st.one_of(st.none(), st.integers(-50, 500))
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(TICKS, TICKS)), st.fractions(Fraction(1, 3), 9), st.booleans())
 def test_times_always_increase(said, step, decode_times):
     clock = Clock(step, decode_times)
@@ -19,7 +19,7 @@ def test_times_always_increase(said, step, decode_times):
     assert all(before < after for before, after in itertools.pairwise(times))
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.sets(st.integers(-50, 10**9), min_size=1), st.fractions(Fraction(1, 3), 9))
 def test_times_that_increase_are_kept(times, step):
     clock = Clock(step)
@@ -40,7 +40,7 @@ def test_decode_times_help_where_a_film_says_no_other():
     assert [clock.time(pts, dts) for pts, dts in said] == [2, 3, 4, 5, 6, 7, 8]
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 90), min_size=1), st.integers(-9, 9), st.integers(0, 5))
 def test_frames_last_until_the_next(lengths, start, said):
     times = [start + sum(lengths[:place]) for place in range(len(lengths))]
@@ -53,7 +53,7 @@ def test_frames_last_until_the_next(lengths, start, said):
     assert last[2] == (said or 7)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.data(), st.lists(st.integers(1, 90), min_size=1, max_size=40), st.integers(0, 4))
 def test_decode_times_are_in_order_and_never_late(data, lengths, depth):
     times = [sum(lengths[:place]) for place in range(len(lengths))]

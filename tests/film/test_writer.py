@@ -106,6 +106,22 @@ def test_a_phones_own_tags_stay(film, tmp_path):
     assert metadata['title'] == 'Holidays'
 
 
+def test_another_video_is_copied_beside_the_default_one(film, tmp_path):
+    before = read(film('two_angles'))[0]
+    assert (before.video.number, before.video.width) == (2, 50)
+    copy(film('two_angles'), tmp_path / 'copy.mkv')
+    assert [stream.kind for stream in read(tmp_path / 'copy.mkv')[0].streams] == [
+        *('video', 'audio', 'video')
+    ]
+    found = []
+    for path, number in ((film('two_angles'), 1), (tmp_path / 'copy.mkv', 2)):
+        with av.open(str(path)) as container:
+            stream = container.streams[number]
+            assert stream.width == 34
+            found.append([bytes(packet) for packet in container.demux(stream) if packet.size])
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(('suffix', 'count'), [('.mov', 2), ('.mp4', 2), ('.mkv', 1)])
 def test_a_timecode_stays(suffix, count, film, tmp_path):
     copy(film('camera'), tmp_path / f'copy{suffix}', EncoderSettings('libx264'))
@@ -220,6 +236,15 @@ def test_what_an_encoder_does_not_take_is_named(changes, settings, output, messa
 )
 def test_the_nearest_pixels_lose_least(codec, wanted, expected):
     assert choose_pixels(codec, wanted) == expected
+
+
+def test_parameters_of_ones_own_come_after_ours(film):
+    video = like(read(film('hdr'))[0])
+    own = EncoderSettings('libx265', 12.5, 'slow', {'x265-params': 'aq-mode=3', 'tune': 'grain'})
+    found = encoders.options(video, own)
+    assert found['crf'] == '12.5' and found['preset'] == 'slow' and found['tune'] == 'grain'
+    words = found['x265-params'].split(':')
+    assert words[-1] == 'aq-mode=3' and 'max-cll=1000,400' in words
 
 
 def test_all_encoders_of_the_wheel_have_options():

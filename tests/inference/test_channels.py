@@ -69,3 +69,12 @@ def test_a_network_is_given_images_of_its_channels():
     net = drawn({**FIELDS, 'in_channels': 1})
     with pytest.raises(InputError, match='in_channels=1 takes images of so many .*, not of 3'):
         net.module().apply(net.variables, COLOR[None])
+
+
+def test_parts_of_other_doublings_are_the_whole():
+    fields = {'scale': 1, 'in_channels': 1, 'out_channels': 1, 'plus': True}
+    net = drawn({**FIELDS, **fields})
+    tile = 2 * net.module().halo + 12
+    pixels = np.repeat(np.random.default_rng(2).random((tile + 7, 9, 1), np.float32), 3, axis=-1)
+    found = Upscaler(net, tile=tile, devices=jax.devices()[:1])(pixels)
+    np.testing.assert_allclose(found[..., :1], apply(net, pixels[..., :1]), atol=1e-5)

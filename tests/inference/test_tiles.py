@@ -114,12 +114,15 @@ def test_many_images_are_planned_at_once():
     assert height * width <= 10**6
 
 
-@given(st.integers(3, 40), st.integers(3, 40), st.integers(9, 30), st.integers(0, 4))
-def test_cutting_and_placing_gives_the_image_back(height, width, window, halo):
+SIDES, WINDOWS = st.integers(3, 40), st.integers(9, 30)
+
+
+@given(SIDES, SIDES, WINDOWS, WINDOWS, st.integers(0, 4))
+def test_cutting_and_placing_gives_the_image_back(height, width, down, across, halo):
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
     result = np.zeros((2 * height, 2 * width, 3), np.uint8)
-    for part in tiles.tiles((height, width), (window, window), halo):
-        piece = tiles.cut(pixels, part, (window, window))
-        assert piece.shape == (window, window, 3)
+    for part in tiles.tiles((height, width), (down, across), halo):
+        piece = tiles.cut(pixels, part, (down, across))
+        assert piece.shape == (down, across, 3)
         tiles.place(result, part, piece.repeat(2, axis=0).repeat(2, axis=1), 2, 'it')
     np.testing.assert_array_equal(result, pixels.repeat(2, axis=0).repeat(2, axis=1))

@@ -23,7 +23,8 @@ def test_a_widened_vqvae_gives_the_same_output_and_its_copies_part(upsampling):
     variables = dict(jax.jit(narrow.init)(jax.random.key(1), x))
     shapes = jax.eval_shape(wide.init, jax.random.key(2), x)['params']
     joined = wide.find_concatenations(narrow)
-    params = widen(variables['params'], shapes, jax.random.key(3), joined)
+    widened = jax.jit(lambda params, key: widen(params, shapes, key, joined))
+    params = widened(variables['params'], jax.random.key(3))
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda s: s.shape, shapes)
 
     def loss(params, model):

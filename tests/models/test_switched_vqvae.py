@@ -185,3 +185,36 @@ def check_differences(loss, inputs, collections, gradients):
         assert_derivatives(
             lambda inputs: loss(inputs, collections)[0], inputs, gradients, constants
         )
+
+
+def test_its_sizes_are_told_apart():
+    """The fixtures have as many kernels as channels inside blocks and in codes, and are square."""
+    sizes = dict(channels=8, num_res_blocks=1, res_channels=5, codebook_dim=6)
+    switching = Switching(tuple(LAYERS.values()), breadth=7, network='standard')
+    model = VQVAE(
+        **sizes,
+        codebook_size=9,
+        bottom_codebook_size=10,
+        upsampling='nearest',
+        switching=switching,
+    )
+    x = jax.ShapeDtypeStruct((2, 16, 24, 3), jnp.float32)
+    output, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), x)
+    assert output.image.shape == x.shape
+    assert {name: codes.shape for name, codes in output.codes.items()} == {
+        'top': (2, 2, 3),
+        'bottom': (2, 4, 6),
+    }
+    flat = traverse_util.flatten_dict(variables['params'], sep='/')
+    found = {layer: flat[f'{layer}/kernel'].shape for layer in LAYERS.values()}
+    assert found == {
+        'encoder_bottom/down_1': (7, 5, 5, 4, 8),
+        'encoder_bottom/conv': (7, 3, 3, 8, 8),
+        'encoder_top/conv': (7, 3, 3, 4, 8),
+        'decoder_top/conv': (7, 3, 3, 6, 8),
+        'decoder_top/up_0/conv': (7, 5, 5, 8, 6),
+        'upsample_top/conv': (7, 5, 5, 6, 6),
+        'decoder/conv': (7, 3, 3, 12, 8),
+        'decoder/up_0/conv': (7, 5, 5, 8, 4),
+        'decoder/up_1/conv': (7, 5, 5, 4, 3),
+    }

@@ -90,6 +90,7 @@ def test_a_variant_that_resembles_one_is_refused(tmp_path, rrdb_state, style, ol
         ('Concat l4 2 1 b1 b2', 'Concat l4 2 1 b2 b1', r'takes layers \(2, 1\), not \(1, 2\)'),
         ('4=1 5=1', '4=0 5=1', 'layer 1 .*number 4'),
         ('5=1 6=', '20=1 5=1 6=', 'number 20, which is not known here'),
+        ('Concat l4', f'{9**3000} l4', r'layer 3 is \d{100,300}$'),
         ('7767517', '7767518', 'not the text of an ncnn network'),
         ('Concat l4 2 1', 'Concat l4 2 x', 'damaged'),
     ],

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -209,7 +211,7 @@ def test_a_discriminator_needs_its_optimizer():
 def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(monkeypatch):
     config = config_of(loss__perceptual__weight=1.0, loss__perceptual__weights='random')
     parts = gan.read_parts(config)
-    states = gan.init(parts, jax.random.key(0), images())
+    states = jax.jit(functools.partial(gan.init, parts))(jax.random.key(0), images())
     generator = states['generator']
     generator = generator.replace(variables={**generator.variables, FROZEN: {}})
     batch = images()

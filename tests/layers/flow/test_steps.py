@@ -163,7 +163,7 @@ def test_the_log_determinant_is_that_of_the_jacobian(parametrization, middle):
 
 
 def test_the_log_determinant_of_a_split_is_that_of_the_jacobian():
-    module, z = Split(CHANNELS), noise(1, 2, 3, CHANNELS)
+    module, z = Split(CHANNELS), noise(1, 3, 5, CHANNELS)
     variables = shake(module.init(jax.random.key(0), z))
     first, latents, gained = module.apply(variables, z)
     of_latents = -0.5 * (np.square(latents).sum() + latents.size * np.log(2 * np.pi))
@@ -245,12 +245,12 @@ def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
 
     def magnify(min_scale):
         module = ConditionalCoupling(CHANNELS, hidden=5, min_scale=min_scale)
-        variables = shake(jax.jit(module.init)(jax.random.key(0), z, maps), by=1.0)
+        # By small parameters: what large ones give is too badly conditioned for float32.
+        variables = shake(jax.jit(module.init)(jax.random.key(0), z, maps), by=0.4)
         inverse = jax.jit(functools.partial(module.apply, method='inverse'))
         one, other = (inverse(variables, x, maps) for x in (z, 1.001 * z))
         back, _ = jax.jit(module.apply)(variables, one, maps)
-        if min_scale > 0.1:  # without a bound the rounding is magnified too
-            np.testing.assert_allclose(back, z, atol=1e-3)
+        np.testing.assert_allclose(back, z, atol=1e-3)
         # The first half of the channels is divided by one scale only, and shifts cancel.
         half = CHANNELS // 2
         return np.abs((other - one)[..., :half] / (0.001 * z[..., :half])).max()
