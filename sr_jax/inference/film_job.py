@@ -199,12 +199,13 @@ class FilmJob:
         meter = Meter(0, plan.frames)
         ends: list[Note] = []
         pieces = enlarge_pieces(plan, enlarger, range(plan.segments), meter)
-        writing = FilmWriter(self.output, plan.video, plan.settings)
+        video = plan.video._replace(time_base=1 / plan.video.rate)  # it knows one rate, no times
+        writing = FilmWriter(self.output, video, plan.settings)
         with contextlib.closing(pieces) as events, writing as writer:
             for event in events:
                 if isinstance(event, Frame):
                     with meter.encoding():
-                        writer.write(*event)
+                        writer.write(event.planes, meter.done, 1)
                 elif isinstance(event, End):
                     ends.append(event.note)
                 show(meter.progress())
@@ -226,6 +227,7 @@ def _check_output(plan: FilmPlan, output: Path) -> None:
             number = plan.source.info.video.number
             streams.check_held(opened, number, output, plan.source.leave_out)
     Muxer(io.BytesIO(), container, plan.video, plan.settings, plan.source).release()
+    SegmentWriter(output, plan.video, plan.settings)  # it writes nothing before it is closed
 
 
 def _identify_network(upscaler: Upscaler) -> str:

@@ -124,7 +124,7 @@ def test_a_pipe_gets_raw_video_and_nothing_else(weights, upscaler, film, monkeyp
     words = ['upscale', str(film('odd')), '--output', '-', '--weights', str(weights)]
     assert verbs.main([*words, '--codec', 'ffv1']) == 0
     out, errors = capfdbinary.readouterr()
-    assert out.startswith(b'YUV4MPEG2 W70 H46 ') and out.count(b'FRAME\n') == 4
+    assert out.startswith(b'YUV4MPEG2 W70 H46 F25:1 ') and out.count(b'FRAME\n') == 4
     assert b'35x23 -> 70x46' in errors
 
 

@@ -189,6 +189,7 @@ def test_a_part_of_a_film_begins_at_zero_with_its_sound(upscaler, film, tmp_path
         ('disc', 'o.mp4', {}, 'cannot hold .* take o.mkv'),
         ('prores', 'o.mov', dict(codec='libsvtav1'), 'mov does not hold'),
         ('disc', 'o.mkv', dict(deinterlace='maybe'), '--deinterlace maybe'),
+        ('vp9_alpha', 'o.webm', dict(codec='libvpx-vp9'), 'take --codec ffv1$'),
     ],
 )
 def test_what_does_not_go_together_is_said_before(
