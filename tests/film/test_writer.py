@@ -145,7 +145,7 @@ def test_a_clock_that_begins_late_can_be_set_to_zero(film, tmp_path):
 
 def test_chapters_move_with_the_clock(film):
     info = read(film('disc'))[0]
-    moved = _chapters(info, Fraction(-1, 20), 'matroska')
+    moved = _chapters(Source(info), Fraction(-1, 20), 'matroska')
     times = [(c['start'] * c['time_base'], c['end'] * c['time_base']) for c in moved]
     later = Fraction(1, 20)
     assert times == [(start - later, end - later) for start, end, _ in chapters(info)]
