@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from sr_jax.film.decoding import SEEKABLE
 from sr_jax.film.formats import Planes
 from sr_jax.film.numbered import NumberedFrames
 from sr_jax.film.reader import FilmFrame, open_film
@@ -103,6 +104,11 @@ class _Reading:
         self._held: FilmFrame | None = None
         self._damaged = 0
         self.is_over = False
+        # Of others all frames before are decoded anyway, and need be only once.
+        is_whole = found.deinterlacing.mode != 'telecine'
+        self.can_seek = found.report is None or (
+            is_whole and found.report.info.format in SEEKABLE
+        )
 
     def next(self) -> FilmFrame | None:
         """Returns the next frame; None after the last."""
@@ -155,7 +161,7 @@ def read_batches(
         for number in wanted:
             begin, end = plan.bounds(number)
             with watch():
-                if reading is None or number != follows:
+                if reading is None or (number != follows and reading.can_seek):
                     if reading:
                         reading.close()
                     reading = _open(plan, number, begin)

@@ -57,6 +57,7 @@ def test_so_are_the_frames_that_a_tape_is_known_by(film, monkeypatch):
     plan = plan_of(film('disc'))
     change = plan.change._replace(tape=Tape(TapeSettings(denoise=1.0), Findings()))
     check_pieces(plan._replace(change=change))
+    check_pieces(plan_of(film('broadcast'))._replace(change=change))
     for used, frames in ((plan, 0), (plan._replace(change=change), 3)):
         begins = [e for e in read_batches(used, [0, 2], 3) if isinstance(e, Begin)]
         assert [len(begin.before) for begin in begins] == [0, frames]
