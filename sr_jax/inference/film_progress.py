@@ -13,7 +13,8 @@ class Progress(NamedTuple):
       done: frames written, those that were done before included.
       total: about how many there are.
       rate: frames a second of this run.
-      decode, device, encode: shares of the time in which each is at work; they overlap.
+      decode, device, encode: shares of the time in which each is at work; they overlap. The
+        device's is an upper bound: what it has in hand may be done already.
     """
 
     done: int
