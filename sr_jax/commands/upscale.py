@@ -133,6 +133,9 @@ def run(arguments: argparse.Namespace) -> int:
         return film_jobs.run(arguments, films)
     _check(arguments)
     jobs = _plan(arguments)
+    if not jobs:
+        print('nothing to do: all results are there')
+        return 0
     weights = upscaler_arguments.read_weights(arguments)
     network = networks.load(weights, best=arguments.best)
     upscaler = upscaler_arguments.make(arguments, network)

@@ -217,6 +217,8 @@ def test_what_is_there_is_replaced_or_left_when_asked(weights, tmp_path, capsys)
     assert upscale(*arguments, '--skip-existing') == 0
     assert image_size(tmp_path / 'v1.5' / 'a.png') == (18, 28)
     assert (tmp_path / 'v1.5' / 'b.png').read_text() == 'mine'
+    assert upscale(*arguments[:2], '--weights', 'none', *arguments[4:], '--skip-existing') == 0
+    assert 'nothing to do' in capsys.readouterr().out
     assert upscale(*arguments, '--overwrite') == 0
     assert image_size(tmp_path / 'v1.5' / 'b.png') == (18, 28)
 
