@@ -13,7 +13,7 @@ def __getattr__(name: str) -> Any:
 
         return upscale
     if name in ('enlarged_frames', 'upscale_film'):
-        from sr_jax.inference import film
+        from sr_jax.inference.film import upscale as film
 
         return getattr(film, name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,1 +1,1 @@
-"""Trained networks at work: loading, enlarging images of any size."""
+"""Trained networks at work: loading, enlarging images of any size, and films."""

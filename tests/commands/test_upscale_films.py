@@ -22,7 +22,7 @@ from sr_jax.commands.shared import film_arguments, upscaler_arguments
 from sr_jax.errors import INTERRUPTED
 from sr_jax.images.files import read_layers
 from sr_jax.inference import networks
-from sr_jax.inference.film_job import FilmJob
+from sr_jax.inference.film.job import FilmJob
 from sr_jax.inference.upscaler import Upscaler
 
 TESTS = Path(__file__).parents[1]

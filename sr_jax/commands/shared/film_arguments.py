@@ -9,7 +9,7 @@ from pathlib import Path
 from sr_jax.errors import InputError
 from sr_jax.film.color import DITHERS
 from sr_jax.film.tags import MATRIX_CHOICES
-from sr_jax.inference.film_options import TAGS, TAPE_STEPS, FilmOptions, parse_tape, parse_time
+from sr_jax.inference.film.options import TAGS, TAPE_STEPS, FilmOptions, parse_tape, parse_time
 
 SUFFIXES = (
     *('.mkv', '.mp4', '.m4v', '.mov', '.avi', '.ts', '.m2ts', '.mts', '.mpg', '.mpeg', '.vob'),

@@ -12,10 +12,10 @@ from sr_jax.errors import INTERRUPTED, InputError
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import save_layers
 from sr_jax.inference import networks
-from sr_jax.inference.film import frames_of
-from sr_jax.inference.film_job import FilmJob, FilmResult
-from sr_jax.inference.film_options import FilmOptions
-from sr_jax.inference.film_progress import Progress
+from sr_jax.inference.film.job import FilmJob, FilmResult
+from sr_jax.inference.film.options import FilmOptions
+from sr_jax.inference.film.progress import Progress
+from sr_jax.inference.film.upscale import frames_of
 from sr_jax.inference.upscaler import Upscaler
 
 # Seconds from one line about the progress to the next: on a terminal, and in a file.

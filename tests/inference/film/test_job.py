@@ -15,9 +15,9 @@ from tiny_networks import repeating
 import sr_jax
 from sr_jax.errors import InputError
 from sr_jax.film.segments import SegmentWriter
-from sr_jax.inference import frames as frames_module
-from sr_jax.inference.film_job import FilmJob
-from sr_jax.inference.film_options import FilmOptions
+from sr_jax.inference.film import frames as frames_module
+from sr_jax.inference.film.job import FilmJob
+from sr_jax.inference.film.options import FilmOptions
 from sr_jax.inference.upscaler import Upscaler
 
 PIECE = Fraction(1, 20)

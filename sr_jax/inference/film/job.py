@@ -17,13 +17,13 @@ from sr_jax.film.ffmpeg import av, open_container
 from sr_jax.film.muxing import PIPE, Muxer
 from sr_jax.film.segments import SegmentWriter
 from sr_jax.film.writer import FilmWriter
-from sr_jax.inference.film_batches import Begin, End, Note
-from sr_jax.inference.film_options import FilmOptions
-from sr_jax.inference.film_parts import Parts, identify
-from sr_jax.inference.film_plan import FilmPlan, make_plan, notes
-from sr_jax.inference.film_progress import Meter, Progress
-from sr_jax.inference.film_run import Frame, enlarge_pieces
-from sr_jax.inference.frames import FrameEnlarger, make_enlarger
+from sr_jax.inference.film.batches import Begin, End, Note
+from sr_jax.inference.film.frames import FrameEnlarger, make_enlarger
+from sr_jax.inference.film.options import FilmOptions
+from sr_jax.inference.film.parts import Parts, identify
+from sr_jax.inference.film.plan import FilmPlan, make_plan, notes
+from sr_jax.inference.film.progress import Meter, Progress
+from sr_jax.inference.film.run import Frame, enlarge_pieces
 from sr_jax.inference.upscaler import Upscaler
 
 

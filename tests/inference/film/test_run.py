@@ -5,10 +5,11 @@ import threading
 import numpy as np
 import pytest
 
-from sr_jax.inference import film_progress, film_run
-from sr_jax.inference.film_batches import Batch, Begin, End, Note, Shown
-from sr_jax.inference.film_progress import Meter
-from sr_jax.inference.film_run import Frame, enlarge_pieces
+from sr_jax.inference.film import progress as film_progress
+from sr_jax.inference.film import run as film_run
+from sr_jax.inference.film.batches import Batch, Begin, End, Note, Shown
+from sr_jax.inference.film.progress import Meter
+from sr_jax.inference.film.run import Frame, enlarge_pieces
 
 SIZE = 3
 

@@ -13,12 +13,12 @@ from jaxtyping import UInt
 from sr_jax.errors import InputError
 from sr_jax.film.formats import PixelFormat
 from sr_jax.inference import networks
-from sr_jax.inference.film_job import FilmJob, FilmResult
-from sr_jax.inference.film_options import FilmOptions
-from sr_jax.inference.film_plan import make_plan
-from sr_jax.inference.film_progress import Meter, Progress
-from sr_jax.inference.film_run import Frame, enlarge_pieces
-from sr_jax.inference.frames import make_enlarger
+from sr_jax.inference.film.frames import make_enlarger
+from sr_jax.inference.film.job import FilmJob, FilmResult
+from sr_jax.inference.film.options import FilmOptions
+from sr_jax.inference.film.plan import make_plan
+from sr_jax.inference.film.progress import Meter, Progress
+from sr_jax.inference.film.run import Frame, enlarge_pieces
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.upscaler import Upscaler
 

@@ -21,8 +21,8 @@ from sr_jax.film.reader import open_film
 from sr_jax.film.report import FilmReport
 from sr_jax.film.tape import chain
 from sr_jax.film.writer import output_like
-from sr_jax.inference.film_options import FilmOptions
-from sr_jax.inference.frames import Change, FrameKind, Tape
+from sr_jax.inference.film.frames import Change, FrameKind, Tape
+from sr_jax.inference.film.options import FilmOptions
 
 # Where a film is looked at for what the tape's filters must know, and how many frames each time.
 TAPE_PLACES = (Fraction(1, 8), Fraction(3, 8), Fraction(5, 8), Fraction(7, 8))

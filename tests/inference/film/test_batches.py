@@ -8,11 +8,11 @@ import pytest
 from sr_jax.errors import InputError
 from sr_jax.film.reader import open_film
 from sr_jax.film.tape.chain import Findings, TapeSettings
-from sr_jax.inference import film_batches
-from sr_jax.inference.film_batches import Batch, Begin, End, read_batches
-from sr_jax.inference.film_options import FilmOptions
-from sr_jax.inference.film_plan import make_plan
-from sr_jax.inference.frames import Tape
+from sr_jax.inference.film import batches as film_batches
+from sr_jax.inference.film.batches import Batch, Begin, End, read_batches
+from sr_jax.inference.film.frames import Tape
+from sr_jax.inference.film.options import FilmOptions
+from sr_jax.inference.film.plan import make_plan
 
 PIECE = Fraction(1, 20)
 

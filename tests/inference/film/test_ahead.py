@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sr_jax.inference.ahead import ahead
+from sr_jax.inference.film.ahead import ahead
 
 
 def count_to(stop, seen, closed=None):

@@ -18,7 +18,7 @@ from sr_jax.film.decoding import SEEKABLE
 from sr_jax.film.formats import Planes
 from sr_jax.film.numbered import NumberedFrames
 from sr_jax.film.reader import FilmFrame, open_film
-from sr_jax.inference.film_plan import FilmPlan
+from sr_jax.inference.film.plan import FilmPlan
 
 WARM_UP = Fraction(1)  # seconds before a piece from which the filters of a tape learn
 MAX_SHOWN = 64  # frames shown by a batch, so that a still scene does not wait for its end

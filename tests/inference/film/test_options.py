@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sr_jax.errors import InputError
 from sr_jax.film.tape.chain import TapeSettings
-from sr_jax.inference.film_options import FilmOptions, parse_tape, parse_time
+from sr_jax.inference.film.options import FilmOptions, parse_tape, parse_time
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.decimals(0, 59, places=3))

@@ -6,11 +6,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from sr_jax.film.formats import Planes
-from sr_jax.inference.ahead import ahead
-from sr_jax.inference.film_batches import Batch, Begin, End, Event, read_batches
-from sr_jax.inference.film_plan import FilmPlan
-from sr_jax.inference.film_progress import Meter
-from sr_jax.inference.frames import FrameEnlarger, Made
+from sr_jax.inference.film.ahead import ahead
+from sr_jax.inference.film.batches import Batch, Begin, End, Event, read_batches
+from sr_jax.inference.film.frames import FrameEnlarger, Made
+from sr_jax.inference.film.plan import FilmPlan
+from sr_jax.inference.film.progress import Meter
 
 READ_AHEAD = 2  # batches that wait for the devices
 IN_FLIGHT = 2  # on the devices

@@ -11,7 +11,7 @@ from typing import Any
 from sr_jax.errors import InputError
 from sr_jax.film.segments import SUFFIX
 from sr_jax.images import atomic
-from sr_jax.inference.film_batches import Note
+from sr_jax.inference.film.batches import Note
 
 TOLD = 'job.json'
 CHOSEN = 'chosen.json'

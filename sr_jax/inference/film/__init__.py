@@ -1,0 +1,1 @@
+"""Films through a network: planned, in batches and pieces, resumed and joined."""
