@@ -78,3 +78,13 @@ def repeating():
     params = dict(net.variables['params'])
     params['conv_last'] = jax.tree.map(np.zeros_like, params['conv_last'])
     return net._replace(variables={'params': params}, source='repeating')
+
+
+def overflowing():
+    """An SRVGG of finite weights that makes more than float16 can hold of what is not black."""
+    net = network('srvgg')
+    params = jax.tree.map(np.copy, net.variables['params'])
+    kernel = params['block_0']['conv']['kernel']
+    params['block_0']['conv']['kernel'] = 6e4 * np.abs(kernel)  # itself within float16's range
+    params['block_1']['conv']['kernel'] /= 6e4
+    return net._replace(variables={'params': params})

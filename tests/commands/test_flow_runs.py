@@ -126,7 +126,7 @@ def test_report(finished, image, tmp_path, capsys):
     assert 'bits per dimension' in capsys.readouterr().out
     save_image(tmp_path / 'small.png', np.zeros((7, 30, 3), np.float32))
     assert verbs.main([*command, str(tmp_path / 'small.png')]) == 1
-    assert 'small: under 8 pixels a side' in capsys.readouterr().err
+    assert 'small.png: under 8 pixels a side' in capsys.readouterr().err
     assert verbs.main([*command, str(image), '--temperatures', '-1']) == 1
     assert 'none may be negative' in capsys.readouterr().err
     assert verbs.main(['flow-report', str(finished / 'encoder'), str(image)]) == 1

@@ -71,7 +71,7 @@ def test_what_is_not_finite_is_named_and_not_written(finished, tmp_path, monkeyp
     output = tmp_path / 'out'
     arguments = [str(finished[0]), str(tmp_path / 'a.png'), '--output', str(output)]
     assert verbs.main(['reconstruct', *arguments]) == 1
-    assert 'error: a: what' in (shown := capsys.readouterr().err) and 'not finite' in shown
+    assert 'error: a.png: what' in (shown := capsys.readouterr().err) and 'not finite' in shown
     assert not list(output.iterdir())
 
 

@@ -130,7 +130,7 @@ def test_maps_of_what_is_not_finite_are_an_error(switched, tmp_path, monkeypatch
     monkeypatch.setattr(sharding, 'jit_predict', lambda *_: lambda variables, batch: made)
     command = ['selector-maps', str(switched[0]), str(tmp_path / 'a.png')]
     assert verbs.main([*command, '--output', str(tmp_path / 'maps')]) == 1
-    assert 'error: a: what' in (shown := capsys.readouterr().err) and 'not finite' in shown
+    assert 'error: a.png: what' in (shown := capsys.readouterr().err) and 'not finite' in shown
     assert not list((tmp_path / 'maps').iterdir())
 
 

@@ -51,7 +51,7 @@ def test_repetition_and_composition_can_be_exchanged(repeat, height, width, dtyp
 def test_any_factor_and_composition_can_be_exchanged(repeat):
     rng = np.random.default_rng(0)
     color, alpha = (0.3 + 0.4 * rng.random((7, 9, c), np.float32) for c in (3, 1))
-    layers = Layers(color, alpha, False, None, Image.Exif())  # so that nothing is clipped
+    layers = Layers(color, alpha)  # so that nothing is clipped
     made = enlarge(layers, repeat, 2.7)
     for background in (0, 1):
         composed = compose(layers, background, 1).repeat(2, axis=0).repeat(2, axis=1)
