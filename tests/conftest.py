@@ -97,6 +97,7 @@ class Stopwatch:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keeps the durations, and bounds the compiled programs, once for all processes."""
+    gc.unfreeze()  # nanobind calls what is never collected a leak
     if not is_worker(session.config):
         kept.keep_durations(session.config.stash[DURATIONS])
         kept.forget_old_programs()
