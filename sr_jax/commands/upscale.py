@@ -15,6 +15,8 @@ is done in pieces, in a folder beside the output: after a crash or Ctrl-C the sa
 
 import argparse
 import functools
+import math
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +50,7 @@ from sr_jax.images.files import (
 )
 from sr_jax.inference import networks
 from sr_jax.inference.layers import enlarge, scale_size
-from sr_jax.inference.room import check_memory
+from sr_jax.inference.room import check_memory, describe_disk
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.pretrained.named import WEIGHTS
 
@@ -145,6 +147,8 @@ def run(arguments: argparse.Namespace) -> int:
         f'{len(jobs)} image(s) to {outscale:g} times their size on {jax.device_count()} '
         f'{jax.devices()[0].device_kind} device(s)'
     )
+    if warning := describe_disk(_count_bytes(jobs, outscale), jobs[0].files[0].parent):
+        print(warning, file=sys.stderr)
     if sizes := [job.outline.size for job in jobs if job.outline]:
         upscaler.prepare(sizes)
     background = parse_color(arguments.background) if arguments.background else None
@@ -203,6 +207,16 @@ def _plan(arguments: argparse.Namespace) -> list[Job]:
     wanted = results.find_missing(arguments, each)
     jobs = [Job(*parts) for parts in zip(images, outlines, each, strict=True)]
     return [job for job, missing in zip(jobs, wanted, strict=True) if missing]
+
+
+def _count_bytes(jobs: list[Job], outscale: float) -> int:
+    """Returns about how many bytes the results take uncompressed, with 8 bits a channel."""
+    total = 0
+    for _, outline, files in jobs:
+        if outline:
+            images = outline.frames * outline.pages * len(files)
+            total += 3 * math.prod(scale_size(outline.size, outscale)) * images
+    return total
 
 
 def _read_outline(path: Path) -> Outline | None:

@@ -45,11 +45,22 @@ def device_memory() -> int:
     if 'bytes_limit' in stats:
         return int(stats['bytes_limit'])
     if device.platform == 'cpu':
-        available = os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-        return available // jax.local_device_count()
+        return host_memory() // jax.local_device_count()
     raise InputError(
         f'{device} does not tell how much memory it has: set config.train.memory_limit (bytes)'
     )
+
+
+def host_memory() -> int:
+    """Returns the bytes that the machine can still give, what it keeps of files included."""
+    try:
+        with open('/proc/meminfo', encoding='ascii') as file:
+            for line in file:
+                if line.startswith('MemAvailable:'):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # no Linux
+    return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
 
 
 def compiled_bytes(compiled: Any) -> int:

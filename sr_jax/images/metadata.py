@@ -108,6 +108,9 @@ def for_format(metadata: Metadata, kind: str, size: tuple[int, int]) -> Metadata
     if kind == 'GIF' and (found.exif or found.xmp or found.icc_profile):
         drop('EXIF, XMP and the colour profile', 'a GIF holds none')
         found = found._replace(exif=b'', xmp=b'', icc_profile=None)
+    if found.resolution and kind not in ('PNG', 'JPEG', 'TIFF'):
+        if ExifTags.Base.XResolution not in load_exif(found.exif):
+            drop('the resolution', f'a {kind} says none but in EXIF')
     if kind == 'TIFF' and any(ifd in load_exif(found.exif) for ifd in _NESTED):
         drop("the camera's EXIF and the place", 'they are not written into a TIFF')
     if kind == 'JPEG' and len(found.exif) + 6 > _MOST_JPEG:

@@ -1,10 +1,12 @@
-"""Whether the machine's memory holds an image and what is made of it, before it is begun."""
+"""Whether memory and disk hold an image and what is made of it, before it is begun."""
 
 import math
-import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 
+from sr_jax.devices.memory import host_memory
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
 
@@ -26,7 +28,7 @@ def check_memory(
     Raises:
       InputError: it does not.
     """
-    needed, free = bytes_needed(layers, scale, size, frames), available_memory()
+    needed, free = bytes_needed(layers, scale, size, frames), host_memory()
     if needed > free:
         raise InputError(
             f'{name}: its result of {size[1]}x{size[0]} pixels'
@@ -47,13 +49,17 @@ def bytes_needed(layers: Layers, scale: int, size: tuple[int, int], frames: int)
     return by_network + math.prod(size) * resized + result * (frames + COPIES)
 
 
-def available_memory() -> int:
-    """The bytes that the machine can still give."""
-    try:
-        with open('/proc/meminfo', encoding='ascii') as file:
-            for line in file:
-                if line.startswith('MemAvailable:'):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # no Linux
-    return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+def describe_disk(needed: int, folder: Path) -> str:
+    """Says that a disk may not hold results; '' where it does even if nothing is compressed.
+
+    Args:
+      needed: bytes of the results, uncompressed.
+      folder: that they go into.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed <= free:
+        return ''
+    return (
+        f'the results take up to {needed / 2**30:.1f} GiB, uncompressed, and {folder} has '
+        f'{free / 2**30:.1f} left'
+    )

@@ -1,5 +1,7 @@
 """Images of every kind through `sr-jax upscale`, and what it says of bad input."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,6 +24,10 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp('weights') / 'srvgg.safetensors'
     networks.save(path, network('srvgg'))
     return str(path)
+
+
+class Usage(NamedTuple):
+    free: int
 
 
 def write(path, height=9, width=14, kind=np.uint8, gray=False, alpha=False):
@@ -268,9 +274,14 @@ def test_what_can_be_known_before_is_said_before(weights, tmp_path, capsys, monk
     ):
         assert upscale(name, '--weights', weights, '--format', kind, '--output', 'o') == 1
         assert message in capsys.readouterr().err
-    monkeypatch.setattr(room, 'available_memory', lambda: 1000)
+    monkeypatch.setattr(room, 'host_memory', lambda: 1000)
     assert upscale('wide.png', '--weights', weights, '--output', 'o') == 1
     assert 'takes about 0.0 GiB of memory, and 0.0 are free' in capsys.readouterr().err
+    needed = 3 * 4 * 16400
+    for free, is_said in ((needed, False), (needed - 1, True)):
+        monkeypatch.setattr(room.shutil, 'disk_usage', lambda _, free=free: Usage(free))
+        assert upscale('wide.png', '--weights', weights, '--output', 'o') == 1
+        assert ('the results take up to' in capsys.readouterr().err) == is_said
 
 
 def test_a_background_and_a_quality(weights, tmp_path):

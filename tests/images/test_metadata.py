@@ -107,6 +107,7 @@ def test_the_orientation_is_applied_once_whoever_says_it():
         ('JPEG', Metadata(exif=block((0x10E, 2, b'a' * 70_000))), 'EXIF (a JPEG holds at most 64'),
         ('JPEG', Metadata(xmp=b'a' * 70_000), 'XMP (a JPEG holds at most 64'),
         ('JPEG', Metadata(texts={'steps': '3', 'Comment': 'c'}), 'text (steps) (a JPEG holds none'),
+        ('WEBP', Metadata(resolution=(300, 150)), 'the resolution (a WEBP says none but in EXIF)'),
         ('GIF', Metadata(xmp=b'a'), 'EXIF, XMP and the colour profile (a GIF holds none)'),
     ],
 )
