@@ -133,7 +133,7 @@ def test_an_image_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
         (['a.png', '--weights', 'WEIGHTS', '--outscale', '0'], '--outscale'),
         (['a.png', '--weights', 'WEIGHTS', '--halo', '-1'], '--halo -1: it must not be negative'),
         (['a.png', '--weights', 'WEIGHTS', '--output', '.'], 'would replace the image itself'),
-        (['a.png', 'a.png', '--weights', 'WEIGHTS', '--output', 'b.png'], 'there are several'),
+        (['a.png', 'a.png', '--weights', 'WEIGHTS', '--output', 'c.png'], 'there are several'),
         (['a.png', '--weights', 'WEIGHTS', '--output', 'b.heic'], 'written as .png'),
         (['a.png', '--weights', 'WEIGHTS', '--output', 'a.png/o'], 'a part of this path is a file'),
         (['a.png', '--weights', 'WEIGHTS', '--quality', '80'], '--quality is of jpg, webp'),
@@ -151,6 +151,7 @@ def test_bad_input_has_one_message(weights, tmp_path, monkeypatch, capsys, argum
     monkeypatch.chdir(tmp_path)
     write(tmp_path / 'a.png')
     (tmp_path / 'empty').mkdir()
+    (tmp_path / 'c.png').touch()
     before = (tmp_path / 'a.png').read_bytes()
     assert upscale(*(weights if word == 'WEIGHTS' else word for word in arguments)) == 1
     assert message in capsys.readouterr().err
@@ -234,6 +235,14 @@ def test_what_is_a_folder(weights, tmp_path, output):
     arguments = ['--weights', weights, '--output', f'{tmp_path}/{output}']
     assert upscale(tmp_path / 'a.png', *arguments) == 0
     assert image_size(tmp_path / output / 'a.png') == (18, 28)
+
+
+def test_several_images_go_into_a_folder_whatever_its_name(weights, tmp_path):
+    write(tmp_path / 'a.png')
+    write(tmp_path / 'b.png', 6, 5)
+    arguments = ['--weights', weights, '--output', tmp_path / 'c.png']
+    assert upscale(tmp_path / 'a.png', tmp_path / 'b.png', *arguments) == 0
+    assert image_size(tmp_path / 'c.png' / 'b.png') == (12, 10)
 
 
 def test_whatever_an_image_raises_the_others_are_done(weights, tmp_path, capsys, monkeypatch):

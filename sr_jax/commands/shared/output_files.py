@@ -54,8 +54,8 @@ def check(arguments: argparse.Namespace) -> None:
 def single_file(output: str, given: Sequence[Path], samples: int) -> Path | None:
     """Returns the file that --output names; None where it names a folder.
 
-    A slash at the end, a folder that is there, and a name without the suffix of an image name a
-    folder.
+    A slash at the end, a folder that is there, several images, and a name without the suffix of an
+    image name a folder.
 
     Args:
       output: as given.
@@ -63,13 +63,15 @@ def single_file(output: str, given: Sequence[Path], samples: int) -> Path | None
       samples: of each image.
 
     Raises:
-      InputError: a file for several images, or of a kind that is not written.
+      InputError: a file that is there for several images, or one of a kind that is not written.
     """
     path = Path(output)
     known = path.suffix.lower() in {*WRITTEN, *UNKNOWN_IMAGES, *Image.registered_extensions()}
     if output.endswith(('/', '\\')) or path.is_dir() or not known:
         return None
     if len(given) > 1 or samples > 1 or given[0].is_dir():
+        if not path.exists():
+            return None
         what = f'{samples} samples' if samples > 1 else 'several images'
         raise InputError(
             f'--output {output} is one file, but there are {what}: take a folder '
