@@ -37,7 +37,8 @@ FIXTURES = FOLDER / 'fixtures'
 
 # PyAV needs Python 3.12; under 3.11 only what reads no film is tested.
 USERS_OF_PYAV = (
-    r'av|films|film_copies|sr_jax\.film\.(numbered|report)|sr_jax\.inference\.film_(batches|job|run)'
+    r'av|films|film_copies|film_making|sr_jax\.film\.(numbered|reader|report)'
+    r'|sr_jax\.inference\.film\.(batches|job|run)'
 )
 if importlib.util.find_spec('av') is None:
     imports = re.compile(rf'^(import|from) ({USERS_OF_PYAV})\b', re.MULTILINE)

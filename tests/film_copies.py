@@ -38,7 +38,8 @@ def read(path: Path) -> tuple[FilmInfo, list]:
 def packets(path: Path) -> dict[int, list[bytes]]:
     """Returns the packets of all sounds and subtitles, by their order.
 
-    MPEG-TS alone puts a head of 7 bytes before each packet of AAC.
+    MPEG-TS alone puts a head of 7 bytes before each packet of AAC, and samples that are not
+    compressed are divided anew by each container.
     """
     with av.open(str(path)) as container:
         kept = [s for s in container.streams if s.type in ('audio', 'subtitle')]
@@ -49,6 +50,9 @@ def packets(path: Path) -> dict[int, list[bytes]]:
                 data = bytes(packet)
                 data = data[7:] if data.startswith(b'\xff\xf1') else data
                 found[places[packet.stream_index]].append(data)
+        for stream in kept:
+            if stream.codec_context.name.startswith('pcm'):
+                found[places[stream.index]] = [b''.join(found[places[stream.index]])]
     return found
 
 

@@ -1,160 +1,82 @@
 """Small films, made by PyAV: of each kind that people have, a few frames."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
-import av.filter
 import numpy as np
+from film_making import RATE, Film, constant, frame, interlaced, picture, png
+from PIL import Image
 
-RATE = 16000  # of sound
 TURNED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)  # a quarter to the left
-BAR = 9
 
 
-def picture(width: int, height: int, place: int) -> np.ndarray:
-    """Returns luma [h, w] with a bright bar on a slope: every row and column differs."""
-    image = np.add.outer(np.arange(height), 2 * np.arange(width)) % 60 + 40
-    image[:, np.arange(place, place + BAR) % width] += 120
-    return image.astype(np.uint8)
-
-
-def fields(width: int, height: int, number: int, top_first: bool) -> np.ndarray:
-    """Returns luma of two moments, woven."""
-    moments = [picture(width, height, 5 * (2 * number + late)) for late in (0, 1)]
-    woven = moments[0].copy()
-    woven[1::2] = moments[1][1::2]
-    if not top_first:
-        woven[1::2], woven[::2] = moments[0][1::2], moments[1][::2]
-    return woven
-
-
-def frame(luma: np.ndarray, name: str, pts: int, tick: Fraction) -> Any:
-    """Returns a frame of FFmpeg's with a luma, and chroma and alpha that vary."""
-    height, width = luma.shape
-    made = av.VideoFrame(width, height, name)
-    for place, plane in enumerate(made.planes):
-        wide = made.format.components[0].bits > 8
-        rows = np.frombuffer(plane, np.uint16 if wide else np.uint8).reshape(plane.height, -1)
-        size = (plane.height, plane.width)
-        values = luma if place == 0 else np.add.outer(*map(np.arange, size)) % 50 + 90 + 9 * place
-        shift = made.format.components[0].bits - 8
-        rows[:, : plane.width] = values[: size[0], : size[1]].astype(rows.dtype) << shift
-    made.pts, made.time_base = pts, tick
-    return made
-
-
-def flagged(frames: Iterator[Any], flag: str) -> Iterator[Any]:
-    """Yields frames with a flag of their fields: tff or bff."""
-    graph = None
-    for each in frames:
-        if graph is None:
-            graph = av.filter.Graph()
-            source = graph.add_buffer(
-                width=each.width,
-                height=each.height,
-                format=each.format.name,
-                time_base=each.time_base,
-            )
-            sink = graph.add('buffersink')
-            graph.link_nodes(source, graph.add('setfield', flag), sink).configure()
-        graph.push(each)
-        yield graph.pull()
-
-
-class Film:
-    """A film that is being made: a video stream, and others."""
-
-    def __init__(self, path: Path, codec: str, size: tuple[int, int], tick: Any, rate: Any, **more):
-        self.output = av.open(str(path), 'w', container_options=more.pop('container', {}))
-        if 'chapters' in more:
-            self.output.set_chapters(more.pop('chapters'))
-        self.output.metadata.update(more.pop('metadata', {}))
-        self.tick = Fraction(tick)
-        stream = self.output.add_stream(codec, rate=Fraction(rate), width=size[0], height=size[1])
-        stream.pix_fmt = more.pop('format', 'yuv420p')
-        stream.options = more.pop('options', {})
-        stream.codec_context.time_base = stream.time_base = self.tick
-        matrix = more.pop('matrix', None)
-        if matrix:
-            stream.set_display_matrix(matrix)
-        for name, value in more.items():
-            setattr(stream.codec_context, name, value)
-        self.video = stream
-        self.sounds: list[Any] = []
-
-    def add_sound(self, codec: str, language: str, **more) -> None:
-        stream = self.output.add_stream(codec, rate=RATE)
-        stream.layout = 'mono'
-        stream.metadata.update({'language': language, **more})
-        self.sounds.append(stream)
-
-    def write(self, frames: Iterator[Any], durations: dict[int, int] | None = None) -> None:
-        for each in frames:
-            self._mux(self.video.encode(each), durations)
-        self._mux(self.video.encode(None), durations)
-
-    def _mux(self, packets: list[Any], durations: dict[int, int] | None) -> None:
-        for packet in packets:
-            packet.duration = (durations or {}).get(packet.pts, packet.duration)
-            self.output.mux(packet)
-
-    def play(self, seconds: float, first: int = 0) -> None:
-        """Writes a tone into every sound stream."""
-        for place, stream in enumerate(self.sounds):
-            stream.codec_context.open(strict=False)
-            size = stream.codec_context.frame_size or 320
-            for start in range(0, int(seconds * RATE), size):
-                time = np.arange(start, start + size)
-                wave = (3000 * np.sin(time / (3 + place))).astype(np.int16)[None]
-                sound = av.AudioFrame.from_ndarray(wave, 's16', 'mono')
-                sound.rate, sound.pts, sound.time_base = RATE, first + start, Fraction(1, RATE)
-                self.output.mux(stream.encode(sound))
-            self.output.mux(stream.encode(None))
-
-    def close(self) -> None:
-        self.output.close()
-
-
-def png(width: int, height: int) -> bytes:
-    """Returns a small picture as a file's bytes."""
-    context = av.CodecContext.create('png', 'w')
-    context.width, context.height, context.pix_fmt = width, height, 'gray'
-    context.time_base = Fraction(1, 25)
-    (packet,) = context.encode(frame(picture(width, height, 1), 'gray', 0, Fraction(1, 25)))
-    return bytes(packet)
-
-
-def constant(
-    count: int, size: tuple[int, int], name: str, tick: Fraction, step: int, start: int = 0
-) -> Iterator[Any]:
-    """Yields frames at even times."""
-    for number in range(count):
-        yield frame(picture(*size, 5 * number), name, start + number * step, tick)
-
-
-def interlaced(
-    count: int, size: tuple[int, int], tick: Fraction, top_first: bool, flag: str
-) -> Iterator[Any]:
-    """Yields frames of two fields each, flagged as said, whatever they hold."""
-    woven = (
-        frame(fields(*size, number, top_first), 'yuv420p', number, tick) for number in range(count)
-    )
-    return flagged(woven, flag) if flag else woven
-
-
-def mpeg2_pal(path: Path) -> None:
-    """MPEG-2 of 625 lines: top field first, pixels of 16:15, sound."""
+def mpeg2(path: Path, size: tuple[int, int], rate: Fraction, aspect: Fraction) -> None:
+    """Writes MPEG-2 as on DVDs: top field first, pixels that are not square, sound."""
     options = {'flags': '+ildct+ilme', 'bf': '2', 'b': '400k'}
-    size = (50, 40)
-    wide = Fraction(16, 15)
-    film = Film(path, 'mpeg2video', size, '1/25', 25, options=options, sample_aspect_ratio=wide)
+    shape = {'sample_aspect_ratio': aspect}
+    film = Film(path, 'mpeg2video', size, 1 / rate, rate, options=options, **shape)
     film.add_sound('mp2', 'deu')
     film.write(interlaced(7, size, film.tick, True, 'tff'))
     film.play(0.2)
     film.close()
+
+
+def mpeg2_pal(path: Path) -> None:
+    """MPEG-2 of 625 lines."""
+    mpeg2(path, (50, 40), Fraction(25), Fraction(16, 15))
+
+
+def mpeg2_ntsc(path: Path) -> None:
+    """MPEG-2 of 525 lines."""
+    mpeg2(path, (54, 36), Fraction(30000, 1001), Fraction(8, 9))
+
+
+def dv(path: Path, size: tuple[int, int], rate: Fraction, pixels: str, aspect: Fraction) -> None:
+    """Writes DV as camcorders do, whose sizes are fixed: bottom field first."""
+    shape = {'sample_aspect_ratio': aspect, 'format': pixels}
+    film = Film(path, 'dvvideo', size, 1 / rate, rate, **shape)
+    sound = film.output.add_stream('pcm_s16le', rate=48000, layout='stereo')
+    film.write(interlaced(5, size, film.tick, False, 'bff', pixels))
+    heard = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 9600), np.int16), 's16', 'stereo')
+    heard.rate, heard.pts = 48000, 0
+    film.output.mux(sound.encode(heard) + sound.encode(None))
+    film.close()
+
+
+def dv_pal(path: Path) -> None:
+    """A DV stream without a container, of 625 lines."""
+    dv(path, (720, 576), Fraction(25), 'yuv420p', Fraction(16, 15))
+
+
+def dv_ntsc(path: Path) -> None:
+    """DV of 525 lines, 4:1:1."""
+    dv(path, (720, 480), Fraction(30000, 1001), 'yuv411p', Fraction(10, 11))
+
+
+def h264_pal(path: Path) -> None:
+    """Interlaced H.264 of 625 lines, as television sends it."""
+    size = (46, 36)
+    options = {'flags': '+ildct+ilme', 'x264-params': 'tff=1', 'preset': 'ultrafast'}
+    shape = {'sample_aspect_ratio': Fraction(64, 45)}
+    film = Film(path, 'libx264', size, '1/25', 25, options=options, **shape)
+    film.add_sound('mp2', 'deu')
+    film.write(interlaced(7, size, film.tick, True, 'tff'))
+    film.play(0.2)
+    film.close()
+
+
+ANIMATION_TIMES = (0, 40, 110, 150, 250)
+ANIMATION_END = 280
+
+
+def animation(path: Path) -> None:
+    """Writes an animation of uneven times in milliseconds, as a GIF or a WebP."""
+    shown = [Image.fromarray(picture(34, 22, 5 * n)).convert('RGB') for n in range(5)]
+    lasting = np.diff([*ANIMATION_TIMES, ANIMATION_END]).tolist()
+    more = {'lossless': True} if path.suffix == '.webp' else {}
+    shown[0].save(path, save_all=True, append_images=shown[1:], duration=lasting, **more)
 
 
 def disc(path: Path) -> None:
@@ -395,8 +317,26 @@ def telecined(path: Path) -> None:
     film.close()
 
 
+def two_sizes(path: Path) -> None:
+    """MPEG-2 whose frames change from 34x22 to 50x40."""
+    parts = []
+    for number, size in enumerate(((34, 22), (50, 40))):
+        part = path.with_name(f'{number}.m2v')
+        film = Film(part, 'mpeg2video', size, '1/25', 25)
+        film.write(constant(3, size, 'yuv420p', film.tick, 1))
+        film.close()
+        parts.append(part.read_bytes())
+    path.write_bytes(b''.join(parts))
+
+
 FILMS: dict[str, tuple[str, Callable[[Path], None]]] = {
     'mpeg2_pal': ('.mpg', mpeg2_pal),
+    'mpeg2_ntsc': ('.mpg', mpeg2_ntsc),
+    'h264_pal': ('.ts', h264_pal),
+    'dv_pal': ('.dv', dv_pal),
+    'dv_ntsc': ('.mov', dv_ntsc),
+    'gif': ('.gif', animation),
+    'webp': ('.webp', animation),
     'disc': ('.mkv', disc),
     'phone': ('.mp4', phone),
     'bought': ('.mp4', bought),

@@ -11,10 +11,10 @@ from sr_jax.film.ffmpeg import (
     ERRORS,
     REFUSALS,
     av,
-    fraction,
     in_one_line,
     open_container,
     packets_until_damage,
+    rates_of,
     tick_of,
 )
 from sr_jax.film.timestamps import Clock
@@ -74,12 +74,12 @@ class Decoder:
 
     def _start(self) -> None:
         tick = tick_of(self.stream)
-        rate = fraction(self.stream.average_rate) or fraction(self.stream.guessed_rate)
+        average, nominal = rates_of(self.stream)
         decode_times = self.container.format.name in WITHOUT_SHOWING_TIMES
         # Where threads share frames out, the decode times of frames are those of others.
         if not decode_times and not self.context.is_open:
             self.context.thread_type = 'AUTO'
-        self.clock = Clock(1 / ((rate or Fraction(25)) * tick), decode_times)
+        self.clock = Clock(1 / ((average or nominal or Fraction(25)) * tick), decode_times)
         self.packets = self.damaged = 0
         self._frames = self._decode()
 

@@ -48,6 +48,8 @@ NOT_IN = {
 WITHOUT_ASPECT = ('libsvtav1', 'av1_nvenc', 'libvpx-vp9', 'prores_ks', 'ffv1')
 # Below so many columns x265 (build 217) writes beyond its memory, and the process dies later.
 MIN_WIDTH = {'libx265': 64}
+# Those that hold opacity.
+WITH_ALPHA = ('ffv1', 'libvpx-vp9', 'prores_ks')
 # In MP4 and MOV these are called hvc1: Apple's players refuse FFmpeg's default name, hev1.
 HEVC = ('libx265', 'hevc_nvenc')
 

@@ -78,9 +78,24 @@ def fraction(rational: Any) -> Fraction | None:
     return Fraction(rational.numerator, rational.denominator)
 
 
+def rates_of(stream: Any) -> tuple[Fraction | None, Fraction | None]:
+    """Returns the average and the nominal frames a second of a stream; None where not said.
+
+    DV without a container says 60000 a second on average: what is above twice the nominal rate is
+    none.
+    """
+    average, nominal = fraction(stream.average_rate), fraction(stream.guessed_rate)
+    return (None if average and nominal and average > 2 * nominal else average), nominal
+
+
 def tick_of(timed: Any) -> Fraction:
     """Returns the seconds of a tick of a stream, a packet or a frame; 1 where it says none."""
     return fraction(timed.time_base) or Fraction(1)
+
+
+def kind_of(frame: Any) -> tuple[int, int, str]:
+    """Returns the size of a frame, and the name of its pixel format."""
+    return frame.width, frame.height, frame.format.name
 
 
 def common_tick(first: Fraction, second: Fraction) -> Fraction:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from sr_jax.film.ffmpeg import common_tick, make_graph, make_source, pull_all, tick_of
+from sr_jax.film.ffmpeg import common_tick, kind_of, make_graph, make_source, pull_all, tick_of
 
 KINDS = ('progressive', 'top first', 'bottom first')
 # FFmpeg's numbers of a stream's order: as stored, and as shown where the two differ.
@@ -51,12 +51,14 @@ class FieldFlags:
 
     def __init__(self) -> None:
         self._graph: Any = None
+        self._kind: Any = None
 
     def read(self, frame: Any) -> tuple[bool, bool]:
         """Returns whether a frame is flagged as interlaced, and as having the upper field first."""
         if not frame.interlaced_frame:
             return False, False
-        if self._graph is None:
+        if self._kind != kind_of(frame):
+            self._kind = kind_of(frame)
             self._graph, source = make_source(frame, Fraction(25))
             select = self._graph.add('select', 'n=2:e=1+eq(interlace_type\\,TOPFIRST)')
             source.link_to(select)
@@ -79,11 +81,18 @@ def run_filters(
       filters: name and arguments of each.
       rate: frames a second, which some filters want to know.
     """
-    graph = None
+    graph = kind = None
     for frame in frames:
-        graph = graph or make_graph(frame, filters, rate)
+        if kind != kind_of(frame):  # filters take frames of one size
+            yield from _finish(graph)
+            graph, kind = make_graph(frame, filters, rate), kind_of(frame)
         graph.push(frame)
         yield from pull_all(graph)
+    yield from _finish(graph)
+
+
+def _finish(graph: Any) -> Iterator[Any]:
+    """Yields what a chain of filters still holds."""
     if graph:
         graph.push(None)
         yield from pull_all(graph)

@@ -46,6 +46,21 @@ class ColorDescription(NamedTuple):
     chroma: str = UNSPECIFIED
 
 
+class FrameKind(NamedTuple):
+    """What the planes of frames hold.
+
+    Attributes:
+      height, width: in pixels.
+      pixels: how they are stored.
+      color: what they mean; `sr_jax.film.tags.resolve` leaves nothing open.
+    """
+
+    height: int
+    width: int
+    pixels: PixelFormat
+    color: ColorDescription
+
+
 def is_subsampled(format: PixelFormat) -> bool:
     """Returns whether the chroma planes are smaller than luma's."""
     return format.layout == 'yuv' and format.horizontal * format.vertical > 1

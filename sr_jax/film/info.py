@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sr_jax.film import h273, hdr, pixels
 from sr_jax.film.decoding import Decoder
-from sr_jax.film.ffmpeg import av, clean, fraction, tick_of
+from sr_jax.film.ffmpeg import av, clean, fraction, rates_of, tick_of
 from sr_jax.film.fields import STREAM_ORDERS
 from sr_jax.film.formats import UNSPECIFIED, ColorDescription, PixelFormat
 from sr_jax.film.streams import StreamInfo, describe, video_metadata
@@ -128,8 +128,7 @@ def _describe_video(stream: Any, context: Any, frame: Any) -> VideoInfo:
         pixels.describe(frame.format.name),
         _merge(h273.read(context), h273.read_frame(frame)),
         tick_of(stream),
-        fraction(stream.average_rate),
-        fraction(stream.guessed_rate),
+        *rates_of(stream),
         stream.start_time,
         stream.duration,
         fraction(stream.sample_aspect_ratio),

@@ -14,7 +14,7 @@ from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.ffmpeg import ERRORS, REFUSALS, av, in_one_line, open_container
 from sr_jax.film.info import FilmInfo
 from sr_jax.film.streams import Span
-from sr_jax.images.atomic import whole_file
+from sr_jax.images.atomic import remove_left_over, whole_file
 
 PIPE = Path('-')
 # Containers that count in ticks of their own.
@@ -30,6 +30,11 @@ COMMON_TAGS = {
     *('copyright', 'description', 'synopsis', 'show', 'grouping', 'lyrics', 'encoder'),
     *('creation_time', 'timecode'),
 }
+
+
+def is_raw(output: Path) -> bool:
+    """Returns whether an output is raw video, which knows a rate and no times."""
+    return output == PIPE or streams.container_of(output) in streams.VIDEO_ONLY
 
 
 class Source(NamedTuple):
@@ -188,7 +193,7 @@ def open_muxer(
       InputError: the container cannot hold something, or the encoder does not take the frames.
     """
     container = 'yuv4mpegpipe' if output == PIPE else streams.container_of(output)
-    if container in streams.VIDEO_ONLY:
+    if is_raw(output):
         settings, source = EncoderSettings('rawvideo'), None
     if output == PIPE:
         muxer = Muxer(sys.stdout.buffer, container, video, settings)
@@ -200,6 +205,7 @@ def open_muxer(
             raise InputError(f'{output} is the film itself: take another --output')
         with contextlib.closing(open_container(path)) as opened:
             streams.check_held(opened, number, output, source.leave_out)
+    remove_left_over(output)
     partial = stack.enter_context(whole_file(output))
     with in_one_line(f'{output} cannot be written'):
         muxer = Muxer(str(partial), container, video, settings, source)
@@ -216,7 +222,7 @@ def first_tick(info: FilmInfo, time_base: Fraction) -> int:
 def notes(output: Path, video: OutputVideo, settings: EncoderSettings) -> list[str]:
     """Returns, in words, what of a video an output does not keep exactly."""
     container = 'yuv4mpegpipe' if output == PIPE else streams.container_of(output)
-    if container in streams.VIDEO_ONLY:
+    if is_raw(output):
         return ['raw video has a constant rate, and neither tags nor other streams']
     found = []
     tick = TICKS.get(container)

@@ -12,7 +12,8 @@ from sr_jax.film import pixels, timestamps
 from sr_jax.film.decoding import Decoder
 from sr_jax.film.ffmpeg import tick_of
 from sr_jax.film.fields import NO_CHANGE, Deinterlacing, FieldFlags, filter_frames
-from sr_jax.film.formats import Planes
+from sr_jax.film.fitting import fit
+from sr_jax.film.formats import FrameKind, Planes
 from sr_jax.film.info import FilmInfo, describe_film
 
 # A stated duration this much longer than what was read is no rounding: the film was cut off.
@@ -47,11 +48,14 @@ class FilmReader:
       path: the film.
       deinterlacing: what is done about fields; see `sr_jax.film.fields`.
       from_time: frames that are over by then, in seconds, are passed over.
+      kind: what all frames are to be, of a film that is read in parts; None: like the first here.
+      resize: bring others to that size and those pixels, instead of refusing them; needs `kind`.
 
     Attributes:
       info: what it is.
       time_base: of the frames that it gives: the stream's, or finer where fields become frames.
       made_up: how many frames had no usable time in the file.
+      resized: how many frames were brought to another size.
       damaged: how many packets could not be decoded; the frames before them are shown longer.
       missing: after the last frame: seconds of the stated duration that were not there.
 
@@ -64,6 +68,8 @@ class FilmReader:
         path: Path,
         deinterlacing: Deinterlacing = NO_CHANGE,
         from_time: Fraction | None = None,
+        kind: FrameKind | None = None,
+        resize: bool = False,
     ):
         # Telecine is counted in fives from the first frame on.
         seek = None if deinterlacing.mode == 'telecine' else from_time
@@ -76,8 +82,10 @@ class FilmReader:
         self._deinterlacing = deinterlacing
         self._from_time = from_time
         video = self.info.video
+        self._kind = kind or FrameKind(video.height, video.width, video.pixels, video.color)
+        self._resize = resize
         self.time_base = deinterlacing.time_base(video.time_base, self.rate)
-        self.missing = Fraction(0)
+        self.missing, self.resized = Fraction(0), 0
 
     @property
     def rate(self) -> Fraction:
@@ -102,13 +110,12 @@ class FilmReader:
         timed = ((frame, frame.pts, self._said(frame)) for frame in frames)
         shown = 0
         for frame, pts, duration in timestamps.with_durations(timed, self._exact_end, step):
-            self._check(frame, pts)
             shown = pts + duration
             if self._from_time is not None and shown * self.time_base <= self._from_time:
                 continue
             interlaced, top_first = flags.read(frame)
             yield FilmFrame(
-                pixels.planes_of(frame),
+                self._planes(frame, pts),
                 pts,
                 duration,
                 self.time_base,
@@ -137,16 +144,19 @@ class FilmReader:
             return 0
         return round(frame.duration * tick_of(frame) / self.time_base)
 
-    def _check(self, frame: Any, pts: int) -> None:
-        video = self.info.video
-        if (frame.width, frame.height) != (video.width, video.height) or (
-            pixels.describe(frame.format.name) != video.pixels
-        ):
-            raise InputError(
-                f'{self.info.path}: at {float(pts * self.time_base):.3f} s frames change from '
-                f'{video.width}x{video.height} to {frame.width}x{frame.height} '
-                f'{frame.format.name}: cut the film there, and enlarge its parts'
-            )
+    def _planes(self, frame: Any, pts: int) -> Planes:
+        """Returns the planes of a frame, as all others have them."""
+        planes, stored = pixels.planes_of(frame), pixels.describe(frame.format.name)
+        if (frame.height, frame.width, stored) == self._kind[:3]:
+            return planes
+        if self._resize:
+            self.resized += 1
+            return fit(planes, stored, self._kind)
+        raise InputError(
+            f'{self.info.path}: at {float(pts * self.time_base):.3f} s frames change from '
+            f'{self._kind.width}x{self._kind.height} to {frame.width}x{frame.height} '
+            f'{frame.format.name}: cut the film there, or resize them (--sizes first)'
+        )
 
     def _measure(self, end: Fraction) -> None:
         """Notes how much of the stated duration is missing."""
@@ -171,10 +181,14 @@ class FilmReader:
 
 
 def open_film(
-    path: Path, deinterlacing: Deinterlacing = NO_CHANGE, from_time: Fraction | None = None
+    path: Path,
+    deinterlacing: Deinterlacing = NO_CHANGE,
+    from_time: Fraction | None = None,
+    kind: FrameKind | None = None,
+    resize: bool = False,
 ) -> FilmReader:
     """Opens a film; see `FilmReader`."""
-    return FilmReader(path, deinterlacing, from_time)
+    return FilmReader(path, deinterlacing, from_time, kind, resize)
 
 
 def _stated_end(info: FilmInfo, stream: Any) -> Fraction | None:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sr_jax.film import tags
 from sr_jax.film.decoding import WITHOUT_SHOWING_TIMES
 from sr_jax.film.ffmpeg import in_one_line, open_container, packets_until_damage
 from sr_jax.film.formats import UNSPECIFIED
@@ -18,7 +19,6 @@ from sr_jax.film.info import FilmInfo, VideoInfo
 from sr_jax.film.reader import open_film
 from sr_jax.film.survey import Survey, survey
 
-SD_LINES = 576  # players take untagged colors of at most so many lines for BT.601
 SAME_TICKS = 1  # Matroska's rounding makes even durations differ by so many
 
 
@@ -161,8 +161,10 @@ def _colors(video: VideoInfo) -> str:
     said = {k: v for k, v in color._asdict().items() if v != UNSPECIFIED}
     words = ', '.join(f'{key} {value}' for key, value in said.items()) or 'no tags'
     if not video.is_tagged and video.pixels.layout == 'yuv':
-        matrix = 'BT.601' if video.height <= SD_LINES else 'BT.709'
-        words += f'; no matrix is said, players take {matrix} for {video.height} lines'
+        matrix = tags.resolve(color, video.pixels, video.height).matrix
+        words += (
+            f'; no matrix is said, players take {tags.WORDS[matrix]} for {video.height} lines'
+        )
     if video.mastering:
         low, high = video.mastering.min_luminance, video.mastering.max_luminance
         words += f'; mastered at {float(low):g} to {float(high):g} cd/m2'

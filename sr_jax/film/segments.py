@@ -29,6 +29,7 @@ from sr_jax.film.timestamps import DecodeTimes
 from sr_jax.images.atomic import whole_file
 
 SUFFIX = '.npz'
+OPACITY: Any = 'matroska_block_additional'  # where VP9 has it: beside each packet
 
 
 class Segment(NamedTuple):
@@ -65,15 +66,13 @@ class SegmentWriter:
     """
 
     def __init__(self, path: Path, video: OutputVideo, settings: EncoderSettings):
-        if settings.codec == 'libvpx-vp9' and video.pixels.alpha:
-            raise InputError('VP9 with alpha cannot be written in segments: take --codec ffv1')
         self._path, self._video, self._settings = path, video, settings
         encoders.check(video, settings)
         self._context = av.CodecContext.create(settings.codec, 'w')
         encoders.configure(self._context, video, settings)
         encoders.open_encoder(self._context, settings)
         self._encoder = encoders.Encoder(self._context, video)
-        self._packets: list[tuple[int, int, bool, bytes]] = []
+        self._packets: list[tuple[int, int, bool, bytes, bytes]] = []
 
     def write(self, planes: Planes, pts: int, duration: int) -> None:
         """Adds a frame; see `sr_jax.film.writer.FilmWriter.write`."""
@@ -82,7 +81,9 @@ class SegmentWriter:
 
     def _keep(self, packets: list[Any]) -> None:
         for packet in packets:
-            self._packets.append((packet.pts, packet.duration, packet.is_keyframe, bytes(packet)))
+            opacity = bytes(packet.get_sidedata(OPACITY))
+            told = (packet.pts, packet.duration, packet.is_keyframe)
+            self._packets.append((*told, bytes(packet), opacity))
 
     def close(self) -> None:
         """Writes the file.
@@ -94,7 +95,7 @@ class SegmentWriter:
             self._keep(self._encoder.flush())
         if not self._packets:
             raise InputError(f'{self._path}: a segment needs a frame')
-        pts, durations, keys, data = zip(*self._packets, strict=True)
+        pts, durations, keys, data, opacities = zip(*self._packets, strict=True)
         arrays: dict[str, Any] = {
             'told': np.array(_to_json(self._video, self._settings)),
             'head': np.frombuffer(self._context.extradata or b'', np.uint8),
@@ -103,6 +104,8 @@ class SegmentWriter:
             'keys': np.array(keys, bool),
             'sizes': np.array([len(each) for each in data], np.int64),
             'data': np.frombuffer(b''.join(data), np.uint8),
+            'opacity_sizes': np.array([len(each) for each in opacities], np.int64),
+            'opacities': np.frombuffer(b''.join(opacities), np.uint8),
         }
         with whole_file(self._path) as partial, partial.open('wb') as file:
             np.savez(file, **arrays)
@@ -190,19 +193,29 @@ def _check_together(parts: Sequence[Segment]) -> None:
             raise InputError(f'{part.path} and {before.path} hold the same moment of the film')
 
 
-def _read_packets(part: Segment) -> Iterator[tuple[int, int, bool, bytes]]:
-    """Yields pts, duration, whether it is a key frame, and bytes of each packet."""
+def _read_packets(part: Segment) -> Iterator[tuple[int, int, bool, bytes, bytes]]:
+    """Yields of each packet pts, duration, whether it is a key frame, bytes, and opacity."""
     with _arrays(part.path) as arrays:
-        data = arrays['data'].tobytes()
-    ends = np.cumsum(part.sizes)
-    rows = zip(part.pts, part.durations, part.keys, ends - part.sizes, ends, strict=True)
-    for pts, duration, key, begin, end in rows:
-        yield int(pts), int(duration), bool(key), data[int(begin) : int(end)]
+        data = _cut(arrays['data'], part.sizes)
+        opacities = _cut(arrays['opacities'], arrays['opacity_sizes'])
+    rows = zip(part.pts, part.durations, part.keys, data, opacities, strict=True)
+    for pts, duration, key, each, opacity in rows:
+        yield int(pts), int(duration), bool(key), each, opacity
 
 
-def _packet(pts: int, duration: int, key: bool, data: bytes, dts: int) -> Any:
+def _cut(joined: np.ndarray, sizes: np.ndarray) -> list[bytes]:
+    ends = np.cumsum(sizes)
+    return [joined[end - size : end].tobytes() for size, end in zip(sizes, ends, strict=True)]
+
+
+def _packet(pts: int, duration: int, key: bool, data: bytes, opacity: bytes, dts: int) -> Any:
     packet = av.Packet(data)
     packet.pts, packet.dts, packet.duration, packet.is_keyframe = pts, dts, duration, key
+    if opacity:
+        kind = av.packet.packet_sidedata_type_from_literal(OPACITY)
+        beside = av.packet.PacketSideData(kind, len(opacity))
+        beside.update(opacity)
+        packet.set_sidedata(beside)
     return packet
 
 

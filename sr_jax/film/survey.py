@@ -34,6 +34,7 @@ SHORT = 12  # seconds, below which the beginning will do
 MIN_SHARE = 0.1  # of frames seen interlaced, for a film to be; of frames decided, to be believed
 MIN_FRAMES = 10  # seen, for them to be believed against the flags
 MOST = 0.9
+MIN_STEADY = 0.8  # of frames seen interlaced, each by itself, that have the same field first
 # In 3:2 telecine two frames of five repeat a field of the one before.
 TELECINE = (0.25, 0.55)
 
@@ -45,6 +46,7 @@ class Survey(NamedTuple):
       stream: what the stream says: one of `KINDS` or 'unknown'.
       flagged: frames of each of `KINDS` by their own flags.
       seen: the same by looking; what cannot be told is left out.
+      alone: the same by looking at each without those before it.
       repeated: frames of which one field repeats that of the frame before.
       frames: how many were looked at.
     """
@@ -52,6 +54,7 @@ class Survey(NamedTuple):
     stream: str
     flagged: dict[str, int]
     seen: dict[str, int]
+    alone: dict[str, int]
     repeated: int
     frames: int
 
@@ -76,12 +79,21 @@ class Survey(NamedTuple):
     @property
     def flags_agree(self) -> bool:
         """Whether the frames' flags tell the same as looking does."""
-        flagged = self._replace(seen={}, repeated=0).verdict
+        flagged = self._replace(seen={}, alone={}, repeated=0).verdict
         return self.verdict == flagged or not self._can_tell
 
     @property
     def _can_tell(self) -> bool:
-        return sum(self.seen.values()) >= max(MIN_FRAMES, MIN_SHARE * self.frames)
+        """Whether what is seen is to be believed.
+
+        A film has one field first; where noise or blocks are taken for fields, it is now the one
+        and now the other, which `seen` hides: what cannot be told there counts as the frame before.
+        """
+        total, (upper, lower) = sum(self.seen.values()), (self.alone.get(k, 0) for k in KINDS[1:])
+        interlaced = total - self.seen.get(KINDS[0], 0)
+        is_steady = max(upper, lower) >= MIN_STEADY * (upper + lower)
+        enough = total >= max(MIN_FRAMES, MIN_SHARE * self.frames)
+        return enough and (is_steady or interlaced <= MIN_SHARE * total)
 
 
 def survey(path: Path) -> Survey:
@@ -102,7 +114,8 @@ def survey(path: Path) -> Survey:
     finally:
         decoder.close()
     stream = STREAM_ORDERS.get(order, 'unknown')
-    return Survey(stream, dict(found.flagged), dict(found.seen), found.repeated, found.frames)
+    counts = (dict(count) for count in (found.flagged, found.seen, found.alone))
+    return Survey(stream, *counts, found.repeated, found.frames)
 
 
 class _Counts:
@@ -111,14 +124,16 @@ class _Counts:
     def __init__(self) -> None:
         self.flagged: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
+        self.alone: Counter[str] = Counter()
         self.repeated = self.frames = 0
 
     def look(self, frames: Iterable[Any]) -> None:
         """Adds frames that follow one another."""
         for frame in run_filters(self._count_flags(frames), [('idet', '')], Fraction(25)):
-            kind = SEEN.get(frame.metadata.get('lavfi.idet.multiple.current_frame', ''))
-            if kind:
-                self.seen[kind] += 1
+            for way, counts in (('multiple', self.seen), ('single', self.alone)):
+                kind = SEEN.get(frame.metadata.get(f'lavfi.idet.{way}.current_frame', ''))
+                if kind:
+                    counts[kind] += 1
             repeated = frame.metadata.get('lavfi.idet.repeated.current_frame', 'neither')
             self.repeated += repeated != 'neither'
             self.frames += 1

@@ -10,7 +10,7 @@ from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.ffmpeg import in_one_line
 from sr_jax.film.formats import Planes
 from sr_jax.film.info import VideoInfo
-from sr_jax.film.muxing import Source, open_muxer
+from sr_jax.film.muxing import Source, is_raw, open_muxer
 
 
 def output_like(video: VideoInfo, width: int, height: int) -> OutputVideo:
@@ -40,6 +40,8 @@ def output_like(video: VideoInfo, width: int, height: int) -> OutputVideo:
 class FilmWriter:
     """Encodes frames into a film, beside its place, and moves it there at the end.
 
+    Raw video has no times: frames follow one another at the video's rate, whenever they are shown.
+
     As a context manager: what is left by an exception leaves no file behind.
 
     Args:
@@ -59,6 +61,9 @@ class FilmWriter:
         settings: EncoderSettings,
         source: Source | None = None,
     ):
+        self._is_raw, self._count = is_raw(output), 0
+        if self._is_raw:
+            video = video._replace(time_base=1 / video.rate)
         with contextlib.ExitStack() as stack:
             self._muxer = open_muxer(stack, output, video, settings, source)
             self._encoder = encoders.Encoder(self._muxer.stream.codec_context, video)
@@ -71,6 +76,9 @@ class FilmWriter:
         Raises:
           InputError: the disk is full, or the encoder fails.
         """
+        if self._is_raw:
+            pts, duration = self._count, 1
+        self._count += 1
         with in_one_line(f'{self._output} cannot be written'):
             self._muxer.write(self._encoder.encode(planes, pts, duration))
 

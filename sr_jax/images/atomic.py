@@ -1,6 +1,7 @@
 """Files that appear at once and whole, or not at all."""
 
 import contextlib
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,24 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def remove_left_over(path: Path) -> None:
+    """Removes what processes of this machine that were killed left beside a place."""
+    for partial in path.parent.glob(f'.{glob.escape(path.name)}.*.partial'):
+        number = partial.name.removeprefix(f'.{path.name}.').removesuffix('.partial')
+        if number.isdecimal() and not _is_running(int(number)):
+            partial.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        pass
+    return True
 
 
 def write(path: Path, data: bytes) -> None:

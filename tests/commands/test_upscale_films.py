@@ -87,6 +87,17 @@ def test_several_films_go_into_a_folder_and_one_that_fails_is_named(upscale, fil
     assert sorted(path.name for path in (tmp_path / 'o').iterdir()) == ['camera.mkv', 'phone.mkv']
 
 
+def test_an_animation_becomes_a_film_where_the_output_is_one(upscale, film, tmp_path):
+    status, said, errors = upscale(film('gif'), '--output', tmp_path / 'o.mp4')
+    assert (status, errors) == (0, '') and 'opacity is left out, which libx264' in said
+    info, frames = read(tmp_path / 'o.mp4')
+    times = [1000 * frame.pts * frame.time_base for frame in frames]
+    assert times == list(films.ANIMATION_TIMES)
+    assert info.video.pixels.horizontal == 1  # no chroma is lost
+    end = 1000 * (frames[-1].pts + frames[-1].duration) * info.video.time_base
+    assert end == films.ANIMATION_END
+
+
 def test_parts_are_made_and_joined(upscale, film, tmp_path):
     command = (film('phone'), '--output', tmp_path / 'o.mp4', '--segment', '0.1')
     status, said, _ = upscale(*command, '--part', '2/2')

@@ -47,6 +47,14 @@ def test_what_to_do_follows_from_what_was_found(film):
         flagged={'top first': 5, 'progressive': 5}, seen={'top first': 4, 'progressive': 5}
     )
     assert decide('auto', mixed) == Deinterlacing('frames', only_flagged=True)
+    blocks = honest._replace(
+        flagged={'progressive': 60},
+        seen={'bottom first': 60},
+        alone={'bottom first': 5, 'top first': 2, 'progressive': 9},
+    )
+    assert blocks.flags_agree and decide('auto', blocks) == Deinterlacing()
+    real = blocks._replace(alone={'bottom first': 9, 'top first': 1})
+    assert decide('auto', real) == Deinterlacing('frames', 'bff')
     few = honest._replace(flagged={'progressive': 7})
     assert few.verdict == 'progressive'
     still = honest._replace(seen={})

@@ -175,18 +175,6 @@ def test_damage_in_the_middle_is_counted_and_passed_over(tmp_path):
     assert (opened.info.video.width, len(frames) + opened.damaged) == (whole.video.width, 4)
 
 
-def two_sizes(path):
-    """Writes MPEG-2 whose frames change from 34x22 to 50x40."""
-    parts = []
-    for number, size in enumerate(((34, 22), (50, 40))):
-        part = path.with_name(f'{number}.m2v')
-        film = films.Film(part, 'mpeg2video', size, '1/25', 25)
-        film.write(films.constant(3, size, 'yuv420p', film.tick, 1))
-        film.close()
-        parts.append(part.read_bytes())
-    path.write_bytes(b''.join(parts))
-
-
 def encrypted(path):
     options = {
         'encryption_scheme': 'cenc-aes-ctr',
@@ -229,7 +217,7 @@ def unknown_codec(path):
         ('empty.mkv', lambda path: path.touch(), 'not a film that FFmpeg reads'),
         ('text.mp4', lambda path: path.write_text('words ' * 99), 'not a film that FFmpeg reads'),
         ('sound.mkv', sound_only, 'holds no video'),
-        ('two.m2v', two_sizes, 'change from 34x22 to 50x40'),
+        ('two.m2v', films.two_sizes, 'change from 34x22 to 50x40'),
         ('locked.mp4', encrypted, 'is encrypted: decrypt it first'),
         ('nothing.mkv', no_frames, 'no frame that can be decoded'),
         ('unknown.mkv', unknown_codec, 'of a codec that this FFmpeg cannot decode'),

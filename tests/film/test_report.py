@@ -29,6 +29,8 @@ from sr_jax.film.report import examine, lines
         ('disc', '2 chapters'),
         ('prores', 'YUV, chroma 1/2 by 1/1, 10 bits'),
         ('vp9_alpha', '8 bits, alpha'),
+        ('dv_pal', '5 frames, 25.000 a second (25), constant'),
+        ('dv_ntsc', 'players take BT.601 for 480 lines'),
     ],
 )
 def test_the_report_says_what_matters(name, words, film):

@@ -26,6 +26,11 @@ from sr_jax.film.writer import FilmWriter, output_like
     ('name', 'suffix', 'codec'),
     [
         ('mpeg2_pal', '.mkv', 'libx264'),
+        ('mpeg2_ntsc', '.mkv', 'libx264'),
+        ('h264_pal', '.mkv', 'libx264'),
+        ('dv_pal', '.mov', 'libx264'),
+        ('gif', '.mkv', 'ffv1'),
+        ('webp', '.mkv', 'ffv1'),
         ('disc', '.mkv', 'libx264'),
         ('phone', '.mp4', 'libx264'),
         ('phone', '.mkv', 'ffv1'),
@@ -97,6 +102,14 @@ def test_everything_else_is_in_the_copy(name, suffix, film, tmp_path):
     assert {k: v for k, v in before.metadata.items() if k.lower() not in ours} == {
         k: v for k, v in after.metadata.items() if k.lower() not in ours
     }
+
+
+def test_raw_video_has_the_rate_of_the_film(film, tmp_path):
+    frames = copy(film('phone'), tmp_path / 'copy.y4m')
+    info, written = read(tmp_path / 'copy.y4m')
+    rate = read(film('phone'))[0].video.average_rate
+    assert info.video.average_rate == rate
+    assert seconds(written) == [number / rate for number in range(len(frames))]
 
 
 def test_a_phones_own_tags_stay(film, tmp_path):

@@ -9,13 +9,22 @@ from pathlib import Path
 from sr_jax.errors import InputError
 from sr_jax.film.color import DITHERS
 from sr_jax.film.tags import MATRIX_CHOICES
-from sr_jax.inference.film.options import TAGS, TAPE_STEPS, FilmOptions, parse_tape, parse_time
+from sr_jax.inference.film.options import (
+    SIZES,
+    TAGS,
+    TAPE_STEPS,
+    FilmOptions,
+    parse_tape,
+    parse_time,
+)
 
 SUFFIXES = (
     *('.mkv', '.mp4', '.m4v', '.mov', '.avi', '.ts', '.m2ts', '.mts', '.mpg', '.mpeg', '.vob'),
     *('.webm', '.y4m', '.flv', '.wmv', '.asf', '.3gp', '.3g2', '.ogv', '.dv', '.nut', '.mxf'),
     *('.m2v', '.rm', '.rmvb', '.divx'),
 )
+# Images, unless a film is made of them.
+ANIMATIONS = ('.gif', '.webp', '.apng')
 WRITTEN = ('.mkv', '.mp4', '.m4v', '.mov', '.webm', '.ts', '.nut', '.y4m')
 PIPE = '-'
 # Options of images that mean nothing for films.
@@ -75,6 +84,13 @@ def _add_frames(group: argparse._ActionsContainer) -> None:
         '--tape', default='', metavar='STEPS', help=f'of old tapes: {",".join(TAPE_STEPS)}'
     )
     group.add_argument(
+        '--sizes',
+        choices=SIZES,
+        default='first',
+        help='of frames that have another than the first: resize them to that (first, the '
+        'default), or stop there (refuse)',
+    )
+    group.add_argument(
         '--same',
         type=float,
         default=0,
@@ -110,10 +126,16 @@ def _add_work(group: argparse._ActionsContainer) -> None:
 
 
 def is_film(path: Path, arguments: argparse.Namespace) -> bool:
-    """Returns whether something on the command line is a film: by its suffix, or by --rate."""
+    """Returns whether something on the command line is a film.
+
+    Films are known by their suffix, folders of frames by --rate, and animations by what becomes of
+    them.
+    """
     if path.is_dir():
         return arguments.rate is not None
-    return path.suffix.lower() in SUFFIXES
+    suffix, output = path.suffix.lower(), arguments.output
+    makes_film = arguments.frames_to or output == PIPE or Path(output).suffix.lower() in SUFFIXES
+    return suffix in SUFFIXES or bool(suffix in ANIMATIONS and makes_film)
 
 
 def choose_films(arguments: argparse.Namespace) -> list[Path]:
@@ -175,6 +197,7 @@ def read_options(arguments: argparse.Namespace) -> FilmOptions:
         tags=arguments.tags,
         dither=arguments.dither,
         tape=parse_tape(arguments.tape),
+        sizes=arguments.sizes,
         same=arguments.same,
         compare=arguments.compare,
         square_pixels=arguments.square_pixels,

@@ -151,6 +151,8 @@ def _describe_result(job: FilmJob, result: FilmResult, seconds: float) -> str:
     note = result.note
     alike = note.frames - note.computed
     count = f'{note.frames} frames' + (f', {alike} of them as the one before' if alike else '')
+    if note.resized:
+        count += f', {note.resized} of another size than the first and resized to that'
     if result.is_whole:
         return f'{job.output}  {count} in {seconds:.1f} s'
     missing = len(job.parts.missing(job.plan.segments))

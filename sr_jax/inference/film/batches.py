@@ -65,12 +65,14 @@ class Note(NamedTuple):
       computed: of these, those that are not like the one before.
       damaged: packets that could not be decoded.
       missing: seconds of the film's stated length that were not there.
+      resized: frames that had another size than the film's first one.
     """
 
     frames: int = 0
     computed: int = 0
     damaged: int = 0
     missing: float = 0.0
+    resized: int = 0
 
 
 class End(NamedTuple):
@@ -99,10 +101,11 @@ class _Reading:
             first = 0 if begin is None else -(-begin // self._reader.time_base)
             self._frames = self._reader.frames_from(first)
         else:
-            self._reader = open_film(found.path, found.deinterlacing, begin)
+            kind, resizes = plan.change.before, plan.options.resizes
+            self._reader = open_film(found.path, found.deinterlacing, begin, kind, resizes)
             self._frames = iter(self._reader)
         self._held: FilmFrame | None = None
-        self._damaged = 0
+        self._counted = (0, 0)
         self.is_over = False
         # Of others all frames before are decoded anyway, and need be only once.
         is_whole = found.deinterlacing.mode != 'telecine'
@@ -122,11 +125,11 @@ class _Reading:
         """Has `next` return a frame once more."""
         self._held = frame
 
-    def pop_damaged(self) -> int:
-        """Returns how many packets could not be decoded since it was asked last."""
-        damaged = getattr(self._reader, 'damaged', 0)
-        new, self._damaged = damaged - self._damaged, damaged
-        return new
+    def pop_counts(self) -> tuple[int, int]:
+        """Returns how many packets were damaged, and frames resized, since it was asked last."""
+        before, reader = self._counted, self._reader
+        self._counted = getattr(reader, 'damaged', 0), getattr(reader, 'resized', 0)
+        return self._counted[0] - before[0], self._counted[1] - before[1]
 
     @property
     def missing(self) -> float:
@@ -168,7 +171,7 @@ def read_batches(
                     warm.clear()
                 before = _skip(reading, plan, number, begin, warm)
                 if number != follows:
-                    reading.pop_damaged()  # those belong to other pieces
+                    reading.pop_counts()  # those belong to other pieces
             yield Begin(number, before)
             counts = Note()
             for batch in _batches(_piece(reading, plan, end, warm, watch), plan, size):
@@ -176,8 +179,9 @@ def read_batches(
                     frames=counts.frames + len(batch.shown), computed=counts.computed + batch.new
                 )
                 yield batch
-            damaged, missing = reading.pop_damaged(), reading.missing
-            yield End(number, counts._replace(damaged=damaged, missing=missing))
+            damaged, resized = reading.pop_counts()
+            found = {'damaged': damaged, 'resized': resized, 'missing': reading.missing}
+            yield End(number, counts._replace(**found))
             follows = number + 1
     finally:
         if reading:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
 from sr_jax.film import color, tone
-from sr_jax.film.formats import ColorDescription, PixelFormat, Planes, plane_sizes
+from sr_jax.film.formats import FrameKind, Planes, plane_sizes
 from sr_jax.film.tape import chain
 from sr_jax.images.decoding import Layers
 from sr_jax.images.finite import REMEDY
@@ -28,21 +28,6 @@ from sr_jax.inference.upscaler import Upscaler
 ENOUGH_PIXELS = 2**19  # of the frames of a batch, per device: more at once are not faster
 MAX_BATCH = 16
 KEPT = 4  # enlargers that `make_enlarger` keeps
-
-
-class FrameKind(NamedTuple):
-    """What the planes of frames hold.
-
-    Attributes:
-      height, width: in pixels.
-      pixels: how they are stored.
-      color: what they mean; `sr_jax.film.tags.resolve` leaves nothing open.
-    """
-
-    height: int
-    width: int
-    pixels: PixelFormat
-    color: ColorDescription
 
 
 class Tape(NamedTuple):

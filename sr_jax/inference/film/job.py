@@ -14,7 +14,7 @@ import numpy as np
 from sr_jax.errors import InputError
 from sr_jax.film import segments, streams
 from sr_jax.film.ffmpeg import av, open_container
-from sr_jax.film.muxing import PIPE, Muxer
+from sr_jax.film.muxing import PIPE, Muxer, is_raw
 from sr_jax.film.segments import SegmentWriter
 from sr_jax.film.writer import FilmWriter
 from sr_jax.inference.film.batches import Begin, End, Note
@@ -76,7 +76,7 @@ class FilmJob:
     ):
         self._upscaler, self.output = upscaler, output
         self.plan = make_plan(path, options, upscaler.scale)
-        self._is_stream = output == PIPE or output.suffix.lower() == '.y4m'
+        self._is_stream = is_raw(output)
         self.parts = Parts(output)
         _check_output(self.plan, output)
         for line in [*self.plan.lines(), *notes(self.plan, output)]:
@@ -149,13 +149,7 @@ class FilmJob:
 
     def _gather(self) -> Note:
         found = [self.parts.note(number) for number in range(self.plan.segments)]
-        done = [note for note in found if note]
-        return Note(
-            sum(note.frames for note in done),
-            sum(note.computed for note in done),
-            sum(note.damaged for note in done),
-            max((note.missing for note in done), default=0.0),
-        )
+        return _add_up([note for note in found if note])
 
     def _make(self, missing: Sequence[int], show: Callable[[Progress], None]) -> None:
         """Enlarges and encodes pieces."""
@@ -199,18 +193,22 @@ class FilmJob:
         meter = Meter(0, plan.frames)
         ends: list[Note] = []
         pieces = enlarge_pieces(plan, enlarger, range(plan.segments), meter)
-        video = plan.video._replace(time_base=1 / plan.video.rate)  # it knows one rate, no times
-        writing = FilmWriter(self.output, video, plan.settings)
+        writing = FilmWriter(self.output, plan.video, plan.settings)
         with contextlib.closing(pieces) as events, writing as writer:
             for event in events:
                 if isinstance(event, Frame):
                     with meter.encoding():
-                        writer.write(event.planes, meter.done, 1)
+                        writer.write(*event)
                 elif isinstance(event, End):
                     ends.append(event.note)
                 show(meter.progress())
-        frames, computed, damaged, missing = zip(*ends, strict=True)
-        return FilmResult(True, Note(sum(frames), sum(computed), sum(damaged), max(missing)))
+        return FilmResult(True, _add_up(ends))
+
+
+def _add_up(notes: Sequence[Note]) -> Note:
+    """Returns what there is to say of all pieces together."""
+    frames, computed, damaged, missing, resized = zip(*notes, strict=True) if notes else [(0,)] * 5
+    return Note(sum(frames), sum(computed), sum(damaged), max(missing), sum(resized))
 
 
 def _check_output(plan: FilmPlan, output: Path) -> None:

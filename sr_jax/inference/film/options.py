@@ -11,6 +11,7 @@ from sr_jax.film.tags import MATRIX_CHOICES
 from sr_jax.film.tape.chain import TapeSettings
 
 TAGS = ('write', 'keep')
+SIZES = ('first', 'refuse')
 # The words of --tape, and what they turn on.
 TAPE_STEPS: dict[str, dict[str, Any]] = {
     'crop': {'crop_lines': True},
@@ -35,6 +36,8 @@ class FilmOptions:
         was.
       dither: how planes are rounded, one of `sr_jax.film.color.DITHERS`.
       tape: steps for old tapes.
+      sizes: of frames that have another than the first one: 'first' resizes them to that, 'refuse'
+        ends there.
       same: levels by which a frame may differ from the one before without being computed anew.
       start, end: seconds of the film between which it is taken; None: all of it.
       preview: seconds from the middle alone.
@@ -54,6 +57,7 @@ class FilmOptions:
     tags: str = 'write'
     dither: str = 'none'
     tape: TapeSettings = dataclasses.field(default_factory=TapeSettings)
+    sizes: str = 'first'
     same: float = 0
     start: Fraction | None = None
     end: Fraction | None = None
@@ -65,7 +69,7 @@ class FilmOptions:
     segment: Fraction = Fraction(5)
 
     def __post_init__(self):
-        words = {'matrix': MATRIX_CHOICES, 'tags': TAGS, 'dither': DITHERS}
+        words = {'matrix': MATRIX_CHOICES, 'tags': TAGS, 'dither': DITHERS, 'sizes': SIZES}
         for name, allowed in words.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f'{name} {getattr(self, name)!r}: take {" or ".join(allowed)}')
@@ -83,6 +87,11 @@ class FilmOptions:
             raise InputError('--from must be earlier than --to')
         if self.same and self.has_tape:
             raise InputError('--same and --tape do not go together: noise differs in every frame')
+
+    @property
+    def resizes(self) -> bool:
+        """Whether frames of another size than the first one are resized."""
+        return self.sizes == 'first'
 
     @property
     def has_tape(self) -> bool:

@@ -14,14 +14,14 @@ from sr_jax.errors import InputError
 from sr_jax.film import color, encoders, muxing, report, survey, tags
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.fields import NO_CHANGE, Deinterlacing
-from sr_jax.film.formats import UNSPECIFIED, ColorDescription, PixelFormat
+from sr_jax.film.formats import UNSPECIFIED, ColorDescription, FrameKind, PixelFormat
 from sr_jax.film.muxing import Source
 from sr_jax.film.numbered import NumberedFrames
 from sr_jax.film.reader import open_film
 from sr_jax.film.report import FilmReport
 from sr_jax.film.tape import chain
 from sr_jax.film.writer import output_like
-from sr_jax.inference.film.frames import Change, FrameKind, Tape
+from sr_jax.inference.film.frames import Change, Tape
 from sr_jax.inference.film.options import FilmOptions
 
 # Where a film is looked at for what the tape's filters must know, and how many frames each time.
@@ -108,6 +108,9 @@ class FilmPlan(NamedTuple):
             yield line.replace('colors:', 'colors are taken as')
         if self.change.tape:
             yield from chain.describe(*self.change.tape)
+        if self.change.before.pixels.alpha and not self.change.after.pixels.alpha:
+            holding = ', '.join(encoders.WITH_ALPHA)
+            yield f'opacity is left out, which {self.settings.codec} does not hold: {holding} do'
         if self.options.leave_out:
             yield f'left out: streams {", ".join(map(str, self.options.leave_out))}'
         yield (
@@ -180,13 +183,13 @@ def make_plan(
     choose = choose or functools.partial(encoders.choose_pixels, options.codec)
     written = choose(video.pixels)
     taken = tags.resolve(found.said, video.pixels, video.height)
+    before = FrameKind(video.height, video.width, video.pixels, taken)
     tape = None
     if options.has_tape:
-        tape = Tape(options.tape, _look_at_tape(found, taken, options))
+        tape = Tape(options.tape, _look_at_tape(found, before, options))
     lines = video.height - (tape.findings.lines if tape else 0)
     height, width = _size(video, lines, options, scale, written)
     meant = tags.choose_output(taken, written, (video.height, height), options.matrix)
-    before = FrameKind(video.height, video.width, video.pixels, taken)
     after = FrameKind(height, width * (1 + options.compare), written, meant)
     change = Change(before, after, options.dither, options.compare, tape)
     output = _output(found, change, options, lines)
@@ -251,20 +254,18 @@ def _span(found: Found, options: FilmOptions) -> tuple[Fraction, Fraction | None
     return max(begin, found.first), end
 
 
-def _look_at_tape(
-    found: Found, taken: ColorDescription, options: FilmOptions
-) -> chain.Findings:
+def _look_at_tape(found: Found, kind: FrameKind, options: FilmOptions) -> chain.Findings:
     """Returns what the steps for old tapes go by: runs of frames from all over the film."""
     if found.report is None:
         raise InputError('--tape is for films, not for folders of frames')
     clips = []
     for place in TAPE_PLACES:
         time = found.first + place * (found.last - found.first)
-        with open_film(found.path, found.deinterlacing, time) as film:
+        with open_film(found.path, found.deinterlacing, time, kind, options.resizes) as film:
             frames = [frame.planes for frame, _ in zip(film, range(TAPE_FRAMES), strict=False)]
         if len(frames) > 1:
             planes = tuple(np.stack(each) for each in zip(*frames, strict=True))
-            clips.append(jnp.asarray(color.to_rgb(planes, found.video.pixels, taken)))
+            clips.append(jnp.asarray(color.to_rgb(planes, kind.pixels, kind.color)))
     return chain.examine(clips, options.tape)
 
 

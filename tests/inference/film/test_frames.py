@@ -10,7 +10,7 @@ from sr_jax.film.formats import ColorDescription, PixelFormat, plane_sizes
 from sr_jax.film.tags import choose_output, resolve
 from sr_jax.film.tape.chain import Findings, TapeSettings
 from sr_jax.inference.film import frames
-from sr_jax.inference.film.frames import Change, FrameEnlarger, FrameKind, Tape
+from sr_jax.inference.film.frames import Change, FrameEnlarger, Tape
 from sr_jax.inference.upscaler import Upscaler
 
 SIZE = (14, 18)
