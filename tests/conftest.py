@@ -37,7 +37,7 @@ FIXTURES = FOLDER / 'fixtures'
 
 # PyAV needs Python 3.12; under 3.11 only what reads no film is tested.
 USERS_OF_PYAV = (
-    r'av|films|film_copies|film_making|sr_jax\.film\.(numbered|reader|report)'
+    r'av|films|film_copies|film_making|television_films|sr_jax\.film\.(numbered|reader|report)'
     r'|sr_jax\.inference\.film\.(batches|job|run)'
 )
 if importlib.util.find_spec('av') is None:

@@ -22,9 +22,9 @@ def make(folder: pathlib.Path) -> None:
         (folder / name).symlink_to(ROOT / name)
     draw(folder / 'photo.png', LQ)
     if importlib.util.find_spec('av'):
-        import films  # it needs PyAV, and that Python 3.12
+        import television_films  # it needs PyAV, and that Python 3.12
 
-        films.disc(folder / 'film.mkv')
+        television_films.disc(folder / 'film.mkv')
     for name, size in (('photos', HQ), ('Set14', HQ), ('pairs/hq', HQ), ('pairs/lq', LQ)):
         for number in range(2):
             draw(folder / name / f'{number}.png', size)

@@ -9,6 +9,7 @@ import films
 import numpy as np
 import pytest
 from film_copies import read
+from television_films import TS_START, two_sizes
 
 from sr_jax.errors import InputError
 from sr_jax.film.fields import Deinterlacing
@@ -78,7 +79,7 @@ def test_alpha_and_starts_are_kept(film):
     info, frames = read(film('vp9_alpha'))
     assert info.video.pixels == PixelFormat('yuv', 8, 2, 2, True)
     assert len({plane.shape for plane in frames[0].planes}) == 2
-    assert read(film('broadcast'))[1][0].pts == films.TS_START
+    assert read(film('broadcast'))[1][0].pts == TS_START
 
 
 def test_frames_of_avi_come_in_the_order_of_showing(film):
@@ -92,7 +93,7 @@ def test_frames_of_avi_come_in_the_order_of_showing(film):
 
 
 @pytest.mark.parametrize(
-    ('name', 'first'), [('phone', 105), ('disc', 100), ('broadcast', films.TS_START + 14_400)]
+    ('name', 'first'), [('phone', 105), ('disc', 100), ('broadcast', TS_START + 14_400)]
 )
 def test_a_film_is_read_from_a_time_on(name, first, film):
     _, frames = read(film(name))
@@ -217,7 +218,7 @@ def unknown_codec(path):
         ('empty.mkv', lambda path: path.touch(), 'not a film that FFmpeg reads'),
         ('text.mp4', lambda path: path.write_text('words ' * 99), 'not a film that FFmpeg reads'),
         ('sound.mkv', sound_only, 'holds no video'),
-        ('two.m2v', films.two_sizes, 'change from 34x22 to 50x40'),
+        ('two.m2v', two_sizes, 'change from 34x22 to 50x40'),
         ('locked.mp4', encrypted, 'is encrypted: decrypt it first'),
         ('nothing.mkv', no_frames, 'no frame that can be decoded'),
         ('unknown.mkv', unknown_codec, 'of a codec that this FFmpeg cannot decode'),

@@ -9,6 +9,7 @@ import films
 import jax
 import numpy as np
 import pytest
+import television_films
 from film_copies import packets, read, seconds
 from tiny_networks import repeating
 
@@ -175,7 +176,7 @@ def test_a_film_that_was_cut_off_is_enlarged_as_far_as_it_goes(upscaler, tmp_pat
 
 def test_frames_of_another_size_are_brought_to_that_of_the_first(upscaler, tmp_path):
     path = tmp_path / 'two.m2v'
-    films.two_sizes(path)
+    television_films.two_sizes(path)
     result = make_job(upscaler, path, tmp_path / 'o.mkv').run()
     # FFmpeg's decoder drops the frame that it holds when the size changes.
     assert (result.note.frames, result.note.resized, result.problems) == (5, 3, [])
