@@ -76,7 +76,11 @@ class State(NamedTuple):
     denoised: Float[Array, 'h w 3']
 
 
-def examine(clips: Sequence[Float[Array, 't h w 3']], settings: TapeSettings) -> Findings:
+def examine(
+    clips: Sequence[Float[Array, 't h w 3']],
+    settings: TapeSettings,
+    stored: Sequence[Float[Array, 't h w 3']] = (),
+) -> Findings:
     """Finds out what the steps that are on need to know.
 
     Args:
@@ -84,14 +88,19 @@ def examine(clips: Sequence[Float[Array, 't h w 3']], settings: TapeSettings) ->
         or more, four after NTSC's comb and six after PAL's. Of what the clips show the median
         counts, and of levels the widest.
       settings: the steps.
+      stored: some of the same film as it is stored, where the clips are deinterlaced, which hides
+        the switch of heads; () where they are not.
 
     Raises:
       InputError: there are no clips.
     """
     if not clips:
         raise InputError('a film of no frames cannot be examined')
-    each = [_examine_clip(clip, settings) for clip in clips]
-    lines = statistics.median_high([found.lines for found in each])
+    lines = 0
+    if settings.crop_lines:
+        parts = [to_luma_chroma(clip, MATRIX) for clip in stored or clips]
+        lines = statistics.median_high([head_switching.count_lines(part) for part in parts])
+    each = [_examine_clip(clip, settings, lines) for clip in clips]
     return Findings(
         lines,
         _medians([found.shift for found in each]),
@@ -166,12 +175,9 @@ def _align(rgb: Float[Array, 't h w 3'], findings: Findings) -> Float[Array, 't 
     return chroma_shift.move_chroma(frames, (-down, -across))
 
 
-def _examine_clip(rgb: Float[Array, 't h w 3'], settings: TapeSettings) -> Findings:
+def _examine_clip(rgb: Float[Array, 't h w 3'], settings: TapeSettings, lines: int) -> Findings:
     found = Findings()
-    frames = to_luma_chroma(rgb, MATRIX)
-    if settings.crop_lines:
-        found = found._replace(lines=head_switching.count_lines(frames))
-        frames = head_switching.crop_lines(frames, found.lines)
+    frames = head_switching.crop_lines(to_luma_chroma(rgb, MATRIX), lines)
     if settings.align_chroma:
         found = found._replace(shift=chroma_shift.find_shift(frames[::EVERY]))
     if settings.comb:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.film import color, encoders, muxing, report, survey, tags
@@ -258,15 +259,26 @@ def _look_at_tape(found: Found, kind: FrameKind, options: FilmOptions) -> chain.
     """Returns what the steps for old tapes go by: runs of frames from all over the film."""
     if found.report is None:
         raise InputError('--tape is for films, not for folders of frames')
+    clips = _clips(found, kind, options, found.deinterlacing)
+    stored: list[Array] = []
+    if options.tape.crop_lines and found.deinterlacing.mode != 'off':
+        stored = _clips(found, kind, options, NO_CHANGE)
+    return chain.examine(clips, options.tape, stored)
+
+
+def _clips(
+    found: Found, kind: FrameKind, options: FilmOptions, deinterlacing: Deinterlacing
+) -> list[Float[Array, 't h w 3']]:
+    """Returns runs of frames from all over a film, in RGB."""
     clips = []
     for place in TAPE_PLACES:
         time = found.first + place * (found.last - found.first)
-        with open_film(found.path, found.deinterlacing, time, kind, options.resizes) as film:
+        with open_film(found.path, deinterlacing, time, kind, options.resizes) as film:
             frames = [frame.planes for frame, _ in zip(film, range(TAPE_FRAMES), strict=False)]
         if len(frames) > 1:
             planes = tuple(np.stack(each) for each in zip(*frames, strict=True))
             clips.append(jnp.asarray(color.to_rgb(planes, kind.pixels, kind.color)))
-    return chain.examine(clips, options.tape)
+    return clips
 
 
 def notes(plan: FilmPlan, output: Path) -> list[str]:

@@ -3,6 +3,7 @@ import pytest
 
 from sr_jax.errors import InputError
 from sr_jax.film.color import from_luma_chroma
+from sr_jax.film.tape import head_switching
 from sr_jax.film.tape.chain import Findings, TapeSettings, clean, describe, examine, start
 
 ALL = TapeSettings(True, True, 'ntsc', 1.5, True)
@@ -48,6 +49,13 @@ def test_a_clean_film_is_nearly_left(rgb, distance):
         'dots and rainbows: PAL comb, where nothing moves',
         'noise: none found',
     ]
+
+
+def test_the_switch_of_heads_is_looked_for_in_fields(rgb, monkeypatch):
+    monkeypatch.setattr(head_switching, 'count_lines', lambda frames: len(frames))
+    settings = TapeSettings(crop_lines=True)
+    assert examine([rgb], settings).lines == 9
+    assert examine([rgb], settings, [rgb[:4], rgb[:6], rgb[:6]]).lines == 6
 
 
 def test_a_film_of_one_frame(rgb):
