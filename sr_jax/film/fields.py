@@ -81,7 +81,8 @@ def run_filters(
       filters: name and arguments of each.
       rate: frames a second, which some filters want to know.
     """
-    graph = kind = None
+    graph: Any = None
+    kind: Any = None
     for frame in frames:
         if kind != kind_of(frame):  # filters take frames of one size
             yield from _finish(graph)

@@ -212,8 +212,9 @@ def _packet(pts: int, duration: int, key: bool, data: bytes, opacity: bytes, dts
     packet = av.Packet(data)
     packet.pts, packet.dts, packet.duration, packet.is_keyframe = pts, dts, duration, key
     if opacity:
-        kind = av.packet.packet_sidedata_type_from_literal(OPACITY)
-        beside = av.packet.PacketSideData(kind, len(opacity))
+        sidedata: Any = av.packet  # whose annotations leave these out
+        kind = sidedata.packet_sidedata_type_from_literal(OPACITY)
+        beside = sidedata.PacketSideData(kind, len(opacity))
         beside.update(opacity)
         packet.set_sidedata(beside)
     return packet

@@ -114,8 +114,8 @@ def survey(path: Path) -> Survey:
     finally:
         decoder.close()
     stream = STREAM_ORDERS.get(order, 'unknown')
-    counts = (dict(count) for count in (found.flagged, found.seen, found.alone))
-    return Survey(stream, *counts, found.repeated, found.frames)
+    flagged, seen, alone = map(dict, (found.flagged, found.seen, found.alone))
+    return Survey(stream, flagged, seen, alone, found.repeated, found.frames)
 
 
 class _Counts:

@@ -18,7 +18,7 @@ from PIL import Image
 from tiny_networks import repeating
 
 from sr_jax import __main__ as verbs
-from sr_jax.commands.shared import film_arguments, upscaler_arguments
+from sr_jax.commands.shared import film_arguments, film_jobs, upscaler_arguments
 from sr_jax.errors import INTERRUPTED
 from sr_jax.images.files import read_layers
 from sr_jax.inference import networks
@@ -149,6 +149,33 @@ def test_ctrl_c_leaves_what_is_done(upscale, film, tmp_path, monkeypatch):
     assert f'interrupted: what is done stays beside {tmp_path}/o.mkv' in errors
 
 
+def test_images_of_a_film_that_was_broken_off_are_the_same(upscale, film, tmp_path, monkeypatch):
+    words = (film('phone'), '--segment', '0.1')
+    assert upscale(*words, '--frames-to', tmp_path / 'whole')[0] == 0
+    folder, save, saved = tmp_path / 'again', film_jobs.save_layers, []
+
+    def interrupt(path, layers):
+        if len(saved) == 7:
+            raise KeyboardInterrupt
+        saved.append(path.name)
+        save(path, layers)
+
+    monkeypatch.setattr(film_jobs, 'save_layers', interrupt)
+    status, _, errors = upscale(*words, '--frames-to', folder)
+    assert status == INTERRUPTED and 'the same command goes on' in errors
+    monkeypatch.setattr(film_jobs, 'save_layers', save)
+    before = (folder / '000001.png').stat().st_mtime_ns
+    assert upscale(*words, '--frames-to', folder, '--dither', 'error_diffusion')[0] == 1
+    assert upscale(*words, '--frames-to', folder)[0] == 0
+    assert (folder / '000001.png').stat().st_mtime_ns == before
+    whole, found = (
+        {path.name: path.read_bytes() for path in each.iterdir()}
+        for each in (tmp_path / 'whole', folder)
+    )
+    assert found == whole and len(whole) == 9
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['again', 'whole']
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
@@ -167,6 +194,7 @@ def test_ctrl_c_leaves_what_is_done(upscale, film, tmp_path, monkeypatch):
         (('{disc}', '--output', 'o.mp4'), 'cannot hold'),
         (('{sound}',), 'holds no video'),
         (('{phone}', '--frames-to', '{folder}'), 'is not empty'),
+        (('{phone}', '--frames-to', 'b', '--part', '1/2'), 'not of --frames-to'),
     ],
 )
 def test_bad_input_is_said_in_one_line(words, message, upscale, film, tmp_path, monkeypatch):

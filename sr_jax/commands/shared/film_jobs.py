@@ -6,17 +6,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from sr_jax.commands.shared import film_arguments, results, upscaler_arguments
 from sr_jax.commands.shared.image_jobs import describe
 from sr_jax.errors import INTERRUPTED, InputError
+from sr_jax.film.muxing import is_raw
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import save_layers
 from sr_jax.inference import networks
 from sr_jax.inference.film.job import FilmJob, FilmResult
-from sr_jax.inference.film.options import FilmOptions
+from sr_jax.inference.film.parts import Parts
 from sr_jax.inference.film.progress import Progress
-from sr_jax.inference.film.upscale import frames_of
-from sr_jax.inference.upscaler import Upscaler
+from sr_jax.inference.film.stills import StillsJob
 
 # Seconds from one line about the progress to the next: on a terminal, and in a file.
 EVERY, EVERY_IN_FILE = 0.5, 60.0
@@ -81,13 +83,15 @@ def run(arguments: argparse.Namespace, films: list[Path]) -> int:
         line = Line(path.name)
         try:
             if arguments.frames_to:
-                _write_frames(upscaler, path, options, output, say, line)
+                stills = StillsJob(upscaler, path, output, options, how, say)
+                _write_frames(stills, arguments.overwrite, say, line)
                 continue
             job = FilmJob(upscaler, path, output, options, how, say)
             failed += _run_job(job, part, arguments, say, line)
         except KeyboardInterrupt:
             line.clear()
-            print(_describe_interruption(output, bool(arguments.frames_to)), file=sys.stderr)
+            goes_on = bool(arguments.frames_to) or not is_raw(output)
+            print(_describe_interruption(output, goes_on), file=sys.stderr)
             return INTERRUPTED
         except Exception as error:  # whatever one film raises, the others are done
             line.clear()
@@ -126,9 +130,12 @@ def _plan_frames(arguments: argparse.Namespace, films: list[Path]) -> list[tuple
     folder = arguments.frames_to
     if len(films) > 1:
         raise InputError('--frames-to is one folder: give one film')
+    if arguments.join or arguments.part != '1/1':
+        raise InputError('--part and --join are of films that are written, not of --frames-to')
     if folder.resolve() == films[0].resolve():
         raise InputError(f'{folder} holds the frames themselves: take another folder')
-    if folder.is_dir() and any(folder.iterdir()) and not arguments.overwrite:
+    goes_on = Parts(folder).folder.is_dir()
+    if folder.is_dir() and any(folder.iterdir()) and not (arguments.overwrite or goes_on):
         raise InputError(f'{folder} is not empty: take another folder, or say --overwrite')
     return [(films[0], folder)]
 
@@ -160,24 +167,24 @@ def _describe_result(job: FilmJob, result: FilmResult, seconds: float) -> str:
     return f'{job.parts.folder}  {count} so far; {then}'
 
 
-def _describe_interruption(output: Path, is_folder: bool) -> str:
-    if is_folder or str(output) == film_arguments.PIPE:
+def _describe_interruption(output: Path, goes_on: bool) -> str:
+    if not goes_on:
         return '\ninterrupted'
     return f'\ninterrupted: what is done stays beside {output}; the same command goes on'
 
 
 def _write_frames(
-    upscaler: Upscaler, path: Path, options: FilmOptions, folder: Path, say: Say, line: Line
+    job: StillsJob, overwrite: bool, say: Say, line: Line
 ) -> None:
     """Writes the frames of a film as numbered PNGs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    count = 0
-    for frame in frames_of(upscaler, path, options, say, line.show):
-        count += 1
-        alpha = frame.pixels[..., 3:] if frame.pixels.shape[-1] > 3 else None
-        save_layers(folder / f'{count:06d}.png', Layers(frame.pixels[..., :3], alpha))
+    note = job.run(_save, overwrite, line.show)
     line.clear()
-    say(f'{folder}  {count} frames')
+    say(f'{job.folder}  {note.frames} frames')
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    alpha = pixels[..., 3:] if pixels.shape[-1] > 3 else None
+    save_layers(path, Layers(pixels[..., :3], alpha))
 
 
 def _say_aside(text: str) -> None:

@@ -180,8 +180,9 @@ def read_batches(
                 )
                 yield batch
             damaged, resized = reading.pop_counts()
-            found = {'damaged': damaged, 'resized': resized, 'missing': reading.missing}
-            yield End(number, counts._replace(**found))
+            missing = reading.missing
+            note = counts._replace(damaged=damaged, resized=resized, missing=missing)
+            yield End(number, note)
             follows = number + 1
     finally:
         if reading:

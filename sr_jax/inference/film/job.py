@@ -1,26 +1,21 @@
 """A film into a file: made in pieces that are kept, and joined when all are there."""
 
 import contextlib
-import dataclasses
-import hashlib
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
-
 from sr_jax.errors import InputError
 from sr_jax.film import segments, streams
-from sr_jax.film.ffmpeg import av, open_container
+from sr_jax.film.ffmpeg import open_container
 from sr_jax.film.muxing import PIPE, Muxer, is_raw
 from sr_jax.film.segments import SegmentWriter
 from sr_jax.film.writer import FilmWriter
 from sr_jax.inference.film.batches import Begin, End, Note
-from sr_jax.inference.film.frames import FrameEnlarger, make_enlarger
+from sr_jax.inference.film.frames import make_enlarger
 from sr_jax.inference.film.options import FilmOptions
-from sr_jax.inference.film.parts import Parts, identify
+from sr_jax.inference.film.parts import Parts, add_up, choose_enlarger, describe_job
 from sr_jax.inference.film.plan import FilmPlan, make_plan, notes
 from sr_jax.inference.film.progress import Meter, Progress
 from sr_jax.inference.film.run import Frame, enlarge_pieces
@@ -83,13 +78,7 @@ class FilmJob:
             report(line)
         if not self._is_stream:
             report(f'pieces are kept in {self.parts.folder} until all are there')
-        self._told = {
-            'film': identify(path),
-            'network': _identify_network(upscaler),
-            'FFmpeg': av.ffmpeg_version_info,
-            **{key: str(value) for key, value in (how or {}).items()},
-            **{key: str(value) for key, value in dataclasses.asdict(options).items()},
-        }
+        self._told = describe_job(upscaler, path, options, how)
 
     def run(
         self,
@@ -148,13 +137,12 @@ class FilmJob:
         return FilmResult(True, note)
 
     def _gather(self) -> Note:
-        found = [self.parts.note(number) for number in range(self.plan.segments)]
-        return _add_up([note for note in found if note])
+        return add_up(self.parts.notes(self.plan.segments))
 
     def _make(self, missing: Sequence[int], show: Callable[[Progress], None]) -> None:
         """Enlarges and encodes pieces."""
         plan = self.plan
-        enlarger = self._make_enlarger()
+        enlarger = choose_enlarger(self._upscaler, plan.change, self.parts)
         meter = Meter(self._gather().frames, plan.frames)
         number, writer = 0, None
         with contextlib.closing(enlarge_pieces(plan, enlarger, missing, meter)) as events:
@@ -173,14 +161,6 @@ class FilmJob:
                                 writer.close()
                             self.parts.finish(number, event.note)
                 show(meter.progress())
-
-    def _make_enlarger(self) -> FrameEnlarger:
-        """Returns what enlarges frames, as many at a time as when the first pieces were made."""
-        before = self.parts.chosen()
-        enlarger = make_enlarger(self._upscaler, self.plan.change, before)
-        if before is None:
-            self.parts.choose(enlarger.each)
-        return enlarger
 
     def _run_stream(
         self, part: tuple[int, int], show: Callable[[Progress], None]
@@ -202,13 +182,7 @@ class FilmJob:
                 elif isinstance(event, End):
                     ends.append(event.note)
                 show(meter.progress())
-        return FilmResult(True, _add_up(ends))
-
-
-def _add_up(notes: Sequence[Note]) -> Note:
-    """Returns what there is to say of all pieces together."""
-    frames, computed, damaged, missing, resized = zip(*notes, strict=True) if notes else [(0,)] * 5
-    return Note(sum(frames), sum(computed), sum(damaged), max(missing), sum(resized))
+        return FilmResult(True, add_up(ends))
 
 
 def _check_output(plan: FilmPlan, output: Path) -> None:
@@ -226,11 +200,3 @@ def _check_output(plan: FilmPlan, output: Path) -> None:
             streams.check_held(opened, number, output, plan.source.leave_out)
     Muxer(io.BytesIO(), container, plan.video, plan.settings, plan.source).release()
     SegmentWriter(output, plan.video, plan.settings)  # it writes nothing before it is closed
-
-
-def _identify_network(upscaler: Upscaler) -> str:
-    """Returns what tells a network from any other."""
-    digest = hashlib.sha256(f'{jax.tree.structure(upscaler.variables)}'.encode())
-    for leaf in jax.tree.leaves(upscaler.variables):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()[:16]

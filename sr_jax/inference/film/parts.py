@@ -1,5 +1,6 @@
 """The folder of a film that is being enlarged: pieces that are done, and what they were made by."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -8,10 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
 from sr_jax.errors import InputError
+from sr_jax.film.ffmpeg import av
 from sr_jax.film.segments import SUFFIX
 from sr_jax.images import atomic
 from sr_jax.inference.film.batches import Note
+from sr_jax.inference.film.frames import Change, FrameEnlarger, make_enlarger
+from sr_jax.inference.film.options import FilmOptions
+from sr_jax.inference.upscaler import Upscaler
 
 TOLD = 'job.json'
 CHOSEN = 'chosen.json'
@@ -79,6 +87,11 @@ class Parts:
         found = self._read(f'{number:06d}.json')
         return None if found is None else Note(**found)
 
+    def notes(self, count: int) -> list[Note]:
+        """Returns what is said of those of the first pieces that are done."""
+        found = (self.note(number) for number in range(count))
+        return [note for note in found if note is not None]
+
     def finish(self, number: int, note: Note) -> None:
         """Says of a piece, whose packets are written, that it is done."""
         atomic.write(self.folder / f'{number:06d}.json', json.dumps(note._asdict()).encode())
@@ -129,3 +142,39 @@ def identify(path: Path) -> str:
                 opened.seek(max(ENDS, size - ENDS), os.SEEK_SET)
                 digest.update(opened.read(ENDS))
     return digest.hexdigest()[:16]
+
+
+def describe_job(
+    upscaler: Upscaler, path: Path, options: FilmOptions, how: dict[str, Any] | None
+) -> dict[str, str]:
+    """Returns all on which the pieces of a film depend, as JSON has it."""
+    return {
+        'film': identify(path),
+        'network': _identify_network(upscaler),
+        'FFmpeg': av.ffmpeg_version_info,
+        **{key: str(value) for key, value in (how or {}).items()},
+        **{key: str(value) for key, value in dataclasses.asdict(options).items()},
+    }
+
+
+def _identify_network(upscaler: Upscaler) -> str:
+    """Returns what tells a network from any other."""
+    digest = hashlib.sha256(f'{jax.tree.structure(upscaler.variables)}'.encode())
+    for leaf in jax.tree.leaves(upscaler.variables):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def choose_enlarger(upscaler: Upscaler, change: Change, parts: Parts) -> FrameEnlarger:
+    """Returns what enlarges frames, as many at a time as when the first pieces were made."""
+    before = parts.chosen()
+    enlarger = make_enlarger(upscaler, change, before)
+    if before is None:
+        parts.choose(enlarger.each)
+    return enlarger
+
+
+def add_up(notes: Sequence[Note]) -> Note:
+    """Returns what there is to say of all pieces together."""
+    frames, computed, damaged, missing, resized = zip(*notes, strict=True) if notes else [(0,)] * 5
+    return Note(sum(frames), sum(computed), sum(damaged), max(missing), sum(resized))

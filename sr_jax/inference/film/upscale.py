@@ -84,20 +84,7 @@ def enlarged_frames(
       InputError: as `upscale_film`.
     """
     upscaler, chosen, _ = _prepare(weights, options)
-    yield from frames_of(upscaler, Path(path), chosen)
-
-
-def frames_of(
-    upscaler: Upscaler,
-    path: Path,
-    options: FilmOptions,
-    report: Callable[[str], None] = lambda line: None,
-    show: Callable[[Progress], None] = lambda progress: None,
-) -> Iterator[EnlargedFrame]:
-    """Yields the frames of a film, enlarged; see `FilmJob` for the arguments."""
-    plan = make_plan(path, options, upscaler.scale, rgb_like)
-    for line in plan.lines():
-        report(line)
+    plan = make_plan(Path(path), chosen, upscaler.scale, rgb_like)
     meter = Meter(0, plan.frames)
     tick = plan.video.time_base
     enlarger = make_enlarger(upscaler, plan.change)
@@ -106,9 +93,7 @@ def frames_of(
         for event in events:
             if isinstance(event, Frame):
                 planes, pts, duration = event
-                with meter.encoding():
-                    yield EnlargedFrame(np.stack(planes, axis=-1), pts * tick, duration * tick)
-                show(meter.progress())
+                yield EnlargedFrame(np.stack(planes, axis=-1), pts * tick, duration * tick)
 
 
 def rgb_like(pixels: PixelFormat) -> PixelFormat:
