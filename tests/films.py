@@ -17,6 +17,7 @@ from television_films import (
     liar,
     mpeg2_ntsc,
     mpeg2_pal,
+    soft_telecined,
     telecined,
 )
 
@@ -206,4 +207,5 @@ FILMS: dict[str, tuple[str, Callable[[Path], None]]] = {
     'odd': ('.mkv', odd),
     'liar': ('.mpg', liar),
     'telecined': ('.nut', telecined),
+    'soft_telecined': ('.m2v', soft_telecined),
 }

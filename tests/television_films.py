@@ -151,6 +151,35 @@ def telecined(path: Path) -> None:
     film.close()
 
 
+def soft_telecined(path: Path) -> None:
+    """MPEG-2 of film as on DVDs: 29.97 frames a second by flags that repeat fields.
+
+    FFmpeg's encoder sets no such flags: they are put into its stream (ISO 13818-2, 6.2.2, 6.2.3).
+    """
+    size, options = (50, 40), {'bf': '0', 'b': '900k'}
+    film = Film(path, 'mpeg2video', size, '1001/24000', '24000/1001', options=options)
+    film.write(constant(12, size, 'yuv420p', film.tick, 1))
+    film.close()
+    data = bytearray(path.read_bytes())
+    for place in find(data, b'\x00\x00\x01\xb3'):  # a sequence: its rate is 30000/1001
+        data[place + 7] = data[place + 7] & 0xF0 | 4
+    pictures = 0
+    for place in find(data, b'\x00\x00\x01\xb5'):
+        if data[place + 4] >> 4 == 1:  # of a sequence: not all are progressive
+            data[place + 5] &= ~8
+        if data[place + 4] >> 4 == 8:  # of a picture: upper field first, a field again, progressive
+            upper, again = ((1, 1), (0, 0), (0, 1), (1, 0))[pictures % 4]
+            data[place + 7] = data[place + 7] & 0x7D | upper << 7 | again << 1
+            data[place + 8] |= 0x80
+            pictures += 1
+    path.write_bytes(data)
+
+
+def find(data: bytearray, code: bytes) -> list[int]:
+    """Returns where a start code stands."""
+    return [place for place in range(len(data)) if data.startswith(code, place)]
+
+
 def two_sizes(path: Path) -> None:
     """MPEG-2 whose frames change from 34x22 to 50x40."""
     parts = []

@@ -75,6 +75,13 @@ def test_an_edit_list_takes_away_what_is_before_the_start(tmp_path):
     assert info.video.start == 0
 
 
+def test_frames_last_as_long_as_their_fields(film):
+    with open_film(film('soft_telecined')) as opened:
+        lasting = [frame.duration * frame.time_base for frame in opened]
+    field = Fraction(1001, 60000)
+    assert lasting[:10] == 5 * [3 * field, 2 * field]
+
+
 def test_alpha_and_starts_are_kept(film):
     info, frames = read(film('vp9_alpha'))
     assert info.video.pixels == PixelFormat('yuv', 8, 2, 2, True)

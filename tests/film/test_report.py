@@ -17,6 +17,7 @@ from sr_jax.film.report import examine, lines
         ('mpeg2_pal', 'fields: top first; the stream says top first, flags: top first 7'),
         ('liar', 'bottom first 12; the flags are wrong, what is seen is taken'),
         ('telecined', 'fields: telecined'),
+        ('soft_telecined', '12 frames, 25.000 a second (25), variable: 33.4 to 50.0 ms a frame'),
         ('phone', 'turned: 90 degrees to the right'),
         ('phone', '9 frames, 24.658 a second (1800/73), variable: 1.7 to 73.3 ms a frame'),
         ('phone', 'no matrix is said, players take BT.601 for 22 lines'),

@@ -6,7 +6,7 @@ import pytest
 from tiny_networks import network, repeating
 
 from sr_jax.errors import InputError
-from sr_jax.film.formats import ColorDescription, PixelFormat, plane_sizes
+from sr_jax.film.formats import ColorDescription, FrameKind, PixelFormat, plane_sizes
 from sr_jax.film.tags import choose_output, resolve
 from sr_jax.film.tape.chain import Findings, TapeSettings
 from sr_jax.inference.film import frames
@@ -153,3 +153,12 @@ def test_the_batch_is_what_fits_into_the_memory(limit, batch, repeater, monkeypa
     assert FrameEnlarger(repeater, make_change(YUV_444), 1 if limit > 60 else 0).batch == 1
     with pytest.raises(InputError, match='.* frames at a time, as before, take .* raise that'):
         FrameEnlarger(repeater, make_change(YUV_444), limit)
+
+
+def test_a_cpu_takes_large_frames_one_by_one(repeater, monkeypatch):
+    monkeypatch.setattr(FrameEnlarger, '_compile', lambda self: self.batch)
+    monkeypatch.setattr(frames.memory, 'compiled_bytes', lambda batch: 1)
+    change = make_change(YUV_444, size=(230, 220))
+    assert FrameEnlarger(repeater, change).batch == 1
+    monkeypatch.setattr(frames, 'ENOUGH_PIXELS', {})
+    assert FrameEnlarger(repeater, change).batch == 10
