@@ -43,7 +43,7 @@ OUTPUTS = {
     'phone': ('.mp4', 'libx264'),
     'hdr': ('.mkv', 'libx265'),
     'prores': ('.mov', 'prores_ks'),
-    'vp9_alpha': ('.mkv', 'ffv1'),
+    'vp9_alpha': ('.webm', 'libvpx-vp9'),
     'broadcast': ('.ts', 'libx264'),
     'h264_pal': ('.ts', 'libx264'),
     'dv_ntsc': ('.mov', 'libx264'),
@@ -124,6 +124,18 @@ def beside(path: Path) -> list[bytes]:
         return sorted([*found, *(bytes(packet) for packet in data if packet.size)])
 
 
+def sound_times(path: Path) -> list[Fraction]:
+    """When the packets of sound and subtitles are heard; samples that are not packed have none."""
+    with av.open(str(path)) as container:
+        kept = [s for s in container.streams if s.type in ('audio', 'subtitle')]
+        kept = [s for s in kept if not s.codec_context.name.startswith('pcm')]
+        found = [p for p in (container.demux(kept) if kept else ()) if p.pts is not None and p.size]
+        ticks = {s.index: Fraction(s.time_base.numerator, s.time_base.denominator) for s in kept}
+        places = [s.index for s in kept]
+        times = [(places.index(p.stream_index), p.pts * ticks[p.stream_index]) for p in found]
+        return [time for _, time in sorted(times)]
+
+
 def compare_others(path: Path, output: Path) -> str:
     """Whether all packets of sound and subtitles, attachments and covers are the same."""
     before, after = packets(path), packets(output)
@@ -132,7 +144,10 @@ def compare_others(path: Path, output: Path) -> str:
     if wrong or len(before) != len(after) or files != beside(output):
         return f'differ: {wrong or "attachments"}'
     count = sum(map(len, before.values()))
-    words = f'{count} packets of {len(before)} equal' if before else 'none'
+    words = f'{len(before)}: {count} packets equal' if before else 'none'
+    times = zip(sound_times(path), sound_times(output), strict=True)
+    late = max((abs(one - other) for one, other in times), default=Fraction(0))
+    words += f', times {say_difference(late)}' if late else ''
     return words + (f'; {len(files)} files equal' if files else '')
 
 
@@ -149,12 +164,7 @@ def compare_tags(before: FilmInfo, after: FilmInfo) -> str:
         lost += [name] * (getattr(old, name) != getattr(new, name))
     lost += ['aspect'] * ((old.aspect or 1) != (new.aspect or 1))
     lost += ['depth'] * (old.pixels.depth > new.pixels.depth)
-    names = ('language', 'title', 'disposition')
-    others = [
-        [[getattr(s, name) for name in names] for s in info.streams if s.kind != 'data']
-        for info in (before, after)
-    ]
-    lost += ['streams'] * (sorted(map(str, others[0])) != sorted(map(str, others[1])))
+    lost += ['streams'] * (streams_of(before) != streams_of(after))
     times = [
         [(c.start * c.time_base, c.end * c.time_base, c.metadata) for c in info.chapters]
         for info in (before, after)
@@ -165,6 +175,14 @@ def compare_tags(before: FilmInfo, after: FilmInfo) -> str:
     lost += sorted(missing)
     kept = [f'{k} {v}' for k, v in said.items() if v in written.values()]
     return '; '.join(lost) or ('kept' + (f': {", ".join(kept)}' if kept else ', none of colors'))
+
+
+def streams_of(info: FilmInfo) -> list[tuple]:
+    """What is said of all streams; 'und' is a language that nobody knows."""
+    return sorted(
+        (stream.kind, stream.language.replace('und', ''), stream.title, stream.disposition)
+        for stream in info.streams
+    )
 
 
 def flat_planes(

@@ -173,9 +173,7 @@ def _describe_interruption(output: Path, goes_on: bool) -> str:
     return f'\ninterrupted: what is done stays beside {output}; the same command goes on'
 
 
-def _write_frames(
-    job: StillsJob, overwrite: bool, say: Say, line: Line
-) -> None:
+def _write_frames(job: StillsJob, overwrite: bool, say: Say, line: Line) -> None:
     """Writes the frames of a film as numbered PNGs."""
     note = job.run(_save, overwrite, line.show)
     line.clear()
