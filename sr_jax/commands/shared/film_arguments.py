@@ -8,14 +8,10 @@ from pathlib import Path
 
 from sr_jax.errors import InputError
 from sr_jax.film.color import DITHERS
+from sr_jax.film.formats import SUFFIXES
 from sr_jax.film.tags import MATRIX_CHOICES
 from sr_jax.inference.film.options import TAGS, TAPE_STEPS, FilmOptions, parse_tape, parse_time
 
-SUFFIXES = (
-    *('.mkv', '.mp4', '.m4v', '.mov', '.avi', '.ts', '.m2ts', '.mts', '.mpg', '.mpeg', '.vob'),
-    *('.webm', '.y4m', '.flv', '.wmv', '.asf', '.3gp', '.3g2', '.ogv', '.dv', '.nut', '.mxf'),
-    *('.m2v', '.rm', '.rmvb', '.divx'),
-)
 WRITTEN = ('.mkv', '.mp4', '.m4v', '.mov', '.webm', '.ts', '.nut', '.y4m')
 PIPE = '-'
 # Options of images that mean nothing for films.

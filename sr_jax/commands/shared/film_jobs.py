@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sr_jax.commands.shared import film_arguments, results, upscaler_arguments
-from sr_jax.commands.shared.image_jobs import describe
-from sr_jax.errors import INTERRUPTED, InputError
+from sr_jax.errors import INTERRUPTED, InputError, describe
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import save_layers
 from sr_jax.inference import networks
