@@ -2,7 +2,7 @@
 
   python -m sr_jax app
   python -m sr_jax app runs/mine.safetensors --runs runs --configs configs
-  SR_JAX_PASSWORD=... python -m sr_jax app --host 0.0.0.0
+  SR_JAX_PASSWORD=WORD python -m sr_jax app --host 0.0.0.0
 
 It listens on this machine alone, unless --host says otherwise; then a password is asked for.
 Ctrl-C ends it, and removes what was dropped and made.
@@ -10,9 +10,10 @@ Ctrl-C ends it, and removes what was dropped and made.
 
 import argparse
 import contextlib
+import os
 import signal
 
-from sr_jax.page.launch import LOOPBACK, app, password_from
+from sr_jax.page.launch import LOOPBACK, app
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         configs=arguments.configs,
         host=arguments.host,
         port=arguments.port,
-        password=password_from(),
+        password=os.environ.get('SR_JAX_PASSWORD', ''),
         share=arguments.share,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)

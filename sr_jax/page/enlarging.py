@@ -15,6 +15,7 @@ from sr_jax.page.page import Page
 from sr_jax.page.store import Kept
 
 IMAGES, FILMS = 'images', 'films'
+CONTAINERS = ('mp4', 'mkv', 'mov', 'webm')
 FORMATS = ('png', 'jpg', 'webp', 'tif', 'gif', 'avif')
 SHOWN = ('.png', '.apng', '.jpg', '.jpeg', '.jpe', '.jfif', '.webp', '.gif', '.avif')
 PREVIEW = Fraction(5)  # seconds
@@ -102,7 +103,7 @@ def enlarge_images(page: Page, owner: str, keys: Sequence[str], wish: ImageWish)
             )
             return _describe_images(image, target, notes)
 
-        return Job(owner, IMAGES, image.path.name, work, [image.id, target.id])
+        return Job(owner, IMAGES, image.path.name, work, [image.id], [target.id])
 
     jobs = [make_job(image) for image in images]
     page.submit(owner, jobs)
@@ -117,6 +118,8 @@ def enlarge_film(page: Page, owner: str, keys: Sequence[str], wish: FilmWish) ->
     """
     page.networks.find(wish.network)
     _check_numbers(wish.factor, wish.quality)
+    if wish.container not in CONTAINERS:
+        raise InputError(f'{wish.container!r} is no container: take {", ".join(CONTAINERS)}')
     film = page.find_files(keys)[0]
     part = 'preview' if wish.preview else 'enlarged'
     target = page.store.place(f'{film.path.stem}_{part}.{wish.container}')
@@ -133,7 +136,6 @@ def enlarge_film(page: Page, owner: str, keys: Sequence[str], wish: FilmWish) ->
             quality=wish.quality or None,
             compare=wish.compare,
             preview=PREVIEW if wish.preview else None,
-            segment=Fraction(1) if wish.preview else Fraction(5),
         )
         lines: list[str] = []
         made = FilmJob(upscaler, film.path, target.path, options, report=lines.append)
@@ -145,8 +147,8 @@ def enlarge_film(page: Page, owner: str, keys: Sequence[str], wish: FilmWish) ->
             found['video'] = target.id
         return found
 
-    name, files = f'{film.path.name} ({part})', [film.id, target.id]
-    page.submit(owner, [Job(owner, FILMS, name, work, files)])
+    name = f'{film.path.name} ({part})'
+    page.submit(owner, [Job(owner, FILMS, name, work, [film.id], [target.id])])
 
 
 def _check_numbers(factor: float, other: float) -> None:

@@ -30,6 +30,7 @@ class Job:
       name: what a person calls it.
       work: does it: is given the job, says how far it is by `show`, and returns what `result` is.
       files: ids of the files that it needs.
+      made: ids of those that it makes, which go when it is forgotten.
 
     Attributes:
       id: nobody guesses it; who knows it may cancel it.
@@ -47,10 +48,11 @@ class Job:
         name: str,
         work: Callable[['Job'], dict[str, Any]],
         files: Sequence[str] = (),
+        made: Sequence[str] = (),
     ):
         self.owner, self.tab, self.name, self._work = owner, tab, name, work
         self.id = secrets.token_urlsafe(18)
-        self.files = list(files)
+        self.files, self.made = tuple(files), tuple(made)
         self.state, self.message = WAITING, ''
         self.done, self.count = 0, 0
         self.result: dict[str, Any] = {}
@@ -207,7 +209,8 @@ class Jobs:
     def uses(self, file: str) -> bool:
         """Whether a job that is not over needs a file."""
         with self._change:
-            return any(file in job.files for job in self._all.values() if not job.is_over)
+            waiting = [job for job in self._all.values() if not job.is_over]
+            return any(file in (*job.files, *job.made) for job in waiting)
 
     def close(self) -> None:
         """Ends all jobs, and waits for the one at work."""

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class App:
 
     def __init__(self, blocks: Any, page: Any, url: str, share_url: str):
         self._blocks, self._page = blocks, page
+        self._warming = threading.Thread(target=_warm_up, name='imports', daemon=True)
+        self._warming.start()
         self.url, self.share_url = url, share_url
 
     def wait(self) -> None:
@@ -37,6 +39,7 @@ class App:
     def close(self) -> None:
         """Ends all jobs, closes the page and removes its files."""
         self._blocks.close(verbose=False)
+        self._warming.join()
         self._page.close()
 
 
@@ -82,21 +85,20 @@ def app(
     page = Page([str(path) for path in weights], Path(runs), Path(configs), limits or Limits())
     try:
         blocks = layout.make(page)
-        _, url, share_url = layout.open_page(
+        url, share_url = layout.open_page(
             blocks,
             page,
-            host=host,
-            port=port,
-            password=password,
+            password,
+            any_name=bool(share or host not in LOCAL or gradio.utils.colab_check()),
+            server_name=host,
+            server_port=port,
             share=share,
             inline=inline,
-            any_name=bool(share or host not in LOCAL or gradio.utils.colab_check()),
         )
     except OSError as error:
         page.close()
         raise InputError(f'the page cannot be opened at {host}: {error}') from error
-    threading.Thread(target=_warm_up, name='imports', daemon=True).start()
-    return App(blocks, page, url, share_url or '')
+    return App(blocks, page, url, share_url)
 
 
 def import_gradio() -> Any:
@@ -117,8 +119,3 @@ def import_gradio() -> Any:
 def _warm_up() -> None:
     """Imports what the first job needs, while the page is open already."""
     from sr_jax.inference import upscaler  # noqa: F401
-
-
-def password_from(environment: Callable[[str, str], str] = os.environ.get) -> str:  # type: ignore[assignment]
-    """The password in the environment, or ''."""
-    return environment('SR_JAX_PASSWORD', '')

@@ -28,7 +28,7 @@ def look_inside(page: Page, owner: str, keys: list[str], network: str) -> None:
         lines = draw(source, image, target)
         return {'file': describe_file(target), 'picture': target.id, 'notes': lines}
 
-    page.submit(owner, [Job(owner, INSIDE, image.path.name, work, [image.id, target.id])])
+    page.submit(owner, [Job(owner, INSIDE, image.path.name, work, [image.id], [target.id])])
 
 
 def draw(source: str, image: Kept, target: Kept) -> list[str]:

@@ -46,6 +46,11 @@ class Networks:
             return str(self._runs / name)
         raise InputError(f'no network is called {name!r} here: choose one of the list')
 
+    def wait(self) -> None:
+        """Waits until nothing is being loaded: the interpreter must not end meanwhile."""
+        with self._lock:
+            pass
+
     def upscaler(self, name: str, *, tile: int = 0, bounded: bool = True) -> Any:
         """The network ready to enlarge; the last few are kept.
 

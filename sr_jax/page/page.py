@@ -8,7 +8,7 @@ from sr_jax.errors import InputError
 from sr_jax.page.jobs import Job, Jobs
 from sr_jax.page.limits import Limits
 from sr_jax.page.networks import Networks
-from sr_jax.page.store import ID, Kept, Store
+from sr_jax.page.store import Kept, Store
 
 OWNER = re.compile(r'[\w-]{16,64}')
 ABSOLUTE = re.compile(r'(?<![\w.:/])/(?:[^/\s:,;\'"]+/)+')  # the folders of a path
@@ -59,13 +59,13 @@ class Page:
     def close(self) -> None:
         """Ends all jobs and removes all files."""
         self.jobs.close()
+        self.networks.wait()
         self.store.close()
 
     def _forget(self, job: Job) -> None:
-        """Removes the files of a job that nobody else needs."""
-        for key in job.files:
-            if ID.fullmatch(key) and not self.jobs.uses(key):
-                self.store.remove(key)
+        """Removes what a job has made; what was dropped may be used again."""
+        for key in job.made:
+            self.store.remove(key)
 
 
 def check_owner(owner: str) -> str:

@@ -15,7 +15,6 @@ from sr_jax.page.limits import MEGABYTE, Limits
 
 MOST_LETTERS = 100  # of a name
 VIEW = '.view.png'  # no name of a file that came begins with a dot
-ID = re.compile(r'[\w-]{16,64}')
 
 
 class Kept(NamedTuple):
@@ -128,13 +127,15 @@ class Store:
                 self.remove(key)
             else:
                 sizes[key] = kept.size
-        free = self._limits.total_bytes - sum(sizes.values())
+        free, count = self._limits.total_bytes - sum(sizes.values()), len(sizes)
         for key, size in sizes.items():  # the oldest first
-            if free >= self._limits.image_bytes:
+            if free >= self._limits.image_bytes and count < self._limits.files:
                 break
             if not self._is_used(key):
                 self.remove(key)
-                free += size
+                free, count = free + size, count - 1
+        if count >= self._limits.files:
+            return 0
         return min(free, shutil.disk_usage(self.folder).free // 2)
 
 

@@ -29,12 +29,13 @@ class Compare extends HTMLElement {
       tool('1:1', 'One pixel of the image is one of the screen', () => this.zoomTo(1 / devicePixelRatio)),
       tool('−', 'Smaller', () => this.zoomTo(this.scale / 1.5)),
       tool('+', 'Larger', () => this.zoomTo(this.scale * 1.5)),
-      this.zoomed, this.slider);
+      this.zoomed);
     this.tabIndex = 0;
     this.setAttribute('role', 'group');
     this.setAttribute('aria-label', `${name}, before and after. ${KEYS}`);
-    this.append(this.frame, tools, make('p', { className: 'sr-help', textContent: KEYS }));
+    this.append(this.frame, this.slider, tools, make('p', { className: 'sr-help', textContent: KEYS }));
     this.#listen();
+    this.isFitted = true;
     this.watcher = new ResizeObserver(() => (this.isFitted ? this.fit() : this.#place()));
     this.watcher.observe(this.frame);
   }

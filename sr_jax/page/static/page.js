@@ -48,7 +48,7 @@ class Drop extends HTMLElement {
   connectedCallback() {
     if (this.input) return;
     const kind = this.getAttribute('kind');
-    this.input = make('input', { type: 'file', multiple: this.hasAttribute('multiple'), id: `${this.id}-input` });
+    this.input = make('input', { type: 'file', multiple: this.hasAttribute('several'), id: `${this.id}-input` });
     this.input.accept = kind === 'image' ? 'image/*,.tga,.pcx,.sgi,.dds,.qoi,.jp2' : 'video/*,.mkv,.y4m,.vob,.dv';
     this.input.onchange = () => { this.take(this.input.files); this.input.value = ''; };
     this.list = make('ul', { className: 'sr-files' });
@@ -73,6 +73,16 @@ class Drop extends HTMLElement {
 
   get isBusy() {
     return this.#files.some((file) => !file.id);
+  }
+
+  // The ids, once all that was dropped is sent.
+  async settle() {
+    let before;
+    do {
+      before = this.#queue;
+      await before;
+    } while (before !== this.#queue);
+    return this.ids;
   }
 
   take(files) {
@@ -244,8 +254,9 @@ class JobList extends HTMLElement {
     this.zip = make('a', { className: 'sr-button secondary', href: `sr_jax/zip/${srJaxOwner()}/${tab}`, download: `${tab}.zip`, textContent: 'Download all (zip)' });
     this.cancel = button('Cancel all', 'Cancel all jobs', () => this.#all('cancel'));
     this.clear = button('Remove all', 'Remove all jobs that are over', () => this.#all('remove'));
+    for (const tool of [this.zip, this.cancel, this.clear]) tool.hidden = true;
     const heading = make('h2', { textContent: this.getAttribute('label') });
-    this.whole = make('progress', { max: 1, className: 'sr-whole' });
+    this.whole = make('progress', { max: 1, className: 'sr-whole', hidden: true });
     this.whole.setAttribute('aria-label', 'How far all jobs are');
     this.count = make('span', { className: 'sr-state' });
     this.list = make('ul', { className: 'sr-jobs' });
