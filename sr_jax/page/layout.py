@@ -37,6 +37,17 @@ def make(page: Page) -> gr.Blocks:
     return blocks
 
 
+def make_theme() -> gr.themes.Base:
+    """Gradio's usual looks, with buttons whose white words can be read well."""
+    fill, hover = '*primary_600', '*primary_700'
+    return gr.themes.Default(primary_hue='indigo', font=FONTS, font_mono=MONO).set(
+        button_primary_background_fill=fill,
+        button_primary_background_fill_dark=fill,
+        button_primary_background_fill_hover=hover,
+        button_primary_background_fill_hover_dark=hover,
+    )
+
+
 def open_page(
     blocks: gr.Blocks, page: Page, password: str, any_name: bool, **options: Any
 ) -> tuple[str, str]:
@@ -54,7 +65,7 @@ def open_page(
         prevent_thread_lock=True,
         quiet=True,
         app_kwargs={'routes': make_routes(page), 'middleware': [gate]},
-        theme=gr.themes.Default(font=FONTS, font_mono=MONO),
+        theme=make_theme(),
         head=HEAD,
         footer_links=[],
         run_history=False,

@@ -4,6 +4,7 @@ import importlib.util
 import io
 import os
 import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,8 @@ for name in ('gradio', 'playwright'):
 
 from page import opened  # noqa: E402
 from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
+
+from sr_jax.inference import tiles  # noqa: E402
 
 CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome') or ''
 if not CHROMIUM:
@@ -70,6 +73,18 @@ def visit(browser, url):
         context.close()
     # What the page refuses, a broken file, the browser writes down too.
     assert not [line for line in complaints if '422' not in line]
+
+
+@pytest.fixture
+def _slowly(monkeypatch):
+    """Has every part of an image take a while."""
+    place = tiles.place
+
+    def wait_and_place(*arguments):
+        time.sleep(0.02)
+        place(*arguments)
+
+    monkeypatch.setattr(tiles, 'place', wait_and_place)
 
 
 def shoot(page: Page, name: str) -> None:
@@ -181,8 +196,9 @@ def test_a_broken_file_is_one_sentence(visit, folder):
     shoot(page, 'broken')
 
 
+@pytest.mark.usefixtures('_slowly')
 def test_ended_in_the_middle_and_gone_on_with(visit, folder):
-    large = opened.draw(folder / 'large.png', (400, 500))
+    large = opened.draw(folder / 'large.png', (160, 200))
     page = visit()
     page.get_by_role('button', name='More').first.click()
     page.get_by_label('Longest side of a part').first.fill('24')
@@ -196,10 +212,11 @@ def test_ended_in_the_middle_and_gone_on_with(visit, folder):
     expect(row(page, 'large.png')).to_have_attribute('data-state', 'done', timeout=60_000)
 
 
+@pytest.mark.usefixtures('_slowly')
 def test_two_at_once_and_a_reload_in_the_middle(visit, folder):
     ours, theirs = visit(), visit()
     for page, name in ((ours, 'ours.png'), (theirs, 'theirs.png')):
-        drop(page, opened.draw(folder / name, (300, 400)))
+        drop(page, opened.draw(folder / name, (160, 200)))
     ours.get_by_role('button', name='More').first.click()
     ours.get_by_label('Longest side of a part').first.fill('24')
     ours.locator('#images-go').click()
