@@ -44,7 +44,7 @@ class Flow:
 
     def __init__(self, network: LoadedNetwork):
         module: Any = network.module()
-        if not isinstance(module, Sampler):
+        if not isinstance(network.module(), Sampler):
             raise InputError(
                 f'{network.source} holds a network of the kind {network.model["name"]!r}, which '
                 f'has no latents: take one of {", ".join(models.names(Sampler))}'

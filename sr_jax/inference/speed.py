@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sr_jax.errors import InputError
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.programs import apply_network, make_module
 
@@ -32,7 +33,7 @@ def count_operations(network: LoadedNetwork) -> float:
     """The floating-point operations of a network for each pixel of an image.
 
     Raises:
-      InputError: the network does not enlarge images.
+      InputError: the network does not enlarge images, or XLA does not count here.
     """
     module = make_module(network, 'float32')
     channels = module.example(1).shape[-1]
@@ -44,6 +45,8 @@ def count_operations(network: LoadedNetwork) -> float:
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), network.variables
     )
     found = jax.jit(apply).lower(variables, images, valid).cost_analysis()
+    if not found or 'flops' not in found:
+        raise InputError(f'{network.source}: its operations are not counted on this device')
     return float(found['flops']) / side**2
 
 

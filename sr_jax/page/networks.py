@@ -66,7 +66,11 @@ class Networks:
             return self._keep(name, self._version(name), tile, bounded)
 
     def describe(self, name: str) -> str:
-        """Its licence, and about how fast it is on this machine, as Markdown."""
+        """Its licence, and about how fast it is on this machine, as Markdown.
+
+        Raises:
+          InputError: there is no such network here.
+        """
         source = self.find(name)
         if name in PUBLISHED:
             package = WEIGHTS[name].package
@@ -75,8 +79,11 @@ class Networks:
                 return f'{line} It is fetched when it is used first.'
         else:
             line = 'Weights of your own.'
-        with self._lock:
-            seconds, scale = self._measure(source, self._version(name))
+        try:
+            with self._lock:
+                seconds, scale = self._measure(source, self._version(name))
+        except InputError as error:
+            return f'{line} {error}'
         return f'{line} Scale {scale}. {_say_speed(seconds)}'
 
     @functools.lru_cache(32)  # noqa: B019  there is one such object

@@ -85,7 +85,7 @@ def put_network(blocks: gr.Blocks, page: Page, tab: str, value: str) -> tuple[An
 
     def describe(name: str) -> str:
         try:
-            return page.networks.describe(str(name))
+            return page.hide_paths(page.networks.describe(str(name)))
         except InputError as error:
             return page.hide_paths(str(error))
 
@@ -98,9 +98,9 @@ def put_network(blocks: gr.Blocks, page: Page, tab: str, value: str) -> tuple[An
 def renew(blocks: gr.Blocks, choice: gr.Dropdown, names: Callable[[], list[str]]) -> None:
     """Has whoever opens the page see the networks or runs that there are by then."""
 
-    def look(chosen: str | None) -> Any:
+    def offer(chosen: str | None) -> Any:
         found = names()
         value = chosen if chosen in found else next(iter(found), None)
         return gr.update(choices=found, value=value)
 
-    blocks.load(look, choice, choice, **QUIET)
+    blocks.load(offer, choice, choice, **QUIET)

@@ -25,6 +25,9 @@ import sr_jax
 from sr_jax.errors import InputError
 from sr_jax.page import looking
 
+# Gradio leaves event loops and sockets to the garbage collector.
+pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
+
 OTHER = 'another_who_looks_at_it'
 IMAGES = dict(factor=0, form='png', quality=95, lossless=False, background='', tile=0)
 
@@ -87,7 +90,7 @@ def test_what_cannot_be_meant_is_one_sentence(app, client, folder):
         (dict(network='/etc/passwd'), 'not in the list of choices'),
         (dict(factor=1000), '1000 is no factor'),
         (dict(form='exe'), 'not in the list of choices'),
-        (dict(background='../x'), "'../x' is no color"),
+        (dict(background='../x'), "'../x' is no colour"),
         (dict(owner='me'), 'has not said who asks'),
     ):
         with pytest.raises(AppError, match=said):

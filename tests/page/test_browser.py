@@ -23,7 +23,11 @@ CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome') or ''
 if not CHROMIUM:
     pytest.skip('there is no Chromium here', allow_module_level=True)
 
-pytestmark = pytest.mark.browser
+# Gradio leaves event loops and sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning'),
+]
 FLAGS = (
     *('--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'),
     *('--disable-background-networking', '--disable-component-update'),
