@@ -1,6 +1,9 @@
 """A page for tests: open, with tiny networks, and what a visitor does without a browser."""
 
+import gc
+import json
 import time
+import warnings
 from pathlib import Path
 
 import httpx
@@ -18,14 +21,26 @@ LIMITS = Limits(image_bytes=2**20, film_bytes=2**22, waiting=70, waiting_of_one=
 
 
 def open_page(folder: Path, limits: Limits = LIMITS, **options):
-    """Opens a page with two networks of scale 2, 'repeating' and 'srvgg', and its own folders."""
+    """Opens a page with two networks of scale 2, 'repeating' and 'srvgg', and one run."""
     folder.mkdir(exist_ok=True)
     files = [folder / 'repeating.safetensors', folder / 'srvgg.safetensors']
     for file, net in zip(files, (repeating(), network('srvgg')), strict=True):
         networks.save(file, net)
-    (folder / 'runs').mkdir(exist_ok=True)
+    run = folder / 'runs' / 'a_run'
+    (run / 'samples').mkdir(parents=True, exist_ok=True)
+    draw(run / 'samples' / '00000002.png')
+    lines = [dict(event='train', step=step, loss=9.5 - step) for step in range(1, 5)]
+    (run / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, lines)))
     own = dict(runs=folder / 'runs', configs=folder / 'configs', limits=limits, inline=False)
     return app(files, **{**own, **options})
+
+
+def close(page) -> None:
+    """Closes a page, and lets go of the event loops that Gradio leaves to the garbage collector."""
+    page.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', ResourceWarning)
+        gc.collect()
 
 
 def draw(path: Path, size: tuple[int, int] = (9, 14), seed: int = 0) -> Path:

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 def app(folder):
     made = opened.open_page(folder)
     yield made
-    made.close()
+    opened.close(made)
 
 
 @pytest.fixture(scope='module')
@@ -190,9 +190,9 @@ def test_a_sheet_of_a_network_is_drawn(app, client, folder, monkeypatch):
 
     monkeypatch.setattr(looking, 'draw', draw)
     keys = keys_of(app, opened.draw(folder / 'photo.png'))
-    client.predict(keys, OWNER, 'repeating', api_name='/look')
+    client.predict(keys, OWNER, 'a_run', api_name='/look')
     (job,) = wait(app.url, 'inside')
-    assert job['result']['notes'] == ['photo.png through repeating.safetensors']
+    assert job['result']['notes'] == ['photo.png through a_run']
     assert httpx.get(f'{app.url}sr_jax/view/{job["result"]["picture"]}').status_code == 200
 
 
@@ -206,7 +206,7 @@ def test_others_are_let_in_with_a_password_alone(tmp_path):
         assert httpx.get(local).status_code == 401
         assert httpx.get(local, auth=('', 'word')).status_code == 200
     finally:
-        made.close()
+        opened.close(made)
 
 
 OPEN = """

@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 def url(folder):
     page = opened.open_page(folder)
     yield page.url
-    page.close()
+    opened.close(page)
 
 
 @pytest.fixture(scope='module')
@@ -248,6 +248,18 @@ def test_a_film_is_previewed_and_enlarged(visit, folder):
     expect(row(page, '(enlarged)', 'films')).to_have_attribute('data-state', 'done', timeout=60_000)
     made = download(page, row(page, '(enlarged)', 'films').get_by_role('link', name='Download'))
     assert made[4:8] == b'ftyp'
+
+
+def test_a_run_is_watched(visit):
+    page = visit()
+    page.get_by_role('tab', name='Train').click()
+    curve = page.get_by_role('img', name='train/loss: 5.500 at step 4, from 5.50 to 8.50')
+    expect(curve.locator('polyline')).to_be_attached()
+    sample = page.get_by_role('img', name='Samples of a_run after 2 steps')
+    expect(sample).to_have_js_property('naturalWidth', 14)
+    page.locator('#train-go').click()
+    expect(page.get_by_text('choose one of the list').first).to_be_visible()
+    shoot(page, 'watched')
 
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
