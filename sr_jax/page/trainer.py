@@ -41,7 +41,10 @@ def start(page: Page, owner: str, experiment: str, name: str, steps: int) -> Non
     Raises:
       InputError: there is no such config, the name cannot be one, or too many jobs wait.
     """
-    if experiment not in list_experiments(page.configs):
+    experiments = list_experiments(page.configs)
+    if not experiments:
+        raise InputError('there are no configs here: sr-jax app --configs FOLDER says where they are')
+    if experiment not in experiments:
         raise InputError(f'no config is called {experiment!r} here: choose one of the list')
     if not NAME.fullmatch(name):
         raise InputError(f'{name!r} is no name of a run: take letters, numbers, - and _')

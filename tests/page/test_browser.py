@@ -142,6 +142,9 @@ def test_dropped_enlarged_compared_and_taken(visit, folder):
     expect(view.locator('img.before')).to_have_js_property('naturalWidth', 90)
     shoot(page, 'compared')
     check_together(page, view)
+    page.set_viewport_size(NARROW)
+    assert page.evaluate(TOO_WIDE) <= 0
+    shoot(page, 'compared_narrow')
 
 
 def check_together(page: Page, view) -> None:
@@ -258,7 +261,7 @@ def test_a_run_is_watched(visit):
     sample = page.get_by_role('img', name='Samples of a_run after 2 steps')
     expect(sample).to_have_js_property('naturalWidth', 14)
     page.locator('#train-go').click()
-    expect(page.get_by_text('choose one of the list').first).to_be_visible()
+    expect(page.get_by_text('there are no configs here').first).to_be_visible()
     shoot(page, 'watched')
 
 
@@ -269,13 +272,13 @@ def test_it_fits_and_has_labels(visit, scheme, size):
     page.set_viewport_size(WIDE if size == 'wide' else NARROW)
     for tab in ('Images', 'Film', 'Inside', 'Train'):
         page.get_by_role('tab', name=tab).click()
-        wider = page.evaluate('() => document.documentElement.scrollWidth - innerWidth')
-        assert wider <= 0, tab
+        assert page.evaluate(TOO_WIDE) <= 0, tab
         shoot(page, f'{tab}_{size}_{scheme}'.replace(' ', '_'))
         nameless = page.evaluate(NAMELESS)
         assert nameless == [], tab
 
 
+TOO_WIDE = '() => document.documentElement.scrollWidth - innerWidth'
 # What can be used but is not called anything, for those who hear the page.
 NAMELESS = """() => [...document.querySelectorAll('button, input, select, textarea, a[href]')]
   .filter((e) => e.checkVisibility() && !(e.labels?.length || e.getAttribute('aria-label')

@@ -174,9 +174,9 @@ class Row {
 
   update(job) {
     const place = job.state === 'waiting' && job.place ? `, ${job.place} before it` : '';
-    const part = job.count ? ` ${job.done} of ${job.count}${left(job)}` : '';
-    const time = job.seconds ? ` ${job.seconds.toFixed(1)} s` : '';
-    const said = { running: `${part}${time}`, done: `${time}`, waiting: place }[job.state] || '';
+    const part = job.count ? `, ${job.done} of ${job.count}${left(job)}` : '';
+    const time = job.seconds ? ` for ${job.seconds.toFixed(1)} s` : '';
+    const said = { running: `${time}${part}`, done: ` in ${job.seconds.toFixed(1)} s`, waiting: place }[job.state] || '';
     this.state.textContent = STATES[job.state] + said;
     this.element.dataset.state = job.state;
     this.bar.hidden = OVER.includes(job.state) || job.state === 'waiting';
