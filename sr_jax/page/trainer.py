@@ -43,7 +43,7 @@ def start(page: Page, owner: str, experiment: str, name: str, steps: int) -> Non
     """
     experiments = list_experiments(page.configs)
     if not experiments:
-        raise InputError('there are no configs here: sr-jax app --configs FOLDER says where they are')
+        raise InputError('there are no configs here: sr-jax app --configs names their folder')
     if experiment not in experiments:
         raise InputError(f'no config is called {experiment!r} here: choose one of the list')
     if not NAME.fullmatch(name):

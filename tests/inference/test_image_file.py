@@ -1,6 +1,6 @@
 """An image file through a network into another: how far it is, and that it can be ended."""
 
-import numpy as np
+import jax
 import pytest
 from PIL import Image
 from tiny_networks import repeating
@@ -9,12 +9,10 @@ from sr_jax.images.files import image_size
 from sr_jax.inference.image_file import enlarge_file
 from sr_jax.inference.upscaler import Upscaler
 
-pytestmark = pytest.mark.usefixtures('one_device')
-
 
 @pytest.fixture(scope='module')
 def upscaler():
-    return Upscaler(repeating(), tile=24)
+    return Upscaler(repeating(), tile=24, devices=jax.devices()[:1])
 
 
 @pytest.fixture
@@ -50,10 +48,9 @@ def test_what_progress_raises_ends_it(upscaler, moving):
 
 
 def test_what_is_left_out_is_said_once(upscaler, tmp_path):
-    pixels = np.zeros((7, 5, 3), np.uint8)
-    said = []
-    with_text = Image.fromarray(pixels)
-    with_text.save(tmp_path / 'a.png', xmp=b'<x/>')
+    said, exif = [], Image.Exif()
+    exif[0x010E] = 'a description'
+    Image.new('RGB', (5, 7)).save(tmp_path / 'a.png', exif=exif)
     enlarge_file(tmp_path / 'a.png', tmp_path / 'b.gif', upscaler, 3, report=said.append)
     assert image_size(tmp_path / 'b.gif') == (21, 15)
     (line,) = said
