@@ -98,7 +98,7 @@ def test_the_wheel_holds_our_package_and_nothing_else(wheel: pathlib.Path):
     names = zipfile.ZipFile(wheel).namelist()
     expected = {'sr_jax', f'sr_jax-{sr_jax.__version__}.dist-info'}
     assert {name.split('/')[0] for name in names} == expected
-    assert 'sr_jax/py.typed' in names
+    assert {'sr_jax/py.typed', 'sr_jax/page/static/page.js'} <= set(names)
     assert any(name.endswith('licenses/LICENSE') for name in names)
 
 

@@ -1,5 +1,6 @@
 """A training as a job: a process of its own that stops with a checkpoint, and goes on."""
 
+import pathlib
 import sys
 import textwrap
 import time
@@ -11,6 +12,7 @@ from sr_jax.page import trainer
 from sr_jax.page.jobs import Job
 from sr_jax.page.limits import Limits
 from sr_jax.page.page import Page
+from sr_jax.training.history import read_curves
 
 OWNER = 'm' * 20
 CONFIG = """
@@ -106,3 +108,34 @@ def test_the_command_is_that_of_train(page, monkeypatch):
     (command,) = seen
     assert command[1:6] == ['-m', 'sr_jax', 'train', '--config', f'{page.configs}/tiny.py:large']
     assert command[6:] == ['--workdir', str(page.runs / 'mine'), '--config.train.steps=30']
+
+
+def settle(job, seconds=300.0, until=lambda job: job.is_over):
+    limit = time.monotonic() + seconds
+    while not until(job):
+        assert time.monotonic() < limit, job.message
+        time.sleep(0.05)
+    return job
+
+
+@pytest.mark.slow
+def test_a_run_is_stopped_and_gone_on_with(tmp_path, monkeypatch):
+    root = pathlib.Path(__file__).parents[2]
+    monkeypatch.setenv('PYTHONPATH', f'{root}:{root / "tests"}')
+    tiny = 'import tiny_run\n\nVARIANTS = ("vqvae",)\nget_config = tiny_run.get_config\n'
+    (tmp_path / 'tiny.py').write_text(tiny)
+    page = Page([], tmp_path / 'runs', tmp_path, Limits())
+    trainer.start(page, OWNER, 'tiny:vqvae', 'mine', 2000)
+    (job,) = page.jobs.find(OWNER, trainer.TRAIN)
+    settle(job, until=lambda job: job.done > 1 or job.is_over)
+    assert job.count == 2000, job.message
+    job.stop()
+    assert settle(job).state == 'cancelled'
+    losses = read_curves(page.runs / 'mine')['train/loss']
+    stopped = losses[-1][0]
+    assert 1 < stopped < 2000
+    trainer.start(page, OWNER, 'tiny:vqvae', 'mine', stopped + 3)
+    job = settle(page.jobs.find(OWNER, trainer.TRAIN)[1])
+    assert (job.state, job.message) == ('done', '')
+    assert read_curves(page.runs / 'mine')['train/loss'][-1][0] == stopped + 3
+    page.close()
