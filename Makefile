@@ -7,13 +7,14 @@ PIP := $(PYTHON) -m pip -qq --disable-pip-version-check
 REQUIREMENTS := requirements.txt setup.py setup.cfg pyproject.toml
 BASE_PYTHON ?= $(shell tools/find_python.sh)
 
-.PHONY: help demo test test-slow fuzz docs lint clean
+.PHONY: help demo test test-slow test-page fuzz docs lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo       train a small VQ-VAE on photographs and draw its reconstructions'
 	@echo 'make test       run the tests'
 	@echo 'make test-slow  run the slow tests too'
+	@echo 'make test-page  run the tests of the page, with Gradio, and in Chromium if there is one'
 	@echo 'make fuzz       read damaged and hostile files for MINUTES (10)'
 	@echo 'make docs       build the pages of docs/ into site/'
 	@echo 'make lint       check style and types'
@@ -32,6 +33,13 @@ test: $(VENV)/installed-test
 
 test-slow: $(VENV)/installed-test
 	$(PYTHON) -m pytest $(SHARED) -m ''
+
+# Gradio takes an older Pillow, so its environment lies over that of the tests; images are tested with both.
+PAGE := $(VENV)/page
+test-page: $(PAGE)/installed
+	@command -v chromium >/dev/null || echo 'there is no chromium: the tests in a browser are left out'
+	$(PAGE)/bin/python -m pytest -n 0 tests/page tests/images \
+		'tests/test_documentation.py::test_what_it_shows_runs[docs/app.md]'
 
 MINUTES ?= 10
 fuzz: $(VENV)/installed-test
@@ -63,6 +71,14 @@ $(VENV)/installed: $(VENV)/made $(REQUIREMENTS)
 $(VENV)/installed-test: $(VENV)/installed
 	@echo 'installing what the tests need into $(VENV)'
 	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(PAGE)/installed: $(VENV)/installed-test
+	@echo 'installing what the page needs into $(PAGE)'
+	@$(PYTHON) -m venv --clear $(PAGE)
+	@$(PYTHON) -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$($(PAGE)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/tests.pth"
+	@$(PAGE)/bin/python -m pip -qq --disable-pip-version-check install --editable '.[app,browser]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed

@@ -69,6 +69,14 @@ def message_of(error: BaseException) -> str | None:
     return None
 
 
+def describe(error: Exception, name: str) -> str:
+    """Returns what a person is told of an error with a file: it names the file."""
+    if isinstance(error, MemoryError):
+        return f'{name}: the memory does not suffice ({first_line(error)}): take a smaller image'
+    message = message_of(error) or f'{type(error).__name__}: {first_line(error)}'
+    return message if name in message else f'{name}: {message}'
+
+
 def first_line(error: BaseException) -> str:
     """Returns the first line of what an error of a library says, of 300 letters at most."""
     return (str(error).strip() or repr(error)).splitlines()[0][:300]

@@ -1,6 +1,6 @@
 """Who may import whom, held by reading the imports of every file.
 
-    main -> commands -> training -> inference -> checkpoints -> tasks
+    main -> commands -> page -> training -> inference -> checkpoints -> tasks
       -> {models, losses, optim, degradations, metrics, data, pretrained} -> layers -> kernels
     film, images, devices, config and errors are below all of them but the kernels
 
@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = (
     {'__main__', 'main', '__init__'},
     {'commands'},
+    {'page'},
     {'training'},
     {'inference'},
     {'checkpoints'},
@@ -41,7 +42,7 @@ BESIDES_THEM = {'metrics': {'models', 'pretrained'}}
 
 # Who alone may import what would be below others too.
 ONLY_BY = {'kernels': {'layers'}}
-ONLY_FROM = {'__init__': {'inference'}, 'configs': {'config'}}
+ONLY_FROM = {'__init__': {'inference', 'page'}, 'configs': {'config'}}
 
 # What a file looks up by its name: a config's defaults are those of its task and its networks.
 BY_NAME = {'config.defaults': {'tasks', 'models'}}

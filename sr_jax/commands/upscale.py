@@ -18,7 +18,6 @@ import functools
 import math
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,23 +34,14 @@ from sr_jax.commands.shared import (
 )
 from sr_jax.commands.shared.image_jobs import NamedImage
 from sr_jax.errors import InputError
-from sr_jax.images import encoding
-from sr_jax.images.background import lay_over, parse_color
-from sr_jax.images.decoding import Layers, Outline
+from sr_jax.images.background import parse_color
+from sr_jax.images.decoding import Outline
 from sr_jax.images.encoding import Encoding
-from sr_jax.images.files import (
-    read_all,
-    read_layers,
-    read_outline,
-    read_timing,
-    save_animation,
-    save_pages,
-    written_format,
-)
+from sr_jax.images.files import read_outline
 from sr_jax.inference import networks
-from sr_jax.inference.layers import enlarge, scale_size
-from sr_jax.inference.room import check_memory, describe_disk
-from sr_jax.inference.upscaler import Upscaler
+from sr_jax.inference.image_file import enlarge_file
+from sr_jax.inference.layers import scale_size
+from sr_jax.inference.room import describe_disk
 from sr_jax.pretrained.named import WEIGHTS
 
 
@@ -154,21 +144,26 @@ def run(arguments: argparse.Namespace) -> int:
     background = parse_color(arguments.background) if arguments.background else None
     how = Encoding(arguments.quality, arguments.lossless)
 
-    def load(job: Job) -> tuple[NamedImage, Outline]:
-        return job.image, read_outline(job.image.path)  # again, for what it could not read
-
-    def show(found: tuple[NamedImage, Outline], files: list[Path]) -> None:
-        image, outline = found
-        height, width = outline.size
+    def show(image: NamedImage, files: list[Path]) -> None:
         for sample, file in enumerate(files):
             begin = time.perf_counter()
-            _check_file(image, file, outline, outscale)
-            enlarged = _enlarge_all(image, outline, upscaler, outscale, file, sample, background)
-            _save(file, image, outline, enlarged, how)
+            with tqdm(desc=file.name, unit='tile', leave=False, disable=None) as bar:
+                outline = enlarge_file(
+                    image.path,
+                    file,
+                    upscaler,
+                    outscale,
+                    background=background,
+                    how=how,
+                    sample=sample,
+                    progress=functools.partial(_show_progress, bar),
+                    report=lambda line, file=file: print(f'{file}: {line}'),  # type: ignore[misc]
+                )
             seconds = time.perf_counter() - begin
+            height, width = outline.size
             print(f'{file}  {width}x{height} -> x{outscale:g} in {seconds:.1f} s')
 
-    loads = [(job.image.path.name, functools.partial(load, job)) for job in jobs]
+    loads = [(job.image.path.name, functools.partial(_get_image, job)) for job in jobs]
     return image_jobs.each_image(loads, [job.files for job in jobs], show)
 
 
@@ -226,61 +221,11 @@ def _read_outline(path: Path) -> Outline | None:
         return None
 
 
-def _check_file(image: NamedImage, file: Path, outline: Outline, outscale: float) -> None:
-    """Raises InputError, before anything is computed, for what the format cannot hold."""
-    size = scale_size(outline.size, outscale)
-    form = written_format(file)
-    encoding.check(form, size, str(image.path), frames=outline.frames, pages=outline.pages)
+def _get_image(job: Job) -> NamedImage:
+    return job.image
 
 
-def _enlarge_all(
-    image: NamedImage,
-    outline: Outline,
-    upscaler: Upscaler,
-    outscale: float,
-    file: Path,
-    sample: int,
-    background: tuple[int, int, int] | None,
-) -> list[Layers]:
-    """Returns the enlarged frames or pages of an image, and shows a bar of progress meanwhile."""
-    form = written_format(file)
-    made: list[Layers] = []
-    count = outline.frames * outline.pages
-    with tqdm(desc=file.name, unit='tile', leave=False, disable=None) as bar:
-        for layers in _read_frames(image.path, outline):
-            if background:
-                layers = lay_over(layers, background)
-            size = scale_size(layers.color.shape[:2], outscale)
-            encoding.check(form, size, str(image.path), has_alpha=layers.alpha is not None)
-            check_memory(layers, upscaler.scale, size, outline.frames, str(image.path))
-            if not made:
-                for lost in encoding.left_out(layers, form):
-                    print(f'{file}: left out: {lost}')
-            progress = functools.partial(_show_progress, bar, bar.n, count - len(made))
-            made.append(enlarge(layers, upscaler, outscale, progress, sample))
-    return made
-
-
-def _show_progress(bar: tqdm, before: int, left: int, done: int, count: int) -> None:
-    """Moves a bar to so many tiles of a frame, before which it stood at `before`."""
-    bar.total = before + count * left
-    bar.update(before + done - bar.n)
-
-
-def _read_frames(path: Path, outline: Outline) -> Iterator[Layers]:
-    """Yields the frames of an animation, the pages of a TIFF, or the one image of any other."""
-    if outline.frames == outline.pages == 1:
-        yield read_layers(path)
-    else:
-        for layers, _ in read_all(path):
-            yield layers
-
-
-def _save(
-    file: Path, image: NamedImage, outline: Outline, made: list[Layers], how: Encoding
-) -> None:
-    """Writes what was made of an image."""
-    if outline.frames > 1:
-        save_animation(file, made, read_timing(image.path), how)
-    else:
-        save_pages(file, made, how)
+def _show_progress(bar: tqdm, done: int, count: int) -> None:
+    """Moves a bar to so many tiles of all frames."""
+    bar.total = count
+    bar.update(done - bar.n)

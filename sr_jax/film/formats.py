@@ -8,6 +8,12 @@ Planes: TypeAlias = tuple[np.ndarray, ...]
 """uint8 or uint16 arrays [n, h, w]: (y, u, v), (y,) or (r, g, b), and alpha after them."""
 
 UNSPECIFIED = 'unspecified'
+# What is taken for a film by its name.
+SUFFIXES = (
+    *('.mkv', '.mp4', '.m4v', '.mov', '.avi', '.ts', '.m2ts', '.mts', '.mpg', '.mpeg', '.vob'),
+    *('.webm', '.y4m', '.flv', '.wmv', '.asf', '.3gp', '.3g2', '.ogv', '.dv', '.nut', '.mxf'),
+    *('.m2v', '.rm', '.rmvb', '.divx'),
+)
 
 
 class PixelFormat(NamedTuple):

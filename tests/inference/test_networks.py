@@ -12,7 +12,7 @@ from tiny_networks import SMALL, network
 
 from sr_jax.errors import InputError
 from sr_jax.inference import networks
-from sr_jax.pretrained import files, named, recognition, rrdb
+from sr_jax.pretrained import files, lpips, named, recognition, rrdb
 
 
 def assert_same(found, expected):
@@ -117,7 +117,7 @@ def test_names_of_features_bring_theirs(monkeypatch, name, family, layers, model
     }
     heads = {f'NetLinLayer_{i}': {'Conv_0': {'kernel': np.zeros((1, 1, 7, 1))}} for i in range(5)}
     monkeypatch.setattr(named, 'find', lambda name, report: ['w.ckpt'])
-    monkeypatch.setattr(named.lpips, 'read_pickle', lambda path: {layers: tree, **heads})
+    monkeypatch.setattr(lpips, 'read_pickle', lambda path: {layers: tree, **heads})
     found = networks.load(name)
     assert found.model == model
     assert found.variables.keys() == {'params'}

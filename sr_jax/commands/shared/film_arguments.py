@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sr_jax.errors import InputError
 from sr_jax.film.color import DITHERS
+from sr_jax.film.formats import SUFFIXES
 from sr_jax.film.tags import MATRIX_CHOICES
 from sr_jax.inference.film.options import (
     SIZES,
@@ -18,11 +19,6 @@ from sr_jax.inference.film.options import (
     parse_time,
 )
 
-SUFFIXES = (
-    *('.mkv', '.mp4', '.m4v', '.mov', '.avi', '.ts', '.m2ts', '.mts', '.mpg', '.mpeg', '.vob'),
-    *('.webm', '.y4m', '.flv', '.wmv', '.asf', '.3gp', '.3g2', '.ogv', '.dv', '.nut', '.mxf'),
-    *('.m2v', '.rm', '.rmvb', '.divx'),
-)
 # Images, unless a film is made of them.
 ANIMATIONS = ('.gif', '.webp', '.apng')
 WRITTEN = ('.mkv', '.mp4', '.m4v', '.mov', '.webm', '.ts', '.nut', '.y4m')

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sr_jax.commands.shared import film_arguments, results, upscaler_arguments
-from sr_jax.commands.shared.image_jobs import describe
-from sr_jax.errors import INTERRUPTED, InputError
+from sr_jax.errors import INTERRUPTED, InputError, describe
 from sr_jax.film.muxing import is_raw
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import save_layers

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from sr_jax.commands.shared import results
-from sr_jax.errors import INTERRUPTED, InputError, first_line, message_of
+from sr_jax.errors import INTERRUPTED, InputError, describe
 from sr_jax.images.files import count_others, list_images, load_image
 from sr_jax.images.formats import SUFFIXES
 
@@ -58,14 +58,6 @@ def each_image(
     if failed:
         print(f'error: {failed} of {len(loads)} images could not be done', file=sys.stderr)
     return 1 if failed else 0
-
-
-def describe(error: Exception, name: str) -> str:
-    """Returns what a person is told of an error with an image: it names the image."""
-    if isinstance(error, MemoryError):
-        return f'{name}: the memory does not suffice ({first_line(error)}): take a smaller image'
-    message = message_of(error) or f'{type(error).__name__}: {first_line(error)}'
-    return message if name in message else f'{name}: {message}'
 
 
 def make_loaders(images: Iterable[NamedImage]) -> list[tuple[str, Callable[[], np.ndarray]]]:
