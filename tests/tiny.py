@@ -122,6 +122,7 @@ def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
         config.bottom.update(NETWORKS[name] | CONDITIONED[name])
         config.model.classes = config.bottom.classes = 0
     config.train.update(steps=4, batch_size=4, accumulation=1, effective_batch_size=0)
+    config.optimizer.warmup_steps = 0  # the first of so few steps would change nothing
     config.evaluation.update(every=2, batch_size=8)
     # Too little would be left of the crops.
     config.evaluation.protocol = config.evaluation.protocol.replace('crop4', 'crop0')

@@ -17,7 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from sr_jax.errors import InputError
-from sr_jax.layers.code_conditions import ClassEmbedding
+from sr_jax.layers.class_embedding import ClassEmbedding
 from sr_jax.layers.convolution import Convolution, normal_init, upsample_nearest
 from sr_jax.layers.rotary import make_angles, rotate
 from sr_jax.models.protocols import code_batch
@@ -235,7 +235,9 @@ class CodeTransformer(nn.Module):
         vector = self.label(label, n).astype(self.dtype) if self.classes else None
         if not self.conditioned:
             return Sampling(vector, None)
-        if condition is None and self.is_initializing():
+        if condition is None:
+            if not self.is_initializing():
+                raise InputError('this prior sees the codes above: give them as the condition')
             condition = jnp.zeros((n, self.height // 2, self.width // 2), jnp.int32)
         above = upsample_nearest(self.above(condition)).astype(self.dtype)
         return Sampling(vector, above.reshape(n, -1, self.channels))

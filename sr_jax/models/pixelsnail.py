@@ -12,6 +12,7 @@ Where we differ: the classes, of which that code knows none. Their vectors are a
 features that enter the blocks.
 """
 
+import functools
 from typing import Any, ClassVar
 
 import flax.struct
@@ -22,188 +23,12 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from sr_jax.errors import InputError
-from sr_jax.layers.code_conditions import ClassEmbedding
+from sr_jax.layers.causal_attention import CausalAttention
+from sr_jax.layers.class_embedding import ClassEmbedding
 from sr_jax.layers.convolution import upsample_nearest
+from sr_jax.layers.gated_block import GatedBlock
 from sr_jax.layers.weight_norm import Padding, WeightNormConvolution
 from sr_jax.models.protocols import code_batch
-
-MASKED = -1e4  # what the published attention puts in the place of scores that must not count
-
-
-class GatedBlock(nn.Module):
-    """x + the gated half of two convolutions, to which other features may be added.
-
-    Attributes:
-      channels: of x.
-      hidden: between the convolutions.
-      kernel_size: of both.
-      causal: whether they see codes before alone.
-      aux_channels: of features that are added after the first convolution; 0: there are none.
-      conditioned: whether features are added before the gate.
-      dropout: share of the features between that is dropped in training.
-      dtype: name of the type computed in.
-    """
-
-    channels: int
-    hidden: int
-    kernel_size: int = 1
-    causal: bool = False
-    aux_channels: int = 0
-    conditioned: bool = False
-    dropout: float = 0.1
-    dtype: str = 'float32'
-
-    def setup(self) -> None:
-        """Names the convolutions."""
-        half, size = self.kernel_size // 2, self.kernel_size
-        padding = Padding(half, half, half, half)
-        if self.causal:
-            padding = Padding(size - 1, 0, half, half)
-        shared = {
-            'kernel_size': (size, size),
-            'padding': padding,
-            'blind_from': half if self.causal else None,
-            'dtype': self.dtype,
-        }
-        self.conv_0 = WeightNormConvolution(self.hidden, **shared)
-        self.conv_1 = WeightNormConvolution(2 * self.channels, **shared)
-        if self.aux_channels:
-            self.aux = WeightNormConvolution(self.hidden, dtype=self.dtype)
-        if self.conditioned:
-            self.condition = WeightNormConvolution(
-                2 * self.channels, use_bias=False, dtype=self.dtype
-            )
-        self.drop = nn.Dropout(self.dropout)
-
-    def __call__(
-        self,
-        x: Float[Array, 'n h w c'],
-        aux: Float[Array, 'n h w a'] | None = None,
-        condition: Float[Array, 'n h w d'] | None = None,
-        train: bool = False,
-    ) -> Float[Array, 'n h w c']:
-        """Returns features of the same shape as x."""
-        h = self.conv_0(nn.elu(x))
-        if aux is not None:
-            h = h + self.aux.at(nn.elu(aux))
-        h = self.conv_1(self.drop(nn.elu(h), deterministic=not train))
-        if condition is not None:
-            h = h + self.condition.at(condition)
-        return x + nn.glu(h)
-
-    def at(
-        self, x: Float[Array, '*place c'], aux: Float[Array, '*place a'] | None = None
-    ) -> Float[Array, '*place c']:
-        """Returns the features at some places; of a block of one tap."""
-        h = self.conv_0.at(nn.elu(x))
-        if aux is not None:
-            h = h + self.aux.at(nn.elu(aux))
-        return x + nn.glu(self.conv_1.at(nn.elu(h)))
-
-    def start(self, n: int, width: int) -> dict[str, Any]:
-        """Returns the caches before the first row."""
-        return {
-            'conv_0': self.conv_0.start(n, width, self.channels),
-            'conv_1': self.conv_1.start(n, width, self.hidden),
-        }
-
-    def start_row(
-        self, cache: dict[str, Any], condition: Float[Array, 'n w d'] | None
-    ) -> dict[str, Any]:
-        """Returns the caches at the start of the next row, of the condition of that row."""
-        first, second = (self.conv_0.start_row, self.conv_1.start_row)
-        cache = {'conv_0': first(cache['conv_0']), 'conv_1': second(cache['conv_1'])}
-        if condition is not None:
-            partial = cache['conv_1'].partial + self.condition.at(condition)
-            cache['conv_1'] = cache['conv_1'].replace(partial=partial)
-        return cache
-
-    def step(
-        self, cache: dict[str, Any], x: Float[Array, 'n c'], column: Int[Array, '']
-    ) -> tuple[Float[Array, 'n c'], dict[str, Any]]:
-        """Returns the features in a column of the row, of a causal block."""
-        h, first = self.conv_0.step(cache['conv_0'], nn.elu(x), column)
-        h, second = self.conv_1.step(cache['conv_1'], nn.elu(h), column)
-        return x + nn.glu(h), {'conv_0': first, 'conv_1': second}
-
-
-class CausalAttention(nn.Module):
-    """Attention of each code to all codes before it; the first one gets zeros.
-
-    Attributes:
-      channels: of the output; `heads` divides them.
-      heads: of the attention.
-      dropout: share of the weights that is dropped in training.
-      dtype: name of the type computed in.
-    """
-
-    channels: int
-    heads: int
-    dropout: float
-    dtype: str
-
-    def setup(self) -> None:
-        """Names the layers."""
-        if self.channels % self.heads:
-            raise InputError(
-                f'attention over {self.channels} channels does not split into {self.heads} heads: '
-                'half of `channels` must be a multiple of `heads`'
-            )
-        self.query, self.key, self.value = (
-            WeightNormConvolution(self.channels, dtype=self.dtype) for _ in range(3)
-        )
-        self.drop = nn.Dropout(self.dropout)
-
-    def __call__(
-        self,
-        query: Float[Array, 'n h w q'],
-        key: Float[Array, 'n h w k'],
-        train: bool = False,
-    ) -> Float[Array, 'n h w channels']:
-        """Returns what each code finds."""
-        n, height, width, _ = key.shape
-        q, k, v = self.query.at(query), self.key.at(key), self.value.at(key)
-        q, k, v = (self._split(x.reshape(n, height * width, -1)) for x in (q, k, v))
-        before = jnp.tri(height * width, k=-1, dtype=bool)
-        weights = self._weigh(q, k, before[None, None])
-        weights = jnp.where(before.any(axis=1)[None, None, :, None], weights, 0)
-        weights = self.drop(weights, deterministic=not train)
-        return jnp.einsum('nhqk,nkhd->nqhd', weights, v).reshape(n, height, width, -1)
-
-    def start(self, n: int, length: int) -> dict[str, Any]:
-        """Returns the cache of keys and values before the first code."""
-        empty = jnp.zeros((n, length, self.heads, self.channels // self.heads), self.dtype)
-        return {'key': empty, 'value': empty}
-
-    def step(
-        self,
-        cache: dict[str, Any],
-        query: Float[Array, 'n q'],
-        key: Float[Array, 'n k'],
-        place: Int[Array, ''],
-    ) -> tuple[Float[Array, 'n channels'], dict[str, Any]]:
-        """Returns what the code at a place finds, and takes in its own key and value."""
-        before = jnp.arange(cache['key'].shape[1]) < place
-        weights = self._weigh(
-            self._split(self.query.at(query)[:, None]), cache['key'], before[None, None, None, :]
-        )
-        weights = jnp.where(place > 0, weights, 0)
-        found = jnp.einsum('nhqk,nkhd->nqhd', weights, cache['value'])
-        cache = {
-            name: lax.dynamic_update_slice_in_dim(
-                cache[name], self._split(layer.at(key)[:, None]), place, axis=1
-            )
-            for name, layer in (('key', self.key), ('value', self.value))
-        }
-        return found.reshape(len(query), -1), cache
-
-    def _split(self, x: Float[Array, 'n t c']) -> Float[Array, 'n t heads d']:
-        return x.reshape(*x.shape[:2], self.heads, -1)
-
-    def _weigh(self, query: Array, key: Array, before: Array) -> Array:
-        scores = jnp.einsum('nqhd,nkhd->nhqk', query, key) / jnp.sqrt(query.shape[-1])
-        scores = jnp.where(before, scores.astype(jnp.float32), MASKED)
-        return jax.nn.softmax(scores).astype(self.dtype)
 
 
 class PixelBlock(nn.Module):
@@ -233,23 +58,24 @@ class PixelBlock(nn.Module):
 
     def setup(self) -> None:
         """Names the parts."""
-        channels, shared = self.channels, {'dropout': self.dropout, 'dtype': self.dtype}
+        channels = self.channels
+        gated = functools.partial(GatedBlock, dropout=self.dropout, dtype=self.dtype)
         self.res = [
-            GatedBlock(
+            gated(
                 channels,
                 self.res_channels,
                 self.kernel_size,
                 causal=True,
                 conditioned=self.conditioned,
-                **shared,
             )
             for _ in range(self.num_res_blocks)
         ]
+        self.out: Any
         if self.attention:
-            self.key = GatedBlock(2 * channels + 2, channels, **shared)
-            self.query = GatedBlock(channels + 2, channels, **shared)
-            self.attend = CausalAttention(channels // 2, self.heads, **shared)
-            self.out = GatedBlock(channels, channels, aux_channels=channels // 2, **shared)
+            self.key = gated(2 * channels + 2, channels)
+            self.query = gated(channels + 2, channels)
+            self.attend = CausalAttention(channels // 2, self.heads, self.dropout, self.dtype)
+            self.out = gated(channels, channels, aux_channels=channels // 2)
         else:
             self.out = WeightNormConvolution(channels, dtype=self.dtype)
 
@@ -411,7 +237,6 @@ class PixelSNAIL(nn.Module):
         )
         self.grid = self.variable('grid', 'background', make_grid, self.height, self.width)
         block = nn.remat(PixelBlock, static_argnums=(4,)) if self.remat else PixelBlock
-        shared = {'dropout': self.dropout, 'dtype': self.dtype}
         self.blocks = [
             block(
                 self.channels,
@@ -421,7 +246,8 @@ class PixelSNAIL(nn.Module):
                 self.attention,
                 self.heads,
                 self.conditioned,
-                **shared,
+                self.dropout,
+                self.dtype,
             )
             for _ in range(self.num_blocks)
         ]
@@ -435,7 +261,7 @@ class PixelSNAIL(nn.Module):
         if self.classes:
             self.label = ClassEmbedding(self.classes, self.channels)
         self.out = [
-            GatedBlock(self.channels, self.res_channels, **shared)
+            GatedBlock(self.channels, self.res_channels, dropout=self.dropout, dtype=self.dtype)
             for _ in range(self.num_out_blocks)
         ]
         self.logits = WeightNormConvolution(self.codes, dtype=self.dtype)
@@ -476,8 +302,8 @@ class PixelSNAIL(nn.Module):
         background = jnp.broadcast_to(background[None], (len(codes), *background.shape))
         for block in self.blocks:
             h = block(h, background, fixed.condition, train)
-        for block in self.out:
-            h = block(h, train=train)
+        for last in self.out:
+            h = last(h, train=train)
         return self.logits.at(nn.elu(h)).astype(jnp.float32)
 
     def start(
@@ -491,7 +317,9 @@ class PixelSNAIL(nn.Module):
         vector = self.label(label, n).astype(self.dtype) if self.classes else None
         if not self.conditioned:
             return Sampling(vector, None)
-        if condition is None and self.is_initializing():
+        if condition is None:
+            if not self.is_initializing():
+                raise InputError('this prior sees the codes above: give them as the condition')
             condition = jnp.zeros((n, self.height // 2, self.width // 2), jnp.int32)
         one_hot = jax.nn.one_hot(condition, self.condition_codes or self.codes, dtype=self.dtype)
         return Sampling(vector, upsample_nearest(self.above(one_hot, train)))
@@ -552,8 +380,8 @@ class PixelSNAIL(nn.Module):
             place = row * self.width + column
             h, own = block.step(own, h, background.astype(self.dtype), column, place)
             kept.append(own)
-        for block in self.out:
-            h = block.at(h)
+        for last in self.out:
+            h = last.at(h)
         return self.logits.at(nn.elu(h)).astype(jnp.float32), {**cache, 'blocks': kept}
 
     def _pad(self, codes: Array, top: int, bottom: int, left: int, right: int) -> Array:

@@ -113,8 +113,8 @@ def _block(
         yield from _gated(f'{theirs}.{name}_resblock', (ours, name), 'conv')
     yield from _layer(f'{theirs}.out_resblock.aux_conv.conv', (ours, 'out', 'aux'))
     for name in ('query', 'key', 'value'):
-        foreign, path = f'{theirs}.causal_attention.{name}', (ours, 'attend', name)
-        yield from _layer(foreign, path, OF_A_LINEAR_LAYER)
+        foreign = f'{theirs}.causal_attention.{name}'
+        yield from _layer(foreign, (ours, 'attend', name), OF_A_LINEAR_LAYER)
 
 
 def _gated(theirs: str, ours: Path, inner: str) -> Iterator[Entry]:

@@ -115,9 +115,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
     """
     parts = read_parts(config)
     size, images = config.data.crop_size, 'hq' in fields_of(config.data.source)
-    shapes = {'hq': (size, size, 3)} if images else {
-        level: (size // factor, size // factor) for level, factor in FACTORS.items()
-    }
+    shapes: dict[str, tuple[int, ...]] = {'hq': (size, size, 3)}
+    if not images:
+        shapes = {level: (size // factor,) * 2 for level, factor in FACTORS.items()}
     classes = next(iter(parts.priors.values())).classes
     shapes |= {'label': ()} if classes else {}
 
@@ -282,7 +282,9 @@ def train_step(parts: Parts, states: States, batch: Batch, rng: Array) -> tuple[
     old, key = states[first], jax.random.fold_in(rng, states[first].step)
     codes = _encode_in_parts(parts, old.variables[FROZEN], batch)
     codes |= {'label': batch['label']} if 'label' in batch else {}
-    new, metrics, finite = {}, {}, {}
+    new: States = {}
+    metrics: Metrics = {}
+    finite: dict[str, Array] = {}
     for number, level in enumerate(parts.priors):
         objective = Objective(functools.partial(compute_loss, parts, level))
         own = jax.random.fold_in(key, number)
@@ -291,7 +293,7 @@ def train_step(parts: Parts, states: States, batch: Batch, rng: Array) -> tuple[
         finite[level], loss = found.pop('finite_gradients'), found.pop('loss')
         if number:
             found |= optimizer_metrics(parts.training, state, f'{level}_optimizer')
-        metrics = {**found, **metrics, 'loss': metrics.get('loss', 0) + loss}
+        metrics = {**found, **metrics, 'loss': metrics.get('loss', jnp.zeros(())) + loss}
         new[level] = state.replace(step=states[level].step + 1)
     metrics['finite_gradients'] = jnp.concatenate([finite[level] for level in sorted(finite)])
     return new, metrics
@@ -310,7 +312,8 @@ def predict(parts: Parts, variables: Variables, batch: Batch, key: Array) -> Out
     """`Task.predict`: see `make`."""
     frozen = variables[next(iter(parts.priors))][FROZEN]
     codes = encode(parts, frozen, batch)
-    drawn, outputs, totals = dict(codes), {}, []
+    outputs: Outputs = {}
+    drawn, totals = dict(codes), []
     for number, (level, prior) in enumerate(parts.priors.items()):
         above = codes['top'] if prior.conditioned else None
         logits = prior.apply(_own(variables[level]), codes[level], above, batch.get('label'))

@@ -3,18 +3,22 @@
 import json
 import re
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
 from conftest import see_one_device
+from flax import linen as nn
 
 from sr_jax import __main__ as verbs
 from sr_jax.commands import extract_codes
+from sr_jax.commands.shared import measures
 from sr_jax.data.code_shards import read_description
 from sr_jax.data.pipeline import train_iterator
 from sr_jax.errors import InputError
 from sr_jax.images.files import load_image, save_image
 from sr_jax.inference import networks
+from sr_jax.metrics import fid
 from sr_jax.tasks.shared.stage_1 import fingerprint
 from sr_jax.training import loop
 from sr_jax.training.settings import read_settings
@@ -145,6 +149,23 @@ def test_another_stage_1_is_refused(prior, finished, other, tmp_path):
     config.data.source = f'codes:{codes}'
     with pytest.raises(InputError, match=r'the folder of codes .* is of a stage 1 with the finger'):
         loop.train(config, tmp_path / 'new')
+
+
+class Means(nn.Module):
+    """In the place of Inception: few of its features are not zero."""
+
+    def __call__(self, x):
+        return jnp.pad(x.mean(axis=(1, 2)), ((0, 0), (0, 2045)))
+
+
+def test_fid_is_of_the_samples_to_the_validation_crops(prior, tmp_path, monkeypatch, capsys):
+    module = fid.Fid(Means(), {}, 'bilinear')
+    monkeypatch.setattr(measures, 'load_fid', lambda *given: module)
+    assert sample(prior, tmp_path, '--count', '4', '--fid', 'weights.pth') == 0
+    said = capsys.readouterr().out
+    assert 'fid_bilinear: ' in said
+    assert '4 samples to 12 true crops' in said
+    assert 'FID over 4 images' in said
 
 
 @pytest.mark.parametrize(

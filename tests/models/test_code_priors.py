@@ -9,10 +9,12 @@ import pytest
 from parity import assert_close, part
 
 from sr_jax.errors import InputError
+from sr_jax.layers.causal_attention import CausalAttention
+from sr_jax.layers.gated_block import GatedBlock
 from sr_jax.layers.rotary import make_angles, rotate
 from sr_jax.layers.weight_norm import fold
 from sr_jax.models.code_transformer import Block, CodeTransformer
-from sr_jax.models.pixelsnail import CausalAttention, GatedBlock, PixelSNAIL
+from sr_jax.models.pixelsnail import PixelSNAIL
 from sr_jax.pretrained import pixelsnail as weights
 
 HEIGHT, WIDTH, COUNT = 4, 6, 5

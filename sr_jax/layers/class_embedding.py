@@ -1,4 +1,4 @@
-"""What a prior over codes is told beside the codes: a class, and where the map lies."""
+"""What a prior over codes is told beside the codes: the class of the image."""
 
 import jax.numpy as jnp
 from flax import linen as nn
