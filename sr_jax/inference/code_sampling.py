@@ -135,6 +135,7 @@ class Drawer:
             cache, codes = self._draw_row(
                 self._folded, fixed, cache, codes, np.int32(row), keys, given
             )
+            codes.block_until_ready()  # so that what is reported is done
             report(prior.width)
         return np.asarray(codes)
 

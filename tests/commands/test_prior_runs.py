@@ -28,11 +28,11 @@ pytestmark = pytest.mark.usefixtures('one_device')
 
 @pytest.fixture(scope='module')
 def prior(finished, tmp_path_factory):
-    """The folder of a run of 2 steps of both levels."""
+    """The folder of a run of both levels, of as many steps as other tests compile."""
     workdir = tmp_path_factory.mktemp('prior') / 'run'
     with pytest.MonkeyPatch.context() as monkeypatch:
         see_one_device(monkeypatch)
-        loop.train(tiny.prior(train__steps=2, stage_1__source=str(finished[0])), workdir)
+        loop.train(tiny.prior(stage_1__source=str(finished[0])), workdir)
     return workdir
 
 
@@ -53,7 +53,7 @@ def test_a_run_says_of_which_stage_1_it_is_and_measures_both_levels(prior, finis
     assert (config['model']['codes'], config['bottom']['condition_codes']) == (16, 16)
     assert (config['model']['height'], config['bottom']['width']) == (2, 4)
     lines = [json.loads(line) for line in (prior / 'metrics.jsonl').read_text().splitlines()]
-    (last,) = [line for line in lines if line['event'] == 'validation' and line['step'] == 2]
+    (last,) = [line for line in lines if line['event'] == 'validation' and line['step'] == 4]
     top, bottom = (last[f'bits_per_dimension_{level}'] for level in ('top', 'bottom'))
     assert last['bits_per_dimension'] == pytest.approx((top + 4 * bottom) / 5, rel=1e-5)
     assert 0 < top < 6
@@ -133,7 +133,7 @@ def other(tmp_path_factory):
 
 
 def test_another_stage_1_is_refused(prior, finished, other, tmp_path):
-    config = tiny.prior(train__steps=2, stage_1__source=str(other))
+    config = tiny.prior(stage_1__source=str(other))
     with pytest.raises(InputError, match=r'config\.stage_1\.fingerprint: .* -> '):
         loop.train(config, prior)
     config.model.codes = 12
