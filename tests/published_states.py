@@ -282,6 +282,59 @@ VQ = dict(
     bottom_codebook_size=1024,
     codebook_dim=64,
 )
+def normed(name, inputs, outputs, height=1, width=1, bias=True) -> Shapes:
+    """A convolution under PyTorch's weight norm."""
+    if bias:
+        yield f'{name}.bias', (outputs,)
+    yield f'{name}.weight_g', (outputs, 1, 1, 1)
+    yield f'{name}.weight_v', (outputs, inputs, height, width)
+
+
+def gated(name, inputs, hidden, taps=1, inner='conv') -> Shapes:
+    yield from normed(f'{name}.conv1.{inner}', inputs, hidden, taps, taps)
+    yield from normed(f'{name}.conv2.{inner}', hidden, 2 * inputs, taps, taps)
+
+
+def pixelsnail(attention, side, blocks=4, features=256, codes=512) -> Shapes:
+    """The top network of VQ-VAE-2 of rosinality, with attention, or the bottom one, without."""
+    yield 'background', (1, 2, side, side)
+    yield from normed('horizontal.conv.conv', codes, features, 2, 5)
+    yield from normed('vertical.conv.conv', codes, features, 3, 2)
+    for i in range(blocks):
+        for j in range(4):
+            name = f'blocks.{i}.resblocks.{j}'
+            yield from gated(name, features, features, 5, 'conv.conv')
+            if not attention:
+                yield from normed(f'{name}.condition.conv', features, 2 * features, bias=False)
+        if not attention:
+            yield from normed(f'blocks.{i}.out.conv', features + 2, features)
+            continue
+        yield from gated(f'blocks.{i}.key_resblock', 2 * features + 2, features)
+        yield from gated(f'blocks.{i}.query_resblock', features + 2, features)
+        for name, inputs in (('query', features + 2), ('key', 2 * features + 2)):
+            yield from scaled(f'blocks.{i}.causal_attention.{name}', inputs, features // 2)
+        value = f'blocks.{i}.causal_attention.value'
+        yield from scaled(value, 2 * features + 2, features // 2)
+        yield from gated(f'blocks.{i}.out_resblock', features, features)
+        yield from normed(f'blocks.{i}.out_resblock.aux_conv.conv', features // 2, features)
+    if not attention:
+        yield from normed('cond_resnet.blocks.0.conv', codes, features, 3, 3)
+        for i in range(3):
+            yield from gated(f'cond_resnet.blocks.{i + 1}', features, features, 3)
+    yield from normed('out.1.conv', features, codes)
+
+
+def scaled(name, inputs, outputs) -> Shapes:
+    """A linear layer under PyTorch's weight norm."""
+    yield f'{name}.bias', (outputs,)
+    yield f'{name}.weight_g', (outputs, 1)
+    yield f'{name}.weight_v', (outputs, inputs)
+
+
+SNAIL = dict(codes=512, channels=256, kernel_size=5, num_blocks=4, num_res_blocks=4)
+SNAIL |= dict(res_channels=256, num_out_blocks=0)
+ABOVE = dict(num_condition_blocks=3, condition_codes=512, condition_channels=256)
+ABOVE |= dict(condition_kernel=3)
 FAMILIES = {
     'realesrgan-x4plus': ('rrdb', RRDB, partial(rrdb, 'basicsr')),
     'realesrgan-x2plus': ('rrdb', RRDB | dict(scale=2), partial(rrdb, 'basicsr', 12)),
@@ -378,4 +431,14 @@ FAMILIES = {
         unet_discriminator,
     ),
     'inception': ('inception', {}, inception),
+    'pixelsnail-top': (
+        'pixelsnail',
+        SNAIL | dict(height=32, width=32, attention=True),
+        partial(pixelsnail, True, 32),
+    ),
+    'pixelsnail-bottom': (
+        'pixelsnail',
+        SNAIL | ABOVE | dict(height=64, width=64, attention=False),
+        partial(pixelsnail, False, 64),
+    ),
 }

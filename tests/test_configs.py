@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
-from tiny import compiled, shrink
+from tiny import NETWORKS, compiled, shrink
+from tiny_networks import drawn
 
 from sr_jax import models, tasks
 from sr_jax.checkpoints.run import init_tree
@@ -18,7 +19,7 @@ from sr_jax.config.defaults import chosen_names, defaults
 from sr_jax.devices import sharding
 from sr_jax.inference import networks
 from sr_jax.models import vgg
-from sr_jax.tasks.task import parameters, predicting, with_frozen
+from sr_jax.tasks.task import parameters, predicting_variables, with_frozen
 from sr_jax.training.settings import read_settings
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'configs'
@@ -64,8 +65,13 @@ FROZEN = {
 }
 
 
+STAGE_1 = {'name': 'vqvae', **NETWORKS['vqvae']}
+
+
 def load_stand_in(source):
     """A frozen network of the right shapes; to be called within `jax.eval_shape`."""
+    if source == 'runs/vqvae':
+        return drawn(STAGE_1, source)
     model = models.make(FROZEN[source])
     example = jnp.zeros(model.example(1).shape)
     return networks.LoadedNetwork(FROZEN[source], model.init(jax.random.key(0), example), source)
@@ -78,14 +84,15 @@ def test_shapes_at_full_size(path, variant):
     # Of what a network repeats, the rest has two at most, which are as any number of them; five
     # where layers are switched, since these lie as far as there.
     most = 5 if 'switching' in config.model and config.model.switching.layers else 2
-    for field in models.repeated_fields(config.model.name):
-        config.model[field] = min(config.model[field], most)
+    for section in filter(None, (config.model, config.get('bottom'))):
+        for field in models.repeated_fields(section.name):
+            section[field] = min(section[field], most)
     task, state, batch, key = abstract_run(config)
-    variables = predicting(task, state).inference_variables()
-    outputs = jax.eval_shape(task.predict, variables, batch, key)
-    assert outputs['image'].shape == batch['hq'].shape
-    frozen = jax.eval_shape(lambda: task.frozen(load_stand_in, True))
-    state = with_frozen(task, state, frozen)
+    for training in (False, True):
+        frozen = jax.eval_shape(functools.partial(task.frozen, load_stand_in, training))
+        state = with_frozen(task, state, frozen)
+        outputs = jax.eval_shape(task.predict, predicting_variables(task, state), batch, key)
+        assert outputs['image'].shape == batch['hq'].shape
     new, metrics = jax.eval_shape(task.train_step, state, batch, key)
     assert shapes(new) == shapes(state)
     assert metrics['loss'].shape == ()
@@ -94,6 +101,7 @@ def test_shapes_at_full_size(path, variant):
 
 def abstract_run(config):
     """The task of a config, and of what its functions take nothing but the shapes."""
+    tasks.make(config).complete(config, load_stand_in)
     task, train = tasks.make(config), config.train
     batch = task.batch(train.effective_batch_size or train.batch_size * train.accumulation)
     key = jax.eval_shape(jax.random.key, 0)
@@ -109,13 +117,15 @@ def shapes(tree):
 def test_a_step_and_a_prediction(path, variant):
     config = shrink(load(path).get_config(variant))
     read_settings(config)
+    load_frozen = load_stand_in if config.task == 'prior' else networks.load
+    tasks.make(config).complete(config, load_frozen)
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
     size = config.data.crop_size
     batch = {'hq': np.random.default_rng(0).random((4, size, size, 3), np.float32)}
     start = {'hq': jnp.zeros((1, size, size, 3))}
     key = jax.random.key(config.seed)
     tree = compiled(jax.jit(lambda key: init_tree(task, key, start)), key)(key)
-    frozen = task.frozen(networks.load, True)
+    frozen = task.frozen(load_frozen, True)
     tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
     before = jax.device_get(parameters(tree['state']))
     step = compiled(sharding.jit_step(task.train_step, mesh), tree, batch)
@@ -131,7 +141,7 @@ def test_a_step_and_a_prediction(path, variant):
         # Inside a selector so tiny a ReLU may be dead; its output's bias is behind all of them.
         if '/selector/' not in name or name.endswith('/selector/conv/bias'):
             assert not np.array_equal(after[path], value), name
-    variables = predicting(task, tree['state']).inference_variables()
+    variables = predicting_variables(task, tree['state'])
     outputs = jax.jit(task.predict)(variables, batch, jax.random.key(0))
     assert outputs['image'].shape == batch['hq'].shape
     assert 0 <= outputs['image'].min() <= outputs['image'].max() <= 1

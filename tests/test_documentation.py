@@ -19,10 +19,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 # README.md and the page on installing first; each text may use what those before it have trained.
 TEXTS = (
     *('README.md', 'docs/index.md', 'docs/install.md', 'docs/super_resolution.md'),
-    *('docs/esrgan.md', 'docs/srflow.md', 'docs/vqvae.md', 'docs/switched_convolutions.md'),
-    *('docs/upscale.md', 'docs/film.md', 'docs/app.md', 'docs/evaluate.md', 'docs/weights.md'),
-    *('docs/configs.md', 'docs/many_machines.md', 'docs/extending.md'),
-    *('docs/from_dl_art_school.md', 'docs/notebooks.md', 'CONTRIBUTING.md'),
+    *('docs/esrgan.md', 'docs/srflow.md', 'docs/vqvae.md', 'docs/prior.md'),
+    *('docs/switched_convolutions.md', 'docs/upscale.md', 'docs/film.md', 'docs/app.md'),
+    *('docs/evaluate.md', 'docs/weights.md', 'docs/configs.md', 'docs/many_machines.md'),
+    *('docs/extending.md', 'docs/from_dl_art_school.md', 'docs/notebooks.md', 'CONTRIBUTING.md'),
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 from flax import linen as nn
 
 from configs import esrgan as esrgan_config
+from configs import prior as prior_config
 from configs import rrdb as rrdb_config
 from configs import srflow as srflow_config
 from configs import srresnet as srresnet_config
@@ -43,6 +44,11 @@ def flow(**changes) -> ml_collections.ConfigDict:
         return changed(config, **changes)
 
 
+def prior(**changes) -> ml_collections.ConfigDict:
+    """A run of 4 steps of two tiny transformers, on the codes of a stage 1 that is to be named."""
+    return changed(shrink(prior_config.get_config('transformer')), **changes)
+
+
 def tone(**changes) -> ml_collections.ConfigDict:
     """A run of 4 steps of the toy in tests/toy, which `find_toy` lets be found."""
     config = shrink(defaults('tone', model='tone'))
@@ -69,7 +75,18 @@ NETWORKS = {
     'srresnet': dict(features=4, num_blocks=1),
     'rrdb': dict(features=4, num_blocks=1, growth=2),
     'switched_sr': dict(features=4),
+    'pixelsnail': dict(
+        channels=8, kernel_size=3, num_blocks=1, num_res_blocks=1, res_channels=4, heads=2
+    ),
+    'code_transformer': dict(channels=8, num_layers=1, heads=2),
     'srflow': dict(features=4, num_blocks=1, growth=2, stacked=1, steps=2, hidden=4),
+}
+
+
+# Of the network of the bottom codes, which sees the top ones.
+CONDITIONED = {
+    'pixelsnail': dict(num_condition_blocks=1, condition_channels=5, attention=False),
+    'code_transformer': dict(num_condition_layers=1),
 }
 
 
@@ -100,7 +117,12 @@ def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     )
     if 'discriminator' in config:
         _shrink_adversarial(config)
+    if 'bottom' in config:
+        name = config.bottom.name
+        config.bottom.update(NETWORKS[name] | CONDITIONED[name])
+        config.model.classes = config.bottom.classes = 0
     config.train.update(steps=4, batch_size=4, accumulation=1, effective_batch_size=0)
+    config.optimizer.warmup_steps = 0  # the first of so few steps would change nothing
     config.evaluation.update(every=2, batch_size=8)
     # Too little would be left of the crops.
     config.evaluation.protocol = config.evaluation.protocol.replace('crop4', 'crop0')

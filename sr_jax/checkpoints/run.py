@@ -29,6 +29,7 @@ from sr_jax.tasks.task import (
     LoadedNetwork,
     Task,
     parameters,
+    predicting_variables,
     states_by_network,
     with_frozen,
 )
@@ -70,7 +71,7 @@ def fixed_keys(task: Task) -> tuple[str, ...]:
         optimizer = f'{network}_optimizer' if number else 'optimizer'
         keys += [f'config.{section}:', f'config.{section}.']
         keys += [f'config.{optimizer}.name:', f'config.{optimizer}.ema_decay:']
-    return tuple(keys)
+    return (*keys, *task.fixed)
 
 
 def abstract_tree(task: Task, mesh: Mesh) -> PyTree:
@@ -166,7 +167,7 @@ def load_run(
     Args:
       path: a run's folder (then its newest checkpoint that is whole), or
         `<run>/checkpoints/<step>`.
-      network: which of the task's networks; '': the one that predicts.
+      network: which of the task's networks; '': all that `task.predict` takes.
       best: take the best by the config's metric instead of the newest.
       mesh: the devices that each hold the network; all of them if None.
       load: loads networks that the task predicts with beside its own.
@@ -196,10 +197,11 @@ def load_run(
     states = states_by_network(
         task, with_frozen(task, restored.tree['state'], task.frozen(load, False))
     )
-    network = network or next(iter(states))
-    if network not in states:
+    if network and network not in states:
         raise InputError(f'{path} has no network {network!r}: {nearest(network, states)}')
-    variables = states[network].inference_variables()
+    variables = predicting_variables(task, states)
+    if network:
+        variables = states[network].inference_variables()
     return LoadedRun(restored.config, task, variables, restored.step)
 
 

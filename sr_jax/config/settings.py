@@ -103,7 +103,7 @@ class DataSettings:
 
     Attributes:
       source: images to train on: 'photos', 'folder:<path>', 'lmdb:<folder>' or 'tfds:<name>', or
-        true and small ones, 'paired:<folder of hq>:<folder of lq>'.
+        true and small ones, 'paired:<folder of hq>:<folder of lq>'; or 'codes:<folder>'.
       validation_source: images to validate on; '' takes the validation part of `source`.
       crop_size: height and width of a crop of the true images, in pixels.
       flips: mirror half of the crops left to right.
@@ -172,7 +172,7 @@ class CheckpointSettings:
       keep_last: so many of the newest are kept.
       keep_best: and so many of the best by `best_metric`.
       best_metric: 'mse', 'psnr' or 'ssim' of the validation images, or 'bits_per_dimension' of
-        flows.
+        flows and of priors over codes.
     """
 
     every: int = 500

@@ -144,6 +144,8 @@ CLIP = _make_spatial(1, _collate_images, to_float)
 MASK = _make_spatial(0, np.stack, _to_int)
 # A class of the whole example.
 LABEL = Field(_no_size, _keep, _keep, _keep, np.stack, _to_int)
+# A map of codes, [h, w]; to cut or turn it would not give the codes of the image cut or turned.
+CODES = LABEL
 # Top, left, bottom and right of each box, [n, 4], in pixels of the image; those that a crop leaves
 # nothing of are gone. Stacked to [examples, MAX_BOXES, 4], with -1 where there is none.
 BOXES = Field(_no_size, _cut_boxes, _flip_boxes, _rotate_boxes, _collate_boxes, np.asarray)

@@ -12,7 +12,7 @@ from typing import Any
 import grain
 import numpy as np
 from absl import flags
-from jaxtyping import Float
+from jaxtyping import Num
 
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.crops import REJECTED, RandomCrop, collate, finish
@@ -98,7 +98,7 @@ class TrainIterator:
     def __iter__(self) -> 'TrainIterator':
         return self
 
-    def __next__(self) -> dict[str, Float[np.ndarray, 'b h w 3']]:
+    def __next__(self) -> dict[str, Num[np.ndarray, 'b *rest']]:
         if self._batches is None:
             self._batches = self._start()
             weakref.finalize(self, self._batches.close)  # at exit, before Python is torn down

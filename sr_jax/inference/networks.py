@@ -112,9 +112,10 @@ def _load_run(
     mesh = mesh or sharding.make_mesh(jax.devices()[:1])
     load_beside = functools.partial(load, mesh=mesh, report=report)
     found = load_run(path, network=name, best=best, mesh=mesh, load=load_beside, report=report)
-    section = found.task.networks[name or next(iter(found.task.networks))]
-    model = found.config[section].to_dict()
-    variables = {key: value for key, value in found.variables.items() if key != FROZEN}
+    first = next(iter(found.task.networks))
+    model = found.config[found.task.networks[name or first]].to_dict()
+    variables = found.variables[first] if found.task.joint and not name else found.variables
+    variables = {key: value for key, value in variables.items() if key != FROZEN}
     return LoadedNetwork(model, variables, str(path), found.step)
 
 

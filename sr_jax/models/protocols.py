@@ -8,15 +8,17 @@ network, and `isinstance` tells:
   Enlarger    one for super-resolution: its scale, and what it asks of the sizes of images
   Patchwise   an enlarger that can compute its layers in patches, for memory
   Sampler     an enlarger that draws many images of a small one
+  Coder       an autoencoder between images and maps of codes
+  CodePrior   a distribution over maps of codes, drawn from one code after the other
 
 Who needs to know more of one network than this asks that network, not its name.
 """
 
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 Shape = tuple[int, int, int]  # height, width, channels
 
@@ -81,6 +83,88 @@ class Sampler(Enlarger, Protocol):
         self, x: Float[Array, 'n h w 3'], latents: tuple[Float[Array, 'n _ _ _'], ...]
     ) -> Float[Array, 'n h2 w2 3']:
         """Images of small images and of latents; those of zero are what a call gives."""
+
+
+@runtime_checkable
+class Coder(Network, Protocol):
+    """An autoencoder between images and two maps of codes: 'top', at 1/8 of their size, and
+    'bottom', at 1/4."""
+
+    @property
+    def code_sizes(self) -> dict[str, int]:
+        """How many codes there are in each level."""
+
+    def encode(self, x: Float[Array, 'n h w 3']) -> dict[str, Int[Array, 'n _ _']]:
+        """The codes of images in [0, 1]."""
+
+    def decode(self, codes: dict[str, Int[Array, 'n _ _']]) -> Float[Array, 'n h w 3']:
+        """The images of codes, on the scale of [0, 1], not clipped."""
+
+
+@runtime_checkable
+class CodePrior(Network, Protocol):
+    """A distribution over maps of codes [n, height, width]: of each, given those before it.
+
+    A call gives all logits at once. Drawing goes row by row: `start` and `start_cache` once, then
+    `start_row` for each row and `step` for each code of it, which give the same logits.
+    """
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are."""
+
+    @property
+    def height(self) -> int:
+        """Rows of a map."""
+
+    @property
+    def width(self) -> int:
+        """Columns of a map."""
+
+    @property
+    def classes(self) -> int:
+        """Of the images; 0: they are not told."""
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether it sees the codes of the level above."""
+
+    @property
+    def condition_codes(self) -> int:
+        """How many codes there are above; 0: as many as here."""
+
+    def __call__(
+        self,
+        codes: Int[Array, 'n h w'],
+        condition: Int[Array, 'n h2 w2'] | None = None,
+        label: Int[Array, ' n'] | None = None,
+        train: bool = False,
+    ) -> Float[Array, 'n h w codes']:
+        """The logits of each code."""
+
+    def start(
+        self,
+        n: int,
+        condition: Int[Array, 'n h2 w2'] | None = None,
+        label: Int[Array, ' n'] | None = None,
+    ) -> Any:
+        """What does not change while n maps are drawn."""
+
+    def start_cache(self, n: int) -> Any:
+        """What is kept of n maps, before their first row."""
+
+    def start_row(self, fixed: Any, cache: Any, codes: Int[Array, 'n h w'], row: Array) -> Any:
+        """What is kept at the start of a row."""
+
+    def step(
+        self, fixed: Any, cache: Any, codes: Int[Array, 'n h w'], row: Array, column: Array
+    ) -> tuple[Float[Array, 'n codes'], Any]:
+        """The logits of one code, and what is kept after it."""
+
+
+def code_batch(n: int, height: int, width: int) -> jax.ShapeDtypeStruct:
+    """The shape and type of n maps of codes, for `Network.example`."""
+    return jax.ShapeDtypeStruct((n, height, width), jnp.int32)
 
 
 def image_batch(n: int, height: int, width: int, channels: int = 3) -> jax.ShapeDtypeStruct:

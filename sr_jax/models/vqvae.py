@@ -236,6 +236,14 @@ class VQVAE(nn.Module):
             self.initial_conv = Convolution(self.stem_channels, 3, dtype=self.dtype)
             self.final_conv = Convolution(3, 3, dtype=self.dtype)
 
+    @property
+    def code_sizes(self) -> dict[str, int]:
+        """How many codes there are in each level."""
+        return {
+            'top': self.codebook_size,
+            'bottom': self.bottom_codebook_size or self.codebook_size,
+        }
+
     def example(self, n: int) -> jax.ShapeDtypeStruct:
         """A batch of n images that it can be called with."""
         return image_batch(n, 24, 32)

@@ -125,7 +125,9 @@ def to_ours(value: np.ndarray, kind: str) -> np.ndarray:
     pixels, whose inputs are [channel, height, width] there and [height, width, channel] here; so
     for 1 to 9 pixels a side), taps3 and taps4 (a vector over the inputs of a convolution of 3 x 3
     or 4 x 4 taps), channels3 and channels4 (a vector over channels, shaped to be added to one
-    image or several) and vector.
+    image or several), linear1 (a linear layer that is a convolution of one tap here), gains2 and
+    gains4 (the scales of weight normalisation, of a linear layer or a convolution), map (of several
+    channels, as one image) and vector.
     """
     if kind == 'conv':
         value = value.transpose(2, 3, 1, 0)
@@ -139,8 +141,12 @@ def to_ours(value: np.ndarray, kind: str) -> np.ndarray:
         value = value.transpose(2, 3, 1, 0).reshape(-1, features)
     elif kind in ('taps3', 'taps4'):
         value = value.reshape(-1, int(kind[-1]), int(kind[-1])).transpose(1, 2, 0)
-    elif kind in ('channels3', 'channels4'):
+    elif kind in ('channels3', 'channels4', 'gains2', 'gains4'):
         value = value.reshape(-1)
+    elif kind == 'linear1':
+        value = value.T[None, None]
+    elif kind == 'map':
+        value = value[0].transpose(1, 2, 0)
     return np.ascontiguousarray(value, np.float32)
 
 
@@ -161,4 +167,10 @@ def to_theirs(value: Any, kind: str) -> np.ndarray:
         value = value.transpose(2, 0, 1).reshape(-1)
     elif kind in ('channels3', 'channels4'):
         value = value.reshape(*(1,) * (int(kind[-1]) - 3), -1, 1, 1)
+    elif kind in ('gains2', 'gains4'):
+        value = value.reshape(-1, *(1,) * (int(kind[-1]) - 1))
+    elif kind == 'linear1':
+        value = value[0, 0].T
+    elif kind == 'map':
+        value = value.transpose(2, 0, 1)[None]
     return np.ascontiguousarray(value)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import flax.struct
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array
@@ -125,6 +126,10 @@ def no_frozen(load: Load, training: bool) -> None:
     """What most tasks keep frozen."""
 
 
+def nothing_to_complete(config: ml_collections.ConfigDict, load: Load) -> None:
+    """What most tasks write into their configs."""
+
+
 class Task(NamedTuple):
     """A task.
 
@@ -149,6 +154,12 @@ class Task(NamedTuple):
       frozen: (load, training) -> networks that it needs and does not train, a dict of arrays, or
         None: with `training` what the training step needs, else what `predict` needs. They are in
         `variables[FROZEN]` of the first network, and in no checkpoint.
+      joint: `predict` takes the variables of all the networks, a dict by their names, in place of
+        those of the first.
+      complete: (config, load) writes into the config of a run, before anything is made of it, what
+        depends on networks that it needs and does not train.
+      fixed: how the keys begin besides, such as 'config.stage_1.fingerprint', that must not change
+        when a run resumes.
       usage: what to try with a finished run: a verb and its arguments, with '{run}' for its folder.
     """
 
@@ -160,6 +171,9 @@ class Task(NamedTuple):
     panels: Callable[[Batch, Outputs], Panels]
     networks: Mapping[str, str]
     frozen: Callable[[Load, bool], Any] = no_frozen
+    joint: bool = False
+    complete: Callable[[ml_collections.ConfigDict, Load], None] = nothing_to_complete
+    fixed: tuple[str, ...] = ()
     usage: str = 'evaluate {run}'
 
 
@@ -173,6 +187,14 @@ def states_by_network(task: Task, state: State) -> dict[str, TrainState]:
 def predicting(task: Task, state: State) -> TrainState:
     """Returns the state of the network that predicts."""
     return next(iter(states_by_network(task, state).values()))
+
+
+def predicting_variables(task: Task, state: State) -> dict[str, Any]:
+    """Returns what `Task.predict` takes."""
+    if task.joint:
+        states = states_by_network(task, state).items()
+        return {name: part.inference_variables() for name, part in states}
+    return predicting(task, state).inference_variables()
 
 
 def replace_predicting(task: Task, state: State, new: TrainState) -> State:

@@ -30,7 +30,7 @@ from sr_jax.tasks.task import (
     Task,
     check_finite,
     parameters,
-    predicting,
+    predicting_variables,
     with_frozen,
     without_frozen,
 )
@@ -261,7 +261,7 @@ def _warn_of_dead_kernels(run: Run, step: int, scalars: dict[str, float]) -> Non
 
 def _variables(run: Run, tree: PyTree) -> dict[str, Any]:
     """Returns what the task predicts with, whole on every device."""
-    return sharding.replicate(predicting(run.task, tree['state']).inference_variables(), run.mesh)
+    return sharding.replicate(predicting_variables(run.task, tree['state']), run.mesh)
 
 
 def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:

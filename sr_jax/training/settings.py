@@ -56,7 +56,7 @@ def check_best_metric(settings: Settings, task: Task) -> None:
 def resolve(
     config: ml_collections.ConfigDict, mesh: Mesh, load: Load, report: Callable[[str], None]
 ) -> ml_collections.ConfigDict:
-    """Returns the config with the batch split as the memory allows, and reports how.
+    """Returns the config completed by its task, the batch split as the memory allows; reports how.
 
     Args:
       config: as it was given; it is not changed.
@@ -67,7 +67,8 @@ def resolve(
     Raises:
       InputError: the batch does not split over the devices, or does not fit into the memory.
     """
-    config = config.copy_and_resolve_references()
+    config = config.copy_and_resolve_references().unlock()
+    tasks.make(config).complete(config, load)
     train = config.train
     if train.effective_batch_size:
         plan = memory.choose(

@@ -14,6 +14,12 @@ def flags(section: str, values: dict[str, Any]) -> tuple[str, ...]:
     return tuple(f'--config.{section}.{key}={value}' for key, value in values.items())
 
 
+def make_prior(network: str) -> tuple[str, ...]:
+    """The networks of both levels."""
+    fields = tiny.NETWORKS[network]
+    return (*flags('model', fields), *flags('bottom', fields | tiny.CONDITIONED[network]))
+
+
 # Appended to every training. These and the networks are the numbers of `tiny.shrink`, so that what
 # other tests have compiled is found.
 TRAINING = (
@@ -46,6 +52,7 @@ NETWORKS = {
         '--config.loss.adversarial.start=0',
     ),
     'srflow': (*flags('model', tiny.NETWORKS['srflow']), CROP),
+    'prior': (*make_prior('pixelsnail'), CROP, '--config.optimizer.warmup_steps=0'),
     'srflow:encoder': (*RRDB, CROP),
     'shallow': (CROP,),
     'classify': ('--config.data.source=classes:by_class',),

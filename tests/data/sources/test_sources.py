@@ -60,8 +60,8 @@ def test_the_home_folder_is_understood(make_settings, make_folder, monkeypatch):
         ('folder:', "did you mean 'folder:<path>'"),
         ('tfds:', "did you mean 'tfds:<name>'"),
         ('photos:all', "did you mean 'photos'"),
-        ('http://example.com', 'There are folder:<path>, .*, photos, '),
-        ('', 'There are folder:<path>, .*, photos, '),
+        ('http://example.com', 'There are .*folder:<path>, .*, photos, '),
+        ('', 'There are .*folder:<path>, .*, photos, '),
     ],
 )
 def test_an_unknown_source_is_told_the_nearest(make_settings, spec, hint):
