@@ -19,6 +19,7 @@ from ...gpu.autotune import Change, Measure, file_name, find_fastest, measure_me
 from ...gpu.device import Gpu, present_gpu
 from ..cases import DTYPES, NETWORKS, ROOFLINE, Case
 from .block_sizes import (
+    INPUT_DESIGNS,
     TUNED,
     BlockSizes,
     Shape,
@@ -29,7 +30,6 @@ from .block_sizes import (
     power_of_two,
     shape_of,
 )
-from .pallas import INPUT_DESIGNS
 from .parts import parts
 
 # What each part varies, one after the other: the fields of the block sizes it depends on.
@@ -91,12 +91,12 @@ def _tiles(field: str, tile: Tile, max_columns: int) -> Iterator[Tile]:
 
 
 def tune(
-    case: Case, dtype: str, gpu: Gpu, measure: Measure, interpret: bool = False, threads: int = 1
+    case: Case, dtype: str, gpu: Gpu, measure: Measure, interpreted: bool = False, threads: int = 1
 ) -> Change:
     """The fields of the block sizes in which the fastest differ from the defaults."""
     shape = shape_of(case, dtype)
     sizes = block_sizes(shape, gpu)
-    built = parts(case, dtype, interpret)
+    built = parts(case, dtype, interpreted)
     for part, fields in STEPS.items():
         expected = built[part](sizes)()
         for field in fields:

@@ -15,6 +15,7 @@ from ..cases import Case
 
 TUNED = pathlib.Path(__file__).parents[1] / 'tuned'
 PRECISIONS = ('tf32', 'ieee')
+INPUT_DESIGNS = ('unfold', 'masked')  # of the gradient of x
 
 
 class Tile(NamedTuple):
