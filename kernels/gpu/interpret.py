@@ -21,10 +21,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from ..manual_axes import vary_like
+from . import gluon_on_numpy
 from .launch import KernelCall
 
 _TARGET = 'sr_jax_interpret_triton'
@@ -90,11 +90,11 @@ def _handle(results, arguments, key, length, status):
         targets = [places[index] for index in range(len(shapes))]
     else:
         targets = [results]
-    for shape, target in list(zip(shapes, targets, strict=True))[len(call.updated) :]:
-        _view(target, shape).fill(np.nan if jnp.issubdtype(shape.dtype, jnp.floating) else -1)
-    places = iter(arguments[index] for index in range(sum(a is not None for a in call.inputs)))
-    inputs = [None if a is None else (next(places), a.dtype) for a in call.inputs]
-    written = [(target, shape.dtype) for target, shape in zip(targets, shapes, strict=True)]
+    written = [_view(target, shape) for target, shape in zip(targets, shapes, strict=True)]
+    for array in written[len(call.updated) :]:
+        array.fill(np.nan if jnp.issubdtype(array.dtype, jnp.floating) else -1)
+    sources = iter(arguments[index] for index in range(sum(a is not None for a in call.inputs)))
+    inputs = [None if a is None else _view(next(sources), a) for a in call.inputs]
     run(call.kernel, call.programs, [*inputs, *written], call.constants)
 
 
@@ -104,31 +104,30 @@ def _view(address: int, like: Any) -> np.ndarray:
     return np.frombuffer(numbers, like.dtype).reshape(like.shape)
 
 
-def run(
-    kernel: Any,
-    programs: int,
-    pointers: list[tuple[int, DTypeLike] | None],
-    constants: Any,
-) -> None:
-    """Runs the programs of a kernel, one by one, on addresses of arrays and their types."""
+def run(kernel: Any, programs: int, arrays: list[np.ndarray | None], constants: Any) -> None:
+    """Runs the programs of a kernel, one by one, on arrays, some of which it changes."""
+    from triton.experimental.gluon._runtime import GluonJITFunction
     from triton.runtime.interpreter import interpreter_builder
 
-    function = _python(kernel)
-    with _LOCK, _interpreting(function):
-        arguments = [None if one is None else _pointer(*one) for one in pointers]
-        interpreter_builder.set_grid_dim(programs, 1, 1)
-        for number in range(programs):
-            interpreter_builder.set_grid_idx(number, 0, 0)
-            function(*arguments, **constants)
+    with _LOCK:
+        if isinstance(kernel, GluonJITFunction):
+            return gluon_on_numpy.run(kernel, programs, arrays, constants)
+        function = _python(kernel)
+        with _interpreting(function):
+            arguments = [None if array is None else _pointer(array) for array in arrays]
+            interpreter_builder.set_grid_dim(programs, 1, 1)
+            for number in range(programs):
+                interpreter_builder.set_grid_idx(number, 0, 0)
+                function(*arguments, **constants)
 
 
-def _pointer(address: int, dtype: DTypeLike) -> Any:
-    """An address as the interpreter has it."""
+def _pointer(array: np.ndarray) -> Any:
+    """An array as the interpreter has it: an address."""
     import triton.language as tl
     from triton.runtime.interpreter import TensorHandle
 
-    kind = tl.pointer_type(getattr(tl, jnp.dtype(dtype).name))
-    return tl.tensor(TensorHandle(np.array([address], np.uint64), kind), kind)
+    kind = tl.pointer_type(getattr(tl, array.dtype.name))
+    return tl.tensor(TensorHandle(np.array([array.ctypes.data], np.uint64), kind), kind)
 
 
 @functools.cache

@@ -6,6 +6,7 @@ write them down, as `compile_check` does. Kernels take their arguments in the or
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -35,10 +36,10 @@ class KernelCall(NamedTuple):
     kernel: Any
     name: str
     programs: int
-    inputs: tuple[Array | None, ...]
+    inputs: tuple[Any, ...]
     outputs: tuple[jax.ShapeDtypeStruct, ...]
     constants: Mapping[str, Any]
-    updated: tuple[Array, ...] = ()
+    updated: tuple[Any, ...] = ()
     warps: int = 4
     stages: int = 1
 
@@ -57,19 +58,24 @@ def compile_for(capability: int) -> Launch:
     """Compiles kernels for a GPU of this compute capability, when the program is lowered."""
 
     def launch(call: KernelCall) -> tuple[Array, ...]:
-        updated = tuple(map(jax.new_ref, call.updated))
-        outputs = load().triton_call(
-            *call.inputs,
-            *updated,
-            kernel=call.kernel,
-            name=call.name,
-            grid=(call.programs,),
-            out_type=call.outputs,
-            compute_capability=capability,
-            backend_options=options(call),
-            **call.constants,
-        )
-        return vary_like((*map(jax.freeze, updated), *outputs), call.arrays)
+        first = len(call.arrays) - len(call.updated)
+        with warnings.catch_warnings():
+            # References, which jax-triton would have in their place, cannot be lowered inside of
+            # `custom_partitioning`: "Cannot lower jaxpr with effects" (JAX 0.12).
+            warnings.filterwarnings('ignore', 'input_output_aliases is deprecated')
+            results = load().triton_call(
+                *call.inputs,
+                *call.updated,
+                kernel=call.kernel,
+                name=call.name,
+                grid=(call.programs,),
+                out_type=(*map(jax.typeof, call.updated), *call.outputs),
+                input_output_aliases={first + i: i for i in range(len(call.updated))},
+                compute_capability=capability,
+                backend_options=options(call),
+                **call.constants,
+            )
+        return vary_like(tuple(results), call.arrays)
 
     return launch
 

@@ -21,12 +21,12 @@ from ...gpu.device import A100, B200, H100, L4, Gpu
 from ...gpu.launch import KernelCall, Launch
 from ..cases import DTYPES, NETWORKS, Case
 from ..routing import GPU_SEGMENT, route_by
-from .block_sizes import INPUT_DESIGNS, PRECISIONS, block_sizes, shape_of
+from .block_sizes import PRECISIONS, block_sizes, input_designs, shape_of
 from .devices import backward, forward, sort_segments
 
 GPUS = (A100, L4, H100, B200)
 # Kernels that multiply matrices; the others move numbers or add them up.
-PRODUCTS = ('forward', 'unfold', 'masked', 'weight')
+PRODUCTS = ('forward', 'unfold', 'masked', 'shared', 'weight')
 # Spilled registers (stores to local memory) that are known and accepted: none.
 SPILLS: dict[str, int] = {}
 
@@ -42,7 +42,8 @@ def calls(case: Case, dtype: str, gpu: Gpu, precision: str = 'tf32') -> list[Ker
         jax.ShapeDtypeStruct((case.features,), dtype),
         jax.ShapeDtypeStruct((case.images, height, width, case.features), dtype),
     )
-    sizes = block_sizes(shape_of(case, dtype), gpu, precision)
+    shape = shape_of(case, dtype)
+    sizes = block_sizes(shape, gpu, precision)
 
     def everything(launch: Launch):
         def sort(selector, breadth, block):
@@ -51,7 +52,7 @@ def calls(case: Case, dtype: str, gpu: Gpu, precision: str = 'tf32') -> list[Ker
         def step(x, selector, kernel, bias, cotangent):
             routing = route_by(selector, case.breadth, None, None, GPU_SEGMENT, sort)
             forward(x, kernel, bias, routing, case.stride, sizes, launch)
-            for design in INPUT_DESIGNS:
+            for design in input_designs(shape):
                 other = sizes._replace(input_design=design)
                 backward(x, kernel, routing, cotangent, case.stride, other, launch)
 

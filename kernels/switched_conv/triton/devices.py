@@ -80,10 +80,15 @@ def backward(
 ) -> tuple[Float[Array, 'n h w c'], Float[Array, 'b k k c o']]:
     """The gradients of x and kernel, likewise."""
     from .masked import grad_input_by_masking
+    from .shared import grad_input_in_shared_memory
     from .unfold import grad_input_by_unfolding
     from .weight import grad_kernel as grad_kernel_kernels
 
-    designs = {'unfold': grad_input_by_unfolding, 'masked': grad_input_by_masking}
+    designs = dict(
+        unfold=grad_input_by_unfolding,
+        masked=grad_input_by_masking,
+        shared=grad_input_in_shared_memory,
+    )
     segment = routing.segment
     sizes = fit_to_block(sizes, routing.pixels.shape[-1])
 

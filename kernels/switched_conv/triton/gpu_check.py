@@ -24,7 +24,7 @@ from ...gpu.interpret import interpret
 from ..api import route, switched_conv
 from ..cases import DTYPES, NETWORKS, SMALL, Case, random_arguments
 from ..routing import GPU_SEGMENT, Routing
-from .block_sizes import INPUT_DESIGNS, BlockSizes
+from .block_sizes import BlockSizes, input_designs, shape_of
 from .devices import backward, compile_here, sizes_for
 
 CASES = (*SMALL, *NETWORKS)
@@ -125,7 +125,7 @@ def check(
             yield name, error(actual, there), limit
     by_name = implementation or 'triton'
     present = _sizes(args[0], args[2], case, precision).input_design
-    for design in INPUT_DESIGNS:
+    for design in input_designs(shape_of(case, dtype)):
         if design != present:
             actual = grad_x_by(design, case, by_name, precision)(*args)
             yield f'grad x, {design}', error(actual, expected[1]), limit

@@ -1,8 +1,10 @@
 """The GPU kernels apart: what a case's forward pass and each of its gradients take."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from ...gpu.autotune import Call
 from ...gpu.interpret import interpret
@@ -13,13 +15,14 @@ from .devices import backward, compile_here, forward
 
 
 def parts(
-    case: Case, dtype: str, interpreted: bool = False
+    case: Case, dtype: str, interpreted: bool = False, selector: Any = None
 ) -> dict[str, Callable[[BlockSizes], Call]]:
     """For each part of a case a function that compiles it with block sizes and returns a call,
-    which does not wait for its result: 'route', 'forward', 'grad_input', 'grad_kernel'."""
+    which does not wait for its result, with random selectors unless they are given: 'route', 'forward', 'grad_input', 'grad_kernel'."""
     implementation = 'triton_interpret' if interpreted else 'triton'
     launch = interpret if interpreted else compile_here
-    x, selector, kernel, _, cotangent = random_arguments(case, dtype)
+    x, drawn, kernel, _, cotangent = random_arguments(case, dtype)
+    selector = drawn if selector is None else jnp.asarray(selector)
     routing = route(selector, case.breadth, implementation=implementation)
     stride = case.stride
 

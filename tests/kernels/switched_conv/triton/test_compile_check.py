@@ -23,7 +23,8 @@ KERNELS = {
 )
 def test_kernels_compile_as_they_should(number, dtype, gpu):
     found = compile_check.calls(NETWORKS[number], dtype, gpu)
-    assert {call.name for call in found} == KERNELS
+    shared = dtype != 'float32' and NETWORKS[number].stride == 1
+    assert {call.name for call in found} == KERNELS | ({'shared'} if shared else set())
     for call in found:
         report = compile_check.compile_call(call, gpu.capability)
         assert report.registers > 0

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sr_jax.kernels.gpu.interpret import interpret
 from sr_jax.kernels.switched_conv import route, switched_conv
 from sr_jax.kernels.switched_conv.cases import Case
 from sr_jax.kernels.switched_conv.triton import block_sizes, devices
@@ -41,7 +42,7 @@ def assert_gradients_are_the_references(case, routing=None):
         np.testing.assert_allclose(one, other, atol=tolerance * float(jnp.abs(other).max()))
 
 
-@pytest.mark.parametrize('design', block_sizes.INPUT_DESIGNS)
+@pytest.mark.parametrize('design', ['unfold', 'masked'])
 @pytest.mark.parametrize(('size', 'stride'), [(3, 1), (5, 2), (3, 4)])
 def test_both_designs_of_the_gradient_of_x(monkeypatch, design, size, stride):
     with_sizes(monkeypatch, input_design=design)
@@ -103,3 +104,28 @@ def test_steps_in_a_loop_are_those_that_are_written_out(monkeypatch):
     monkeypatch.setattr(unfold, '_UNROLLED', 1)
     looped, _ = gradients(case, args, 'triton_interpret', sorted_once)
     np.testing.assert_array_equal(looped, written_out)
+
+
+@pytest.mark.parametrize(
+    ('case', 'dtype', 'window'),
+    [
+        (Case(2, 11, 19, 6, 7, breadth=5, size=3, stride=1), 'bfloat16', (16, 8, 16)),
+        (Case(1, 7, 13, 18, 20, breadth=9, size=5, stride=1), 'float16', (8, 16, 16)),
+    ],
+)
+def test_shared_memory_gives_the_gradient_of_unfolding(case, dtype, window):
+    """By Python over NumPy, for Gluon has no interpreter. Both round products and sums alike."""
+    x, selector, kernel, _, cotangent = arguments(case, dtype=dtype)
+    selector = selector.at[0, 2, 3].set(-1)
+    sort = functools.partial(route, breadth=case.breadth, groups=1, implementation='xla')
+    sizes = devices.sizes_for(x, kernel, 1, None)._replace(
+        shared=block_sizes.Tile(*window, warps=8, stages=1)
+    )
+    by_design = [
+        devices.backward(
+            *(x, kernel, jax.jit(sort)(selector), cotangent, 1),
+            *(sizes._replace(input_design=design), interpret),
+        )[0]
+        for design in ('unfold', 'shared')
+    ]
+    np.testing.assert_array_equal(*by_design)
