@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AxisType
-from jax.typing import DTypeLike
 from jaxtyping import Array, PyTree
 
 
@@ -37,11 +36,9 @@ def varying_zeros(shape: tuple[int, ...], like: Array) -> Array:
     return lax.pcast(zeros, axes, to='varying') if axes else zeros
 
 
-def varying_shape(shape: tuple[int, ...], dtype: DTypeLike, like: PyTree) -> jax.ShapeDtypeStruct:
-    """The shape of an array that varies over the axes over which an array of `like` does."""
-    kind = jax.typeof(jnp.zeros(())).manual_axis_type
-    kind = type(kind)(varying=varying_axes(like))
-    return jax.ShapeDtypeStruct(shape, dtype, manual_axis_type=kind)
+def vary_like(tree: PyTree, like: PyTree) -> PyTree:
+    """Mark all arrays as varying over every axis that one of `like` varies over."""
+    return vary_equally((tree, like))[0]
 
 
 def count_devices() -> int:

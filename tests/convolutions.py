@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from sr_jax.kernels.switched_conv import IMPLEMENTATIONS, switched_conv
 
-# 'pallas' needs a GPU: here its kernels are interpreted; test_compile_check.py compiles them.
-RUNNABLE = tuple(name for name in IMPLEMENTATIONS if name != 'pallas')
+# 'triton' needs a GPU: here its kernels are interpreted; test_compile_check.py compiles them.
+RUNNABLE = tuple(name for name in IMPLEMENTATIONS if name != 'triton')
 OURS = tuple(name for name in RUNNABLE if name != 'reference')
 
 
@@ -16,7 +16,7 @@ def value_and_gradients(x, selector, kernel, bias, cotangent, stride, implementa
     """The output, and the gradients of its product with the cotangent to x, kernel and bias."""
 
     def convolve(x, kernel, bias):
-        settings = dict(routing=routing, precision='highest')  # the default: test_pallas.py
+        settings = dict(routing=routing, precision='highest')  # the default: test_lowering.py
         return switched_conv(x, selector, kernel, bias, stride, implementation, **settings)
 
     y, pull_back = jax.vjp(convolve, x, kernel, bias)

@@ -62,8 +62,13 @@ ONLY = {
     'kernels': {'jax', 'jaxtyping', 'numpy', *sys.stdlib_module_names},
 }
 
-# What single files may import besides: the compiler that the GPU kernels are tried with.
-BESIDES = {'gpu.compile_check': {'triton'}}
+# What rooms and files of the kernels may import besides: their language, and what calls it.
+BESIDES = {
+    'gpu.compile_check': {'triton'},
+    'gpu.interpret': {'triton'},
+    'gpu.jax_triton': {'jax_triton'},
+    'switched_conv.triton': {'triton'},
+}
 
 # Folders of the repository that are not modules of the installed package.
 NOT_INSTALLED = {'benchmarks', 'configs', 'kernels', 'tests', 'tools'}
@@ -149,7 +154,9 @@ def complaint(name: str, room: str, importer: list[str]) -> str:
         return complaint_inside(rest, room, importer)
     if first in ('torch', 'torchvision', 'safetensors') and room != 'pretrained':
         return 'only pretrained knows torch'
-    besides = BESIDES.get('.'.join(importer[2:]), set())
+    module = '.'.join(importer[2:])
+    rooms = (module, module.rpartition('.')[0])
+    besides = set().union(*(BESIDES.get(name, set()) for name in rooms))
     if first not in ONLY.get(room, {first}) | besides:
         return f'{room} may only import {ONLY[room] - sys.stdlib_module_names}'
     return ''

@@ -1,29 +1,28 @@
-"""What becomes of Pallas kernels on a GPU, without one.
+"""What becomes of kernels in Triton's language on a GPU, without one.
 
-JAX lowers a function to Triton's language on any machine, and the `triton` wheel compiles that for
-any compute capability. NVIDIA's tools, which lie in the wheel, tell what came out.
+A function of arrays is traced with kernels that are only written down; the `triton` wheel compiles
+these for any compute capability, as jax-triton does, and NVIDIA's tools, which lie in the wheel,
+tell what came out.
 """
 
+import inspect
 import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-from jax.sharding import AbstractDevice, AbstractMesh
+import jax.numpy as jnp
+from jaxtyping import Array
 
-from .device import Gpu, shared_memory
+from .device import shared_memory
+from .launch import KernelCall, Launch, options
 
-
-class Module(NamedTuple):
-    """A kernel in Triton's language: its name, text and how it is to be compiled."""
-
-    name: str
-    text: str
-    warps: int
-    stages: int
+_TYPES = {'float32': 'fp32', 'bfloat16': 'bf16', 'float16': 'fp16', 'int32': 'i32'}
+_TENSOR_CORES = r'\b(?:HMMA|HGMMA|IMMA|QGMMA|UTC\w*MMA)'  # of compute capability 8, 9 and 10
+_WIDE_LOADS = r'\b(?:LDGSTS|LDG)\S*\.128'
 
 
 class Report(NamedTuple):
@@ -39,90 +38,81 @@ class Report(NamedTuple):
     wide_loads: int
 
 
-def lower(function: Callable[..., Any], shapes: tuple[Any, ...], gpu: Gpu) -> jax.stages.Lowered:
-    """The function of arrays of these shapes, lowered for one GPU, which need not be there."""
-    device = AbstractDevice(gpu.name, None, 'gpu')
-    mesh = AbstractMesh((1,), ('data',), abstract_device=device)
-    with jax.sharding.use_abstract_mesh(mesh):
-        return jax.jit(function).trace(*shapes).lower(lowering_platforms=('cuda',))
+def write_down(function: Callable[[Launch], Callable[..., Any]], *shapes: Any) -> list[KernelCall]:
+    """The calls of kernels, each once, that a function of arrays of these shapes makes.
+
+    Args:
+      function: gives that function for a way to make the calls.
+      shapes: of its arguments, as `jax.eval_shape` takes them.
+    """
+    calls: list[KernelCall] = []
+
+    def launch(call: KernelCall) -> tuple[Array, ...]:
+        one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), call.inputs)
+        noted = call._replace(inputs=one, updated=tuple(map(jax.typeof, call.updated)))
+        if noted not in calls:
+            calls.append(noted)
+        return *call.updated, *(jnp.zeros(shape.shape, shape.dtype) for shape in call.outputs)
+
+    jax.eval_shape(function(launch), *shapes)
+    return calls
 
 
-def triton_modules(lowered: jax.stages.Lowered, prefix: str = '') -> Iterator[Module]:
-    """The Triton kernels of a lowered function, in order, their names without the prefix."""
-    # There is no public way to what a Pallas kernel was lowered to.
-    from jax._src.interpreters import mlir
-    from jax._src.lib.mlir import ir
-    from jax._src.lib.triton import dialect
-
-    context = mlir.JaxIrContext()
-    context.append_dialect_registry(mlir.upstream_dialects)
-    dialect.register_dialect(context)
-    context.load_all_available_dialects()
-    program = lowered.compiler_ir('stablehlo')
-    assert program is not None
-    for operation in _operations(program.operation):
-        if operation.name != 'stablehlo.custom_call':
-            continue
-        target = ir.StringAttr(operation.attributes['call_target_name']).value
-        if target != '__gpu$xla.gpu.triton':
-            continue
-        settings = ir.DictAttr(operation.attributes['mhlo.backend_config'])
-        with context, ir.Location.unknown():
-            module = ir.Module.parse(ir.StringAttr(settings['ir']).value_bytes)
-            text = module.operation.get_asm(enable_debug_info=False)
-        yield Module(
-            ir.StringAttr(settings['name']).value.removeprefix(prefix),
-            str(text),
-            ir.IntegerAttr(settings['num_warps']).value,
-            ir.IntegerAttr(settings['num_stages']).value,
-        )
-
-
-def _operations(operation) -> Iterator:
-    for region in operation.regions:
-        for block in region:
-            for child in block:
-                yield child.operation
-                yield from _operations(child.operation)
-
-
-def compile_module(module: Module, capability: int) -> Report:
+def compile_call(call: KernelCall, capability: int) -> Report:
     """Compiles a kernel with the `triton` wheel, and reads what it became."""
-    os.environ.setdefault('TRITON_DEFAULT_FP_FUSION', '1')  # as ever; 3.9 wants it said
-    import triton
-    from triton.backends.compiler import GPUTarget
-
-    tools = os.path.join(os.path.dirname(triton.__file__), 'backends', 'nvidia', 'bin')
+    kernel = _compile(call, capability)
+    tools = os.path.join(os.path.dirname(inspect.getfile(_triton())), 'backends', 'nvidia', 'bin')
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, f'{module.name}.ttir')
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write(_write_for_triton(module.text))
-        kernel = triton.compile(
-            path,
-            target=GPUTarget('cuda', capability, 32),
-            options={'num_warps': module.warps, 'num_stages': module.stages},
-        )
-        binary = os.path.join(folder, f'{module.name}.cubin')
+        binary = os.path.join(folder, f'{call.name}.cubin')
         with open(binary, 'wb') as file:
             file.write(kernel.asm['cubin'])
         usage = _run(os.path.join(tools, 'cuobjdump'), '-res-usage', binary)
         machine_code = _run(os.path.join(tools, 'nvdisasm'), '-c', binary)
     registers = re.search(r'REG:(\d+)', usage)
     return Report(
-        module.name,
+        call.name,
         capability,
         int(registers[1]) if registers else 0,
         len(re.findall(r'\bSTL\b', machine_code)),
         kernel.metadata.shared,
-        len(re.findall(r'\b(?:HMMA|HGMMA|IMMA|QGMMA)', machine_code)),
-        len(re.findall(r'\b(?:LDGSTS|LDG)\S*\.128', machine_code)),
+        len(re.findall(_TENSOR_CORES, machine_code)),
+        len(re.findall(_WIDE_LOADS, machine_code)),
     )
 
 
-def _write_for_triton(text: str) -> str:
-    """The text as the `triton` wheel has it: JAX 0.10 says otherwise what the cache keeps."""
-    policy = r'{cachePolicy = #tt.cache_policy<cache_modifier = none, eviction_policy = \1>}'
-    return re.sub(r'\bevictionPolicy = (\w+)', policy, text)
+def _compile(call: KernelCall, capability: int) -> Any:
+    """A kernel as jax-triton compiles it: every array begins at a multiple of 16 bytes."""
+    triton = _triton()
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+    from triton.experimental.gluon._runtime import GluonASTSource, GluonJITFunction
+
+    arrays = (*call.inputs, *call.updated, *call.outputs)
+    names = [param.name for param in call.kernel.params]
+    signature = dict.fromkeys(names, 'constexpr')
+    constants = dict(call.constants)
+    aligned = {}
+    for index, (name, array) in enumerate(zip(names, arrays, strict=False)):
+        if array is None:
+            constants[name] = None
+            continue
+        signature[name] = f'*{_TYPES[array.dtype.name]}'
+        aligned[index,] = [['tt.divisibility', 16]]
+    source = GluonASTSource if isinstance(call.kernel, GluonJITFunction) else ASTSource
+    with triton.knobs.compilation.scope():
+        # What Triton keeps is not told of changes in Python that constants are made by.
+        triton.knobs.compilation.always_compile = True
+        return triton.compile(
+            source(call.kernel, signature, constants, aligned),
+            target=GPUTarget('cuda', capability, 32),
+            options=options(call),
+        )
+
+
+def _triton() -> Any:
+    import triton
+
+    return triton
 
 
 def _run(*command: str) -> str:

@@ -17,6 +17,7 @@ A100 = Gpu('NVIDIA A100-SXM4-80GB', 80, 40 * 2**20)
 L4 = Gpu('NVIDIA L4', 89, 48 * 2**20)
 H100 = Gpu('NVIDIA H100 80GB HBM3', 90, 50 * 2**20)
 H200 = Gpu('NVIDIA H200', 90, 60 * 2**20)
+B200 = Gpu('NVIDIA B200', 100, 126 * 2**20)
 MIN_CAPABILITY = 80  # Triton's
 
 
@@ -27,14 +28,20 @@ def shared_memory(capability: int) -> int:
 
 def present_gpu() -> Gpu | None:
     """The NVIDIA GPU that this process computes on, if it does, and Triton can compile for it."""
+    capability = present_capability()
+    if capability is None or capability < MIN_CAPABILITY:
+        return None
+    name = jax.devices()[0].device_kind
+    known = {gpu.name: gpu for gpu in (A100, L4, H100, H200, B200)}
+    if name in known:
+        return known[name]
+    like = {A100.capability: A100, L4.capability: L4, B200.capability: B200}.get(capability, H100)
+    return Gpu(name, capability, like.cache)
+
+
+def present_capability() -> int | None:
+    """Ten times the compute capability of the NVIDIA GPU of this process, if it has one."""
     device = jax.devices()[0]
     if device.platform != 'gpu' or 'cuda' not in device.client.platform_version:
         return None
-    capability = round(10 * float(device.compute_capability))
-    if capability < MIN_CAPABILITY:
-        return None
-    known = {gpu.name: gpu for gpu in (A100, L4, H100, H200)}
-    if device.device_kind in known:
-        return known[device.device_kind]
-    cache = {A100.capability: A100.cache, L4.capability: L4.cache}.get(capability, H100.cache)
-    return Gpu(device.device_kind, capability, cache)
+    return round(10 * float(device.compute_capability))

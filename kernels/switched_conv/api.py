@@ -1,5 +1,7 @@
 """The one door to the switched convolution: checks, and the choice of a back end."""
 
+import functools
+import logging
 from typing import Any
 
 import jax
@@ -9,11 +11,12 @@ from jax import lax
 from jaxtyping import Array, Float, Int32
 
 from ..gpu.device import present_gpu
+from ..gpu.jax_triton import find_obstacle
 from ..manual_axes import vary_equally
 from .backend import Backend, choose_by_platform
 from .reference import REFERENCE
 from .routing import Routing, route_by, sort_segments
-from .triton.pallas import PALLAS, PALLAS_INTERPRET
+from .triton.devices import TRITON, TRITON_INTERPRET
 from .vjp import convolve
 from .xla.blocks import XLA
 
@@ -21,8 +24,8 @@ from .xla.blocks import XLA
 BACKENDS: dict[str, Backend] = {
     'xla': XLA,
     'reference': REFERENCE,
-    'pallas': PALLAS,
-    'pallas_interpret': PALLAS_INTERPRET,
+    'triton': TRITON,
+    'triton_interpret': TRITON_INTERPRET,
 }
 IMPLEMENTATIONS = tuple(BACKENDS)
 MAX_BREADTH = 256
@@ -58,10 +61,11 @@ def switched_conv(
       kernel: 1 to 256 kernels, k odd, 1 to 7, of the type of x.
       bias: added at every pixel, whichever kernel it has; of the type of x.
       stride: step along each side, at least 1.
-      implementation: None takes 'pallas' where the process has an NVIDIA GPU of compute capability
-        8.0 or more and the computation is compiled for it, and 'xla' everywhere else and for
-        float64. 'pallas' is compiled for such GPUs only; 'pallas_interpret' runs the same kernels
-        without one, very slowly. 'reference' is the specification.
+      implementation: None takes 'triton' where the process has an NVIDIA GPU of compute capability
+        8.0 or more, jax-triton is installed and the computation is compiled for the GPU, and 'xla'
+        everywhere else and for float64. 'triton' is compiled for such GPUs only;
+        'triton_interpret' runs the same kernels without one, very slowly. 'reference' is the
+        specification.
       routing: `route(selector, b)`, for layers that share a selector; it must be of this selector,
         which cannot be checked. Computed when not given, and ignored by back ends without one.
       precision: of float32 products on GPUs, as in `jax.lax.dot`: tensor cores round the factors to
@@ -127,8 +131,13 @@ def _find_backend(implementation: str | None, *arguments: Any) -> Backend:
     GPUs are asked for only where the process has one, so that no CPU program carries their code.
     """
     if implementation is None:
-        plain, fast = BACKENDS['xla'], BACKENDS['pallas']
-        if present_gpu() is None or (arguments and fast.supports(*arguments)):
+        plain, fast = BACKENDS['xla'], BACKENDS['triton']
+        if present_gpu() is None:
+            return plain
+        obstacle = find_obstacle()
+        if obstacle:
+            _say_once(f"switched convolutions take 'xla' on this GPU: {obstacle}")
+        if obstacle or (arguments and fast.supports(*arguments)):
             return plain
         return choose_by_platform(cuda=fast, default=plain)
     if implementation not in BACKENDS:
@@ -144,6 +153,11 @@ def _find_backend(implementation: str | None, *arguments: Any) -> Backend:
             f'{known}'
         )
     return backend
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    logging.getLogger(__name__).warning(line)
 
 
 def _find_precision(precision: lax.Precision | str | None) -> lax.Precision | None:

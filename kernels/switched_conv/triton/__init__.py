@@ -1,1 +1,1 @@
-"""The switched convolution on NVIDIA GPUs, as Pallas kernels that Triton compiles."""
+"""The switched convolution on NVIDIA GPUs, in Triton's language."""

@@ -19,23 +19,24 @@ from ...gpu.autotune import Change, Measure, file_name, find_fastest, measure_me
 from ...gpu.device import Gpu, present_gpu
 from ..cases import DTYPES, NETWORKS, ROOFLINE, Case
 from .block_sizes import (
+    INPUT_DESIGNS,
     TUNED,
     BlockSizes,
     Shape,
     Tile,
     block_sizes,
     defaults,
+    input_designs,
     key,
     power_of_two,
     shape_of,
 )
-from .pallas import INPUT_DESIGNS
 from .parts import parts
 
 # What each part varies, one after the other: the fields of the block sizes it depends on.
 STEPS: dict[str, tuple[str, ...]] = {
     'forward': ('forward',),
-    'grad_input': ('input_design', 'unfold', 'fold', 'unfold_bytes', 'masked'),
+    'grad_input': ('input_design', 'unfold', 'fold', 'unfold_bytes', 'masked', 'shared'),
     'grad_kernel': ('weight', 'weight_blocks'),
 }
 SUMS = (16, 128)  # numbers that a thread may hold: fewer are idle, more do not fit its registers
@@ -45,7 +46,7 @@ def variants(field: str, sizes: BlockSizes, shape: Shape) -> list[Change]:
     """Changes of a field of the block sizes that are worth a try."""
     present = getattr(sizes, field)
     if field == 'input_design':
-        return [{field: design} for design in INPUT_DESIGNS if design != present]
+        return [{field: design} for design in input_designs(shape) if design != present]
     if field == 'weight_blocks':
         return [{field: count} for count in (8, 16, 32, 64) if count != present]
     if field == 'unfold_bytes':
@@ -53,6 +54,9 @@ def variants(field: str, sizes: BlockSizes, shape: Shape) -> list[Change]:
     if field == 'fold':
         tiles = itertools.product((16, 32, 64, 128), (2, 4, 8))
         return [{field: present._replace(rows=rows, warps=warps)} for rows, warps in tiles]
+    if field == 'shared':
+        windows = itertools.product((16, 32), (16, 32), (16, 32, 64), (4, 8))
+        return [{field: Tile(*sides, stages=1)} for sides in windows]
     columns = {'masked': shape.channels, 'unfold': shape.size**2 * shape.channels}.get(
         field, shape.features
     )
@@ -71,7 +75,7 @@ def variants(field: str, sizes: BlockSizes, shape: Shape) -> list[Change]:
 def stages(field: str, sizes: BlockSizes) -> list[Change]:
     """The numbers of pipeline stages that are worth a try for a field's tile."""
     present = getattr(sizes, field)
-    if not isinstance(present, Tile) or not present.depth:
+    if not isinstance(present, Tile) or not present.depth or field == 'shared':
         return []
     counts = (1, 2, 3, 4, 5)
     return [{field: present._replace(stages=count)} for count in counts if count != present.stages]
@@ -91,12 +95,12 @@ def _tiles(field: str, tile: Tile, max_columns: int) -> Iterator[Tile]:
 
 
 def tune(
-    case: Case, dtype: str, gpu: Gpu, measure: Measure, interpret: bool = False, threads: int = 1
+    case: Case, dtype: str, gpu: Gpu, measure: Measure, interpreted: bool = False, threads: int = 1
 ) -> Change:
     """The fields of the block sizes in which the fastest differ from the defaults."""
     shape = shape_of(case, dtype)
     sizes = block_sizes(shape, gpu)
-    built = parts(case, dtype, interpret)
+    built = parts(case, dtype, interpreted)
     for part, fields in STEPS.items():
         expected = built[part](sizes)()
         for field in fields:

@@ -15,6 +15,7 @@ from ..cases import Case
 
 TUNED = pathlib.Path(__file__).parents[1] / 'tuned'
 PRECISIONS = ('tf32', 'ieee')
+INPUT_DESIGNS = ('unfold', 'masked', 'shared')  # of the gradient of x
 
 
 class Tile(NamedTuple):
@@ -35,13 +36,14 @@ class BlockSizes(NamedTuple):
       forward: of the output.
       unfold, fold: of the gradient of patches, and of adding it up to the gradient of x.
       unfold_span: tiles of columns that a program computes one after the other.
-      masked: of the other design of the gradient of x.
+      masked: of another design of the gradient of x.
+      shared: of the third: rows and columns of a window, channels at a time.
       weight: of the gradient of the kernels: pixels at a time, features, columns of a patch.
       weight_chunks: chunks of a patch that a program holds together.
       weight_blocks: blocks of pixels that a program adds up.
       reduce: of adding up what those programs found.
       mark: of writing NaN to pixels without a kernel.
-      input_design: 'unfold' or 'masked'.
+      input_design: one of INPUT_DESIGNS.
       unfold_bytes: at most so much memory for gradients of patches, at least a segment's.
       precision: of float32: 'tf32' or 'ieee'.
     """
@@ -51,6 +53,7 @@ class BlockSizes(NamedTuple):
     unfold_span: int
     fold: Tile
     masked: Tile
+    shared: Tile
     weight: Tile
     weight_chunks: int
     weight_blocks: int
@@ -132,6 +135,7 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
         unfold_span=9,
         fold=Tile(32, min(64, channels), warps=4, stages=1),
         masked=product(min(rows, channels), min(depth, features), 2),
+        shared=_shared_tile(shape, features, gpu),
         weight=weight,
         weight_chunks=1 if wide else 3 if weight.columns <= 64 else 2,
         weight_blocks=32,
@@ -145,6 +149,23 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
     if gpu.capability >= H100.capability and not ieee and shape.channels >= 16:
         return _adapt_to_h200(sizes, features, wide)
     return sizes
+
+
+def input_designs(shape: Shape) -> tuple[str, ...]:
+    """The designs of the gradient of x that can be had: in shared memory those of half types whose
+    outputs lie as the pixels of x do."""
+    shared = shape.dtype != 'float32' and shape.stride == 1 and shape.features <= 256
+    return INPUT_DESIGNS if shared else tuple(d for d in INPUT_DESIGNS if d != 'shared')
+
+
+def _shared_tile(shape: Shape, features: int, gpu: Gpu) -> Tile:
+    """The largest window of which cotangents and products, 2 bytes each, find room. A square of x
+    is smaller by a kernel's border, so that larger windows waste less."""
+    windows = ((32, 32, 32),) if shape.size > 3 else ()
+    for rows, columns, depth in (*windows, (32, 16, 32), (32, 16, 16), (16, 16, 32)):
+        if rows * columns * 2 * (features + depth) <= shared_memory(gpu.capability):
+            return Tile(rows, columns, depth, warps=8, stages=1)
+    return Tile(16, 16, 16, warps=8, stages=1)
 
 
 def _product_tile(

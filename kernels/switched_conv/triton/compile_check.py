@@ -3,9 +3,9 @@
     pip install triton
     python -m sr_jax.kernels.switched_conv.triton.compile_check [--cases 0 ...] [--dtypes ...]
 
-For compute capability 8.0 (A100), 8.9 (L4) and 9.0 (H100). Asserted for each: tensor cores where
-products are, at most the spilled registers that `SPILLS` allows, and shared memory within the
-chip's limit.
+For compute capability 8.0 (A100), 8.9 (L4), 9.0 (H100) and 10.0 (B200). Asserted for each: tensor
+cores where products are, at most the spilled registers that `SPILLS` allows, and shared memory
+within the chip's limit.
 """
 
 import argparse
@@ -16,33 +16,23 @@ import jax
 import jax.numpy as jnp
 
 from ...gpu import compile_check
-from ...gpu.compile_check import Module, Report, compile_module, describe, triton_modules
-from ...gpu.device import A100, H100, L4, Gpu
-from ..api import route
+from ...gpu.compile_check import Report, compile_call, describe, write_down
+from ...gpu.device import A100, B200, H100, L4, Gpu
+from ...gpu.launch import KernelCall, Launch
 from ..cases import DTYPES, NETWORKS, Case
-from .block_sizes import PRECISIONS, BlockSizes, block_sizes, shape_of
-from .pallas import INPUT_DESIGNS, backward, forward
-from .tiles import PREFIX
+from ..routing import GPU_SEGMENT, route_by
+from .block_sizes import PRECISIONS, block_sizes, input_designs, shape_of
+from .devices import backward, forward, sort_segments
 
-GPUS = (A100, L4, H100)
+GPUS = (A100, L4, H100, B200)
 # Kernels that multiply matrices; the others move numbers or add them up.
-PRODUCTS = ('forward', 'unfold', 'masked', 'weight')
+PRODUCTS = ('forward', 'unfold', 'masked', 'shared', 'weight')
 # Spilled registers (stores to local memory) that are known and accepted: none.
 SPILLS: dict[str, int] = {}
 
 
-def modules(case: Case, dtype: str, gpu: Gpu, precision: str = 'tf32') -> list[Module]:
-    """The kernels of a case, forward, backward in both designs and routing, as Triton's text."""
-    found: dict[str, Module] = {}
-    sizes = block_sizes(shape_of(case, dtype), gpu, precision)
-    for design in INPUT_DESIGNS:
-        lowered = lower(case, dtype, gpu, sizes._replace(input_design=design))
-        found |= {module.name: module for module in triton_modules(lowered, PREFIX)}
-    return list(found.values())
-
-
-def lower(case: Case, dtype: str, gpu: Gpu, sizes: BlockSizes) -> jax.stages.Lowered:
-    """Forward and backward of a case with these block sizes, lowered for a GPU."""
+def calls(case: Case, dtype: str, gpu: Gpu, precision: str = 'tf32') -> list[KernelCall]:
+    """The kernels of a case: routing, forward, and backward in every design."""
     height, width = -(-case.height // case.stride), -(-case.width // case.stride)
     taps = (case.breadth, case.size, case.size, case.channels, case.features)
     shapes = (
@@ -52,15 +42,25 @@ def lower(case: Case, dtype: str, gpu: Gpu, sizes: BlockSizes) -> jax.stages.Low
         jax.ShapeDtypeStruct((case.features,), dtype),
         jax.ShapeDtypeStruct((case.images, height, width, case.features), dtype),
     )
+    shape = shape_of(case, dtype)
+    sizes = block_sizes(shape, gpu, precision)
 
-    def everything(x, selector, kernel, bias, cotangent):
-        routing = route(selector, case.breadth, implementation='pallas')
-        return (
-            forward(x, kernel, bias, routing, case.stride, sizes),
-            backward(x, kernel, routing, cotangent, case.stride, sizes),
-        )
+    def everything(launch: Launch):
+        def sort(selector, breadth, block):
+            return sort_segments(selector, breadth, block, launch)
 
-    return compile_check.lower(everything, shapes, gpu)
+        def step(x, selector, kernel, bias, cotangent):
+            routing = route_by(selector, case.breadth, None, None, GPU_SEGMENT, sort)
+            forward(x, kernel, bias, routing, case.stride, sizes, launch)
+            for design in input_designs(shape):
+                other = sizes._replace(input_design=design)
+                backward(x, kernel, routing, cotangent, case.stride, other, launch)
+
+        return step
+
+    # Some kernels are called twice, at sizes of their own: the larger one stands for both.
+    found = {call.name: call for call in reversed(write_down(everything, *shapes))}
+    return list(found.values())
 
 
 def find_faults(report: Report, precision: str = 'tf32') -> list[str]:
@@ -72,8 +72,8 @@ def find_faults(report: Report, precision: str = 'tf32') -> list[str]:
 def check(case: Case, dtype: str, precision: str = 'tf32') -> Iterator[tuple[Report, list[str]]]:
     """Compiles a case's kernels for every GPU; yields what came out and what is wrong with it."""
     for gpu in GPUS:
-        for module in modules(case, dtype, gpu, precision):
-            report = compile_module(module, gpu.capability)
+        for call in calls(case, dtype, gpu, precision):
+            report = compile_call(call, gpu.capability)
             yield report, find_faults(report, precision)
 
 

@@ -1,4 +1,4 @@
-"""The forward pass on NVIDIA GPUs: a Pallas kernel, compiled by Triton.
+"""The forward pass on NVIDIA GPUs.
 
 A program computes some pixels of a block, which share a kernel, times some features: an implicit
 matrix product. It gathers the patches under its pixels chunk by chunk, [rows, depth], and
@@ -6,27 +6,23 @@ multiplies each by that chunk of the kernel, [depth, columns], on tensor cores. 
 atomics: the same input gives the same bits.
 """
 
-import functools
-
-import jax.numpy as jnp
-from jax import lax
-from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton as plgpu
+import jax
+import triton
+import triton.language as tl
 from jaxtyping import Array, Float
 
-from ...manual_axes import varying_shape
+from ...gpu.launch import KernelCall, Launch
 from .block_sizes import BlockSizes, Tile
-from .geometry import Arrays, Geometry, number_of, output_pixels
+from .geometry import Arrays, Geometry
 from .tiles import (
-    MIN_CHANNELS,
-    call,
-    corners,
-    dot,
+    chunk_bounds,
+    load_matrix,
     load_patches,
     load_pixels,
-    patch_columns,
-    patch_steps,
+    output_number,
+    patch_corners,
     split,
+    store_matrix,
 )
 
 
@@ -37,104 +33,103 @@ def forward(
     routing: Arrays,
     g: Geometry,
     sizes: BlockSizes,
-    interpret: bool = False,
+    launch: Launch,
 ) -> Float[Array, 'n h2 w2 o']:
     """The output, NaN at pixels that have no kernel. `routing`: kernels, pixels, positions."""
     kernels, pixels, positions = routing
     tile = sizes.forward
-    programs = g.segments * g.blocks * -(-g.block // tile.rows) * -(-g.features // tile.columns)
-    arguments = [
-        kernels.reshape(-1),
-        output_pixels(pixels, g).reshape(-1),
-        x.reshape(-1, g.channels),
-        kernel.reshape(-1, g.features),
-    ]
-    body = functools.partial(_forward_kernel, g=g, tile=tile, dot=dot(sizes.precision, interpret))
-    if bias is None:
-        body = functools.partial(_drop_bias, body)
-    else:
-        arguments.append(bias)
-    y = call(
-        body,
-        'forward',
-        programs,
-        varying_shape((g.outputs, g.features), x.dtype, (x, kernel, bias, routing)),
-        tile,
-        interpret,
-    )(*arguments)
-    y = _mark_unknown(y, positions, g, sizes.mark, interpret)
+    column_tiles = -(-g.features // tile.columns)
+    (y,) = launch(
+        KernelCall(
+            convolve_blocks,
+            'forward',
+            g.segments * g.blocks * -(-g.block // tile.rows) * column_tiles,
+            (kernels.reshape(-1), pixels.reshape(-1), x, kernel, bias),
+            (jax.ShapeDtypeStruct((g.outputs, g.features), x.dtype),),
+            dict(
+                column_tiles=column_tiles,
+                steps=g.patch_steps(tile.depth),
+                rows=tile.rows,
+                columns=tile.columns,
+                depth=tile.depth,
+                precision=sizes.precision,
+                g=g,
+            ),
+            warps=tile.warps,
+            stages=tile.stages,
+        )
+    )
+    y = _mark_unknown(y, positions, g, sizes.mark, launch)
     return y.reshape(g.images, g.out_height, g.out_width, g.features)
 
 
-def _drop_bias(body, kernels, pixels, x, weights, y):
-    body(kernels, pixels, x, weights, None, y)
-
-
-def _forward_kernel(kernels, pixels, x, weights, bias, y, *, g: Geometry, tile: Tile, dot):
-    block, part, column = split(pl.program_id(0), g, tile, -(-g.features // tile.columns))
-    start = block * g.block + part * tile.rows
-
+@triton.jit
+def convolve_blocks(
+    kernels,
+    pixels,
+    x,
+    weights,
+    bias,
+    y,
+    column_tiles: tl.constexpr,
+    steps: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+    depth: tl.constexpr,
+    precision: tl.constexpr,
+    g: tl.constexpr,
+):
+    """Patches times their kernel: x [pixels, c], weights [b k k c, o], y [outputs, o]."""
+    block, part, column = split(tl.program_id(0), column_tiles, rows, g)
     # Blocks are filled from the front: where the first pixel is none, all are.
-    @pl.when(pixels[start] < g.outputs)
-    def _():
-        pixel = load_pixels(pixels, start, part, g, tile)
-        corner = corners(pixel, g)
-        index = kernels[block]
-        features = column * tile.columns + jnp.arange(tile.columns)
-        narrow = g.channels < MIN_CHANNELS
-
-        def add(step, total):
-            columns = patch_columns(step, tile.depth, g)
-            patches = load_patches(x, corner, columns, tile.rows, g)
-            rows = index * g.patch + columns.number
-            mask = jnp.broadcast_to((features < g.features)[None, :], (tile.depth, tile.columns))
-            if narrow or g.channels % tile.depth:
-                mask = mask & columns.valid[:, None]
-            if not narrow and g.channels % tile.depth == 0 and g.features % tile.columns == 0:
-                taps = weights[rows[:, None], features[None, :]]
-            else:
-                taps = plgpu.load(
-                    weights.at[rows[:, None], features[None, :]], mask=mask, other=0.0
-                )
-            return total + dot(patches, taps)
-
-        zeros = jnp.zeros((tile.rows, tile.columns), jnp.float32)
-        total = lax.fori_loop(0, patch_steps(tile.depth, g), add, zeros)
+    if tl.load(pixels + block * g.block + part * rows) < g.pixels:
+        _, pixel = load_pixels(pixels, block, part, rows, g)
+        known = pixel < g.outputs
+        corners = patch_corners(pixel, g)
+        features = column * columns + tl.arange(0, columns)
+        first_row = tl.load(kernels + block) * g.patch
+        total = tl.full((rows, columns), 0.0, tl.float32)
+        for step in range(0, steps):
+            patches = load_patches(x, corners, known, step, depth, g)
+            first, end = chunk_bounds(step, depth, g)
+            number = first + tl.arange(0, depth)
+            taps = load_matrix(weights, first_row + number, features, number < end, g.features, g)
+            total = tl.dot(patches, taps, total, input_precision=precision)
         if bias is not None:
-            offset = plgpu.load(bias.at[features], mask=features < g.features, other=0.0)
-            total += offset.astype(jnp.float32)[None, :]
-        mask = (pixel < g.outputs)[:, None] & (features < g.features)[None, :]
-        plgpu.store(y.at[pixel[:, None], features[None, :]], total.astype(y.dtype), mask=mask)
+            offset = tl.load(bias + features, mask=features < g.features, other=0.0)
+            total += offset.to(tl.float32)[None, :]
+        store_matrix(y, pixel, features, known, total, g.features, g)
 
 
-def _mark_unknown(y, positions, g: Geometry, tile: Tile, interpret: bool):
+def _mark_unknown(y, positions, g: Geometry, tile: Tile, launch: Launch):
     """Writes NaN to the pixels of y [outputs, o] that have no kernel; the others stay untouched."""
-    programs = g.segments * -(-g.pixels // tile.rows)
-    body = functools.partial(_mark_kernel, g=g, tile=tile)
-    shape = varying_shape(y.shape, y.dtype, (y, positions))
-    mark = call(body, 'mark', programs, shape, tile, interpret, aliases={1: 0})
-    return mark(positions.reshape(-1), y)
+    (y,) = launch(
+        KernelCall(
+            mark_unknown,
+            'mark',
+            g.segments * -(-g.pixels // tile.rows),
+            (positions.reshape(-1),),
+            (),
+            dict(rows=tile.rows, columns=tile.columns, g=g),
+            updated=(y,),
+            warps=tile.warps,
+        )
+    )
+    return y
 
 
-def _mark_kernel(positions, untouched, y, *, g: Geometry, tile: Tile):
-    del untouched  # y itself, before
-    parts = -(-g.pixels // tile.rows)
-    segment = lax.div(pl.program_id(0), jnp.int32(parts))
-    local = (pl.program_id(0) - segment * parts) * tile.rows + jnp.arange(tile.rows)
-    inside = local < g.pixels
-    position = plgpu.load(positions.at[segment * g.pixels + local], mask=inside, other=0)
-    unknown = inside & (position >= g.blocks * g.block)
-
-    @pl.when(jnp.max(unknown.astype(jnp.int32)) > 0)
-    def _():
-        pixel = number_of(segment, local, g)
-        pixel = jnp.where(unknown, pixel, g.outputs)
-        nan = jnp.full((tile.rows, tile.columns), jnp.nan, y.dtype)
-
-        def write(step, _):
-            features = step * tile.columns + jnp.arange(tile.columns)
-            mask = (pixel < g.outputs)[:, None] & (features < g.features)[None, :]
-            plgpu.store(y.at[pixel[:, None], features[None, :]], nan, mask=mask)
-            return 0
-
-        lax.fori_loop(0, -(-g.features // tile.columns), write, 0)
+@triton.jit
+def mark_unknown(positions, y, rows: tl.constexpr, columns: tl.constexpr, g: tl.constexpr):
+    """NaN to where the position of a pixel lies behind the blocks."""
+    parts: tl.constexpr = (g.pixels + rows - 1) // rows
+    segment = tl.program_id(0) // parts
+    local = (tl.program_id(0) - segment * parts) * rows + tl.arange(0, rows)
+    position = tl.load(positions + segment * g.pixels + local, mask=local < g.pixels, other=0)
+    unknown = position >= g.blocks * g.block
+    if tl.sum(unknown.to(tl.int32), axis=0) > 0:
+        pixel = output_number(segment, local, g)
+        known = unknown & (pixel < g.outputs)
+        nan = tl.full((rows, columns), float('nan'), tl.float32)
+        for first in range(0, g.features, columns):
+            features = first + tl.arange(0, columns)
+            store_matrix(y, pixel, features, known, nan, g.features, g)

@@ -1,6 +1,6 @@
 """Sizes of a convolution and its routing that the GPU kernels are compiled for."""
 
-from typing import NamedTuple
+import dataclasses
 
 import jax.numpy as jnp
 from jax import lax
@@ -9,9 +9,11 @@ from jaxtyping import Array, Int32
 from ..routing import band_rows
 
 Arrays = tuple[Array, Array, Array]  # kernels, pixels and positions of a `Routing`
+MIN_CHANNELS = 16  # fewer than these, and a chunk of a patch spans taps
 
 
-class Geometry(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Geometry:
     """Sizes that are known when a kernel is compiled: of a convolution, and of its routing as flat
     arrays of segments [s], of their pixels [s, p] and of their blocks [s, t, m]."""
 
@@ -41,6 +43,11 @@ class Geometry(NamedTuple):
         return -(-self.width // self.stride)
 
     @property
+    def inputs(self) -> int:
+        """Pixels of x."""
+        return self.images * self.height * self.width
+
+    @property
     def outputs(self) -> int:
         """Pixels of the output; as a pixel's number, none."""
         return self.images * self.out_height * self.out_width
@@ -51,9 +58,50 @@ class Geometry(NamedTuple):
         return self.size**2 * self.channels
 
     @property
+    def border(self) -> int:
+        """Taps beside the one in the middle."""
+        return self.size // 2
+
+    @property
     def bands(self) -> int:
         """Bands of an image."""
         return -(-self.out_height // self.band_rows)
+
+    @property
+    def bands_per_segment(self) -> int:
+        """Bands of a segment."""
+        return self.pixels // (self.band_rows * self.out_width)
+
+    @property
+    def images_per_segment(self) -> int:
+        """Whole images of a segment; none where it holds a band of one."""
+        return self.pixels // (self.out_height * self.out_width)
+
+    @property
+    def segments_per_group(self) -> int:
+        """Segments of a group."""
+        return self.segments // self.groups
+
+    @property
+    def images_per_group(self) -> int:
+        """Images of a group."""
+        return self.images // self.groups
+
+    @property
+    def narrow(self) -> bool:
+        """Whether channels are so few that a chunk of a patch spans taps."""
+        return self.channels < MIN_CHANNELS
+
+    @property
+    def large(self) -> bool:
+        """Whether a place in x or the output does not fit into 32 bits."""
+        return max(self.inputs * self.channels, self.outputs * self.features) >= 2**31
+
+    def patch_steps(self, depth: int) -> int:
+        """In how many chunks of so many columns a patch is taken."""
+        if self.narrow:
+            return -(-self.patch // depth)
+        return self.size**2 * -(-self.channels // depth)
 
 
 def geometry(
@@ -83,29 +131,16 @@ def geometry(
     )
 
 
-def output_pixels(pixels: Int32[Array, 'g s t m'], g: Geometry) -> Int32[Array, 's t m']:
-    """The pixels of the blocks as numbers of the flat output; `g.outputs` where there is none."""
-    pixels = pixels.reshape(g.segments, g.blocks, g.block)
-    segment = jnp.arange(g.segments, dtype=jnp.int32)[:, None, None]
-    return jnp.where(pixels < g.pixels, number_of(segment, pixels, g), g.outputs)
-
-
-def number_of(segment: Array, local: Array, g: Geometry) -> Array:
-    """The number in the flat output of pixels of a segment; `g.outputs` outside of the images."""
-    line = lax.div(local, like(g.out_width, local))
-    column = local - line * g.out_width
-    band = lax.div(line, like(g.band_rows, line))
-    row = line - band * g.band_rows
-    group = lax.div(segment, like(g.segments // g.groups, segment))
-    each = g.pixels // (g.band_rows * g.out_width)
-    band = band + (segment - group * (g.segments // g.groups)) * each
-    image = lax.div(band, like(g.bands, band))
-    row = row + (band - image * g.bands) * g.band_rows
-    real = (row < g.out_height) & (image < g.images // g.groups)
-    image = image + group * (g.images // g.groups)
-    return jnp.where(real, (image * g.out_height + row) * g.out_width + column, g.outputs)
-
-
-def like(value: int, array: Array) -> Array:
-    """The value as int32 in the shape of the array: lax.div wants equal shapes."""
-    return jnp.full(jnp.shape(array), value, jnp.int32)
+def flat_selector(routing: Arrays, g: Geometry) -> Int32[Array, 'p']:
+    """The selector that was routed, of all outputs; -1 where there is no kernel."""
+    kernels, pixels, positions = (array.reshape(g.segments, -1) for array in routing)
+    del pixels
+    block = lax.div(positions, jnp.full_like(positions, g.block))
+    known = positions < g.blocks * g.block
+    chosen = jnp.take_along_axis(kernels, jnp.minimum(block, g.blocks - 1), axis=1)
+    chosen = jnp.where(known, chosen, -1).reshape(g.groups, -1)
+    # Bands that fill up an image, and images that fill up a group, lie at an end.
+    chosen = chosen.reshape(g.groups, -1, g.band_rows * g.out_width)
+    chosen = chosen[:, : g.images_per_group * g.bands]
+    chosen = chosen.reshape(g.images, g.bands * g.band_rows, g.out_width)
+    return chosen[:, : g.out_height].reshape(-1)

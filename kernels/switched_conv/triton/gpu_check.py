@@ -2,7 +2,7 @@
 
     python -m sr_jax.kernels.switched_conv.triton.gpu_check [--dtypes float32 ...] [--cases 0 ...]
 
-For the shapes in `cases.py`: the output and all gradients, as a user gets them and by both designs
+For the shapes in `cases.py`: the output and all gradients, as a user gets them and by every design
 of the gradient of x, against `xla` on the CPU in float32 (which the tests hold against the
 reference); of some shapes the gradients of the gradients; the routing, which must be the same; that
 a second run gives the same bits; and that a pixel without a kernel becomes NaN. An error is the
@@ -20,11 +20,12 @@ import jax
 import numpy as np
 
 from ...gpu.device import present_gpu
+from ...gpu.interpret import interpret
 from ..api import route, switched_conv
 from ..cases import DTYPES, NETWORKS, SMALL, Case, random_arguments
 from ..routing import GPU_SEGMENT, Routing
-from .block_sizes import BlockSizes
-from .pallas import INPUT_DESIGNS, backward, sizes_for
+from .block_sizes import BlockSizes, input_designs, shape_of
+from .devices import backward, compile_here, sizes_for
 
 CASES = (*SMALL, *NETWORKS)
 # The largest error by what the factors are rounded to: 8, 11, 11 and 24 bits, rounded twice or
@@ -83,8 +84,8 @@ def grad_x_by(
         del bias
         routing = route(selector, case.breadth, implementation=implementation)
         sizes = _sizes(x, kernel, case, precision)._replace(input_design=design)
-        interpret = implementation == 'pallas_interpret'
-        return backward(x, kernel, routing, cotangent, case.stride, sizes, interpret)[0]
+        launch = interpret if implementation == 'triton_interpret' else compile_here
+        return backward(x, kernel, routing, cotangent, case.stride, sizes, launch)[0]
 
     return jax.jit(step)
 
@@ -122,9 +123,9 @@ def check(
         second = second_order(case, implementation, precision)(*args)
         for name, actual, there in zip(SECOND_RESULTS, second, expected_second, strict=True):
             yield name, error(actual, there), limit
-    by_name = implementation or 'pallas'
+    by_name = implementation or 'triton'
     present = _sizes(args[0], args[2], case, precision).input_design
-    for design in INPUT_DESIGNS:
+    for design in input_designs(shape_of(case, dtype)):
         if design != present:
             actual = grad_x_by(design, case, by_name, precision)(*args)
             yield f'grad x, {design}', error(actual, expected[1]), limit

@@ -5,18 +5,16 @@ each of the kernels that are present around the square, masked to the pixels tha
 as many products as kernels, so best for one or two, or where memory is short: it needs none.
 """
 
-import functools
-
+import jax
 import jax.numpy as jnp
-from jax import lax
-from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton as plgpu
+import triton
+import triton.language as tl
 from jaxtyping import Array, Float
 
-from ...manual_axes import varying_shape
+from ...gpu.launch import KernelCall, Launch
 from .block_sizes import BlockSizes, Tile
-from .geometry import Arrays, Geometry, output_pixels
-from .tiles import call, dot
+from .geometry import Arrays, Geometry, flat_selector
+from .tiles import load_matrix, store_matrix
 
 _SQUARE = 8  # rows of a square
 
@@ -27,39 +25,42 @@ def grad_input_by_masking(
     routing: Arrays,
     g: Geometry,
     sizes: BlockSizes,
-    interpret: bool = False,
+    launch: Launch,
 ) -> Float[Array, 'n h w c']:
     """The gradient of x, in the type of the cotangent."""
     tile = sizes.masked
-    selector = _selector(routing, g)
-    present = _present(selector, g, tile)
-    arrays = (
-        present,
-        selector.reshape(-1),
-        cotangent.reshape(-1, g.features),
-        kernel.reshape(-1, g.features),
-    )
+    selector = flat_selector(routing, g)
+    present = _present(selector.reshape(g.images, g.out_height, g.out_width), g, tile)
+    channel_tiles = -(-g.channels // tile.columns)
     high, wide = _squares(g, tile)
-    programs = g.images * high * wide * -(-g.channels // tile.columns)
-    body = functools.partial(_masked_kernel, g=g, tile=tile, dot=dot(sizes.precision, interpret))
-    shape = varying_shape((g.images * g.height * g.width, g.channels), cotangent.dtype, arrays)
-    masked = call(body, 'masked', programs, shape, tile, interpret)
-    return masked(*arrays).reshape(g.images, g.height, g.width, g.channels)
+    (grad_x,) = launch(
+        KernelCall(
+            masked_products,
+            'masked',
+            g.images * high * wide * channel_tiles,
+            (present, selector, cotangent, kernel),
+            (jax.ShapeDtypeStruct((g.inputs, g.channels), cotangent.dtype),),
+            dict(
+                channel_tiles=channel_tiles,
+                high=high,
+                wide=wide,
+                down=_SQUARE,
+                across=tile.rows // _SQUARE,
+                columns=tile.columns,
+                depth=tile.depth,
+                precision=sizes.precision,
+                g=g,
+            ),
+            warps=tile.warps,
+            stages=tile.stages,
+        )
+    )
+    return grad_x.reshape(g.images, g.height, g.width, g.channels)
 
 
 def _squares(g: Geometry, tile: Tile) -> tuple[int, int]:
     """How many squares of x lie below and beside each other."""
     return -(-g.height // _SQUARE), -(-g.width // (tile.rows // _SQUARE))
-
-
-def _selector(routing: Arrays, g: Geometry):
-    """The selector [n, h2, w2] that was routed; -1 where there is no kernel."""
-    kernels, pixels, _ = routing
-    numbers = output_pixels(pixels, g).reshape(-1)
-    values = jnp.broadcast_to(kernels.reshape(-1, 1), (kernels.size, g.block)).reshape(-1)
-    selector = jnp.full(g.outputs, -1, jnp.int32) + 0 * numbers[0]
-    selector = selector.at[numbers].set(values, mode='drop')
-    return selector.reshape(g.images, g.out_height, g.out_width)
 
 
 def _present(selector, g: Geometry, tile: Tile):
@@ -82,60 +83,62 @@ def _around(count: int, side: int, limit: int, g: Geometry):
     return jnp.clip(start[:, None] // g.stride + reach[None, :], 0, limit - 1)
 
 
-def _masked_kernel(present, selector, cotangent, weights, grad_x, *, g: Geometry, tile: Tile, dot):
-    channel_tiles = -(-g.channels // tile.columns)
-    high, wide = _squares(g, tile)
-    square = lax.div(pl.program_id(0), jnp.int32(channel_tiles))
-    channels = (pl.program_id(0) - square * channel_tiles) * tile.columns
-    channels = channels + jnp.arange(tile.columns)
-    image = lax.div(square, jnp.int32(high * wide))
-    rest = square - image * (high * wide)
-    across = tile.rows // _SQUARE
-    lanes = jnp.arange(tile.rows)
-    down = lax.div(lanes, jnp.full_like(lanes, across))
-    line = lax.div(rest, jnp.int32(wide))
-    row = line * _SQUARE + down
-    column = (rest - line * wide) * across + lanes - down * across
-    inside = (row < g.height) & (column < g.width)
-    chunks = -(-g.features // tile.depth)
-
-    def add(step, total):
-        tap = lax.div(step, jnp.int32(chunks))
-        features = (step - tap * chunks) * tile.depth + jnp.arange(tile.depth)
-        pixel, ok = _output_of(image, row, column, tap, g)
-        ok = ok & inside
-        chosen = plgpu.load(selector.at[pixel], mask=ok, other=-1)
-        mask = ok[:, None] & (features < g.features)[None, :]
-        part = plgpu.load(cotangent.at[pixel[:, None], features[None, :]], mask=mask, other=0.0)
-        mask = (channels < g.channels)[:, None] & (features < g.features)[None, :]
-
-        def kernel_of(number, total):
-            index = present[square, 1 + number]
-            rows = index * g.patch + tap * g.channels + channels
-            taps = plgpu.load(weights.at[rows[:, None], features[None, :]], mask=mask, other=0.0)
-            chosen_part = jnp.where((chosen == index)[:, None], part, jnp.zeros_like(part))
-            return total + dot(chosen_part, taps, trans_b=True)
-
-        return lax.fori_loop(0, present[square, 0], kernel_of, total)
-
-    zeros = jnp.zeros((tile.rows, tile.columns), jnp.float32)
-    total = lax.fori_loop(0, g.size**2 * chunks, add, zeros)
-    target = (image * g.height + row) * g.width + column
-    target = jnp.where(inside, target, g.images * g.height * g.width)
-    mask = inside[:, None] & (channels < g.channels)[None, :]
-    plgpu.store(
-        grad_x.at[target[:, None], channels[None, :]], total.astype(grad_x.dtype), mask=mask
-    )
-
-
-def _output_of(image, row, column, tap, g: Geometry):
+@triton.jit
+def output_of(image, row, column, tap, g: tl.constexpr):
     """The pixel of the output that has these pixels of x under a tap, and whether there is one."""
-    down = lax.div(tap, jnp.int32(g.size))
-    y, x = row + g.size // 2 - down, column + g.size // 2 - (tap - down * g.size)
-    ok = (y >= 0) & (x >= 0)
+    down = tap // g.size
+    y, x = row + g.border - down, column + g.border - (tap - down * g.size)
+    real = (row < g.height) & (column < g.width) & (y >= 0) & (x >= 0)
     if g.stride > 1:
-        stride = jnp.full_like(y, g.stride)
-        ok = ok & (lax.rem(y, stride) == 0) & (lax.rem(x, stride) == 0)
-        y, x = lax.div(y, stride), lax.div(x, stride)
-    ok = ok & (y < g.out_height) & (x < g.out_width)
-    return jnp.where(ok, (image * g.out_height + y) * g.out_width + x, 0), ok
+        real = real & (y % g.stride == 0) & (x % g.stride == 0)
+        y, x = y // g.stride, x // g.stride
+    real = real & (y < g.out_height) & (x < g.out_width)
+    return (image * g.out_height + y) * g.out_width + x, real
+
+
+@triton.jit
+def masked_products(
+    present,
+    selector,
+    cotangent,
+    weights,
+    grad_x,
+    channel_tiles: tl.constexpr,
+    high: tl.constexpr,
+    wide: tl.constexpr,
+    down: tl.constexpr,
+    across: tl.constexpr,
+    columns: tl.constexpr,
+    depth: tl.constexpr,
+    precision: tl.constexpr,
+    g: tl.constexpr,
+):
+    """A square of x of `down` rows and `across` columns, for some channels."""
+    square = tl.program_id(0) // channel_tiles
+    channel = (tl.program_id(0) - square * channel_tiles) * columns + tl.arange(0, columns)
+    image = square // (high * wide)
+    rest = square - image * (high * wide)
+    lanes = tl.arange(0, down * across)
+    row = rest // wide * down + lanes // across
+    column = rest % wide * across + lanes % across
+    chosen_kernels = present + square * (1 + g.breadth)
+    count = tl.load(chosen_kernels)
+    chunks: tl.constexpr = (g.features + depth - 1) // depth
+    total = tl.full((down * across, columns), 0.0, tl.float32)
+    for step in range(0, g.size * g.size * chunks):
+        tap = step // chunks
+        features = (step - tap * chunks) * depth + tl.arange(0, depth)
+        pixel, real = output_of(image, row, column, tap, g)
+        chosen = tl.load(selector + pixel, mask=real, other=-1)
+        part = load_matrix(cotangent, pixel, features, real, g.features, g)
+        for number in range(0, count):
+            kernel = tl.load(chosen_kernels + 1 + number)
+            first_row = kernel * g.patch + tap * g.channels
+            taps = load_matrix(
+                weights, first_row + channel, features, channel < g.channels, g.features, g
+            )
+            mine = tl.where((chosen == kernel)[:, None], part, 0.0).to(part.dtype)
+            total = tl.dot(mine, tl.trans(taps), total, input_precision=precision)
+    inside = (row < g.height) & (column < g.width)
+    target = (image * g.height + row) * g.width + column
+    store_matrix(grad_x, target, channel, inside, total, g.channels, g)

@@ -1,23 +1,28 @@
 """The GPU kernels apart: what a case's forward pass and each of its gradients take."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from ...gpu.autotune import Call
+from ...gpu.interpret import interpret
 from ..api import route
 from ..cases import Case, random_arguments
 from .block_sizes import BlockSizes
-from .pallas import backward, forward
+from .devices import backward, compile_here, forward
 
 
 def parts(
-    case: Case, dtype: str, interpret: bool = False
+    case: Case, dtype: str, interpreted: bool = False, selector: Any = None
 ) -> dict[str, Callable[[BlockSizes], Call]]:
     """For each part of a case a function that compiles it with block sizes and returns a call,
-    which does not wait for its result: 'route', 'forward', 'grad_input', 'grad_kernel'."""
-    implementation = 'pallas_interpret' if interpret else 'pallas'
-    x, selector, kernel, _, cotangent = random_arguments(case, dtype)
+    which does not wait for its result, with random selectors unless they are given: 'route', 'forward', 'grad_input', 'grad_kernel'."""
+    implementation = 'triton_interpret' if interpreted else 'triton'
+    launch = interpret if interpreted else compile_here
+    x, drawn, kernel, _, cotangent = random_arguments(case, dtype)
+    selector = drawn if selector is None else jnp.asarray(selector)
     routing = route(selector, case.breadth, implementation=implementation)
     stride = case.stride
 
@@ -32,12 +37,12 @@ def parts(
 
     def of_forward(sizes):
         return build(
-            lambda x, k, r: forward(x, k, None, r, stride, sizes, interpret), x, kernel, routing
+            lambda x, k, r: forward(x, k, None, r, stride, sizes, launch), x, kernel, routing
         )
 
     def of_gradient(sizes, which):
         return build(
-            lambda x, k, r, g: backward(x, k, r, g, stride, sizes, interpret)[which],
+            lambda x, k, r, g: backward(x, k, r, g, stride, sizes, launch)[which],
             *(x, kernel, routing, cotangent),
         )
 

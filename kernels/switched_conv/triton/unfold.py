@@ -7,20 +7,20 @@ cache to keep the patches' gradients before all else; see README.md for what tha
 is added atomically, and every sum has its order: the same input gives the same bits.
 """
 
-import functools
-
+import jax
 import jax.numpy as jnp
+import triton
+import triton.language as tl
 from jax import lax
-from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Float
 
-from ...manual_axes import varying_shape, varying_zeros
-from .block_sizes import BlockSizes, Tile
-from .fold import fold_call
-from .geometry import Arrays, Geometry, like, output_pixels
-from .steps import Steps
-from .tiles import call, dot, load_pixels, split
+from ...gpu.launch import KernelCall, Launch
+from ...manual_axes import vary_like
+from .block_sizes import BlockSizes
+from .fold import fold_patches, step_segments
+from .geometry import Arrays, Geometry
+from .steps import Steps, plan_steps
+from .tiles import load_matrix, load_pixels, offsets, split
 
 _UNROLLED = 64  # steps that are written out, which spares a GPU their counter
 
@@ -31,33 +31,22 @@ def grad_input_by_unfolding(
     routing: Arrays,
     g: Geometry,
     sizes: BlockSizes,
-    interpret: bool = False,
+    launch: Launch,
 ) -> Float[Array, 'n h w c']:
     """The gradient of x, in the type of the cotangent."""
-    kernels, pixels, positions = routing
-    steps = Steps(g, sizes, cotangent.dtype.itemsize)
-    arrays = (
-        kernels.reshape(-1),
-        pixels.reshape(-1),
-        output_pixels(pixels, g).reshape(-1),
-        cotangent.reshape(-1, g.features),
-        kernel.reshape(-1, g.features),
-    )
-    unfold = _unfold_call(arrays, g, steps, sizes, interpret)
-    fold = fold_call(arrays, g, steps, sizes.fold, cotangent.dtype, interpret)
+    steps = plan_steps(g, sizes, cotangent.dtype.itemsize)
+    positions = routing[2].reshape(-1)
 
     def run(step, state):
-        grad_x, tail = state
         number = jnp.full((1,), step, jnp.int32)
-        patches = unfold(number, *arrays)
-        return tuple(fold(number, positions.reshape(-1), patches, tail, grad_x))
+        patches = _unfold(number, cotangent, kernel, routing, g, steps, sizes, launch)
+        return fold_patches(number, positions, patches, state, g, steps, sizes.fold, launch)
 
-    rows = g.images * g.height * g.width
     tail_rows = max(steps.tail, 1) * g.width  # one row that is never read, where there is none
-    grad_x = varying_zeros((rows, g.channels), cotangent).astype(cotangent.dtype)
-    tail = varying_zeros((tail_rows, g.channels), cotangent)
-    state = (grad_x, tail)
-    if steps.count <= _UNROLLED and not interpret:
+    grad_x = jnp.zeros((g.inputs, g.channels), cotangent.dtype)
+    tail = jnp.zeros((tail_rows, g.channels), jnp.float32)
+    state = vary_like((grad_x, tail), (cotangent, kernel, routing))
+    if steps.count <= _UNROLLED:
         for step in range(steps.count):
             state = run(step, state)
     else:
@@ -66,91 +55,94 @@ def grad_input_by_unfolding(
     return grad_x.reshape(g.images, g.height, g.width, g.channels)
 
 
-def _unfold_call(arrays, g: Geometry, steps: Steps, sizes: BlockSizes, interpret: bool):
-    tile = sizes.unfold
-    shares = -(-g.patch // (tile.columns * sizes.unfold_span))
-    programs = steps.segments * g.blocks * -(-g.block // tile.rows) * shares
-    body = functools.partial(
-        _unfold_kernel,
-        g=g,
-        steps=steps,
-        tile=tile,
-        span=sizes.unfold_span,
-        dot=dot(sizes.precision, interpret),
-    )
-    rows = g.size * steps.segments * g.pixels
-    shape = varying_shape((rows, g.size * g.channels), arrays[3].dtype, arrays)
-    return call(body, 'unfold', programs, shape, tile, interpret)
-
-
-def _unfold_kernel(
-    step, kernels, pixels, numbers, cotangent, weights, patches, *, g, steps, tile, span, dot
-):
+def _unfold(number, cotangent, kernel, routing, g: Geometry, steps: Steps, sizes, launch):
+    """The gradients of the patches of a step, [k, pixels, k c]."""
+    tile, span = sizes.unfold, sizes.unfold_span
     tiles = -(-g.patch // tile.columns)
-    block, part, share = split(pl.program_id(0), g, tile, -(-tiles // span))
-    first, end = steps.first(step[0], g)
-    here = lax.div(block, jnp.int32(g.blocks))  # segment within the step
-    block = first * g.blocks + block
+    shares = -(-tiles // span)
+    kernels, pixels, _ = routing
+    shape = (g.size * steps.segments * g.pixels, g.size * g.channels)
+    (patches,) = launch(
+        KernelCall(
+            unfold_blocks,
+            'unfold',
+            steps.segments * g.blocks * -(-g.block // tile.rows) * shares,
+            (number, kernels.reshape(-1), pixels.reshape(-1), cotangent, kernel),
+            (jax.ShapeDtypeStruct(shape, cotangent.dtype),),
+            dict(
+                shares=shares,
+                span=span,
+                tiles=tiles,
+                rows=tile.rows,
+                columns=tile.columns,
+                depth=tile.depth,
+                precision=sizes.precision,
+                g=g,
+                steps=steps,
+            ),
+            warps=tile.warps,
+            stages=tile.stages,
+        )
+    )
+    return patches
+
+
+@triton.jit
+def unfold_blocks(
+    step,
+    kernels,
+    pixels,
+    cotangent,
+    weights,
+    patches,
+    shares: tl.constexpr,
+    span: tl.constexpr,
+    tiles: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+    depth: tl.constexpr,
+    precision: tl.constexpr,
+    g: tl.constexpr,
+    steps: tl.constexpr,
+):
+    """Cotangents [outputs, o] of a block times its kernel, turned over."""
+    block, part, share = split(tl.program_id(0), shares, rows, g)
+    first, end = step_segments(step, g, steps)
+    here = block // g.blocks  # segment within the step
+    block += first * g.blocks
     inside = first + here < end
-    start = jnp.where(inside, block, 0) * g.block + part * tile.rows
-
-    @pl.when(inside & (pixels[start] < g.pixels))
-    def _():
-        local = load_pixels(pixels, start, part, g, tile)
-        pixel = load_pixels(numbers, start, part, g, tile)
+    if tl.load(pixels + block * g.block + part * rows, mask=inside, other=g.pixels) < g.pixels:
+        local, pixel = load_pixels(pixels, block, part, rows, g)
         known = pixel < g.outputs
-        # Outside of the array where there is no pixel: the interpreter heeds no mask there.
-        plane = steps.segments * g.pixels
-        target = jnp.where(known, here * g.pixels + local, g.size * plane)
-        load = functools.partial(_load_cotangent, cotangent, pixel, known, g=g, tile=tile)
-        # Loaded once where one chunk holds all features.
-        whole = load(0) if g.features <= tile.depth else None
-
-        def fill(number, done):
-            columns = number * tile.columns + jnp.arange(tile.columns)
-            valid = (columns < g.patch)[:, None]
-            rows = kernels[block] * g.patch + columns
-            total = _multiply(load if whole is None else whole, weights, rows, valid, g, tile, dot)
-            mask = known[:, None] & (columns < g.patch)[None, :]
-            down = lax.div(columns, like(g.size * g.channels, columns))
-            column = columns - down * (g.size * g.channels)
-            where = patches.at[target[:, None] + (down * plane)[None, :], column[None, :]]
-            total = total.astype(patches.dtype)
-            plgpu.store(where, total, mask=mask, eviction_policy='evict_last')
-            return done
-
-        if span == 1:
-            fill(share, 0)
-        else:
-            lax.fori_loop(share * span, jnp.minimum(share * span + span, tiles), fill, 0)
+        target = here * g.pixels + local
+        first_row = tl.load(kernels + block) * g.patch
+        lanes = tl.arange(0, depth)
+        if g.features <= depth:  # loaded once where one chunk holds all features
+            whole = load_matrix(cotangent, pixel, lanes, known, g.features, g)
+        for number in range(share * span, tl.minimum(share * span + span, tiles)):
+            column = number * columns + tl.arange(0, columns)
+            valid = column < g.patch
+            total = tl.full((rows, columns), 0.0, tl.float32)
+            for start in range(0, g.features, depth):
+                features = start + lanes
+                if g.features <= depth:
+                    left = whole
+                else:
+                    left = load_matrix(cotangent, pixel, features, known, g.features, g)
+                taps = load_matrix(weights, first_row + column, features, valid, g.features, g)
+                total = tl.dot(left, tl.trans(taps), total, input_precision=precision)
+            store_patches(patches, target, column, known, valid, total, g, steps)
 
 
-def _load_cotangent(cotangent, pixel, known, chunk, *, g: Geometry, tile: Tile):
-    """A chunk of the features of the cotangents at some pixels."""
-    features, mask = _features(chunk, tile, g)
-    mask = jnp.broadcast_to(mask & known[:, None], (tile.rows, tile.depth))
-    where = cotangent.at[pixel[:, None], features[None, :]]
-    return plgpu.load(where, mask=mask, other=0.0)
-
-
-def _multiply(left, weights, rows, valid, g: Geometry, tile: Tile, dot):
-    """The product of cotangents, or of what loads a chunk of them, with rows of the kernels."""
-    chunks = -(-g.features // tile.depth)
-
-    def add(chunk, total):
-        features, mask = _features(chunk, tile, g)
-        mask = jnp.broadcast_to(mask & valid, (tile.columns, tile.depth))
-        taps = plgpu.load(weights.at[rows[:, None], features[None, :]], mask=mask, other=0.0)
-        factor = left(chunk) if callable(left) else left
-        return total + dot(factor, taps, trans_b=True)
-
-    total = jnp.zeros((tile.rows, tile.columns), jnp.float32)
-    return add(0, total) if chunks == 1 else lax.fori_loop(0, chunks, add, total)
-
-
-def _features(chunk, tile: Tile, g: Geometry):
-    """The features of a chunk, and a mask [1, depth] of those that are any."""
-    features = chunk * tile.depth + jnp.arange(tile.depth)
-    if g.features % tile.depth == 0:
-        return features, jnp.full((1, tile.depth), True)
-    return features, (features < g.features)[None, :]
+@triton.jit
+def store_patches(
+    patches, target, column, known, valid, total, g: tl.constexpr, steps: tl.constexpr
+):
+    """Puts a tile of patches' gradients into their rows of taps, for the cache to keep."""
+    down = column // (g.size * g.channels)
+    row = target[:, None] + (down * (steps.segments * g.pixels))[None, :]
+    within = (column - down * (g.size * g.channels))[None, :]
+    where = patches + offsets(row, within, g.size * g.channels, g)
+    value = total.to(patches.dtype.element_ty)
+    mask = known[:, None] & valid[None, :]
+    tl.store(where, value, mask=mask, eviction_policy='evict_last')

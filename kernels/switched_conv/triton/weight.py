@@ -6,19 +6,18 @@ the runs of each kernel, in their order: the same input gives the same bits. How
 kernels are used, the programs have the same amount of work.
 """
 
-import functools
-
+import jax
 import jax.numpy as jnp
+import triton
+import triton.language as tl
 from jax import lax
-from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton as plgpu
 from jaxtyping import Array, Float
 
-from ...manual_axes import varying_shape
+from ...gpu.launch import KernelCall, Launch
 from .block_sizes import BlockSizes, Tile
-from .geometry import Arrays, Geometry, output_pixels
+from .geometry import Arrays, Geometry
 from .sorting import sort_segments
-from .tiles import call, corners, dot, load_patches, load_pixels, patch_columns, patch_steps
+from .tiles import chunk_bounds, load_matrix, load_patches, load_pixels, patch_corners, store_matrix
 
 
 def grad_kernel(
@@ -27,117 +26,174 @@ def grad_kernel(
     routing: Arrays,
     g: Geometry,
     sizes: BlockSizes,
-    interpret: bool = False,
+    launch: Launch,
 ) -> Float[Array, 'b k k c o']:
     """The gradient of the kernels, in float32."""
     kernels, pixels, _ = routing
-    numbers = output_pixels(pixels, g).reshape(-1, g.block)
     # The blocks sorted by kernel, as pixels are: a run is a block of blocks.
-    kernel_of = jnp.where(numbers[:, 0] < g.outputs, kernels.reshape(-1), g.breadth)
-    one_segment = kernel_of[None, None, :]
-    of_run, blocks, _ = sort_segments(one_segment, g.breadth, sizes.weight_blocks, interpret)
+    used = pixels.reshape(-1, g.block)[:, 0] < g.pixels
+    kernel_of = jnp.where(used, kernels.reshape(-1), g.breadth)
+    of_run, blocks, _ = sort_segments(kernel_of[None, None], g.breadth, sizes.weight_blocks, launch)
     of_run, blocks = of_run[0, 0], blocks[0, 0]
-    lengths = jnp.sum(blocks < len(numbers), axis=1, dtype=jnp.int32)
-    arrays = (
-        lengths,
-        blocks.reshape(-1),
-        numbers.reshape(-1),
-        *_factors(x.reshape(-1, g.channels), sizes),
-        *_factors(cotangent.reshape(-1, g.features), sizes),
-    )
+    lengths = jnp.sum(blocks < len(kernel_of), axis=1, dtype=jnp.int32)
     tile, chunks = sizes.weight, sizes.weight_chunks
-    columns = -(-patch_steps(tile.depth, g) // chunks) * -(-g.features // tile.columns)
-    body = functools.partial(
-        _weight_kernel,
-        g=g,
-        tile=tile,
-        chunks=chunks,
-        run=sizes.weight_blocks,
-        dot=dot(sizes.precision, interpret),
+    feature_tiles = -(-g.features // tile.columns)
+    bundles = -(-g.patch_steps(tile.depth) // chunks)
+    (parts,) = launch(
+        KernelCall(
+            multiply_runs,
+            'weight',
+            len(of_run) * bundles * feature_tiles,
+            (lengths, blocks, pixels.reshape(-1), *_factors(x, sizes), *_factors(cotangent, sizes)),
+            (jax.ShapeDtypeStruct((len(of_run) * g.patch, g.features), jnp.float32),),
+            dict(
+                bundles=bundles,
+                feature_tiles=feature_tiles,
+                chunks=chunks,
+                run=sizes.weight_blocks,
+                rows=tile.rows,
+                columns=tile.columns,
+                depth=tile.depth,
+                precision=sizes.precision,
+                g=g,
+            ),
+            warps=tile.warps,
+            stages=tile.stages,
+        )
     )
-    shape = varying_shape((len(of_run) * g.patch, g.features), 'float32', arrays)
-    parts = call(body, 'weight', len(of_run) * columns, shape, tile, interpret)(*arrays)
-    total = _reduce(parts.reshape(len(of_run), -1), of_run, lengths, g, sizes.reduce, interpret)
+    used = jnp.where(lengths > 0, of_run, g.breadth)
+    total = _add_runs(parts.reshape(len(of_run), -1), used, g, sizes.reduce, launch)
     return total.reshape(g.breadth, g.size, g.size, g.channels, g.features)
 
 
-def _factors(array, sizes: BlockSizes) -> tuple[Array, ...]:
-    """The array, or two in bfloat16 whose sum has 16 of float32's 24 bits.
+def _factors(array, sizes: BlockSizes) -> tuple[Array, Array | None]:
+    """The array and nothing, or two in bfloat16 whose sum has 16 of float32's 24 bits.
 
     Products of transposed tiles in TF32 would be loaded number by number. Three products of
     bfloat16 (all but that of the two small parts) are as exact as TF32 or better, and faster.
     """
     if array.dtype != jnp.float32 or sizes.precision == 'ieee':
-        return (array,)
+        return array, None
     # A cast to bfloat16 and back would be left out by XLA, and the small part be nothing.
     large = lax.reduce_precision(array, exponent_bits=8, mantissa_bits=7)
     return large.astype(jnp.bfloat16), (array - large).astype(jnp.bfloat16)
 
 
-def _weight_kernel(lengths, blocks, numbers, *arrays, g, tile, chunks, run, dot):
-    *factors, parts = arrays
-    x, cotangent = factors[: len(factors) // 2], factors[len(factors) // 2 :]
-    feature_tiles = -(-g.features // tile.columns)
-    steps = patch_steps(tile.depth, g)
-    bundles = -(-steps // chunks)
-    number = lax.div(pl.program_id(0), jnp.int32(feature_tiles))
-    features = (pl.program_id(0) - number * feature_tiles) * tile.columns
-    features = features + jnp.arange(tile.columns)
-    which = lax.div(number, jnp.int32(bundles))
+@triton.jit
+def multiply_runs(
+    lengths,
+    blocks,
+    pixels,
+    x,
+    x_rest,
+    cotangent,
+    cotangent_rest,
+    parts,
+    bundles: tl.constexpr,
+    feature_tiles: tl.constexpr,
+    chunks: tl.constexpr,
+    run: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+    depth: tl.constexpr,
+    precision: tl.constexpr,
+    g: tl.constexpr,
+):
+    """P^T g of a run of blocks, for some chunks of a patch and some features."""
+    number = tl.program_id(0) // feature_tiles
+    features = (tl.program_id(0) - number * feature_tiles) * columns + tl.arange(0, columns)
+    which = number // bundles
     bundle = number - which * bundles
-    columns = [patch_columns(bundle * chunks + i, tile.depth, g) for i in range(chunks)]
-    pieces = -(-g.block // tile.rows)
+    pieces: tl.constexpr = (g.block + rows - 1) // rows
+    zeros = tl.full((depth, columns), 0.0, tl.float32)
+    first, second, third = zeros, zeros, zeros
+    for piece in range(0, tl.load(lengths + which) * pieces):
+        place = piece // pieces
+        block = tl.load(blocks + which * run + place)
+        _, pixel = load_pixels(pixels, block, piece - place * pieces, rows, g)
+        known = pixel < g.outputs
+        right = load_matrix(cotangent, pixel, features, known, g.features, g)
+        rest = right
+        if cotangent_rest is not None:
+            rest = load_matrix(cotangent_rest, pixel, features, known, g.features, g)
+        here = patch_corners(pixel, g)
+        step = bundle * chunks
+        first = add_product(first, x, x_rest, right, rest, here, known, step, depth, precision, g)
+        if chunks > 1:
+            second = add_product(
+                second, x, x_rest, right, rest, here, known, step + 1, depth, precision, g
+            )
+        if chunks > 2:
+            third = add_product(
+                third, x, x_rest, right, rest, here, known, step + 2, depth, precision, g
+            )
+    store_chunk(parts, first, which, bundle * chunks, features, depth, g)
+    if chunks > 1:
+        store_chunk(parts, second, which, bundle * chunks + 1, features, depth, g)
+    if chunks > 2:
+        store_chunk(parts, third, which, bundle * chunks + 2, features, depth, g)
 
-    def add(piece, totals):
-        place = lax.div(piece, jnp.int32(pieces))
-        part = piece - place * pieces
-        start = blocks[which * run + place] * g.block + part * tile.rows
-        pixel = load_pixels(numbers, start, part, g, tile)
-        mask = (pixel < g.outputs)[:, None] & (features < g.features)[None, :]
-        places = pixel[:, None], features[None, :]
-        rights = [plgpu.load(one.at[places], mask=mask, other=0.0) for one in cotangent]
-        corner = corners(pixel, g)
 
-        def product(total, c):
-            lefts = [load_patches(one, corner, c, tile.rows, g) for one in x]
-            for i, left in enumerate(lefts):
-                for right in rights[: len(lefts) - i]:
-                    total += dot(left, right, trans_a=True)
-            return total
-
-        return tuple(product(total, c) for total, c in zip(totals, columns, strict=True))
-
-    zeros = jnp.zeros((tile.depth, tile.columns), jnp.float32)
-    totals = lax.fori_loop(0, lengths[which] * pieces, add, (zeros,) * chunks)
-    for i, (total, c) in enumerate(zip(totals, columns, strict=True)):
-        valid = c.valid & (bundle * chunks + i < steps)
-        target = jnp.where(valid, which * g.patch + c.number, parts.shape[0])
-        mask = valid[:, None] & (features < g.features)[None, :]
-        plgpu.store(parts.at[target[:, None], features[None, :]], total, mask=mask)
+@triton.jit
+def add_product(
+    total,
+    x,
+    x_rest,
+    right,
+    rest,
+    corners,
+    known,
+    step,
+    depth: tl.constexpr,
+    precision: tl.constexpr,
+    g: tl.constexpr,
+):
+    """The sum with the product of a chunk of patches, turned over, and cotangents."""
+    left = tl.trans(load_patches(x, corners, known, step, depth, g))
+    total = tl.dot(left, right, total, input_precision=precision)
+    if x_rest is not None:
+        total = tl.dot(left, rest, total)
+        left = tl.trans(load_patches(x_rest, corners, known, step, depth, g))
+        total = tl.dot(left, right, total)
+    return total
 
 
-def _reduce(parts, of_run, lengths, g: Geometry, tile: Tile, interpret: bool):
+@triton.jit
+def store_chunk(parts, total, which, step, features, depth: tl.constexpr, g: tl.constexpr):
+    """Puts a chunk of a run's sums into its place, [runs k k c, o]."""
+    first, end = chunk_bounds(step, depth, g)
+    number = first + tl.arange(0, depth)
+    valid = (number < end) & (number < g.patch)  # the last program may have chunks too many
+    store_matrix(parts, which * g.patch + number, features, valid, total, g.features, g)
+
+
+def _add_runs(parts, used, g: Geometry, tile: Tile, launch: Launch):
     """Adds up the runs [runs, k k c o] of each kernel, which follow each other."""
-    used = jnp.where(lengths > 0, of_run, g.breadth)
     index = jnp.arange(g.breadth + 1, dtype=jnp.int32)
     bounds = jnp.sum(used[:, None] < index[None, :], axis=0, dtype=jnp.int32)
     width = parts.shape[1]
-    programs = g.breadth * -(-width // tile.columns)
-    shape = varying_shape((g.breadth, width), 'float32', (parts, bounds))
-    body = functools.partial(_reduce_kernel, tile=tile)
-    return call(body, 'reduce', programs, shape, tile, interpret)(bounds, parts)
+    (total,) = launch(
+        KernelCall(
+            add_runs,
+            'reduce',
+            g.breadth * -(-width // tile.columns),
+            (bounds, parts),
+            (jax.ShapeDtypeStruct((g.breadth, width), jnp.float32),),
+            dict(columns=tile.columns, width=width),
+            warps=tile.warps,
+        )
+    )
+    return total
 
 
-def _reduce_kernel(bounds, parts, total, *, tile: Tile):
-    width = parts.shape[1]
-    tiles = -(-width // tile.columns)
-    kernel = lax.div(pl.program_id(0), jnp.int32(tiles))
-    columns = (pl.program_id(0) - kernel * tiles) * tile.columns + jnp.arange(tile.columns)
-    mask = columns < width
-
-    def add(run, total):
-        return total + plgpu.load(parts.at[run, columns], mask=mask, other=0.0)
-
-    zeros = jnp.zeros(tile.columns, jnp.float32)
-    result = lax.fori_loop(bounds[kernel], bounds[kernel + 1], add, zeros)
-    plgpu.store(total.at[kernel, jnp.where(mask, columns, width)], result, mask=mask)
+@triton.jit
+def add_runs(bounds, parts, total, columns: tl.constexpr, width: tl.constexpr):
+    """The runs of a kernel, in their order, for some columns."""
+    tiles: tl.constexpr = (width + columns - 1) // columns
+    kernel = tl.program_id(0) // tiles
+    column = (tl.program_id(0) - kernel * tiles) * columns + tl.arange(0, columns)
+    mask = column < width
+    result = tl.full((columns,), 0.0, tl.float32)
+    for run in range(tl.load(bounds + kernel), tl.load(bounds + kernel + 1)):
+        result += tl.load(parts + run * width + column, mask=mask, other=0.0)
+    tl.store(total + kernel * width + column, result, mask=mask)

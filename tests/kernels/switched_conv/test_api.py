@@ -135,7 +135,7 @@ def test_any_shape_on_the_interpreter(case, seed, used, block, segment):
     selector = selector % used
     routing = jitted_route(selector, case.breadth, block=block, groups=1, segment=segment)
     args = (x, selector, *rest)
-    assert_same_as_reference(case, args, 5e-6, 'pallas_interpret', routing)
+    assert_same_as_reference(case, args, 5e-6, 'triton_interpret', routing)
 
 
 @pytest.mark.parametrize(('size', 'stride'), [(3, 1), (7, 2), (1, 5)])

@@ -80,7 +80,7 @@ def test_what_it_does_not_support_is_told_with_the_ones_that_do(monkeypatch):
     x, selector, kernel, *_ = arguments(CASE._replace(stride=2))
     message = (
         r"'gathered' cannot compute this, for the stride is not 1: take one of 'xla', 'reference', "
-        r"'pallas', 'pallas_interpret'$"
+        r"'triton', 'triton_interpret'$"
     )
     with pytest.raises(ValueError, match=message):
         switched_conv(x, selector, kernel, stride=2, implementation='gathered')
@@ -94,7 +94,7 @@ def test_the_best_is_asked_what_it_supports(monkeypatch):
     """With a GPU too, what its kernels do not know goes to XLA without them."""
     monkeypatch.setattr(api, 'present_gpu', lambda: H100)
     x, _, kernel, *_ = arguments(CASE)
-    fast, plain = api.BACKENDS['pallas'], api.BACKENDS['xla']
+    fast, plain = api.BACKENDS['triton'], api.BACKENDS['xla']
     assert api._find_backend(None, x, kernel, 1) == choose_by_platform(cuda=fast, default=plain)
     with jax.enable_x64(True):
         assert api._find_backend(None, x.astype('float64'), kernel, 1) == plain

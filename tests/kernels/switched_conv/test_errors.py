@@ -64,9 +64,9 @@ def test_the_gpu_kernels_know_no_float64():
         x, selector, kernel, *_ = arguments(UNEQUAL[0], dtype='float64')
         with pytest.raises(
             ValueError,
-            match="'pallas' cannot compute this, for x is float64: take one of 'xla', 'ref",
+            match="'triton' cannot compute this, for x is float64: take one of 'xla', 'ref",
         ):
-            switched_conv(x, selector, kernel, implementation='pallas')
+            switched_conv(x, selector, kernel, implementation='triton')
 
 
 def test_too_many_numbers_under_a_segment_for_int32():

@@ -22,7 +22,7 @@ def test_the_fastest_variant_is_chosen(monkeypatch):
     monkeypatch.setattr(autotune, 'variants', variants)
     monkeypatch.setattr(autotune, 'stages', lambda *args: [])
     clock = iter(range(100, 0, -1))
-    chosen = autotune.tune(case, 'float32', A100, lambda call: next(clock), interpret=True)
+    chosen = autotune.tune(case, 'float32', A100, lambda call: next(clock), interpreted=True)
     assert chosen == wanted
 
 

@@ -7,7 +7,7 @@ from sr_jax.kernels.switched_conv.triton import gpu_check
 @pytest.fixture(scope='module')
 def found():
     """What the check says of a case in bfloat16, on the interpreter."""
-    checked = gpu_check.check(SMALL[0], 'bfloat16', None, 'pallas_interpret')
+    checked = gpu_check.check(SMALL[0], 'bfloat16', None, 'triton_interpret')
     return {name: (off, limit) for name, off, limit in checked}
 
 
