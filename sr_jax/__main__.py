@@ -30,7 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program, description=module.__doc__, formatter_class=raw)
     module.add_arguments(parser)
+    parser.add_argument(
+        '--no-cache', action='store_true', help='keep no compiled programs, and use none'
+    )
     arguments = parser.parse_args(words[1:])
+    if not arguments.no_cache:
+        from sr_jax.devices.kept_programs import keep_programs  # a slow import
+
+        keep_programs()
     return exit_status(lambda: module.run(arguments))
 
 

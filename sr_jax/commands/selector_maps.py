@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             f'{arguments.checkpoint} has no switched convolutions: python -m sr_jax '
             'convert-to-switched makes a network that has'
         )
-    predict = sharding.jit_predict(model.task.predict, mesh)
+    predict = sharding.jit_predict(model.task.predict, mesh, model.config.dtype)
 
     def show(image, target):
         outputs = predict(model.variables, {'hq': mirror_pad(image)[None]})
