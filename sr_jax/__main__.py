@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that help and version are quick.
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -24,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f'sr-jax {verb}: no such verb; {nearest(verb, verbs)}', file=sys.stderr)
         return 2
+    gc.disable()  # importing makes many objects, hardly any of them garbage
     module, program = load_verb(verb), f'sr-jax {verb}'
+    gc.enable()
     if hasattr(module, 'main'):
         return module.main([program, *words[1:]])
     raw = argparse.RawDescriptionHelpFormatter

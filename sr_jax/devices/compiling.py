@@ -36,9 +36,9 @@ def compiler_options(device: jax.Device, dtype: str) -> Options | None:
     options: Options = {}
     if jax.__version_info__ < (0, 12):
         options |= KEEP_BARRIERS
-    if dtype == 'bfloat16' and has_bfloat16() and takes_onednn():
-        options |= ONEDNN
+    if dtype == 'bfloat16' and has_bfloat16():
         warnings.filterwarnings('ignore', UNKEPT)
+        options |= ONEDNN if takes_onednn() else {}
     return options or None
 
 
