@@ -63,7 +63,7 @@ def predictions(workdir: Path) -> tuple[Predict, np.ndarray]:
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = load_run(workdir, mesh=mesh)
     data = bind(DataSettings, model.config.data, 'config.data')
-    predict = sharding.jit_predict(model.task.predict, mesh)
+    predict = sharding.jit_predict(model.task.predict, mesh, model.config.dtype)
 
     def enlarged(lq: jax.Array) -> jax.Array:
         return predict(model.variables, {'lq': lq})['image']

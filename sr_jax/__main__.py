@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that help and version are quick.
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -24,13 +25,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f'sr-jax {verb}: no such verb; {nearest(verb, verbs)}', file=sys.stderr)
         return 2
+    gc.disable()  # importing makes many objects, hardly any of them garbage
     module, program = load_verb(verb), f'sr-jax {verb}'
+    gc.enable()
     if hasattr(module, 'main'):
         return module.main([program, *words[1:]])
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program, description=module.__doc__, formatter_class=raw)
     module.add_arguments(parser)
+    parser.add_argument(
+        '--no-cache', action='store_true', help='keep no compiled programs, and use none'
+    )
     arguments = parser.parse_args(words[1:])
+    if not arguments.no_cache:
+        from sr_jax.devices.kept_programs import keep_programs  # a slow import
+
+        keep_programs()
     return exit_status(lambda: module.run(arguments))
 
 

@@ -22,6 +22,7 @@ from sr_jax.config.defaults import completed
 from sr_jax.config.serialization import differences
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, first_line
+from sr_jax.layers.repeated import initial_shapes
 from sr_jax.layers.switching import Switching
 from sr_jax.tasks.task import (
     Batch,
@@ -77,7 +78,7 @@ def fixed_keys(task: Task) -> tuple[str, ...]:
 def abstract_tree(task: Task, mesh: Mesh) -> PyTree:
     """Returns the shapes and shardings of what a checkpoint of a task holds."""
     key, batch = jax.random.key(0), task.batch(1)
-    shapes = jax.eval_shape(lambda key, batch: init_tree(task, key, batch), key, batch)
+    shapes = initial_shapes(lambda key, batch: init_tree(task, key, batch), key, batch)
     return jax.tree.map(
         lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place),
         shapes,

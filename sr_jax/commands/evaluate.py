@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     task = tasks.make(config)
     batch_size = -(-settings.batch_size // mesh.size) * mesh.size
     metrics = evaluate_batches(
-        sharding.jit_predict(task.predict, mesh),
+        sharding.jit_predict(task.predict, mesh, config.dtype),
         model.variables,
         validation_batches(data, batch_size, print, task.batch(1)),
         task.evaluation,

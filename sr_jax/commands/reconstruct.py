@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     mesh = sharding.make_mesh(jax.devices()[:1])
     model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
     print(f'{arguments.checkpoint}: network after {model.step} steps')
-    predict = sharding.jit_predict(model.task.predict, mesh)
+    predict = sharding.jit_predict(model.task.predict, mesh, model.config.dtype)
     if images:
         images, files = image_jobs.plan_folder(arguments, images)
         loads = image_jobs.make_loaders(images)

@@ -18,6 +18,7 @@ from absl import flags
 
 from sr_jax.config.command_line import config_arguments, make_config_flags, parse_flags
 from sr_jax.devices.distributed import Processes, run_together
+from sr_jax.devices.kept_programs import keep_programs
 from sr_jax.errors import InputError, exit_status
 from sr_jax.training import loop
 from sr_jax.training.progress import FORMATS
@@ -39,6 +40,9 @@ def make_flags(argv: Sequence[str]) -> flags.FlagValues:
         FORMATS,
         'text for people, or json: one object a line',
         flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'no-cache', False, 'keep no compiled programs, and use none', flag_values=values
     )
     _define_processes(values)
     return values
@@ -92,6 +96,8 @@ def _train(argv: list[str]) -> int:
     values = parse_flags(argv, make_flags)
     if values.config is None:
         raise InputError('say what to train, such as --config configs/vqvae.py; see --help')
+    if not values['no-cache'].value:
+        keep_programs()
     workdir = values.workdir or default_workdir(config_arguments(argv)[0])
 
     def run() -> int:

@@ -102,8 +102,9 @@ class DataSettings:
     """The section `config.data`: where images come from and how they are cut.
 
     Attributes:
-      source: images to train on: 'photos', 'folder:<path>', 'lmdb:<folder>' or 'tfds:<name>', or
-        true and small ones, 'paired:<folder of hq>:<folder of lq>'; or 'codes:<folder>'.
+      source: images to train on: 'photos', 'folder:<path>', 'packed:<folder>', 'lmdb:<folder>' or
+        'tfds:<name>', or true and small ones, 'paired:<folder of hq>:<folder of lq>'; or
+        'codes:<folder>'.
       validation_source: images to validate on; '' takes the validation part of `source`.
       crop_size: height and width of a crop of the true images, in pixels.
       flips: mirror half of the crops left to right.

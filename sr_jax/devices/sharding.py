@@ -15,6 +15,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
+from sr_jax.devices.compiling import compiler_options
 from sr_jax.errors import InputError
 
 DATA_AXIS = 'data'
@@ -129,7 +130,9 @@ def fetch_all(outputs: PyTree) -> PyTree:
     return multihost_utils.process_allgather(outputs, tiled=True)
 
 
-def jit_step(train_step: Callable, mesh: Mesh, shardings: PyTree | None = None) -> Any:
+def jit_step(
+    train_step: Callable, mesh: Mesh, shardings: PyTree | None = None, dtype: str = 'float32'
+) -> Any:
     """Returns the jitted (tree, batch) -> (tree, metrics) of a task's training step.
 
     The tree is {'state': TrainState, 'rng': key data}, and is donated; the batch is split by
@@ -140,6 +143,7 @@ def jit_step(train_step: Callable, mesh: Mesh, shardings: PyTree | None = None) 
       train_step: of a task.
       mesh: of `make_mesh`.
       shardings: of the tree, see `layout`; None: it lies whole on every device.
+      dtype: name of the type that the step computes in.
     """
     shardings = replicated_sharding(mesh) if shardings is None else shardings
 
@@ -153,7 +157,7 @@ def jit_step(train_step: Callable, mesh: Mesh, shardings: PyTree | None = None) 
         in_shardings=(shardings, batch_sharding(mesh)),
         out_shardings=(shardings, replicated_sharding(mesh)),
         donate_argnums=0,
-        compiler_options=_compiler_options(mesh),
+        compiler_options=compiler_options(mesh.devices.flat[0], dtype),
     )
 
 
@@ -174,21 +178,11 @@ def _gather_parameters(state: Any, mesh: Mesh) -> Any:
     return jax.tree.map(gather, state, is_leaf=lambda part: hasattr(part, 'params'))
 
 
-def _compiler_options(mesh: Mesh) -> dict[str, str] | None:
-    """Returns what makes rematerialisation save memory on CPUs before JAX 0.12.
-
-    XLA dropped the barriers there before it merged equal expressions, so that the recomputed
-    activations were the kept ones again.
-    """
-    if mesh.devices.flat[0].platform == 'cpu' and jax.__version_info__ < (0, 12):
-        return {'xla_disable_hlo_passes': 'cse_barrier_expander'}
-    return None
-
-
-def jit_predict(predict: Callable, mesh: Mesh) -> Any:
+def jit_predict(predict: Callable, mesh: Mesh, dtype: str = 'float32') -> Any:
     """Returns the jitted (variables, batch, seed=0) -> outputs, which are split as the batch is.
 
     The variables lie whole on every device; the key that `predict` takes is made from the seed.
+    `dtype` is the name of the type that it computes in.
     """
     split, everywhere = batch_sharding(mesh), replicated_sharding(mesh)
 
@@ -196,7 +190,10 @@ def jit_predict(predict: Callable, mesh: Mesh) -> Any:
         return predict(variables, batch, jax.random.key(seed))
 
     jitted = jax.jit(
-        from_seed, in_shardings=(everywhere, split, everywhere), out_shardings=split
+        from_seed,
+        in_shardings=(everywhere, split, everywhere),
+        out_shardings=split,
+        compiler_options=compiler_options(mesh.devices.flat[0], dtype),
     )
     return lambda variables, batch, seed=0: jitted(variables, batch, np.uint32(seed))
 

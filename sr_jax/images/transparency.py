@@ -5,7 +5,7 @@ into its neighbours, whose alpha then shows it: a fringe around everything that 
 """
 
 import numpy as np
-import scipy.ndimage
+import scipy  # which imports its parts when they are used, as not every command does
 from jaxtyping import Num
 
 from sr_jax.images.resize import lanczos, to_levels

@@ -12,8 +12,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse
+import scipy  # which imports its parts when they are used, as not every command does
 from jaxtyping import Float
 
 from sr_jax.errors import InputError
@@ -31,7 +30,7 @@ class Shrinking(NamedTuple):
       gram: the matrix times its transpose, as `scipy.linalg.solveh_banded` takes it, lower half.
     """
 
-    matrix: scipy.sparse.csr_array
+    matrix: 'scipy.sparse.csr_array'
     gram: Float[np.ndarray, 'band side']
 
 
@@ -80,7 +79,7 @@ def _make_shrinking(side: int, scale: int) -> Shrinking:
     return Shrinking(matrix, lower)
 
 
-def _apply_along_both(matrices: list[scipy.sparse.csr_array], x: np.ndarray) -> np.ndarray:
+def _apply_along_both(matrices: 'list[scipy.sparse.csr_array]', x: np.ndarray) -> np.ndarray:
     """A matrix times the columns of an image, another one times its rows, for each channel."""
     for axis, matrix in enumerate(matrices):
         moved = np.moveaxis(x, axis, 0)

@@ -19,13 +19,13 @@ from jax.sharding import Mesh
 
 from sr_jax import models
 from sr_jax.checkpoints.metadata import check_repeats
-from sr_jax.checkpoints.run import load_run
 from sr_jax.checkpoints.start_from import describe_misfit
 from sr_jax.config.binding import nearest
 from sr_jax.config.serialization import from_json
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
+from sr_jax.layers.repeated import initial_shapes
 from sr_jax.pretrained import files, named, recognition
 from sr_jax.tasks.task import FROZEN
 
@@ -109,6 +109,8 @@ def save(path: str | Path, network: LoadedNetwork) -> None:
 def _load_run(
     path: Path, name: str, best: bool, mesh: Mesh | None, report: Callable[[str], None]
 ) -> LoadedNetwork:
+    from sr_jax.checkpoints.run import load_run  # a slow import, for runs alone
+
     mesh = mesh or sharding.make_mesh(jax.devices()[:1])
     load_beside = functools.partial(load, mesh=mesh, report=report)
     found = load_run(path, network=name, best=best, mesh=mesh, load=load_beside, report=report)
@@ -199,5 +201,5 @@ def _load_file(path: Path) -> LoadedNetwork:
 
 def _shapes(module: Any) -> dict[str, Any]:
     """The shapes of the variables of a network, which is not run."""
-    expected = jax.eval_shape(lambda x: module.init(jax.random.key(0), x), module.example(1))
+    expected = initial_shapes(lambda x: module.init(jax.random.key(0), x), module.example(1))
     return {key: value for key, value in expected.items() if key != 'intermediates'}

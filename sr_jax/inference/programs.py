@@ -11,6 +11,7 @@ from sr_jax.images.finite import clip_finite
 from sr_jax.inference import channels
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.layers.borders import apply_within
+from sr_jax.layers.repeated import Repetition, repeating
 from sr_jax.models.protocols import Enlarger
 
 
@@ -34,6 +35,7 @@ def apply_network(
     count: int,
     source: str,
     bounded: bool,
+    as_loop: bool,
     variables: dict[str, Any],
     windows: Float[Array, 'n h w c'],
     valid: Int[Array, 'n 2'],
@@ -46,6 +48,7 @@ def apply_network(
       count: channels of the images.
       source: what messages call the network.
       bounded: results are clipped to [0, 1].
+      as_loop: equal blocks are one loop, which is compiled sooner and runs a little slower.
       variables: the network's.
       windows: the images, padded.
       valid: rows and columns of each that are image.
@@ -53,6 +56,7 @@ def apply_network(
     """
     inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
     windows = channels.fit_channels(windows, module)
-    made = apply_within(module, variables, windows, valid, *inputs, method=method)
+    with repeating(Repetition.LOOP if as_loop else Repetition.WRITTEN_OUT):
+        made = apply_within(module, variables, windows, valid, *inputs, method=method)
     restored = channels.restore_channels(made, count, source)
     return clip_finite(restored) if bounded else restored

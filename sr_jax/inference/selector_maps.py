@@ -48,7 +48,9 @@ class Selectors:
                 'network that has'
             )
         self.breadth = switching.breadth
-        self._predict = sharding.jit_predict(self._found.task.predict, mesh)
+        self._predict = sharding.jit_predict(
+            self._found.task.predict, mesh, self._found.config.dtype
+        )
 
     def choose(
         self, image: Float[np.ndarray, 'h w 3']

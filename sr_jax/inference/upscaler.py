@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Num
 
-from sr_jax.devices import memory, sharding
+from sr_jax.devices import compiling, memory, sharding
 from sr_jax.errors import InputError
 from sr_jax.images.arrays import take_pixels
 from sr_jax.images.decoding import from_float, to_float
@@ -31,6 +31,9 @@ from sr_jax.models.protocols import Patchwise
 
 USABLE = 0.9  # of a device's memory
 PATCH = 256  # pixels along a side, of networks that compute a window's layers in patches
+# As many take RRDBNet 100 s on two cores, of which written out blocks save the 3 s that they are
+# compiled longer.
+MANY_PIXELS = 2**19
 IN_FLIGHT = 2  # rounds of windows on their way, so that the device need not wait for the host
 
 
@@ -70,6 +73,7 @@ class Upscaler:
       is_plain: whether that function is all there is to it: no latents, no division by rows, no
         moving to what is consistent, no single size, no transparency.
       mesh, variables: the devices, and what lies on each of them.
+      compiler_options: with which its programs are compiled.
       limit: bytes of one device that may be taken.
       source: what messages call the network.
     """
@@ -106,15 +110,18 @@ class Upscaler:
         self._drawing: Drawing = make_drawing(module, temperature, seed, network.source)
         self.mesh = sharding.make_mesh(list(devices) if devices else None)
         self.limit = memory_limit or int(USABLE * memory.device_memory())
+        self.compiler_options = compiling.compiler_options(self.mesh.devices.flat[0], dtype)
         everywhere = sharding.replicated_sharding(self.mesh)
         self.variables = jax.device_put(network.variables, everywhere)
         self._undivided, self._spatially, self._consistent = undivided, spatially, consistent
         self._bounded, self._report = bounded, report
         self._compile = functools.cache(self._compile_window)
         self.multiple = module.multiple
-        self.program: Callable[..., Any] = functools.partial(
+        self._apply = functools.partial(
             apply_network, module, self.channels, network.source, bounded
         )
+        self.program: Callable[..., Any] = functools.partial(self._apply, False)
+        self._repeats, self._as_loop = bool(module.REPEATED), True
         special = spatially or consistent or self._input_size or self.channels != 3
         self.is_plain = not (special or temperature)
         self._demands = make_demands(module, halo, tile, undivided, spatially, self.mesh.size)
@@ -134,10 +141,15 @@ class Upscaler:
         Raises:
           InputError: even the smallest window takes too much memory, or more than the tile.
         """
+        sizes = list(sizes)
+        pixels = sum(height * width for height, width in sizes)
+        if self._as_loop and pixels >= MANY_PIXELS:
+            self._as_loop = False
+            self._compile.cache_clear()
         if self._input_size:
             sizes = [(self._input_size, self._input_size)]
         if self._windows.choose(sizes):
-            self._report(self._windows.describe())
+            self._report(f'{self._windows.describe()}; {self._describe_work(pixels)}')
 
     def __call__(
         self,
@@ -190,6 +202,13 @@ class Upscaler:
             )
         return pixels
 
+    def _describe_work(self, pixels: int) -> str:
+        """The pixels to enlarge, and how the program is therefore compiled."""
+        line = f'{pixels / 1e6:.3g} megapixels to enlarge'
+        if not self._repeats:
+            return line
+        return line + (', equal blocks as a loop' if self._as_loop else ', blocks written out')
+
     def _compile_window(self, window: Size) -> Any:
         """The compiled (variables, windows, valid, latents) -> enlarged windows."""
         rows = PartitionSpec(None, sharding.DATA_AXIS)
@@ -209,9 +228,10 @@ class Upscaler:
             ],
         )
         apply = jax.jit(
-            self.program,
+            functools.partial(self._apply, self._as_loop),
             in_shardings=(everywhere, images, batch, images),
             out_shardings=images,
+            compiler_options=self.compiler_options,
         )
         return apply.lower(*shapes).compile()
 

@@ -7,6 +7,7 @@ Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative Adversarial Netw
 ones, which the published network has not.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
@@ -19,6 +20,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import Convolution, convolve, kaiming_init
 from sr_jax.layers.in_patches import in_patches
+from sr_jax.layers.repeated import apply_repeated
 from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
@@ -232,14 +234,9 @@ class RRDBNet(nn.Module):
             )
         x = self._unshuffle(x)
         first = Convolution(self.features, 3, dtype=self.dtype, name='conv_first')(x)
-        block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
-        outputs = [first]
-        for i in range(self.num_blocks):
-            fields = (self.growth, self.dtype, self.switching, self.patch, self.plus)
-            outputs.append(block(*fields, name=f'block_{i}')(outputs[-1], train))
+        last, wanted = self._apply_blocks(first, blocks, train)
         body = convolution(self, self.switching, 'conv_body', self.features, 3, dtype=self.dtype)
-        skipped = outputs[-1] if self.skip_from_blocks else first
-        trunk = skipped + body(outputs[-1], train)
+        trunk = (last if self.skip_from_blocks else first) + body(last, train)
         enlarged = self.scale * self.multiple
         num_ups = enlarged.bit_length() - 1
         head = UpsamplingHead(num_ups, self.dtype, self.out_channels, name='head')
@@ -251,7 +248,22 @@ class RRDBNet(nn.Module):
             made = jax.ShapeDtypeStruct((len(trunk), h, w, self.out_channels), jnp.float32)
             side = -(-self.patch // HEAD_PATCHES)
             image = in_patches(head, trunk, made, side, HEAD_RADIUS)
-        return image, Features([outputs[1 + i] for i in blocks], trunk, doubled)
+        return image, Features(wanted, trunk, doubled)
+
+    def _apply_blocks(
+        self, x: Array, wanted: Sequence[int], train: bool
+    ) -> tuple[Array, list[Array]]:
+        """What the last block makes, and the wanted ones."""
+        block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
+        fields = (self.growth, self.dtype, self.switching, self.patch, self.plus)
+        return apply_repeated(
+            self,
+            functools.partial(block, *fields),
+            [f'block_{i}' for i in range(self.num_blocks)],
+            *(x, train),
+            wanted=wanted,
+            alike=not self.switching.layers,
+        )
 
     @property
     def multiple(self) -> int:

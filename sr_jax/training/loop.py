@@ -21,6 +21,7 @@ from sr_jax.config.serialization import to_json
 from sr_jax.data.pipeline import TrainIterator, train_iterator
 from sr_jax.data.validation import validation_batches
 from sr_jax.devices import distributed, sharding
+from sr_jax.devices.compiling import advise_dtype
 from sr_jax.devices.signals import Stop, stop_signals
 from sr_jax.errors import InputError
 from sr_jax.images.atomic import write
@@ -129,7 +130,7 @@ def _train(
     best = directions[settings.checkpoint.best_metric]
     checkpoints = Checkpoints(workdir, settings.checkpoint, best)
     stack.callback(checkpoints.close)
-    predict = sharding.jit_predict(task.predict, mesh)
+    predict = sharding.jit_predict(task.predict, mesh, config.dtype)
     parts = (mesh, task, predict, iterator, checkpoints, progress)
     run = Run(config, settings, workdir, *parts, warned=set())
     report = progress.message
@@ -142,6 +143,8 @@ def _train(
     if distributed.is_first():
         write(workdir / 'config.json', (to_json(config) + '\n').encode())
     stop = stack.enter_context(stop_signals(mesh))
+    if line := advise_dtype(mesh.devices.flat[0], config.dtype, "config.dtype='bfloat16'"):
+        report(line)
     progress.begin(step)
     return _loop(run, tree, step, stop)
 
@@ -178,7 +181,8 @@ def _iterator(
 
 def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     """Steps until the last or a signal; looks at metrics one step late, to keep devices busy."""
-    advance = sharding.jit_step(run.task.train_step, run.mesh, sharding.layout(tree, run.mesh))
+    layout = sharding.layout(tree, run.mesh)
+    advance = sharding.jit_step(run.task.train_step, run.mesh, layout, run.config.dtype)
     paths = jax.tree.leaves_with_path(parameters(tree['state']))
     names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]
     last = run.settings.train.steps

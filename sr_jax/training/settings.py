@@ -113,6 +113,8 @@ def measure_step(
     tree = abstract_tree(task, mesh)
     frozen = jax.eval_shape(lambda: task.frozen(load, True))
     tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
-    step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh))
+    step = sharding.jit_step(
+        task.train_step, mesh, sharding.layout(tree, mesh), config.dtype
+    )
     batch = task.batch(batch_size * accumulation)
     return memory.compiled_bytes(step.lower(tree, batch).compile())

@@ -8,8 +8,11 @@ import pytest
 
 from sr_jax import __main__ as verbs
 from sr_jax import commands
+from sr_jax.commands import train
+from sr_jax.devices import kept_programs
 
 FOLDER = pathlib.Path(commands.__file__).parent
+SELDOM = ('orbax', 'scipy.linalg', 'scipy.ndimage', 'scipy.sparse', 'grain', 'av')
 HEAVY = ('jax', 'flax', 'numpy', 'ml_collections', 'absl', 'orbax')
 
 
@@ -55,6 +58,27 @@ def test_a_verb_that_is_not_there_is_one_line_with_the_nearest(verb, message, ca
     assert verbs.main([verb, 'x.png']) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)
+
+
+def test_upscaling_imports_nothing_that_it_seldom_needs():
+    code = (
+        'import sys\nimport sr_jax.commands.upscale\n'
+        f'found = set({SELDOM}) & set(sys.modules)\nassert not found, found'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(('options', 'kept'), [([], 1), (['--no-cache'], 0)])
+def test_compiled_programs_are_kept_unless_told_not_to(options, kept, monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(kept_programs, 'keep_programs', lambda: calls.append(1))
+    monkeypatch.setattr(train, 'keep_programs', lambda: calls.append(2))
+    monkeypatch.setattr(train.loop, 'train', lambda *_: train.loop.Result(1, {}, None))
+    missing, config = str(tmp_path / 'missing'), str(FOLDER.parents[1] / 'configs/vqvae.py')
+    assert verbs.main(['pack', missing, missing, *options]) == 1
+    assert verbs.main(['train', '--config', config, '--workdir', missing, *options]) == 0
+    assert calls == [1, 2][: 2 * kept]
 
 
 @pytest.mark.parametrize('words', [[], ['--nonsense']])

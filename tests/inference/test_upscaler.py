@@ -52,6 +52,19 @@ def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, 
     assert len(set(compilations)) == 1
 
 
+def test_equal_blocks_are_a_loop_until_there_are_many_pixels(monkeypatch):
+    monkeypatch.setattr(upscaler_module, 'MANY_PIXELS', 200)
+    net, lines, pixels = network('rrdb'), [], image(9, 12)
+    upscaler = Upscaler(net, devices=jax.devices()[:1], report=lines.append)
+    for count in (1, 2):
+        upscaler.prepare([(9, 12)] * count)
+        np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
+    assert [line.rpartition(', ')[2] for line in lines] == [
+        'equal blocks as a loop',
+        'blocks written out',
+    ]
+
+
 @pytest.fixture(scope='module')
 def flow():
     return network('srflow')

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 
+from sr_jax.devices.compiling import advise_dtype
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
 from sr_jax.inference.networks import LoadedNetwork
@@ -120,12 +121,12 @@ def make(
       arguments: of the command line.
       network: that was loaded.
       bounded: whether images lie in [0, 1]; False for films.
-      report: is given a line about each window that it takes.
+      report: is given a line about each window that it takes, and about a faster type.
 
     Raises:
       InputError: the network does not enlarge, or a halo or a tile where it can have none.
     """
-    return Upscaler(
+    upscaler = Upscaler(
         network,
         halo=arguments.halo,
         tile=arguments.tile,
@@ -138,3 +139,6 @@ def make(
         bounded=bounded,
         report=report,
     )
+    if advice := advise_dtype(upscaler.mesh.devices.flat[0], arguments.dtype, '--dtype bfloat16'):
+        report(advice)
+    return upscaler

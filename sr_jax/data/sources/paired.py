@@ -1,6 +1,6 @@
 """True images in one folder and small ones in another, matched by name.
 
-Each may be a folder of files or an LMDB database.
+Each may be a folder of files, an LMDB database, or a packed folder.
 """
 
 import pathlib
@@ -14,8 +14,7 @@ from jaxtyping import Float, Num
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.fields import IMAGE, SMALL_IMAGE
 from sr_jax.data.protocol import ImageSource
-from sr_jax.data.sources import folder, lmdb
-from sr_jax.data.sources.folder import split_part
+from sr_jax.data.sources import folder, lmdb, packed
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError, to_float
 
@@ -105,6 +104,7 @@ def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: i
     """
     hq_folder, lq_folder = split_folders(folders)
     partners = match_names(hq_folder, lq_folder)
+    split_part = store_of(hq_folder).split_part
     names = split_part(hq_folder, list(partners), part, validation_fraction)
     hq = open_images(hq_folder, names)
     lq = open_images(lq_folder, [partners[name] for name in names])
@@ -119,18 +119,20 @@ def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: i
 
 
 def store_of(place: pathlib.Path) -> ModuleType:
-    """Returns the kind of source that reads a folder: of files, or an LMDB database."""
+    """Returns the kind of source that reads a folder: of files, an LMDB database, or packed."""
+    if packed.is_packed(place):
+        return packed
     return lmdb if lmdb.is_database(place) else folder
 
 
 def image_names(place: pathlib.Path) -> list[str]:
-    """Lists the images in a folder of either kind; raises InputError as each of them does."""
+    """Lists the images in a folder of any of the kinds; raises InputError as each of them does."""
     names: list[str] = store_of(place).image_names(place)
     return names
 
 
 def open_images(place: pathlib.Path, names: Sequence[str]) -> ImageSource:
-    """Opens images in a folder of either kind, by the names of `image_names`."""
+    """Opens images in a folder of any of the kinds, by the names of `image_names`."""
     images: ImageSource = store_of(place).open_images(place, names)
     return images
 

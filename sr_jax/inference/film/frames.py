@@ -145,6 +145,7 @@ class FrameEnlarger:
             functools.partial(_enlarge_whole, self._upscaler, self._change),
             in_shardings=(everywhere, self._sharding),
             out_shardings=self._sharding,
+            compiler_options=self._upscaler.compiler_options,
         )
         return program.lower(variables, given).compile()
 

@@ -1,0 +1,110 @@
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sr_jax.layers.repeated import Repetition, apply_repeated, initial_shapes, repeating
+from sr_jax.layers.switching import Switching
+from sr_jax.models.rrdb import RRDBNet
+
+WRITTEN_OUT, LOOP, SHAPES = Repetition
+calls = []
+
+
+class Block(nn.Module):
+    """A dense layer, whose calls are counted while they are traced."""
+
+    @nn.compact
+    def __call__(self, x):
+        calls.append(self.name)
+        self.sow('intermediates', 'made', x)
+        return jnp.tanh(nn.Dense(x.shape[-1])(x))
+
+
+class Chain(nn.Module):
+    """So many blocks."""
+
+    count: int = 4
+    alike: bool = True
+
+    @nn.compact
+    def __call__(self, x):
+        names = [f'block_{i}' for i in range(self.count)]
+        return apply_repeated(self, Block, names, x, wanted=(1,), alike=self.alike)
+
+
+@pytest.fixture(scope='module')
+def trained():
+    x = jax.random.normal(jax.random.key(0), (2, 3))
+    return x, {'params': Chain().init(jax.random.key(1), x)['params']}
+
+
+def count_calls(how, function):
+    """How often a block is traced."""
+    calls.clear()
+    with repeating(how):
+        jax.eval_shape(lambda: function())  # JAX remembers what it traced, by the function
+    return len(calls)
+
+
+def test_a_block_of_a_loop_is_traced_once_and_the_results_are_the_same(trained):
+    x, variables = trained
+    last, (second,) = Chain().apply(variables, x)
+    with repeating(LOOP):
+        same, (same_second,) = Chain().apply(variables, x)
+    np.testing.assert_allclose(same, last, atol=1e-6)
+    np.testing.assert_allclose(same_second, second, atol=1e-6)
+    assert count_calls(LOOP, lambda: Chain().apply(variables, x)) == 1
+    assert count_calls(WRITTEN_OUT, lambda: Chain().apply(variables, x)) == 4
+
+
+def test_others_are_written_out(trained):
+    x, variables = trained
+    assert count_calls(LOOP, lambda: Chain(alike=False).apply(variables, x)) == 4
+    collect = functools.partial(Chain().apply, variables, x, mutable=['intermediates'])
+    assert count_calls(LOOP, collect) == 4
+    init = functools.partial(Chain().init, jax.random.key(0), x)
+    assert count_calls(LOOP, init) == 4
+    assert count_calls(SHAPES, init) == 1
+    init = functools.partial(Chain(alike=False).init, jax.random.key(0), x)
+    assert count_calls(SHAPES, init) == 4
+
+
+@pytest.mark.parametrize('switched', [False, True])
+def test_the_shapes_of_an_rrdb_net_are_those_of_its_init(switched):
+    layers = ('block_1/rdb_0/conv_1',) if switched else ()
+    model = RRDBNet(features=5, growth=3, num_blocks=3, switching=Switching(layers, breadth=2))
+    init = functools.partial(model.init, jax.random.key(0), jnp.zeros((1, 12, 10, 3)))
+    assert initial_shapes(init) == jax.eval_shape(init)
+
+
+def test_an_rrdb_net_as_a_loop_is_a_program_of_one_block():
+    model = RRDBNet(features=5, growth=3, num_blocks=4, patch=6)
+    x = jax.random.uniform(jax.random.key(1), (2, 7, 9, 3))
+    variables = jax.jit(model.init)(jax.random.key(0), x)
+
+    def run(how):
+        def apply(variables, x):
+            with repeating(how):
+                return model.apply(variables, x, (1, 3), method='with_features')
+
+        lowered = jax.jit(apply).lower(variables, x)
+        return lowered.compile()(variables, x), lowered.as_text().count('stablehlo.convolution')
+
+    expected, written_out = run(WRITTEN_OUT)
+    found, in_loop = run(LOOP)
+    beside = 2 + 4  # the first and the body's last one, and the head's
+    assert written_out - beside == 4 * (in_loop - beside)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), found, expected)
+
+
+def test_nothing_stays_chosen_after_an_error(trained):
+    x, variables = trained
+    with pytest.raises(ZeroDivisionError), repeating(LOOP):
+        raise ZeroDivisionError
+    calls.clear()
+    Chain().apply(variables, x)
+    assert len(calls) == 4
