@@ -180,13 +180,13 @@ def find(data: bytearray, code: bytes) -> list[int]:
     return [place for place in range(len(data)) if data.startswith(code, place)]
 
 
-def two_sizes(path: Path) -> None:
-    """MPEG-2 whose frames change from 34x22 to 50x40."""
+def two_sizes(path: Path, count: int = 3) -> None:
+    """MPEG-2 of so many frames of 34x22, and then of 50x40."""
     parts = []
     for number, size in enumerate(((34, 22), (50, 40))):
         part = path.with_name(f'{number}.m2v')
         film = Film(part, 'mpeg2video', size, '1/25', 25)
-        film.write(constant(3, size, 'yuv420p', film.tick, 1))
+        film.write(constant(count, size, 'yuv420p', film.tick, 1))
         film.close()
         parts.append(part.read_bytes())
     path.write_bytes(b''.join(parts))

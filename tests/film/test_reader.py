@@ -13,7 +13,7 @@ from television_films import TS_START, two_sizes
 
 from sr_jax.errors import InputError
 from sr_jax.film.fields import Deinterlacing
-from sr_jax.film.formats import ColorDescription, PixelFormat
+from sr_jax.film.formats import ColorDescription, FrameKind, PixelFormat
 from sr_jax.film.reader import open_film
 
 
@@ -147,6 +147,32 @@ def test_a_long_film_is_entered_at_a_key_frame(suffix, codec, plan, is_entered, 
             rest = list(opened)
         assert [frame.pts for frame in rest] == [frame.pts for frame in frames[number:]]
         for frame, again in zip(frames[number:], rest, strict=True):
+            assert all(map(np.array_equal, frame.planes, again.planes))
+
+
+@pytest.mark.parametrize('plan', [Deinterlacing(), Deinterlacing('fields', 'tff')])
+def test_frames_of_two_sizes_are_the_same_from_a_time_on(plan, tmp_path):
+    stream, path = tmp_path / 'two.m2v', tmp_path / 'two.mkv'
+    two_sizes(stream, 70)
+    with av.open(str(stream)) as given, av.open(str(path), 'w') as output:
+        target = output.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = target
+                output.mux(packet)
+    color = ColorDescription('bt601', 'limited', chroma='left')
+    how = (FrameKind(22, 34, PixelFormat('yuv', 8, 2, 2), color), True)
+    with open_film(path, plan, None, *how) as opened:
+        whole = list(opened)
+        assert opened.resized == 70 * (2 if plan.mode == 'fields' else 1)
+    assert {frame.planes[0].shape for frame in whole} == {(22, 34)}
+    for second, width in ((Fraction(3, 2), 34), (Fraction(9, 2), 50)):
+        with open_film(path, plan, second, *how) as opened:
+            rest = list(opened)
+            assert opened.info.video.width == width  # it was entered there
+        expected = [f for f in whole if (f.pts + f.duration) * f.time_base > second]
+        for frame, again in zip(expected, rest, strict=True):
+            assert frame.pts == again.pts
             assert all(map(np.array_equal, frame.planes, again.planes))
 
 
