@@ -23,9 +23,6 @@ from PIL import Image
 
 from sr_jax.page import looking
 
-# Gradio leaves event loops and sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
-
 OTHER = 'another_who_looks_at_it'
 IMAGES = dict(factor=0, form='png', quality=95, lossless=False, background='', tile=0)
 
@@ -39,7 +36,7 @@ def folder(tmp_path_factory):
 def app(folder):
     made = opened.open_page(folder)
     yield made
-    opened.close(made)
+    made.close()
 
 
 @pytest.fixture(scope='module')
@@ -201,7 +198,7 @@ def test_others_are_let_in_with_a_password_alone(tmp_path):
         assert httpx.get(local).status_code == 401
         assert httpx.get(local, auth=('', 'word')).status_code == 200
     finally:
-        opened.close(made)
+        made.close()
 
 
 OPEN = """
