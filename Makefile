@@ -36,10 +36,13 @@ test-slow: $(VENV)/installed-test
 
 # Gradio takes an older Pillow, so its environment lies over that of the tests; images are tested with both.
 PAGE := $(VENV)/page
+# Gradio leaves event loops and sockets to the garbage collector.
+UNCLOSED := -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
 test-page: $(PAGE)/installed
 	@command -v chromium >/dev/null || echo 'there is no chromium: the tests in a browser are left out'
-	$(PAGE)/bin/python -m pytest -n 0 tests/page tests/images \
+	$(PAGE)/bin/python -m pytest -n 0 $(UNCLOSED) tests/page \
 		'tests/test_documentation.py::test_what_it_shows_runs[docs/app.md]'
+	$(PAGE)/bin/python -m pytest -n 0 tests/images
 
 MINUTES ?= 10
 fuzz: $(VENV)/installed-test

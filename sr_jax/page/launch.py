@@ -109,6 +109,7 @@ def import_gradio() -> Any:
     """
     try:
         import gradio
+        from gradio import Blocks  # noqa: F401  any folder of that name can be imported
     except ImportError as error:
         raise InputError(
             f"the page needs Gradio ({error}): pip install 'sr_jax[app]'"

@@ -49,7 +49,7 @@ def test_help_and_version_import_nothing_heavy(flag):
     [
         ('upscal', "sr-jax upscal: no such verb; did you mean 'upscale'?"),
         ('evalute', "sr-jax evalute: no such verb; did you mean 'evaluate'?"),
-        ('xyz', 'sr-jax xyz: no such verb; valid: benchmark, config, '),
+        ('xyz', 'sr-jax xyz: no such verb; valid: app, benchmark, '),
         ('shared', 'sr-jax shared: no such verb; '),
         ('__init__', 'sr-jax __init__: no such verb; '),
     ],

@@ -1,9 +1,7 @@
 """A page for tests: open, with tiny networks, and what a visitor does without a browser."""
 
-import gc
 import json
 import time
-import warnings
 from pathlib import Path
 
 import httpx
@@ -33,14 +31,6 @@ def open_page(folder: Path, limits: Limits = LIMITS, **options):
     (run / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, lines)))
     own = dict(runs=folder / 'runs', configs=folder / 'configs', limits=limits, inline=False)
     return app(files, **{**own, **options})
-
-
-def close(page) -> None:
-    """Closes a page, and lets go of the event loops that Gradio leaves to the garbage collector."""
-    page.close()
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', ResourceWarning)
-        gc.collect()
 
 
 def draw(path: Path, size: tuple[int, int] = (9, 14), seed: int = 0) -> Path:

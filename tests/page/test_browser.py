@@ -23,11 +23,7 @@ CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome') or ''
 if not CHROMIUM:
     pytest.skip('there is no Chromium here', allow_module_level=True)
 
-# Gradio leaves event loops and sockets to the garbage collector.
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning'),
-]
+pytestmark = pytest.mark.browser
 FLAGS = (
     *('--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'),
     *('--disable-background-networking', '--disable-component-update'),
@@ -46,7 +42,7 @@ def folder(tmp_path_factory):
 def url(folder):
     page = opened.open_page(folder)
     yield page.url
-    opened.close(page)
+    page.close()
 
 
 @pytest.fixture(scope='module')

@@ -122,6 +122,7 @@ def settle(job, seconds=300.0, until=lambda job: job.is_over):
 def test_a_run_is_stopped_and_gone_on_with(tmp_path, monkeypatch):
     root = pathlib.Path(__file__).parents[2]
     monkeypatch.setenv('PYTHONPATH', f'{root}:{root / "tests"}')
+    monkeypatch.setenv('XLA_FLAGS', '--xla_backend_optimization_level=0')  # and one device
     tiny = 'import tiny_run\n\nVARIANTS = ("vqvae",)\nget_config = tiny_run.get_config\n'
     (tmp_path / 'tiny.py').write_text(tiny)
     page = Page([], tmp_path / 'runs', tmp_path, Limits())

@@ -15,6 +15,7 @@ class Compare extends HTMLElement {
     }));
     this.line = make('div', { className: 'sr-line' });
     this.frame = make('div', { className: 'sr-frame' }, ...this.images, this.line);
+    this.frame.style.aspectRatio = `${this.size[0]} / ${this.size[1]}`;
     this.slider = make('input', { type: 'range', min: 0, max: 1000, value: 500 });
     this.slider.setAttribute('aria-label', 'Divider: before on its left, after on its right');
     this.slider.oninput = () => this.#place();

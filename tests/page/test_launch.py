@@ -1,0 +1,29 @@
+"""What is said where the page cannot be opened."""
+
+import sys
+
+import pytest
+
+import sr_jax
+from sr_jax import __main__ as verbs
+from sr_jax.errors import InputError
+
+OUTSIDE = (dict(host='0.0.0.0'), dict(host='192.168.0.7'), dict(share=True))
+
+
+@pytest.mark.parametrize('options', OUTSIDE)
+def test_others_are_not_let_in_without_a_password(options):
+    with pytest.raises(InputError, match='lets others in: set a password'):
+        sr_jax.app(**options)
+
+
+def test_the_verb_says_so_too(capsys, monkeypatch):
+    monkeypatch.delenv('SR_JAX_PASSWORD', raising=False)
+    assert verbs.main(['app', '--host', '0.0.0.0']) == 1
+    assert capsys.readouterr().err.startswith('error: --host 0.0.0.0 lets others in')
+
+
+def test_without_gradio_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'gradio', None)
+    with pytest.raises(InputError, match=r"pip install 'sr_jax\[app\]'"):
+        sr_jax.app()
