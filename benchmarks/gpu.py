@@ -142,7 +142,9 @@ def networks(plan: Plan) -> Iterator[Row]:
     size = 64 if plan.interpreted else 8192
     a = jnp.ones((size, size), 'bfloat16')
     product = jax.jit(jnp.dot)
-    yield dict(network='matrix product', tflops=2e-12 * size**3 / plan.measure(lambda: product(a, a)))
+    yield dict(
+        network='matrix product', tflops=2e-12 * size**3 / plan.measure(lambda: product(a, a))
+    )
     for network in (SRVGGNetCompact(dtype='bfloat16'), RRDBNet(dtype='bfloat16')):
         x = jnp.full((1, plan.side, plan.side, 3), 0.5)
         shapes = jax.eval_shape(network.init, jax.random.key(0), x)
@@ -228,7 +230,9 @@ def main() -> int:
     plan = Plan(present_gpu(), args.interpret)
     if args.plan:
         for name in args.only:
-            print(f'{name:9} {PARTS[name][1]:4} s at most: {(PARTS[name][0].__doc__ or "").strip()}')
+            print(
+                f'{name:9} {PARTS[name][1]:4} s at most: {(PARTS[name][0].__doc__ or "").strip()}'
+            )
         print(f'{len(plan.checked)} cases checked, {len(plan.timed)} timed')
         return 0
     if present_gpu() is None and not args.interpret:

@@ -161,7 +161,7 @@ def input_designs(shape: Shape) -> tuple[str, ...]:
 def _shared_tile(shape: Shape, features: int, gpu: Gpu) -> Tile:
     """The largest window of which cotangents and products, 2 bytes each, find room. A square of x
     is smaller by a kernel's border, so that larger windows waste less."""
-    windows = ((32, 32, 32),) if shape.size > 3 else ()
+    windows = ((32, 32, 32),) if shape.size > 3 else ((32, 16, 64),)
     for rows, columns, depth in (*windows, (32, 16, 32), (32, 16, 16), (16, 16, 32)):
         if rows * columns * 2 * (features + depth) <= shared_memory(gpu.capability):
             return Tile(rows, columns, depth, warps=8, stages=1)
