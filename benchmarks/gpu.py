@@ -17,15 +17,12 @@ import concurrent.futures
 import importlib.util
 import json
 import pathlib
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from sr_jax import tasks
 from sr_jax.kernels.gpu.autotune import measure_median
 from sr_jax.kernels.gpu.device import A100, Gpu, present_gpu
 from sr_jax.kernels.switched_conv.cases import NETWORKS, ROOFLINE, SMALL, Case, describe
@@ -38,6 +35,8 @@ from sr_jax.kernels.switched_conv.triton.block_sizes import (
     shape_of,
 )
 from sr_jax.kernels.switched_conv.triton.parts import parts
+
+from sr_jax import tasks
 from sr_jax.models.rrdb import RRDBNet
 from sr_jax.models.srvgg import SRVGGNetCompact
 

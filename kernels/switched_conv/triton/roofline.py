@@ -181,7 +181,8 @@ def main() -> None:
                 dense = t.dense_forward + t.dense_backward
                 print(
                     f'| {describe(case)} | {1e3 * t.dense_forward:.2f}, {1e3 * dense:.2f} | '
-                    f'{1e3 * t.forward:.2f} | {1e3 * t.grad_input:.2f} | {_shared(case, dtype, chip)} | '
+                    f'{1e3 * t.forward:.2f} | {1e3 * t.grad_input:.2f} | '
+                    f'{_shared(case, dtype, chip)} | '
                     f'{1e3 * t.grad_weight:.2f} | {t.forward_part:.0%} | {t.part:.0%} |'
                 )
 
