@@ -154,7 +154,7 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
 def input_designs(shape: Shape) -> tuple[str, ...]:
     """The designs of the gradient of x that can be had: in shared memory those of half types whose
     outputs lie as the pixels of x do."""
-    shared = shape.dtype != 'float32' and shape.stride == 1 and shape.features <= 256
+    shared = shape.dtype != 'float32' and shape.stride == 1 and shape.features <= 128
     return INPUT_DESIGNS if shared else tuple(d for d in INPUT_DESIGNS if d != 'shared')
 
 
