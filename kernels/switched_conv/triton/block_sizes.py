@@ -1,6 +1,6 @@
 """Block sizes of the GPU kernels, by shape, type and GPU.
 
-Defaults are for compute capability 8.0, 8.9 and 9.0, and were found by compiling: as large as fits
+Defaults are for compute capability 8.0, 8.9, 9.0 and 10.0, and were found by compiling: as large as fits
 into registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it finds
 in `tuned/<gpu>.json`, which then comes before the defaults.
 """
@@ -10,7 +10,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from ...gpu.autotune import file_name, load
-from ...gpu.device import H100, Gpu, shared_memory
+from ...gpu.device import B200, H100, Gpu, shared_memory
 from ..cases import Case
 
 TUNED = pathlib.Path(__file__).parents[1] / 'tuned'
@@ -147,8 +147,8 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
         precision=precision,
     )
     if gpu.capability >= H100.capability and not ieee and shape.channels >= 16:
-        return _adapt_to_h200(sizes, features, wide)
-    return sizes
+        sizes = _adapt_to_h200(sizes, features, wide)
+    return _adapt_to_b200(sizes) if gpu.capability >= B200.capability else sizes
 
 
 def input_designs(shape: Shape) -> tuple[str, ...]:
@@ -194,6 +194,15 @@ def _adapt_to_h200(sizes: BlockSizes, features: int, wide: bool) -> BlockSizes:
         fold=sizes.fold._replace(warps=8),
         weight=weight,
         weight_chunks=chunks,
+    )
+
+
+def _adapt_to_b200(sizes: BlockSizes) -> BlockSizes:
+    """What spills no register there: nothing was measured. Sums are in a memory of their own."""
+    return sizes._replace(
+        unfold=sizes.unfold._replace(rows=min(sizes.unfold.rows, 128), warps=8),
+        masked=sizes.masked._replace(warps=8),
+        weight=sizes.weight._replace(warps=8),
     )
 
 
