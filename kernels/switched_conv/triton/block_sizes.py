@@ -1,7 +1,7 @@
 """Block sizes of the GPU kernels, by shape, type and GPU.
 
-Defaults are for compute capability 8.0, 8.9, 9.0 and 10.0, and were found by compiling: as large as fits
-into registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it finds
+Defaults are for compute capability 8.0, 8.9, 9.0 and 10.0, and were found by compiling: as large as
+fits into registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it finds
 in `tuned/<gpu>.json`, which then comes before the defaults.
 """
 
