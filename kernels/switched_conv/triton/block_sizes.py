@@ -1,8 +1,8 @@
 """Block sizes of the GPU kernels, by shape, type and GPU.
 
-Defaults are for compute capability 8.0, 8.9, 9.0 and 10.0, and were found by compiling: as large as
-fits into registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it finds
-in `tuned/<gpu>.json`, which then comes before the defaults.
+Defaults are for compute capability 8.0, 8.9, 9.0 and 10.0, and were found by compiling: as large
+as fits into registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it
+finds in `tuned/<gpu>.json`, which then comes before the defaults.
 """
 
 import functools
@@ -124,7 +124,8 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
     patch = power_of_two(shape.size**2 * shape.channels)
     inner = power_of_two(shape.channels if shape.channels >= 16 else patch)
     # In float32 it multiplies two halves of each factor: see weight.py.
-    weight = Tile(32, min(64 if wide else 128, features), min(64, inner), 8, 3)
+    few = 4 if features <= 16 else 8  # with 8 warps ptxas takes 64 registers, and spills
+    weight = Tile(32, min(64 if wide else 128, features), min(64, inner), few, 3)
     unfold = product(min(64, patch), min(2 * depth, features), 2)
     if ieee:
         weight = weight._replace(depth=min(32, inner), stages=2)
