@@ -6,9 +6,7 @@ Nothing here imports Triton before it is asked for kernels.
 import importlib.util
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
@@ -29,21 +27,10 @@ def sort_segments(
     """`routing.sort_segments` by the GPU's kernels."""
     from . import sorting
 
-    def sort_here(selector):
+    def sort(selector):
         return sorting.sort_segments(selector, breadth, block, launch)
 
-    # JAX asks for derivatives of whole numbers too, inside of `jax.checkpoint` under `vmap`.
-    @jax.custom_jvp
-    def sort(selector):
-        return split_over_devices(sort_here, (selector,))
-
-    @sort.defjvp
-    def _(primals, tangents):
-        del tangents
-        arrays = sort(*primals)
-        return arrays, tuple(np.zeros(array.shape, jax.dtypes.float0) for array in arrays)
-
-    return sort(selector)
+    return split_over_devices(sort, (selector,))
 
 
 def forward(
