@@ -161,10 +161,12 @@ def input_designs(shape: Shape) -> tuple[str, ...]:
 
 def _shared_tile(shape: Shape, features: int, gpu: Gpu) -> Tile:
     """The largest window of which cotangents and products, 2 bytes each, find room. A square of x
-    is smaller by a kernel's border, so that larger windows waste less."""
+    is smaller by a kernel's border, so that larger windows waste less. jax-triton, which compiles
+    Gluon by more of Triton's passes than Triton does, takes some room for itself."""
+    room = shared_memory(gpu.capability) - 16 * 1024
     windows = ((32, 32, 32),) if shape.size > 3 else ((32, 16, 64),)
     for rows, columns, depth in (*windows, (32, 16, 32), (32, 16, 16), (16, 16, 32)):
-        if rows * columns * 2 * (features + depth) <= shared_memory(gpu.capability):
+        if rows * columns * 2 * (features + depth) <= room:
             return Tile(rows, columns, depth, warps=8, stages=1)
     return Tile(16, 16, 16, warps=8, stages=1)
 
