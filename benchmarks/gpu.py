@@ -17,15 +17,12 @@ import concurrent.futures
 import importlib.util
 import json
 import pathlib
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from sr_jax import tasks
 from sr_jax.kernels.gpu.autotune import measure_median
 from sr_jax.kernels.gpu.device import A100, Gpu, present_gpu
 from sr_jax.kernels.switched_conv.cases import NETWORKS, ROOFLINE, SMALL, Case, describe
@@ -38,6 +35,8 @@ from sr_jax.kernels.switched_conv.triton.block_sizes import (
     shape_of,
 )
 from sr_jax.kernels.switched_conv.triton.parts import parts
+
+from sr_jax import tasks
 from sr_jax.models.rrdb import RRDBNet
 from sr_jax.models.srvgg import SRVGGNetCompact
 
@@ -142,7 +141,9 @@ def networks(plan: Plan) -> Iterator[Row]:
     size = 64 if plan.interpreted else 8192
     a = jnp.ones((size, size), 'bfloat16')
     product = jax.jit(jnp.dot)
-    yield dict(network='matrix product', tflops=2e-12 * size**3 / plan.measure(lambda: product(a, a)))
+    yield dict(
+        network='matrix product', tflops=2e-12 * size**3 / plan.measure(lambda: product(a, a))
+    )
     for network in (SRVGGNetCompact(dtype='bfloat16'), RRDBNet(dtype='bfloat16')):
         x = jnp.full((1, plan.side, plan.side, 3), 0.5)
         shapes = jax.eval_shape(network.init, jax.random.key(0), x)
@@ -228,7 +229,9 @@ def main() -> int:
     plan = Plan(present_gpu(), args.interpret)
     if args.plan:
         for name in args.only:
-            print(f'{name:9} {PARTS[name][1]:4} s at most: {(PARTS[name][0].__doc__ or "").strip()}')
+            print(
+                f'{name:9} {PARTS[name][1]:4} s at most: {(PARTS[name][0].__doc__ or "").strip()}'
+            )
         print(f'{len(plan.checked)} cases checked, {len(plan.timed)} timed')
         return 0
     if present_gpu() is None and not args.interpret:

@@ -65,6 +65,7 @@ ONLY = {
 # What rooms and files of the kernels may import besides: their language, and what calls it.
 BESIDES = {
     'gpu.compile_check': {'triton'},
+    'gpu.gluon_on_numpy': {'triton'},
     'gpu.interpret': {'triton'},
     'gpu.jax_triton': {'jax_triton'},
     'switched_conv.triton': {'triton'},

@@ -111,7 +111,8 @@ def run(kernel: Any, programs: int, arrays: list[np.ndarray | None], constants: 
 
     with _LOCK:
         if isinstance(kernel, GluonJITFunction):
-            return gluon_on_numpy.run(kernel, programs, arrays, constants)
+            gluon_on_numpy.run(kernel, programs, arrays, constants)
+            return
         function = _python(kernel)
         with _interpreting(function):
             arguments = [None if array is None else _pointer(array) for array in arrays]

@@ -14,31 +14,36 @@ LAUNCH = 3e-6  # seconds
 
 class Chip(NamedTuple):
     """Peak rates by the data sheets: bytes and operations a second; the cache's are measurements
-    published for these chips."""
+    published for these chips, and so is the part of the tensor cores' peak that `mma.sync` gets,
+    which takes its factors from registers. Shared memory gives 128 bytes a clock and
+    multiprocessor."""
 
     gpu: Gpu
     memory: float
     cache: float
     half: float
     tf32: float
+    shared: float
+    mma: float
 
 
 CHIPS = (
-    Chip(H200, 4.8e12, 5.5e12, 989e12, 494e12),
-    Chip(H100, 3.35e12, 5.5e12, 989e12, 494e12),
-    Chip(A100, 2.04e12, 4.5e12, 312e12, 156e12),
+    Chip(H200, 4.8e12, 5.5e12, 989e12, 494e12, 29e12, 0.62),
+    Chip(H100, 3.35e12, 5.5e12, 989e12, 494e12, 29e12, 0.62),
+    Chip(A100, 2.04e12, 4.5e12, 312e12, 156e12, 19e12, 1.0),
 )
 
 
 class Work(NamedTuple):
     """What kernels do: operations of the tensor cores at a part of their peak, bytes from and to
-    memory and through the L2 cache, and launches."""
+    memory, through the L2 cache and through shared memory, and launches."""
 
     operations: float = 0.0
     part: float = 1.0
     memory: float = 0.0
     cache: float = 0.0
     launches: int = 1
+    shared: float = 0.0
 
 
 def min_seconds(work: Work, chip: Chip, dtype: str) -> float:
@@ -48,6 +53,7 @@ def min_seconds(work: Work, chip: Chip, dtype: str) -> float:
         work.operations / (work.part * peak),
         work.memory / (MEMORY * chip.memory),
         work.cache / chip.cache,
+        work.shared / chip.shared,
         work.launches * LAUNCH,
     )
 

@@ -61,11 +61,10 @@ def switched_conv(
       kernel: 1 to 256 kernels, k odd, 1 to 7, of the type of x.
       bias: added at every pixel, whichever kernel it has; of the type of x.
       stride: step along each side, at least 1.
-      implementation: None takes 'triton' where the process has an NVIDIA GPU of compute capability
-        8.0 or more, jax-triton is installed and the computation is compiled for the GPU, and 'xla'
-        everywhere else and for float64. 'triton' is compiled for such GPUs only;
-        'triton_interpret' runs the same kernels without one, very slowly. 'reference' is the
-        specification.
+      implementation: None takes 'triton' where the process has jax-triton and an NVIDIA GPU of
+        compute capability 8.0 or more, and the computation is compiled for it, and 'xla' elsewhere
+        and for float64. 'triton' is for such GPUs only; 'triton_interpret' runs the same kernels
+        without one, very slowly. 'reference' is the specification.
       routing: `route(selector, b)`, for layers that share a selector; it must be of this selector,
         which cannot be checked. Computed when not given, and ignored by back ends without one.
       precision: of float32 products on GPUs, as in `jax.lax.dot`: tensor cores round the factors to

@@ -1,8 +1,9 @@
 """Selectors of a trained network, for times that are not of random ones.
 
-`real_selectors.npz` holds what the switched convolutions of a small VQ-VAE chose on two photographs
-(b = 8; README.md says how it was trained). Neighbouring pixels often share a kernel there, so that
-blocks and windows hold fewer kernels than with random selectors.
+`real_selectors.npz` holds what three convolutions of a VQ-VAE of 32 channels chose on two
+photographs of animals (b = 8): `encoder_bottom/conv`, `decoder/conv` and `decoder_top/up_0/conv`,
+after 4,000 steps as a dense network and 200 as a switched one by `configs/vqvae_switched.py`. A
+neighbourhood of 3 x 3 has 2.5 kernels there, of random selectors 5.6.
 """
 
 import pathlib

@@ -5,6 +5,7 @@ import pathlib
 
 import jax
 import pytest
+
 from sr_jax import tasks
 
 CONFIG = pathlib.Path(__file__).parents[2] / 'configs' / 'vqvae_switched.py'

@@ -1,8 +1,8 @@
 """Block sizes of the GPU kernels, by shape, type and GPU.
 
-Defaults are for compute capability 8.0, 8.9 and 9.0, and were found by compiling: as large as fits
-into registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it finds
-in `tuned/<gpu>.json`, which then comes before the defaults.
+Defaults are for compute capability 8.0, 8.9, 9.0 and 10.0, and were found by compiling: as large
+as fits into registers without spilling. `autotune.py` measures on the GPU at hand and keeps what it
+finds in `tuned/<gpu>.json`, which then comes before the defaults.
 """
 
 import functools
@@ -10,7 +10,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from ...gpu.autotune import file_name, load
-from ...gpu.device import H100, Gpu, shared_memory
+from ...gpu.device import B200, H100, Gpu, shared_memory
 from ..cases import Case
 
 TUNED = pathlib.Path(__file__).parents[1] / 'tuned'
@@ -124,7 +124,8 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
     patch = power_of_two(shape.size**2 * shape.channels)
     inner = power_of_two(shape.channels if shape.channels >= 16 else patch)
     # In float32 it multiplies two halves of each factor: see weight.py.
-    weight = Tile(32, min(64 if wide else 128, features), min(64, inner), 8, 3)
+    few = 4 if features <= 16 else 8  # with 8 warps ptxas takes 64 registers, and spills
+    weight = Tile(32, min(64 if wide else 128, features), min(64, inner), few, 3)
     unfold = product(min(64, patch), min(2 * depth, features), 2)
     if ieee:
         weight = weight._replace(depth=min(32, inner), stages=2)
@@ -147,23 +148,25 @@ def defaults(shape: Shape, gpu: Gpu, precision: str = 'tf32') -> BlockSizes:
         precision=precision,
     )
     if gpu.capability >= H100.capability and not ieee and shape.channels >= 16:
-        return _adapt_to_h200(sizes, features, wide)
-    return sizes
+        sizes = _adapt_to_h200(sizes, features, wide)
+    return _adapt_to_b200(sizes) if gpu.capability >= B200.capability else sizes
 
 
 def input_designs(shape: Shape) -> tuple[str, ...]:
     """The designs of the gradient of x that can be had: in shared memory those of half types whose
     outputs lie as the pixels of x do."""
-    shared = shape.dtype != 'float32' and shape.stride == 1 and shape.features <= 256
+    shared = shape.dtype != 'float32' and shape.stride == 1 and shape.features <= 128
     return INPUT_DESIGNS if shared else tuple(d for d in INPUT_DESIGNS if d != 'shared')
 
 
 def _shared_tile(shape: Shape, features: int, gpu: Gpu) -> Tile:
     """The largest window of which cotangents and products, 2 bytes each, find room. A square of x
-    is smaller by a kernel's border, so that larger windows waste less."""
-    windows = ((32, 32, 32),) if shape.size > 3 else ()
+    is smaller by a kernel's border, so that larger windows waste less. jax-triton, which compiles
+    Gluon by more of Triton's passes than Triton does, takes some room for itself."""
+    room = shared_memory(gpu.capability) - 16 * 1024
+    windows = ((32, 32, 32),) if shape.size > 3 else ((32, 16, 64),)
     for rows, columns, depth in (*windows, (32, 16, 32), (32, 16, 16), (16, 16, 32)):
-        if rows * columns * 2 * (features + depth) <= shared_memory(gpu.capability):
+        if rows * columns * 2 * (features + depth) <= room:
             return Tile(rows, columns, depth, warps=8, stages=1)
     return Tile(16, 16, 16, warps=8, stages=1)
 
@@ -194,6 +197,15 @@ def _adapt_to_h200(sizes: BlockSizes, features: int, wide: bool) -> BlockSizes:
         fold=sizes.fold._replace(warps=8),
         weight=weight,
         weight_chunks=chunks,
+    )
+
+
+def _adapt_to_b200(sizes: BlockSizes) -> BlockSizes:
+    """What spills no register there: nothing was measured. Sums are in a memory of their own."""
+    return sizes._replace(
+        unfold=sizes.unfold._replace(rows=min(sizes.unfold.rows, 128), warps=8),
+        masked=sizes.masked._replace(warps=8),
+        weight=sizes.weight._replace(warps=8),
     )
 
 

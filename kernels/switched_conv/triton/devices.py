@@ -6,9 +6,7 @@ Nothing here imports Triton before it is asked for kernels.
 import importlib.util
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
@@ -29,21 +27,10 @@ def sort_segments(
     """`routing.sort_segments` by the GPU's kernels."""
     from . import sorting
 
-    def sort_here(selector):
+    def sort(selector):
         return sorting.sort_segments(selector, breadth, block, launch)
 
-    # JAX asks for derivatives of whole numbers too, inside of `jax.checkpoint` under `vmap`.
-    @jax.custom_jvp
-    def sort(selector):
-        return split_over_devices(sort_here, (selector,))
-
-    @sort.defjvp
-    def _(primals, tangents):
-        del tangents
-        arrays = sort(*primals)
-        return arrays, tuple(np.zeros(array.shape, jax.dtypes.float0) for array in arrays)
-
-    return sort(selector)
+    return split_over_devices(sort, (selector,))
 
 
 def forward(
@@ -79,16 +66,9 @@ def backward(
     launch: Launch,
 ) -> tuple[Float[Array, 'n h w c'], Float[Array, 'b k k c o']]:
     """The gradients of x and kernel, likewise."""
-    from .masked import grad_input_by_masking
-    from .shared import grad_input_in_shared_memory
-    from .unfold import grad_input_by_unfolding
     from .weight import grad_kernel as grad_kernel_kernels
 
-    designs = dict(
-        unfold=grad_input_by_unfolding,
-        masked=grad_input_by_masking,
-        shared=grad_input_in_shared_memory,
-    )
+    grad_input = _import_design(sizes.input_design)
     segment = routing.segment
     sizes = fit_to_block(sizes, routing.pixels.shape[-1])
 
@@ -96,7 +76,7 @@ def backward(
         arrays = (kernels, pixels, positions)
         shape = (len(cotangent), *x.shape[1:])
         g = geometry(shape, kernel.shape, arrays, segment, stride)
-        return designs[sizes.input_design](cotangent, kernel, arrays, g, sizes, launch)
+        return grad_input(cotangent, kernel, arrays, g, sizes, launch)
 
     def of_kernel(x, cotangent, kernels, pixels, positions):
         arrays = (kernels, pixels, positions)
@@ -106,6 +86,21 @@ def backward(
     grad_x = split_over_devices(of_x, (cotangent, *routing.arrays), (kernel,))
     grad_kernel = split_over_devices(of_kernel, (x, cotangent, *routing.arrays), summed=True)
     return grad_x.astype(x.dtype), grad_kernel.astype(kernel.dtype)
+
+
+def _import_design(name: str) -> Callable[..., Array]:
+    """The gradient of x by one of `block_sizes.INPUT_DESIGNS`."""
+    if name == 'masked':
+        from .masked import grad_input_by_masking
+
+        return grad_input_by_masking
+    if name == 'shared':
+        from .shared import grad_input_in_shared_memory
+
+        return grad_input_in_shared_memory
+    from .unfold import grad_input_by_unfolding
+
+    return grad_input_by_unfolding
 
 
 def sizes_for(x: Array, kernel: Array, stride: int, precision: lax.Precision | None) -> BlockSizes:

@@ -18,7 +18,8 @@ def parts(
     case: Case, dtype: str, interpreted: bool = False, selector: Any = None
 ) -> dict[str, Callable[[BlockSizes], Call]]:
     """For each part of a case a function that compiles it with block sizes and returns a call,
-    which does not wait for its result, with random selectors unless they are given: 'route', 'forward', 'grad_input', 'grad_kernel'."""
+    which does not wait for its result: route, forward, grad_input, grad_kernel. Selectors are
+    random ones unless they are given."""
     implementation = 'triton_interpret' if interpreted else 'triton'
     launch = interpret if interpreted else compile_here
     x, drawn, kernel, _, cotangent = random_arguments(case, dtype)

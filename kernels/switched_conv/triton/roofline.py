@@ -13,7 +13,14 @@ from typing import NamedTuple
 from ...gpu.roofline import CHIPS, Chip, Work, min_seconds
 from ..cases import ROOFLINE, Case, describe
 from ..routing import GPU_SEGMENT, default_block
-from .block_sizes import BlockSizes, block_sizes, fit_to_block, power_of_two, shape_of
+from .block_sizes import (
+    BlockSizes,
+    block_sizes,
+    fit_to_block,
+    input_designs,
+    power_of_two,
+    shape_of,
+)
 
 OURS, DENSE = 0.5, 0.6  # parts of the tensor cores' peak
 
@@ -117,6 +124,24 @@ def _grad_input(case: Case, a: _Amounts, sizes: BlockSizes, chip: Chip) -> tuple
     return unfold, Work(memory=a.x + spilled, cache=a.patches + a.x, launches=steps)
 
 
+def shared_seconds(case: Case, dtype: str, chip: Chip) -> float:
+    """The gradient of x in shared memory: products, factors and rows that go through shared memory,
+    and kernels through the L2 cache, whichever takes longest. Selectors are random."""
+    tile = block_sizes(shape_of(case, dtype), chip.gpu).shared
+    window, rows = tile.rows * tile.columns, 32
+    squares = case.images * _tiles(case.height, tile.rows - case.size + 1)
+    squares *= _tiles(case.width, tile.columns - case.size + 1) * _tiles(case.channels, tile.depth)
+    taps, depth = case.size**2, power_of_two(case.features)
+    products = window // rows + case.breadth - 1  # a block of outputs for each of its kernels
+    operations = squares * taps * products * 2 * rows * depth * tile.depth
+    # Four warps beside each other read the same rows of cotangents.
+    through = squares * taps * window * 2 * (4 * depth + 2 * tile.depth)
+    kernels = squares * taps * min(case.breadth, window) * depth * tile.depth * 2
+    moved = 2 * (case.images * case.height * case.width) * (case.channels + case.features)
+    cache = kernels + 2 * squares * window * depth
+    return min_seconds(Work(operations, OURS * chip.mma, moved, cache, shared=through), chip, dtype)
+
+
 def _grad_weight(case: Case, a: _Amounts, sizes: BlockSizes) -> tuple[Work, Work]:
     """The products of all runs, and adding them up."""
     tile = sizes.weight
@@ -136,19 +161,28 @@ def _tiles(side: int, tile: int) -> int:
     return -(-side // tile)
 
 
+def _shared(case: Case, dtype: str, chip: Chip) -> str:
+    can = 'shared' in input_designs(shape_of(case, dtype))
+    return f'{1e3 * shared_seconds(case, dtype, chip):.2f}' if can else ''
+
+
 def main() -> None:
     """Prints a table for each chip and type."""
     for chip in CHIPS:
         for dtype in ('bfloat16', 'float32'):
             print(f'\n{chip.gpu.name}, {dtype}, milliseconds\n')
-            print('| shape | dense | forward | grad x | grad kernels | forward, % | all, % |')
-            print('|---|---|---|---|---|---|---|')
+            print(
+                '| shape | dense | forward | grad x | in shared memory | grad kernels | '
+                'forward, % | all, % |'
+            )
+            print('|---|---|---|---|---|---|---|---|')
             for case in ROOFLINE:
                 t = estimate(case, dtype, chip)
                 dense = t.dense_forward + t.dense_backward
                 print(
                     f'| {describe(case)} | {1e3 * t.dense_forward:.2f}, {1e3 * dense:.2f} | '
                     f'{1e3 * t.forward:.2f} | {1e3 * t.grad_input:.2f} | '
+                    f'{_shared(case, dtype, chip)} | '
                     f'{1e3 * t.grad_weight:.2f} | {t.forward_part:.0%} | {t.part:.0%} |'
                 )
 

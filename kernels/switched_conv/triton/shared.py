@@ -161,7 +161,9 @@ def multiply_block(
 
 
 @gluon.jit
-def fetch_rows(positions, pairs, square, tap, plan: gl.constexpr, g: gl.constexpr, layout: gl.constexpr):
+def fetch_rows(
+    positions, pairs, square, tap, plan: gl.constexpr, g: gl.constexpr, layout: gl.constexpr
+):
     """The products under a tap of all pixels of a square, pairs of channels [window, columns / 2];
     zeros where none is. Pixels lie in the window's places."""
     lane = gl.arange(0, plan.window, gl.SliceLayout(1, layout))
@@ -206,9 +208,7 @@ def add_in_squares(
     products = gl.allocate_shared_memory(kind, [plan.blocks, plan.rows, plan.columns], plain)
     pairs = products.reinterpret(gl.int32, [plan.window, plan.columns // 2], plain)
     for block in range(0, plan.blocks):
-        cotangents.index(block).store(
-            load_cotangents(order, cotangent, square, block, plan, g)
-        )
+        cotangents.index(block).store(load_cotangents(order, cotangent, square, block, plan, g))
     even = gl.zeros([plan.window, plan.columns // 2], gl.float32, pair_layout)
     odd = gl.zeros([plan.window, plan.columns // 2], gl.float32, pair_layout)
     for tap in range(0, g.size * g.size):

@@ -25,46 +25,32 @@ def sort_segments(
     groups, per_group, pixels = selector.shape
     segments, chunk = groups * per_group, min(_CHUNK, power_of_two(pixels))
     chunks, blocks = -(-pixels // chunk), max_blocks(pixels, breadth, block)
+    flat, total, programs = selector.reshape(-1), blocks * block, segments * chunks
+    shape = jax.ShapeDtypeStruct((programs, breadth), jnp.int32)
     sizes = dict(breadth=breadth, chunks=chunks)
-    flat = selector.reshape(-1)
-    shape = jax.ShapeDtypeStruct((segments * chunks, breadth), jnp.int32)
-    (counts,) = launch(
-        KernelCall(
-            count_kernels,
-            'count',
-            segments * chunks,
-            (flat,),
-            (shape,),
-            dict(pixels=pixels, chunk=chunk, **sizes),
-        )
+    in_chunks = dict(pixels=pixels, chunk=chunk, **sizes)
+    in_rows = dict(rows=min(_ROWS, power_of_two(chunks)), columns=power_of_two(breadth), **sizes)
+    call = KernelCall(count_kernels, 'count', programs, (flat,), (shape,), in_chunks)
+    (counts,) = launch(call)
+    call = KernelCall(
+        find_bounds,
+        'bounds',
+        segments,
+        (counts,),
+        (jax.ShapeDtypeStruct((segments, blocks), jnp.int32), shape),
+        dict(blocks=blocks, block=block, **in_rows),
     )
-    kernels, starts = launch(
-        KernelCall(
-            find_bounds,
-            'bounds',
-            segments,
-            (counts,),
-            (jax.ShapeDtypeStruct((segments, blocks), jnp.int32), shape),
-            dict(
-                blocks=blocks,
-                block=block,
-                rows=min(_ROWS, power_of_two(chunks)),
-                columns=power_of_two(breadth),
-                **sizes,
-            ),
-        )
+    kernels, starts = launch(call)
+    call = KernelCall(
+        place_pixels,
+        'place',
+        programs,
+        (flat, starts),
+        (jax.ShapeDtypeStruct(flat.shape, jnp.int32),),
+        dict(total=total, **in_chunks),
+        updated=(jnp.full(segments * total, pixels, jnp.int32),),
     )
-    order, positions = launch(
-        KernelCall(
-            place_pixels,
-            'place',
-            segments * chunks,
-            (flat, starts),
-            (jax.ShapeDtypeStruct(flat.shape, jnp.int32),),
-            dict(pixels=pixels, total=blocks * block, chunk=chunk, **sizes),
-            updated=(jnp.full(segments * blocks * block, pixels, jnp.int32) + 0 * flat[0],),
-        )
-    )
+    order, positions = launch(call)
     return (
         kernels.reshape(groups, per_group, blocks),
         order.reshape(groups, per_group, blocks, block),

@@ -101,12 +101,12 @@ def multiply_runs(
 ):
     """P^T g of a run of blocks, for some chunks of a patch and some features."""
     number = tl.program_id(0) // feature_tiles
-    features = (tl.program_id(0) - number * feature_tiles) * columns + tl.arange(0, columns)
+    features = tl.program_id(0) % feature_tiles * columns + tl.arange(0, columns)
     which = number // bundles
-    bundle = number - which * bundles
+    step = number % bundles * chunks
     pieces: tl.constexpr = (g.block + rows - 1) // rows
-    zeros = tl.full((depth, columns), 0.0, tl.float32)
-    first, second, third = zeros, zeros, zeros
+    first = tl.full((depth, columns), 0.0, tl.float32)
+    second, third = first, first
     for piece in range(0, tl.load(lengths + which) * pieces):
         place = piece // pieces
         block = tl.load(blocks + which * run + place)
@@ -117,7 +117,6 @@ def multiply_runs(
         if cotangent_rest is not None:
             rest = load_matrix(cotangent_rest, pixel, features, known, g.features, g)
         here = patch_corners(pixel, g)
-        step = bundle * chunks
         first = add_product(first, x, x_rest, right, rest, here, known, step, depth, precision, g)
         if chunks > 1:
             second = add_product(
@@ -127,11 +126,11 @@ def multiply_runs(
             third = add_product(
                 third, x, x_rest, right, rest, here, known, step + 2, depth, precision, g
             )
-    store_chunk(parts, first, which, bundle * chunks, features, depth, g)
+    store_chunk(parts, first, which, step, features, depth, g)
     if chunks > 1:
-        store_chunk(parts, second, which, bundle * chunks + 1, features, depth, g)
+        store_chunk(parts, second, which, step + 1, features, depth, g)
     if chunks > 2:
-        store_chunk(parts, third, which, bundle * chunks + 2, features, depth, g)
+        store_chunk(parts, third, which, step + 2, features, depth, g)
 
 
 @triton.jit

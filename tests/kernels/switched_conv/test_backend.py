@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from convolutions import assert_same_as_reference
 from jax import lax
+from sr_jax.kernels.gpu import jax_triton
 from sr_jax.kernels.gpu.device import H100
 from sr_jax.kernels.switched_conv import api, route, switched_conv
 from sr_jax.kernels.switched_conv.backend import Backend, choose_by_platform, support_all
 from sr_jax.kernels.switched_conv.cases import Case
 from sr_jax.kernels.switched_conv.routing import out_of_range, sort_segments
+from sr_jax.kernels.switched_conv.triton import devices
 from sr_jax.kernels.switched_conv.xla import blocks
 from switched import arguments
 
@@ -93,6 +95,8 @@ def test_what_it_does_not_support_is_told_with_the_ones_that_do(monkeypatch):
 def test_the_best_is_asked_what_it_supports(monkeypatch):
     """With a GPU too, what its kernels do not know goes to XLA without them."""
     monkeypatch.setattr(api, 'present_gpu', lambda: H100)
+    monkeypatch.setattr(api, 'find_obstacle', lambda: None)
+    monkeypatch.setattr(jax_triton, 'find_obstacle', lambda: None)
     x, _, kernel, *_ = arguments(CASE)
     fast, plain = api.BACKENDS['triton'], api.BACKENDS['xla']
     assert api._find_backend(None, x, kernel, 1) == choose_by_platform(cuda=fast, default=plain)
@@ -108,3 +112,30 @@ def test_without_a_sort_a_routing_is_made_by_the_plain_one():
     expected = route(selector, CASE.breadth, implementation='xla')
     for one, other in zip(ours.arrays, expected.arrays, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_gpu_without_jax_triton_takes_xla_and_says_so_once(monkeypatch, caplog):
+    monkeypatch.setattr(api, 'present_gpu', lambda: H100)
+    monkeypatch.setattr(api, 'find_obstacle', lambda: 'jax_triton is not installed (pip ...)')
+    api._say_once.cache_clear()
+    x, _, kernel, *_ = arguments(CASE)
+    for _ in range(2):
+        assert api._find_backend(None, x, kernel, 1) == api.BACKENDS['xla']
+    assert caplog.messages == [
+        "switched convolutions take 'xla' on this GPU: jax_triton is not installed (pip ...)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ('capability', 'obstacle', 'reason'),
+    [
+        (75, None, 'this GPU has compute capability 7.5, and Triton wants 8.0'),
+        (90, 'jax-triton needs Python 3.12 or later', 'jax-triton needs Python 3.12 or later'),
+    ],
+)
+def test_what_keeps_the_gpu_kernels_from_running(monkeypatch, capability, obstacle, reason):
+    monkeypatch.setattr(devices, 'present_capability', lambda: capability)
+    monkeypatch.setattr(jax_triton, 'find_obstacle', lambda: obstacle)
+    x, selector, kernel, *_ = arguments(CASE)
+    with pytest.raises(ValueError, match=rf"'triton' cannot compute this, for {reason}: take one"):
+        switched_conv(x, selector, kernel, implementation='triton')

@@ -28,12 +28,15 @@ def test_the_fastest_variant_is_chosen(monkeypatch):
 
 def test_variants_differ_from_the_present():
     sizes = block_sizes.block_sizes(SHAPE, H100)
-    for field in ('forward', 'unfold', 'fold', 'masked', 'weight', 'input_design', 'unfold_bytes'):
+    for field in (
+        *('forward', 'unfold', 'fold', 'masked', 'shared', 'weight'),
+        *('input_design', 'unfold_bytes'),
+    ):
         found = autotune.variants(field, sizes, SHAPE)
         assert sum(sizes._replace(**change) != sizes for change in found) >= 1
     stages = {change['weight'].stages for change in autotune.stages('weight', sizes)}
     assert stages == {1, 2, 4, 5}
-    assert autotune.stages('fold', sizes) == []
+    assert autotune.stages('fold', sizes) == autotune.stages('shared', sizes) == []
 
 
 def test_without_a_gpu_nothing_is_measured(monkeypatch, capsys):

@@ -1,6 +1,6 @@
 import pytest
 from sr_jax.kernels.gpu import autotune
-from sr_jax.kernels.gpu.device import A100, H100, L4
+from sr_jax.kernels.gpu.device import A100, H100, L4, shared_memory
 from sr_jax.kernels.switched_conv.cases import DTYPES, NETWORKS, ROOFLINE
 from sr_jax.kernels.switched_conv.triton import block_sizes
 from sr_jax.kernels.switched_conv.triton.block_sizes import Shape, Tile, shape_of
@@ -51,3 +51,20 @@ def test_tiles_shrink_to_the_blocks():
     small = block_sizes.fit_to_block(sizes, 8)
     assert {small.forward.rows, small.unfold.rows, small.weight.rows} == {16}
     assert block_sizes.fit_to_block(sizes, 1024) == sizes
+
+
+def test_shared_memory_is_for_half_types_and_pixels_that_lie_as_those_of_x():
+    assert 'shared' in block_sizes.input_designs(SHAPE)
+    for change in (dict(dtype='float32'), dict(stride=2), dict(features=129)):
+        assert 'shared' not in block_sizes.input_designs(SHAPE._replace(**change))
+
+
+@pytest.mark.parametrize('gpu', [A100, L4, H100])
+@pytest.mark.parametrize('case', [*NETWORKS, *ROOFLINE])
+def test_windows_fit_into_shared_memory(case, gpu):
+    shape = shape_of(case, 'bfloat16')
+    tile = block_sizes.block_sizes(shape, gpu).shared
+    if 'shared' in block_sizes.input_designs(shape):
+        numbers = tile.rows * tile.columns * (block_sizes.power_of_two(case.features) + tile.depth)
+        assert 2 * numbers <= shared_memory(gpu.capability)
+        assert min(tile.rows, tile.columns) > case.size
