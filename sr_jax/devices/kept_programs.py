@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import jax
-import jaxlib
 
 FOLDER = 'SR_JAX_CACHE'  # the environment variable; by default a folder of the user's cache
 MAX_BYTES = 2**30
@@ -57,7 +56,7 @@ def describe_machine() -> str:
         text = platform.processor()
     kept = ('vendor_id', 'cpu family', 'model\t', 'flags', 'CPU implementer', 'CPU part')
     processor = sorted({line for line in text.splitlines() if line.startswith(kept)} or {text})
-    made_of = [jax.__version__, jaxlib.__version__, platform.machine(), *processor]
+    made_of = [jax.__version__, jax.lib.__version__, platform.machine(), *processor]
     return f'jax-{jax.__version__}-{hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]}'
 
 
