@@ -20,9 +20,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 TEXTS = (
     *('README.md', 'docs/index.md', 'docs/install.md', 'docs/super_resolution.md'),
     *('docs/esrgan.md', 'docs/srflow.md', 'docs/vqvae.md', 'docs/switched_convolutions.md'),
-    *('docs/upscale.md', 'docs/film.md', 'docs/evaluate.md', 'docs/weights.md', 'docs/configs.md'),
-    *('docs/many_machines.md', 'docs/extending.md', 'docs/from_dl_art_school.md'),
-    *('docs/notebooks.md', 'CONTRIBUTING.md'),
+    *('docs/upscale.md', 'docs/film.md', 'docs/evaluate.md', 'docs/weights.md', 'docs/models.md'),
+    *('docs/configs.md', 'docs/many_machines.md', 'docs/extending.md'),
+    *('docs/from_dl_art_school.md', 'docs/notebooks.md', 'CONTRIBUTING.md'),
 )
 
 
