@@ -12,6 +12,17 @@ SMALL = {
     'rrdb_x2': dict(name='rrdb', scale=2, features=5, num_blocks=1, growth=3),
     'srresnet': dict(name='srresnet', scale=3, features=4, num_blocks=2),
     'srvgg': dict(name='srvgg', scale=2, features=7, num_convs=1),
+    'swinir': dict(
+        name='swinir',
+        scale=2,
+        features=6,
+        num_groups=1,
+        num_blocks=2,
+        heads=3,
+        window=4,
+        hidden=9,
+        head='direct',
+    ),
     'switched_sr': dict(
         name='switched_sr',
         scale=2,

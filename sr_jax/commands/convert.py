@@ -35,6 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='write the names and layouts of the original (PyTorch) instead of ours',
     )
     parser.add_argument(
+        '--activation',
+        choices=('relu', 'leaky_relu'),
+        help='of an SRVGGNetCompact in a file that does not tell it',
+    )
+    parser.add_argument(
+        '--no-skips',
+        action='store_true',
+        help='of a U-Net discriminator in a file, which does not tell: it has no skips',
+    )
+    parser.add_argument(
         '--best', action='store_true', help="take a run's best checkpoint instead of its newest"
     )
 
@@ -46,10 +56,14 @@ def run(arguments: argparse.Namespace) -> int:
       InputError: no such weights, of a network that is not known here or that has no original, or
         the file cannot be written.
     """
-    network = networks.load(arguments.weights, best=arguments.best)
+    told = {'activation': arguments.activation} if arguments.activation else {}
+    told |= {'skips': False} if arguments.no_skips else {}
+    network = networks.load(arguments.weights, best=arguments.best, told=told)
     name = network.model['name']
     if arguments.original:
-        state = recognition.foreign_names(name, network.variables, network.source)
+        state = recognition.foreign_names(
+            name, network.module(), network.variables, network.source
+        )
         files.write_original(arguments.output, state)
     else:
         networks.save(arguments.output, network)

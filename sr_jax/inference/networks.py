@@ -6,8 +6,9 @@ Or from several of them, mixed.
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +27,7 @@ from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
 from sr_jax.layers.repeated import initial_shapes
-from sr_jax.pretrained import files, named, recognition
+from sr_jax.pretrained import files, named, recognition, untold
 from sr_jax.tasks.task import FROZEN
 
 METADATA = 'sr_jax'  # the key in a file's header under which ours say what network they hold
@@ -59,6 +60,7 @@ def load(
     best: bool = False,
     mesh: Mesh | None = None,
     report: Callable[[str], None] = print,
+    told: Mapping[str, Any] = MappingProxyType({}),
 ) -> LoadedNetwork:
     """Loads a network.
 
@@ -72,6 +74,7 @@ def load(
       mesh: of a run, the devices that each hold the network; None: the first one alone.
       report: is given lines about damaged checkpoints passed over, weights being fetched, and
         mixtures of what has no common ancestor.
+      told: of others' file, fields of the network that its arrays do not tell, by name.
 
     Raises:
       InputError: there is no such thing, it is damaged, or of a network that is not known here; it
@@ -82,7 +85,7 @@ def load(
         return check_finite(_load_run(Path(run), name, best, mesh, report))
     path = Path(source)
     if path.exists():
-        return check_finite(_load_file(path))
+        return check_finite(_load_file(path, told))
     if parts := mixtures.parse(str(source)):
         load_part = functools.partial(load, best=best, mesh=mesh, report=report)
         return _mix(parts, str(source), load_part, report)
@@ -184,12 +187,14 @@ def check_network(network: LoadedNetwork) -> LoadedNetwork:
     return network
 
 
-def _load_file(path: Path) -> LoadedNetwork:
+def _load_file(path: Path, told: Mapping[str, Any]) -> LoadedNetwork:
     metadata, state = files.read_metadata(path), files.read_state(path)
     if any(len(re.split('[./]', name)) > MAX_PARTS for name in state):
         raise InputError(f'{path}: damaged: the name of an array has more than {MAX_PARTS} parts')
     if METADATA not in metadata:
-        return check_network(LoadedNetwork(*recognition.recognize(state, str(path)), str(path)))
+        found = recognition.recognize(state, str(path), told)
+        return check_network(LoadedNetwork(*found, str(path)))
+    untold.fill({}, told, str(path))
     try:
         model = from_json(metadata[METADATA]).to_dict()
         check_repeats(model, len(state), 'model')

@@ -164,15 +164,33 @@ def _counts(
 
 
 def cut(
-    pixels: Num[np.ndarray, 'h w 3'], part: Tile, window: tuple[int, int]
+    pixels: Num[np.ndarray, 'h w 3'],
+    part: Tile,
+    window: tuple[int, int],
+    mirrored: bool = False,
 ) -> Float[np.ndarray, 'h2 w2 3']:
-    """A window of an image in [0, 1], the image's edge repeated where it reaches beyond it."""
+    """A window of an image in [0, 1], continued where it reaches beyond the image.
+
+    Args:
+      pixels: the image.
+      part: where the window begins.
+      window: its height and width.
+      mirrored: beyond the edge the image is mirrored, not the edge repeated.
+    """
     spans = (part.rows, part.columns)
     rows, columns = (
-        np.minimum(np.arange(length) + span.start, side - 1)
+        _continue(np.arange(length) + span.start, side, mirrored)
         for span, length, side in zip(spans, window, pixels.shape[:2], strict=True)
     )
     return to_float(pixels[rows[:, None], columns[None, :]])
+
+
+def _continue(places: Int[np.ndarray, 'n'], side: int, mirrored: bool) -> Int[np.ndarray, 'n']:
+    """Where in an image that is so long the pixels of these places come from."""
+    if not mirrored:
+        return np.minimum(places, side - 1)
+    turned = places % max(2 * side - 2, 1)
+    return np.minimum(turned, max(2 * side - 2, 1) - turned)
 
 
 def place(

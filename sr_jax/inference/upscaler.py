@@ -27,7 +27,7 @@ from sr_jax.inference.latents import Drawing, make_drawing
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.programs import apply_network, make_module
 from sr_jax.inference.windows import Size, Windows, make_demands
-from sr_jax.models.protocols import Patchwise
+from sr_jax.models.protocols import Enlarger, Patchwise
 
 USABLE = 0.9  # of a device's memory
 PATCH = 256  # pixels along a side, of networks that compute a window's layers in patches
@@ -45,7 +45,8 @@ class Upscaler:
       halo: pixels of an image around a window's core; None: as many as the network looks at, with
         which the parts are exactly the whole, and at most a quarter of the tile. Fewer are faster,
         and may leave seams.
-      tile: most pixels along a side of a window, halo included; 0: as memory allows.
+      tile: most pixels along a side of a window, halo included; 0: as memory allows, and of a
+        network that looks at whole images, these. With one, its parts are not exactly the whole.
       dtype: name of the type that convolutions compute in.
       memory_limit: bytes of one device that may be taken; 0: what there is.
       devices: that share the work; all of them if None.
@@ -61,8 +62,8 @@ class Upscaler:
       report: is given a line about each window chosen.
 
     Raises:
-      InputError: the network does not enlarge images, or takes whole images only and is given a
-        halo or a tile; a temperature below 0, or for a network that draws nothing.
+      InputError: the network does not enlarge images, or whole ones are enlarged at once and there
+        is a halo or a tile; a temperature below 0, or for a network that draws nothing.
 
     Attributes:
       scale: output pixels per pixel along a side.
@@ -95,13 +96,7 @@ class Upscaler:
         report: Callable[[str], None] = lambda line: None,
     ):
         module = make_module(network, dtype)
-        undivided = spatially or module.halo is None or module.input_size is not None
-        if undivided and (halo is not None or tile):
-            raise InputError(
-                f'{network.source}: whole images are enlarged at once '
-                f'({"as asked" if spatially else "this network looks at all of one"}), so there is '
-                'neither a tile nor a halo to set'
-            )
+        undivided = _is_undivided(module, spatially, halo, tile, network.source)
         if isinstance(module, Patchwise) and not undivided:
             module = module.clone(patch=PATCH)  # type: ignore[attr-defined]
         self.scale: int = module.scale
@@ -268,7 +263,30 @@ class Upscaler:
         windows = np.zeros((at_once, *window, self.channels), np.float32)
         valid = np.ones((at_once, 2), np.int32)
         for i, part in enumerate(parts):
-            windows[i] = tiles.cut(pixels, part, window)
+            windows[i] = tiles.cut(pixels, part, window, self._demands.mirrored)
             valid[i] = size[0] - part.rows.start, size[1] - part.columns.start
         drawn = self._drawing.draw(parts, window, at_once, sample)
         return self._compile(window)(self.variables, windows, valid, drawn)
+
+
+def _is_undivided(
+    module: Enlarger, spatially: bool, halo: int | None, tile: int, source: str
+) -> bool:
+    """Whether each image is one window: as asked, or as the network looks at all of it.
+
+    Raises:
+      InputError: it is, and there is a tile or a halo.
+    """
+    if spatially or module.input_size is not None:
+        reason, remedy = 'as asked' if spatially else 'this network takes images of one size', ''
+    elif module.halo is None and not tile:
+        reason = 'this network looks at all of one'
+        remedy = '; with a tile (--tile) they are enlarged in parts, not exactly the same'
+    else:
+        return False
+    if halo is not None or tile:
+        raise InputError(
+            f'{source}: whole images are enlarged at once ({reason}), so there is neither a tile '
+            f'nor a halo to set{remedy}'
+        )
+    return True

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sr_jax.errors import InputError
 from sr_jax.inference import tiles
-from sr_jax.models.protocols import Enlarger
+from sr_jax.models.protocols import Enlarger, Gridded
 
 Size = tuple[int, int]  # height, width
 
@@ -20,21 +20,26 @@ class Demands(NamedTuple):
 
     Attributes:
       halo: pixels around a window's core.
-      exact_halo: those with which the parts are exactly the whole.
+      exact_halo: those with which the parts are exactly the whole; None: with no number of them,
+        as the network looks at whole images.
       multiple: what sides must be multiples of.
+      mirrored: what lacks to those is mirrored at an image's edge, not the edge repeated.
       max_side: of a window, in pixels; 0: as memory allows.
       at_once: windows computed at a time.
       undivided: each image is one window.
+      divisible: it need not be.
       rows: of an undivided image, what the window's rows must be a multiple of.
       padded_freely: a window may be larger than the image in it.
     """
 
     halo: int
-    exact_halo: int
+    exact_halo: int | None
     multiple: int
+    mirrored: bool
     max_side: int
     at_once: int
     undivided: bool
+    divisible: bool
     rows: int
     padded_freely: bool
 
@@ -58,18 +63,22 @@ def make_demands(
       spatially: whose rows are divided over the devices.
       devices: how many there are.
     """
-    exact, multiple = module.halo or 0, module.multiple
+    grid = module.grid if isinstance(module, Gridded) else None
+    multiple, exact = grid or module.multiple, module.halo
     if halo is None:
-        halo = min(exact, tile // TILE_PER_HALO // multiple * multiple) if tile else exact
+        share = tile // TILE_PER_HALO // multiple * multiple
+        halo = (exact or 0) if not tile else share if exact is None else min(exact, share)
     return Demands(
         halo=halo,
         exact_halo=exact,
         multiple=multiple,
+        mirrored=grid is not None,
         max_side=tile,
         at_once=1 if undivided else devices,
         undivided=undivided,
-        rows=module.multiple * devices if spatially else 1,
-        padded_freely=module.halo is not None,
+        divisible=not spatially and module.input_size is None,
+        rows=multiple * devices if spatially else 1,
+        padded_freely=exact is not None and grid is None,
     )
 
 
@@ -121,9 +130,14 @@ class Windows:
             'time'
         )
         whole = all(have >= need for have, need in zip(self.chosen, self._longest, strict=True))
-        if demands.halo >= demands.exact_halo or whole:
-            return line
         exact = demands.exact_halo
+        if whole or (exact is not None and demands.halo >= exact):
+            return line
+        if exact is None:
+            return (
+                f'{line}. The network looks at whole images, so the parts are not exactly what it '
+                'would make of one at once; the larger they are, the less it shows'
+            )
         return (
             f'{line}. The network looks {exact} pixels far, so at the seams the result may be a '
             f'little off; --halo {exact} is exact, in tiles from {self._find_least(exact)} on'
@@ -159,7 +173,7 @@ class Windows:
         window = (-(-height // rows) * rows, width)
         if not self._demands.padded_freely and window[0] != height:
             raise InputError(
-                f'{self._source}: this network looks at the whole image, so no rows can be added '
+                f'{self._source}: this network sees where an image ends, so no rows can be added '
                 f'to {height} of them, which do not divide over {rows // self._demands.multiple} '
                 'devices: take one device, or leave out --shard-spatially'
             )
@@ -188,9 +202,10 @@ class Windows:
 
     def _try(self, sizes: list[Size]) -> tuple[Size, int]:
         """The best window of at most so many pixels, or the smallest one; the bytes it takes."""
-        halo, _, multiple, max_side, at_once, *_ = self._demands
+        demands, max_side = self._demands, self._demands.max_side
+        asked = demands.halo, demands.multiple, demands.at_once, max_side
         try:
-            window = tiles.best_window(sizes, self._max_pixels, halo, multiple, at_once, max_side)
+            window = tiles.best_window(sizes, self._max_pixels, *asked)
         except ValueError:
             window = self._find_smallest(_find_longest(sizes))
             if max_side and max(window) > max_side:
@@ -223,6 +238,8 @@ class Windows:
         (height, width), halo = window, demands.halo
         if demands.undivided:
             what, remedies = f'an image of {width}x{height} pixels at once', 'take a smaller image'
+            if demands.divisible and demands.exact_halo is None:
+                remedies += ', or enlarge it in parts (--tile), not exactly the same'
             if demands.rows == 1:
                 remedies += ', or split it over several devices (--shard-spatially)'
         else:

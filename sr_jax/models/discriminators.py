@@ -81,6 +81,7 @@ class Discriminator(nn.Module):
       size: height and width of the images of the vgg form: 128 or 256, as published, or 32, 64
         or 96; of no concern to 'unet'.
       norm: of the vgg form: 'batch', or 'group', with 8 groups.
+      skips: of the unet form: what was before a halving is added after its doubling.
       dtype: name of the type that convolutions compute in; parameters and logits are float32.
       remat: recompute activations in the backward pass, for memory.
     """
@@ -91,6 +92,7 @@ class Discriminator(nn.Module):
     features: int = 64
     size: int = 128
     norm: str = 'batch'
+    skips: bool = True
     dtype: str = 'float32'
     remat: bool = False
 
@@ -161,7 +163,8 @@ class Discriminator(nn.Module):
             skips.append(x)
         skips.pop()
         for i, multiple in ((4, 4), (5, 2), (6, 1)):
-            x = conv(i, multiple, upsample_bilinear(x, 2)) + skips.pop()
+            x = conv(i, multiple, upsample_bilinear(x, 2))
+            x = x + skips.pop() if self.skips else x
         x = conv(8, 1, conv(7, 1, x))
         return plain(1, name='conv_9')(x).astype(jnp.float32)
 

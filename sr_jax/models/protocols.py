@@ -6,6 +6,7 @@ network, and `isinstance` tells:
 
   Network     every one: which of its fields repeat layers, and what it may be called with
   Enlarger    one for super-resolution: its scale, and what it asks of the sizes of images
+  Gridded     an enlarger that looks at an image in squares
   Patchwise   an enlarger that can compute its layers in patches, for memory
   Sampler     an enlarger that draws many images of a small one
   Coder       an autoencoder between images and maps of codes
@@ -61,6 +62,19 @@ class Enlarger(Network, Protocol):
     @property
     def input_size(self) -> int | None:
         """The side that images must have; None: any, of which `multiple` is a divisor."""
+
+
+@runtime_checkable
+class Gridded(Enlarger, Protocol):
+    """An enlarger that looks at an image in squares, counted from its upper left corner.
+
+    It takes images of any sides, and mirrors them at the lower and the right edge up to whole
+    squares. Parts that begin at whole squares are seen as they are in the whole image.
+    """
+
+    @property
+    def grid(self) -> int:
+        """The side of the squares in pixels."""
 
 
 @runtime_checkable

@@ -17,28 +17,39 @@ from sr_jax.layers.resampling import pixel_shuffle
 from sr_jax.models.protocols import image_batch
 
 START_SLOPE = 0.25
+SLOPES = {'relu': 0.0, 'leaky_relu': 0.1}  # below 0, of activations that learn none
+ACTIVATIONS = ('prelu', *SLOPES)
 
 
-class ConvPReLU(nn.Module):
-    """A 3 x 3 convolution and a PReLU: He et al. 2015 (arXiv:1502.01852), one `slope` a channel.
+class ActivatedConvolution(nn.Module):
+    """A 3 x 3 convolution and an activation.
 
-    The slopes start at 0.25, as in the paper and in PyTorch.
+    A PReLU (He et al. 2015, arXiv:1502.01852) has one `slope` a channel, which starts at 0.25, as
+    in the paper and in PyTorch.
+
+    Attributes:
+      features: channels of the output.
+      dtype: name of the type computed in; parameters stay float32.
+      activation: one of `ACTIVATIONS`.
     """
 
     features: int
     dtype: str = 'float32'
+    activation: str = 'prelu'
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w features']:
         """Activated features."""
         x = Convolution(self.features, 3, dtype=self.dtype, name='conv')(x)
+        if self.activation != 'prelu':
+            return nn.leaky_relu(x, SLOPES[self.activation])
         start = nn.initializers.constant(START_SLOPE)
         slope = jnp.asarray(self.param('slope', start, (self.features,)), x.dtype)
         return jnp.where(x >= 0, x, slope[None, None, None, :] * x)
 
 
 class SRVGGNetCompact(nn.Module):
-    """Real-ESRGAN's compact network with PReLUs; the defaults are realesr-general-x4v3's.
+    """Real-ESRGAN's compact network; the defaults are realesr-general-x4v3's.
 
     The last convolution's output, laid out as pixels, is added to the image with its pixels
     repeated. Start values are PyTorch's defaults, as in the original.
@@ -47,6 +58,7 @@ class SRVGGNetCompact(nn.Module):
       scale: output pixels per input pixel along a side, 1 or more.
       features: channels inside.
       num_convs: convolutions between the first and the last one.
+      activation: after all but the last: 'prelu', 'relu' or 'leaky_relu', of slope 0.1.
       dtype: name of the type that convolutions compute in; parameters and images are float32.
       remat: recompute each convolution and activation in the backward pass, for memory.
     """
@@ -58,6 +70,7 @@ class SRVGGNetCompact(nn.Module):
     scale: int = 4
     features: int = 64
     num_convs: int = 32
+    activation: str = 'prelu'
     dtype: str = 'float32'
     remat: bool = False
 
@@ -79,14 +92,17 @@ class SRVGGNetCompact(nn.Module):
         `train` changes nothing: no layer behaves differently in training.
 
         Raises:
-          InputError: a scale below 1.
+          InputError: a scale below 1, or there is no such activation.
         """
         if self.scale < 1:
             raise InputError(f'SRVGGNetCompact enlarges by 1 or more, not by {self.scale!r}')
-        block = nn.remat(ConvPReLU) if self.remat else ConvPReLU
+        if self.activation not in ACTIVATIONS:
+            known = ', '.join(ACTIVATIONS)
+            raise InputError(f'SRVGGNetCompact has no activation {self.activation!r}, but {known}')
+        block = nn.remat(ActivatedConvolution) if self.remat else ActivatedConvolution
         h = x
         for i in range(self.num_convs + 1):
-            h = block(self.features, self.dtype, name=f'block_{i}')(h)
+            h = block(self.features, self.dtype, self.activation, name=f'block_{i}')(h)
         h = Convolution(3 * self.scale**2, 3, dtype=self.dtype, name='conv_last')(h)
         residual = pixel_shuffle(h.astype(jnp.float32), self.scale)
         return upsample_nearest(x.astype(jnp.float32), self.scale) + residual

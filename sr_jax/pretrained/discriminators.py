@@ -16,6 +16,7 @@ import numpy as np
 
 from sr_jax.errors import InputError
 from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, shape_of, write
+from sr_jax.pretrained.untold import Untold
 
 NETWORK = 'a discriminator'
 COUNTER = 'num_batches_tracked'
@@ -47,6 +48,11 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     side = math.isqrt(shape_of(state, 'linear1.weight', NETWORK)[1] // channels)
     norm = 'batch' if 'bn0_1.running_mean' in state else 'group'
     return {'form': 'vgg', 'features': features, 'size': side * 2**stages, 'norm': norm}
+
+
+def untold(state: Mapping[str, Any]) -> dict[str, Untold]:
+    """The fields that the arrays do not tell: whether a U-Net has skips; published ones have."""
+    return {'skips': Untold((True, False), True)} if 'conv1.weight_orig' in plain(state) else {}
 
 
 def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:

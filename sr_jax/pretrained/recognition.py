@@ -7,20 +7,28 @@ A reader is a module of this package that is called as its network in `sr_jax.mo
   from_torch(state) -> variables     its collections, float32
   to_torch(variables) -> state       the arrays by the names of the original
 
+and, where the original's files hold more than follows from the variables,
+
+  constants(module) -> state         those arrays, by the fields of the network
+
+and, where the arrays leave fields open,
+
+  untold(state) -> dict              these, each an `sr_jax.pretrained.untold.Untold`
+
 They are found by themselves: to add one is to add its file.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from types import ModuleType
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sr_jax import pretrained
 from sr_jax.errors import InputError
-from sr_jax.pretrained import layouts, wrappers
+from sr_jax.pretrained import layouts, strangers, untold, wrappers
 
 
 class Recognized(NamedTuple):
@@ -42,17 +50,20 @@ def readers() -> dict[str, ModuleType]:
     return {name: module for name, module in modules.items() if 'matches' in vars(module)}
 
 
-def recognize(state: Mapping[str, Any], source: str) -> Recognized:
+def recognize(
+    state: Mapping[str, Any], source: str, told: Mapping[str, Any] = MappingProxyType({})
+) -> Recognized:
     """The network of a foreign state dictionary, with its hyper-parameters, and its variables.
 
     Args:
       state: arrays by name; may be nested under 'params_ema' or 'params', and the names may have
         prefixes (`sr_jax.pretrained.wrappers.cut_prefix`).
       source: what messages call it, such as the file's path.
+      told: fields of the network that its arrays do not tell, by name.
 
     Raises:
       InputError: no network that is known here has such arrays, or several have, or some are
-        missing or unknown.
+        missing or unknown; or they leave a field open that is not told.
     """
     given, known = layouts.plain(state), readers()
     inner: dict[str, Any] | None = given
@@ -61,23 +72,27 @@ def recognize(state: Mapping[str, Any], source: str) -> Recognized:
         state, inner = inner, wrappers.cut_prefix(inner)
         matching = [name for name, module in known.items() if module.matches(state)]
     if not matching:
+        guess = strangers.describe(given)
         raise InputError(
             f'{source}: the weights of no network that is known here ({", ".join(known)}); its '
-            f'arrays are {layouts.shorten(given)}'
+            f'arrays are {layouts.shorten(given)}{guess and f", and {guess}"}'
         )
     if len(matching) > 1:
         raise InputError(
             f'{source}: the weights of several networks at once ({", ".join(matching)}): take a '
             'file with those of one'
         )
-    return _read(matching[0], known[matching[0]], state, source)
+    return _read(matching[0], known[matching[0]], state, source, told)
 
 
-def foreign_names(name: str, variables: Mapping[str, Any], source: str) -> dict[str, np.ndarray]:
+def foreign_names(
+    name: str, module: Any, variables: Mapping[str, Any], source: str
+) -> dict[str, np.ndarray]:
     """The state dictionary in the names of the original for the variables of a network.
 
     Args:
       name: of the network in `sr_jax.models`.
+      module: the network, for its fields.
       variables: its collections.
       source: what messages call it.
 
@@ -91,16 +106,43 @@ def foreign_names(name: str, variables: Mapping[str, Any], source: str) -> dict[
             f'could bear; there are originals of {", ".join(known)}'
         )
     try:
-        return known[name].to_torch(variables)
+        state = known[name].to_torch(variables)
+        if 'constants' not in vars(known[name]):
+            return state
+        return state | known[name].constants(module)
     except InputError as error:
         raise InputError(f'{source}: {error}') from error
 
 
+def _take_off(
+    state: Mapping[str, np.ndarray], constants: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The state without what the original would make of the fields again.
+
+    Raises:
+      InputError: it is not what the original would make.
+    """
+    state = layouts.plain(state)
+    for name in constants.keys() & state.keys():
+        if not np.array_equal(state[name], constants[name]):
+            raise InputError(f"'{name}' is not what these networks have there, always the same")
+    return {name: value for name, value in state.items() if name not in constants}
+
+
 def _read(
-    name: str, module: ModuleType, state: Mapping[str, np.ndarray], source: str
+    name: str,
+    module: ModuleType,
+    state: Mapping[str, np.ndarray],
+    source: str,
+    told: Mapping[str, Any],
 ) -> Recognized:
+    asked = module.untold(state) if 'untold' in vars(module) else {}
+    said = untold.fill(asked, told, source)
     try:
-        return Recognized({'name': name, **module.fields(state)}, module.from_torch(state))
+        fields = {**module.fields(state), **said}
+        if 'constants' in vars(module):
+            state = _take_off(state, module.constants(SimpleNamespace(**fields)))
+        return Recognized({'name': name, **fields}, module.from_torch(state))
     except InputError as error:
         raise InputError(f'{source}: {error}') from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:

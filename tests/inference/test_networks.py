@@ -31,7 +31,7 @@ def test_a_file_of_ours_says_what_it_holds(tmp_path, key):
 @pytest.mark.parametrize('key', ['rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow', 'vqvae'])
 def test_foreign_weights_are_recognised_with_their_numbers(tmp_path, key):
     net = network(key)
-    state = recognition.foreign_names(net.model['name'], net.variables, 'x')
+    state = recognition.foreign_names(net.model['name'], net.module(), net.variables, 'x')
     files.write_state(tmp_path / 'w.safetensors', state, {})
     found = networks.load(tmp_path / 'w.safetensors')
     assert net.model.items() <= found.model.items()
@@ -91,7 +91,7 @@ def test_a_misspelt_name_has_the_nearest_one(monkeypatch):
 
 def test_a_network_without_an_original_has_no_foreign_names():
     with pytest.raises(InputError, match='switched_sr is a network of ours'):
-        recognition.foreign_names('switched_sr', {}, 'x')
+        recognition.foreign_names('switched_sr', None, {}, 'x')
 
 
 def test_names_bring_the_network(monkeypatch, tmp_path):

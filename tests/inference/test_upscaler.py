@@ -122,10 +122,28 @@ def test_a_network_that_looks_at_everything_is_given_everything():
     for size in ((20, 24), (9, 12)):
         pixels = image(*size)
         np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
-    with pytest.raises(InputError, match='neither a tile nor a halo'):
-        Upscaler(net, tile=64)
+    with pytest.raises(InputError, match='neither a tile nor a halo to set; with a tile'):
+        Upscaler(net, halo=4)
     with pytest.raises(InputError, match='do not divide over 8 devices'):
         Upscaler(net, spatially=True)(image(20, 24))
+
+
+def test_with_a_tile_it_is_given_parts_and_what_that_costs_is_said():
+    lines, pixels = [], image(20, 24)
+    parts = Upscaler(network('switched_sr'), tile=16, report=lines.append)(pixels)
+    assert parts.shape == (40, 48, 3)
+    assert 'windows of 16x16 pixels, halo 4' in lines[0]
+    assert 'looks at whole images, so the parts are not exactly' in lines[0]
+
+
+def test_parts_of_whole_squares_are_the_whole_which_is_mirrored_at_its_edge():
+    net = network('swinir')
+    halo = net.module().halo
+    assert halo == 15
+    upscaler = Upscaler(net, tile=2 * 16 + 8, devices=jax.devices()[:1], halo=halo)
+    pixels = image(58, 45)
+    np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
+    assert max(upscaler._windows.chosen) == 40
 
 
 def test_sides_that_the_network_cannot_halve_are_padded_and_cut_back():

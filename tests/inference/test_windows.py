@@ -14,7 +14,7 @@ BYTES = 1000  # that a pixel takes
 
 
 def make(tile=0, halo=None, exact=7, multiple=2, limit=10**9, fixed=0):
-    module = types.SimpleNamespace(halo=exact, multiple=multiple)
+    module = types.SimpleNamespace(halo=exact, multiple=multiple, input_size=None)
     demands = make_demands(module, halo, tile, undivided=False, spatially=False, devices=1)
     return demands, Windows(demands, lambda window: fixed + BYTES * math.prod(window), limit, 'it')
 

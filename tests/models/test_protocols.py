@@ -8,7 +8,7 @@ import pytest
 
 from sr_jax import models
 from sr_jax.errors import InputError
-from sr_jax.models.protocols import Enlarger, Network, Patchwise, Sampler
+from sr_jax.models.protocols import Enlarger, Gridded, Network, Patchwise, Sampler
 
 NETWORK = """
 import flax.linen as nn
@@ -41,10 +41,17 @@ def novel(tmp_path, monkeypatch):
     return add
 
 
+def short(name):
+    """A network of its defaults, but with little repeated."""
+    module = models.find(name)()
+    fewer = {field: min(getattr(module, field), 2) for field in module.REPEATED}
+    return module.clone(**{k: v for k, v in fewer.items() if k != 'stacked'})
+
+
 @pytest.mark.parametrize('name', models.names())
 def test_every_network_can_be_made_without_fields_and_has_an_example(name):
-    module = models.find(name)()
-    assert isinstance(module, Network)
+    assert isinstance(models.find(name)(), Network)
+    module = short(name)
     two, one = module.example(2), module.example(1)
     assert (two.shape[0], two.shape[1:]) == (2, one.shape[1:])
     shapes = jax.eval_shape(module.init, jax.random.key(0), one)
@@ -68,16 +75,17 @@ def arrays(module, **fields):
 
 @pytest.mark.parametrize('name', models.names())
 def test_a_repetition_more_has_more_arrays(name):
-    module = models.find(name)()
+    module = short(name)
     for field in module.REPEATED:
         if field != 'stacked':  # of that, only the shapes grow: a layer looks at more of them
-            assert arrays(module, **{field: 6}) > arrays(module, **{field: 5})
+            number = max(getattr(module, field), 2)
+            assert arrays(module, **{field: number + 1}) > arrays(module, **{field: number})
 
 
 @pytest.mark.parametrize('name', models.names(Enlarger))
 def test_enlargers_keep_their_promises_about_sizes(name):
-    module = models.find(name)()
-    assert isinstance(module, Enlarger)
+    assert isinstance(models.find(name)(), Enlarger)
+    module = short(name)
     n, height, width, _ = (small := module.example(3)).shape
     assert height % module.multiple == width % module.multiple == 0
     assert module.input_size in (None, height)
@@ -86,6 +94,9 @@ def test_enlargers_keep_their_promises_about_sizes(name):
     assert large.shape == (n, height * module.scale, width * module.scale, 3)
     if isinstance(module, Patchwise):
         assert module.patch == 0
+    if isinstance(module, Gridded):
+        assert module.multiple == 1
+        assert height % module.grid == width % module.grid == 0
     if isinstance(module, Sampler):
         latents = tuple(
             jax.ShapeDtypeStruct((n, *shape), jnp.float32)
@@ -99,7 +110,10 @@ def test_enlargers_keep_their_promises_about_sizes(name):
 
 
 def test_which_networks_enlarge_and_which_draw():
-    assert models.names(Enlarger) == ['rrdb', 'srflow', 'srresnet', 'srvgg', 'switched_sr']
+    transformers = ['atd', 'dat', 'drct', 'hat', 'omnisr', 'rgt', 'srformer', 'swinir']
+    convolutional = ['mosr', 'rcan', 'realplksr', 'rrdb', 'span', 'srflow', 'srresnet', 'srvgg']
+    assert models.names(Enlarger) == sorted([*transformers, *convolutional, 'switched_sr'])
+    assert models.names(Gridded) == ['drct', 'srformer', 'swinir']
     assert models.names(Sampler) == ['srflow']
     assert models.names(Patchwise) == ['rrdb']
 

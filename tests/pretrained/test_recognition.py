@@ -67,9 +67,47 @@ def test_no_reader_takes_arrays_of_other_networks():
         {'conv1.weight': (64, 3, 7, 7), 'layer1.0.conv1.weight': (64, 64, 1, 1)},  # ResNet
         {'body.0.weight': (), 'features.0.weight': ()},  # damaged
     ]
+    message = r'a\.pth: the weights of no network .*rrdb, span, srflow'
     for shapes in strangers:
-        with pytest.raises(InputError, match=r'a\.pth: the weights of no network .*rrdb, srflow'):
+        with pytest.raises(InputError, match=message):
             recognition.recognize(published_states.zeros(shapes.items()), 'a.pth')
+
+
+@pytest.mark.parametrize(
+    ('names', 'guess'),
+    [
+        (('patch_embed.proj.weight', 'layers.0.blocks.0.attn.logit_scale'), 'Swin2SR$'),
+        (('feats.1.lk.conv.weight', 'feats.1.channe_mixer.0.weight'), 'PLKSR$'),
+        (('spynet.basic_module.0.w', 'backward_trunk.main.0.w'), 'BasicVSR, a network for video, '),
+        (('pcd_align.l1.w', 'fusion.w'), 'EDVR, a network for video, which takes several frames'),
+    ],
+)
+def test_a_stranger_is_named(names, guess):
+    state = published_states.zeros((name, (2, 3)) for name in names)
+    with pytest.raises(InputError, match=f'and look like the weights of {guess}'):
+        recognition.recognize(state, 'a.pth')
+
+
+def test_what_arrays_do_not_tell_is_asked():
+    shapes = [*published_states.srvgg(2, 6, 3)]
+    state = published_states.zeros((k, s) for k, s in shapes if len(s) > 1 or k.endswith('bias'))
+    message = r'a\.pth: its arrays do not tell the activation .* convert a\.pth --activation relu'
+    with pytest.raises(InputError, match=message):
+        recognition.recognize(state, 'a.pth')
+    found = recognition.recognize(state, 'a.pth', {'activation': 'leaky_relu'})
+    fields = dict(scale=2, features=6, num_convs=3, activation='leaky_relu')
+    assert found.model == {'name': 'srvgg', **fields}
+    assert recognition.readers()['srvgg'].to_torch(found.variables).keys() == state.keys()
+    with pytest.raises(InputError, match='activation gelu was said: it is one of relu, leaky'):
+        recognition.recognize(state, 'a.pth', {'activation': 'gelu'})
+    with pytest.raises(InputError, match='activation relu was said, which its arrays tell'):
+        recognition.recognize(published_states.zeros(shapes), 'a.pth', {'activation': 'relu'})
+
+
+def test_what_is_usual_need_not_be_said():
+    state = published('unet-discriminator')
+    assert recognition.recognize(state, 'a.pth').model['skips'] is True
+    assert recognition.recognize(state, 'a.pth', {'skips': False}).model['skips'] is False
 
 
 def test_arrays_of_two_networks_are_refused_by_both_names():
@@ -88,7 +126,7 @@ def test_a_file_more_is_a_reader_more(tmp_path, monkeypatch):
     weight = np.arange(6, dtype=np.float32).reshape(2, 3)
     found = recognition.recognize({'novel.weight': weight}, 'a.pth')
     assert found.model == {'name': 'novel', 'features': 2}
-    back = recognition.foreign_names('novel', found.variables, 'a.pth')
+    back = recognition.foreign_names('novel', None, found.variables, 'a.pth')
     np.testing.assert_array_equal(back['novel.weight'], weight)
 
 

@@ -1,0 +1,124 @@
+"""Self-attention of the pixels of a window.
+
+Liu et al. 2021, "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows"
+(arXiv:2103.14030), equation 4.
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from sr_jax.layers.tokens import DEVIATION, linear
+from sr_jax.layers.windows import (
+    Window,
+    check_heads,
+    join_windows,
+    name_regions,
+    relative_positions,
+    separate,
+    split_windows,
+)
+
+Regions = tuple[Int[Array, 'windows queries'], Int[Array, 'windows keys']]
+
+MOST_WEIGHTS = 2**25  # of attention at a time: 128 MiB
+
+
+def attend(
+    q: Float[Array, 'n windows queries heads c'],
+    k: Float[Array, 'n windows keys heads c'],
+    v: Float[Array, 'n windows keys heads d'],
+    bias: Float[Array, 'heads queries keys'] | None = None,
+    regions: Regions | None = None,
+) -> Float[Array, 'n windows queries heads*d']:
+    """softmax(q k^T / sqrt(c) + bias + mask) v, in each window and each head; weights in float32.
+
+    Vaswani et al. 2017 (arXiv:1706.03762), equation 1, with biases by relative place. Where there
+    are more than `MOST_WEIGHTS`, windows are computed one after another, for memory.
+
+    Args:
+      q: queries.
+      k: keys.
+      v: values.
+      bias: by relative place.
+      regions: of the pixels of queries and of keys, which see only those of their own.
+    """
+    n, windows, queries, heads, _ = q.shape
+    weights = n * windows * queries * heads * k.shape[2]
+    if weights <= MOST_WEIGHTS or windows == 1:
+        return _attend(q, k, v, bias, regions)
+
+    def one(inputs: tuple[Array, Array, Array, Regions | None]) -> Array:
+        *qkv, own = inputs
+        alone = None if own is None else (own[0][None], own[1][None])
+        return _attend(*(x[:, None] for x in qkv), bias, alone)[:, 0]
+
+    many = max(MOST_WEIGHTS * windows // weights, 1)
+    turned = (*(jnp.moveaxis(x, 1, 0) for x in (q, k, v)), regions)
+    return jnp.moveaxis(lax.map(one, turned, batch_size=many), 0, 1)
+
+
+def _attend(q: Array, k: Array, v: Array, bias: Array | None, regions: Regions | None) -> Array:
+    logits = jnp.einsum('nwqhc,nwkhc->nwhqk', q * q.shape[-1] ** -0.5, k).astype(jnp.float32)
+    if bias is not None:
+        logits += bias[None, None]
+    if regions is not None:
+        logits += separate(*regions)[None, :, None]
+    weights = nn.softmax(logits).astype(v.dtype)
+    made = jnp.einsum('nwhqk,nwkhd->nwqhd', weights, v)
+    return made.reshape(*made.shape[:3], -1)
+
+
+def bias_table(module: nn.Module, name: str, rows: int, heads: int) -> Array:
+    """The parameter of biases by relative place, one of each head."""
+    start = nn.initializers.truncated_normal(DEVIATION)
+    return jnp.asarray(module.param(name, start, (rows, heads)))
+
+
+def look_up(table: Float[Array, 'rows heads'], positions: Array) -> Float[Array, 'heads q k']:
+    """The biases of pairs of pixels, of a table and the pairs' rows in it."""
+    return table[positions].transpose(2, 0, 1)
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention within windows, with biases by relative place.
+
+    Attributes:
+      heads: of the attention; divides the channels.
+      window: height and width, of which the image's sides are multiples.
+      shift: pixels that the windows are shifted by, down and to the right.
+      use_bias: of the queries, keys and values.
+      dtype: name of the type computed in; parameters and the softmax are float32.
+      is_given: queries, keys and values are given, three times the channels.
+    """
+
+    heads: int
+    window: Window
+    shift: Window = (0, 0)
+    use_bias: bool = True
+    dtype: str = 'float32'
+    is_given: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c2']:
+        """Features of the same shape, or of a third of the channels.
+
+        Raises:
+          InputError: the heads do not divide the channels.
+        """
+        qkv = x if self.is_given else linear(3 * x.shape[-1], 'qkv', self.dtype, self.use_bias)(x)
+        size, channels = qkv.shape[1:3], qkv.shape[-1] // 3
+        check_heads(channels, self.heads)
+        shifted = any(self.shift)
+        if shifted:
+            qkv = jnp.roll(qkv, (-self.shift[0], -self.shift[1]), (1, 2))
+        windows = split_windows(qkv, self.window)
+        q, k, v = jnp.moveaxis(windows.reshape(*windows.shape[:3], 3, self.heads, -1), 3, 0)
+        rows = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
+        table = bias_table(self, 'bias_table', rows, self.heads)
+        bias = look_up(table, relative_positions(self.window))
+        regions = (name_regions(size, self.window, self.shift),) * 2 if shifted else None
+        made = linear(channels, 'proj', self.dtype)(attend(q, k, v, bias, regions))
+        made = join_windows(made, size, self.window)
+        return jnp.roll(made, self.shift, (1, 2)) if shifted else made
