@@ -18,6 +18,7 @@ from sr_jax import tasks
 from sr_jax.checkpoints import start_from
 from sr_jax.checkpoints.manager import Checkpoints, find_checkpoints
 from sr_jax.config.binding import Section, bind, nearest
+from sr_jax.config.defaults import completed
 from sr_jax.config.serialization import differences
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, first_line
@@ -146,6 +147,8 @@ def _check_same_network(
     folder: Path,
     report: Callable[[str], None],
 ) -> None:
+    if saved.get('task') == config.task:  # else that is the difference to name
+        saved, config = completed(saved), completed(config)
     changed = differences(saved, config)
     fatal = [line for line in changed if line.startswith(fixed_keys(task))]
     if fatal:

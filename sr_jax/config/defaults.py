@@ -62,6 +62,26 @@ def defaults(task: str, **names: str) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(sections)
 
 
+def completed(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """Returns a config with every key that it lacks at its default.
+
+    So a run that was saved before a key was there is the run that it was: a key that is added
+    has the default that keeps what was computed.
+
+    Raises:
+      InputError: no such task, network or kind; names the nearest.
+    """
+    return _filled(config, defaults(config.task, **chosen_names(config)))
+
+
+def _filled(config: Section, standard: Section) -> ml_collections.ConfigDict:
+    values = {**standard, **config}
+    for key, value in config.items():
+        if isinstance(value, Section) and isinstance(standard.get(key), Section):
+            values[key] = _filled(value, standard[key])
+    return ml_collections.ConfigDict(values)
+
+
 def chosen_names(config: ml_collections.ConfigDict) -> dict[str, str]:
     """Returns the names that `defaults` was given for the sections of a config.
 

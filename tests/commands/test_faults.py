@@ -150,7 +150,9 @@ def test_a_metric_that_was_not_measured_is_named(finished_toy):
 def test_a_run_from_before_a_key_was_there_resumes(finished_toy, tmp_path, capsys):
     config = tone(train__steps=2)
     with config.unlocked():
-        del config.train['fsdp']
+        del config.train['fsdp'], config.model['features']
     command.train(config, tmp_path)
     assert command.train(tone(), tmp_path).metrics == finished_toy[1].metrics
-    assert 'config.train.fsdp: (absent) -> 1' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert 'differs from the saved run: config.train.steps: 2 -> 4' in shown
+    assert 'absent' not in shown
