@@ -1,15 +1,11 @@
 """Tiny trainings against a tiny discriminator."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tiny
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import init_tree
 from sr_jax.devices import sharding
-from sr_jax.inference import networks
-from sr_jax.tasks.task import with_frozen
 
 MESH = sharding.make_mesh(jax.devices()[:1])
 SIZE = 8
@@ -33,12 +29,9 @@ def images(count=4, size=SIZE, seed=0):
 
 def start(config, mesh=MESH):
     task = tasks.make(config)
-    size = config.data.crop_size
-    key = jax.random.key(config.seed)
-    init = jax.jit(lambda key: init_tree(task, key, {'hq': jnp.zeros((1, size, size, 3))}))
-    tree = jax.device_put(tiny.compiled(init, key)(key), sharding.replicated_sharding(mesh))
-    frozen = jax.device_put(task.frozen(networks.load, True), sharding.replicated_sharding(mesh))
-    return task, {**tree, 'state': with_frozen(task, tree['state'], frozen)}
+    # Compiled for one device, whatever the mesh.
+    tree = tiny.started(task, MESH, config.seed)
+    return task, jax.device_put(jax.device_get(tree), sharding.replicated_sharding(mesh))
 
 
 def run(config, count=1, mesh=MESH, batch=None):

@@ -124,22 +124,12 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
     return load
 
 
-def see_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the trainer and the commands see one device."""
-    from sr_jax.devices import sharding
-
-    make_mesh = sharding.make_mesh
-    monkeypatch.setattr(
-        sharding,
-        'make_mesh',
-        lambda devices=None, **axes: make_mesh(devices or jax.devices()[:1], **axes),
-    )
-
-
 @pytest.fixture
 def one_device(monkeypatch):
     """Makes the trainer and the commands see one device."""
-    see_one_device(monkeypatch)
+    import tiny
+
+    tiny.see_one_device(monkeypatch)
 
 
 @pytest.fixture(scope='session')
@@ -151,7 +141,7 @@ def finished(tmp_path_factory):
 
     workdir = tmp_path_factory.mktemp('run')
     with pytest.MonkeyPatch.context() as monkeypatch:
-        see_one_device(monkeypatch)
+        tiny.see_one_device(monkeypatch)
         return workdir, loop.train(tiny.vqvae(), workdir)
 
 
@@ -172,7 +162,7 @@ def finished_toy(tmp_path_factory):
 
     workdir = tmp_path_factory.mktemp('toy')
     with pytest.MonkeyPatch.context() as monkeypatch:
-        see_one_device(monkeypatch)
+        tiny.see_one_device(monkeypatch)
         tiny.find_toy(monkeypatch)
         return workdir, loop.train(tiny.tone(), workdir)
 

@@ -65,8 +65,7 @@ def in_float64(constants: Constants, *modules: types.ModuleType) -> Iterator[pyt
 def to_float64(tree: Any) -> Any:
     """Returns a tree with its floats in float64."""
     return jax.tree.map(
-        lambda x: jnp.asarray(x, jnp.float64 if jnp.issubdtype(x.dtype, jnp.floating) else None),
-        tree,
+        lambda x: np.asarray(x, np.float64 if np.issubdtype(x.dtype, np.floating) else None), tree
     )
 
 
@@ -114,6 +113,6 @@ def _hold(function, at, constants):
 
     shapes = jax.eval_shape(lambda at: run(at, None, False)[1], at)
     compiled = jax.jit(run)
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
     kept = compiled(at, zeros, False)[1]
     return lambda moved: float(compiled(moved, kept, True)[0])

@@ -6,15 +6,14 @@ import sys
 import threading
 
 import pytest
-from documented.small import VQVAE
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
+from sr_jax.config import extension
 from sr_jax.training import loop
 
 ROOT = pathlib.Path(__file__).parents[1]
-TINY = [
-    *VQVAE,
+SELDOM = [
     '--config.data.validation_crops=8',
     '--config.evaluation.every=1000000',
     '--config.checkpoint.every=1000000',
@@ -103,11 +102,13 @@ def test_training_by_its_verb_has_the_same_help(main, capsys):
 
 
 def start(workdir, *arguments, **kwargs):
-    command = [sys.executable, '-m', 'sr_jax.main', '--config', 'configs/vqvae.py:demo', *TINY]
+    """Trains the task of one layer as a process of its own."""
+    command = [sys.executable, '-m', 'sr_jax.main', '--config', 'tests/tiny_run.py:tone', *SELDOM]
+    found = {'PYTHONPATH': f'{ROOT}:{ROOT / "tests"}', extension.VARIABLE: f'{ROOT / "tests/toy"}'}
     return subprocess.Popen(
         [*command, '--workdir', str(workdir), *arguments],
         cwd=ROOT,
-        env={**os.environ, 'XLA_FLAGS': ''},
+        env={**os.environ, **found, 'XLA_FLAGS': ''},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

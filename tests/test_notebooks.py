@@ -37,8 +37,9 @@ SMALL = {
     ),
 }
 
-# More than a minute each; docs/switched_convolutions.md and docs/srflow.md train the same.
-LONG = ('switched_vqvae', 'srflow_samples')
+# docs/switched_convolutions.md, docs/srflow.md and docs/esrgan.md train the same, docs/extending.md
+# from a file of others' weights.
+LONG = ('switched_vqvae', 'srflow_samples', 'finetune_esrgan')
 
 
 @pytest.fixture

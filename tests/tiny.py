@@ -2,6 +2,7 @@
 
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
@@ -15,11 +16,15 @@ from configs import srflow as srflow_config
 from configs import srresnet as srresnet_config
 from configs import vqvae as vqvae_config
 from sr_jax import models, tasks
+from sr_jax.checkpoints.run import begin
 from sr_jax.config import extension
 from sr_jax.config.defaults import defaults
+from sr_jax.devices import sharding
+from sr_jax.inference import networks
 from sr_jax.layers.batch_norm import BatchNorm
 from sr_jax.layers.spectral_norm import SpectralConvolution
 from sr_jax.models.protocols import image_batch
+from sr_jax.tasks.task import with_frozen
 
 
 def vqvae(**changes) -> ml_collections.ConfigDict:
@@ -64,6 +69,16 @@ def find_toy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(package, '__path__', path)
 
 
+def see_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the trainer and the commands see one device."""
+    make_mesh = sharding.make_mesh
+    monkeypatch.setattr(
+        sharding,
+        'make_mesh',
+        lambda devices=None, **axes: make_mesh(devices or jax.devices()[:1], **axes),
+    )
+
+
 def real(**changes) -> ml_collections.ConfigDict:
     """A run of 4 steps of a tiny RRDBNet on images degraded in the second order."""
     return changed(shrink(rrdb_config.get_config('real')), **changes)
@@ -71,7 +86,14 @@ def real(**changes) -> ml_collections.ConfigDict:
 
 NETWORKS = {
     'tone': dict(features=2),
-    'vqvae': dict(channels=8, num_res_blocks=1, res_channels=4, codebook_size=16, codebook_dim=4),
+    'vqvae': dict(
+        channels=8,
+        num_res_blocks=1,
+        res_channels=4,
+        codebook_size=16,
+        codebook_dim=4,
+        revive_below=0.5,
+    ),
     'srresnet': dict(features=4, num_blocks=1),
     'rrdb': dict(features=4, num_blocks=1, growth=2),
     'switched_sr': dict(features=4),
@@ -143,6 +165,13 @@ def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:
         config.loss.perceptual.layers = dict(conv1_2=1.0)
     if config.loss.translational.crop_size:
         config.data.crop_size, config.loss.translational.crop_size = 48, 32
+
+
+def started(task, mesh, seed=0, load=networks.load):
+    """The tree at the start of a run, by the trainer's own program, and with what is frozen."""
+    tree, frozen = begin(task, seed, mesh), task.frozen(load, True)
+    frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
+    return {**tree, 'state': with_frozen(task, tree['state'], frozen)}
 
 
 def images(count: int = 4, size: int = 16, seed: int = 0) -> np.ndarray:

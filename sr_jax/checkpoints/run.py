@@ -92,6 +92,18 @@ def init_tree(task: Task, key: Array, batch: Batch) -> PyTree:
     return {'state': task.init(init_key, batch), 'rng': jax.random.key_data(run_key)}
 
 
+def begin(task: Task, seed: int, mesh: Mesh) -> PyTree:
+    """Returns what `init_tree` makes of the key of a seed, by one program, laid out on a mesh."""
+    batch = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), task.batch(1))
+
+    def init(seed: Array) -> PyTree:
+        return init_tree(task, jax.random.key(seed), batch)
+
+    # The same function of the same kind of seed: it is traced once.
+    places = sharding.layout(jax.eval_shape(init, np.uint32(seed)), mesh)
+    return jax.jit(init, out_shardings=places)(np.uint32(seed))
+
+
 def resume_or_init(
     checkpoints: Checkpoints,
     config: ml_collections.ConfigDict,
@@ -122,10 +134,7 @@ def resume_or_init(
     if restored is not None:
         report(f'resuming from {restored.folder}')
         return restored.tree, restored.step, restored.data
-    batch = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), task.batch(1))
-    places = jax.tree.map(lambda s: s.sharding, abstract_tree(task, mesh))
-    begin = jax.jit(lambda seed: init_tree(task, jax.random.key(seed), batch), out_shardings=places)
-    tree = begin(np.uint32(config.seed))
+    tree = begin(task, config.seed, mesh)
     count = sum(x.size for x in jax.tree.leaves(parameters(tree['state'])))
     report(f'a new run in {checkpoints.folder.parent}: {count:,} parameters, {mesh.size} device(s)')
     sources = start_from.read_sources(config.train.get('start_from'))

@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.layers import statistics as gathered
+from sr_jax.layers.parameter import parameter
 
 COLLECTION = 'batch_stats'
 STATISTICS = 'batch_norm_statistics'
@@ -81,8 +82,8 @@ class BatchNorm(nn.Module):
         """Normalizes, scales and shifts x by channel, in float32."""
         x = x.astype(jnp.float32)
         channels = x.shape[-1]
-        scale = self.param('scale', nn.initializers.ones, (channels,))
-        bias = self.param('bias', nn.initializers.zeros, (channels,))
+        scale = parameter(self, 'scale', nn.initializers.ones, (channels,))
+        bias = parameter(self, 'bias', nn.initializers.zeros, (channels,))
         mean = self.variable(COLLECTION, 'mean', jnp.zeros, (channels,))
         var = self.variable(COLLECTION, 'var', jnp.ones, (channels,))
         if train:

@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.layers.borders import zero_outside
+from sr_jax.layers.parameter import parameter
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
@@ -80,6 +81,7 @@ def _convolve_forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tupl
     return _convolve(x, kernel, stride), (x, kernel)
 
 
+@functools.partial(jax.jit, static_argnums=0)  # traced once for all layers of the same shapes
 def _convolve_backward(
     stride: int, residuals: tuple[Array, Array], cotangent: Array
 ) -> tuple[Array, Array]:
@@ -198,10 +200,10 @@ class Convolution(nn.Module):
         if self.kernel_init is not None:
             kernel_init, bias_init = self.kernel_init, nn.initializers.zeros
         shape = (self.kernel_size, self.kernel_size, channels, self.features)
-        kernel = jnp.asarray(self.param('kernel', kernel_init, shape), self.dtype)
+        kernel = jnp.asarray(parameter(self, 'kernel', kernel_init, shape), self.dtype)
         if not self.use_bias:
             return kernel, None
-        return kernel, jnp.asarray(self.param('bias', bias_init, (self.features,)), self.dtype)
+        return kernel, jnp.asarray(parameter(self, 'bias', bias_init, (self.features,)), self.dtype)
 
 
 class TransposedConvolution(nn.Module):
@@ -224,8 +226,8 @@ class TransposedConvolution(nn.Module):
         """Returns the transposed convolution of x."""
         start = uniform_init(self.features * 4**2)
         shape = (4, 4, x.shape[-1], self.features)
-        kernel = jnp.asarray(self.param('kernel', start, shape), self.dtype)
-        bias = jnp.asarray(self.param('bias', start, (self.features,)), self.dtype)
+        kernel = jnp.asarray(parameter(self, 'kernel', start, shape), self.dtype)
+        bias = jnp.asarray(parameter(self, 'bias', start, (self.features,)), self.dtype)
         y = transposed_convolve(x.astype(self.dtype), kernel)
         return y + bias[None, None, None, :]
 

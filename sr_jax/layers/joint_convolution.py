@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import convolve
+from sr_jax.layers.parameter import parameter
 
 TAPS = 3
 
@@ -146,7 +147,7 @@ class JointConvolution(nn.Module):
         """
         channels = [x.shape[-1] for x in maps]
         shape = (TAPS, TAPS, sum(channels), self.features)
-        kernel = jnp.asarray(self.param('kernel', self.kernel_init, shape), self.dtype)
+        kernel = jnp.asarray(parameter(self, 'kernel', self.kernel_init, shape), self.dtype)
         parts: dict[int, list[Any]] = {}
         start = 0
         for x, count in zip(maps, channels, strict=True):

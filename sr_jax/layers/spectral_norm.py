@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.layers.convolution import convolve, uniform_init
+from sr_jax.layers.parameter import parameter
 
 COLLECTION = 'spectral_norm'
 EPSILON = 1e-12
@@ -52,7 +53,7 @@ class SpectralConvolution(nn.Module):
         """Returns the convolution of x by the normalised kernel."""
         rows = (self.kernel_size, self.kernel_size, x.shape[-1])
         start = uniform_init(x.shape[-1] * self.kernel_size**2)
-        kernel = jnp.asarray(self.param('kernel', start, (*rows, self.features)))
+        kernel = jnp.asarray(parameter(self, 'kernel', start, (*rows, self.features)))
         matrix = kernel.reshape(-1, self.features)
         state_u = self.variable(COLLECTION, 'u', self._random_vector, (self.features,))
         state_v = self.variable(COLLECTION, 'v', self._random_vector, rows)

@@ -19,6 +19,7 @@ from sr_jax.errors import InputError
 from sr_jax.kernels.switched_conv import route, switched_conv  # type: ignore[import-not-found]
 from sr_jax.layers.convolution import convolve, uniform_init
 from sr_jax.layers.diff_argmax import credit, log_probability_of, winner
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.selector import Selector
 from sr_jax.layers.soft_routing import blended_convolution
 from sr_jax.layers.switch_norm import SwitchNorm
@@ -211,15 +212,15 @@ class SwitchedConv(nn.Module):
         if self.kernel_init is not None:
             kernel_init, bias_init = self.kernel_init, nn.initializers.zeros
         if self.deviation:
-            shared = self.param('shared', kernel_init, shape[1:])
-            deviations = self.param('kernel', nn.initializers.zeros, shape)
+            shared = parameter(self, 'shared', kernel_init, shape[1:])
+            deviations = parameter(self, 'kernel', nn.initializers.zeros, shape)
             kernel = shared[None] + self.deviation * deviations
         else:
-            kernel = self.param('kernel', kernel_init, shape)
+            kernel = parameter(self, 'kernel', kernel_init, shape)
         kernel = jnp.asarray(kernel, self.dtype)
         if not self.use_bias:
             return kernel, None
-        bias = self.param('bias', bias_init, (self.features,))
+        bias = parameter(self, 'bias', bias_init, (self.features,))
         return kernel, jnp.asarray(bias, self.dtype)
 
 

@@ -1,10 +1,13 @@
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
+import tiny
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import fixed_keys, load_run
+from sr_jax.checkpoints.run import begin, fixed_keys, init_tree, load_run
+from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 
 pytestmark = pytest.mark.usefixtures('one_device', 'toy')
@@ -37,3 +40,13 @@ def test_what_a_run_cannot_resume_with_is_said_by_its_networks(finished_toy):
     assert {'config.model.', 'config.optimizer.name:', 'config.judging.'} <= set(keys)
     assert 'config.critic_optimizer.ema_decay:' in keys
     assert 'config.generator_optimizer.name:' not in keys
+
+
+def test_a_start_is_traced_once(toy):
+    task, calls = tasks.make(tiny.tone()), []
+    counted = task._replace(init=lambda *given: calls.append(1) or task.init(*given))
+    tree = begin(counted, 3, sharding.make_mesh(jax.devices()[:1]))
+    assert calls == [1]
+    batch = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), task.batch(1))
+    expected = jax.jit(lambda key: init_tree(task, key, batch))(jax.random.key(3))
+    jax.tree.map(np.testing.assert_array_equal, tree, expected)

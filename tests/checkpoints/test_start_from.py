@@ -27,7 +27,9 @@ def draw(section, seed, images=(1, 32, 32, 3)):
 def started(config, sources, loaded, report=lambda line: None):
     task = tasks.make(config)
     batch = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), task.batch(1))
-    state = jax.jit(task.init)(jax.random.key(0), batch)
+    shapes = jax.eval_shape(task.init, jax.random.key(0), batch)
+    rng = np.random.default_rng(9)
+    state = jax.tree.map(lambda s: rng.standard_normal(s.shape).astype(s.dtype), shapes)
     read = start_from.read_sources(sources)
     return state, start_from.start(state, read, config, task, MESH, loaded.__getitem__, report)
 

@@ -11,7 +11,8 @@ import pytest
 from benchmarks.faults import one_of_four
 from benchmarks.trainers import contents, losses, start_together
 
-CONFIGS = {name: f'tests/tiny_run.py:{name}' for name in ('vqvae', 'gan', 'flow')}
+TASKS = ('vqvae', 'gan', 'flow')
+CONFIGS = {name: f'tests/tiny_run.py:{name}' for name in (*TASKS, 'tone')}
 
 
 @pytest.fixture(scope='module')
@@ -39,13 +40,14 @@ def assert_same_losses(workdir, expected, tolerance=2e-5):
     np.testing.assert_allclose(values, wanted, rtol=tolerance)
 
 
+@pytest.mark.usefixtures('toy')
 def test_two_train_as_one_does_and_one_resumes(tmp_path, cache):
     one, two = tmp_path / 'one', tmp_path / 'two'
-    train(1, one, cache)
-    first, second = train(2, two, cache, '--config.train.steps=2')
+    train(1, one, cache, name='tone')
+    first, second = train(2, two, cache, '--config.train.steps=2', name='tone')
     assert 'step 2/2' in first
     assert 'step 2/2' not in second
-    (shown,) = train(1, two, cache)
+    (shown,) = train(1, two, cache, name='tone')
     assert f'resuming from {two}/checkpoints/2' in shown
     assert_same_losses(two, one)
     (arrays, data), (expected, its_data) = contents(two, 4), contents(one, 4)
@@ -55,7 +57,7 @@ def test_two_train_as_one_does_and_one_resumes(tmp_path, cache):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', TASKS)
 def test_two_and_four_train_as_one_does(name, tmp_path, cache):
     for count in (1, 2, 4):
         train(count, tmp_path / str(count), cache, name=name)

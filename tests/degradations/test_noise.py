@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from sr_jax.degradations import noise as noises
 from sr_jax.degradations.canvas import Canvas, fill_canvas
-from sr_jax.degradations.noise import add_noise, distinct_levels, poisson_noise, poisson_quantiles
+from sr_jax.degradations.noise import add_noise
 
+# Each as one program: outside of `jit` every operation is one.
+poisson_quantiles = jax.jit(noises.poisson_quantiles)
+poisson_noise = jax.jit(noises.poisson_noise, static_argnums=2)
+distinct_levels = jax.jit(noises.distinct_levels)
 UNIFORM = np.concatenate(
     [
         np.linspace(2.0**-24, 1 - 2.0**-20, 500),
@@ -22,7 +27,7 @@ UNIFORM = np.concatenate(
 def test_poisson_numbers_are_scipys(power):
     levels = np.arange(256)
     ours = np.asarray(
-        jax.jit(poisson_quantiles)(
+        poisson_quantiles(
             *np.broadcast_arrays(jnp.asarray(UNIFORM)[:, None], levels[None]), 2.0**power
         )
     )
@@ -115,10 +120,10 @@ def test_what_lies_beyond_the_image_does_not_matter(settings):
     array = rng.integers(0, 256, (12, 14, 3)) / 255
     other = array.copy()
     other[7:], other[:, 5:] = 0.25, 0.75
+    stage = dataclasses.replace(settings.first, gaussian_prob=0.0)
+    add = jax.jit(lambda canvas: add_noise(jax.random.key(2), canvas, stage))
     first, second = (
-        add_noise(jax.random.key(2), Canvas(jnp.float32(a), jnp.int32(7), jnp.int32(5)), stage)
-        for stage in [dataclasses.replace(settings.first, gaussian_prob=0.0)]
-        for a in (array, other)
+        add(Canvas(np.float32(a), np.int32(7), np.int32(5))) for a in (array, other)
     )
     np.testing.assert_array_equal(first.pixels[:7, :5], second.pixels[:7, :5])
 

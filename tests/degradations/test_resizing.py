@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sr_jax.degradations.resizing import AREA, BICUBIC, BILINEAR, interpolation_matrix, resize
+from sr_jax.degradations import resizing
+from sr_jax.degradations.resizing import AREA, BICUBIC, BILINEAR, interpolation_matrix
 
 LINE = np.array([0.1, 0.9, 0.3, 0.5, 1.0, 0.2, 0.7])
 # torch.nn.functional.interpolate of PyTorch 2.13 (CPU), size=(n, 1), of LINE as one column. By hand
@@ -24,6 +25,7 @@ PYTORCH = {
         *(0.736425, 0.984581, 0.346094, 0.340231, 0.740641),
     ],
 }
+resize = jax.jit(resizing.resize, static_argnums=4)
 MATRIX = jax.jit(lambda old, new, mode: interpolation_matrix(old, new, mode, (24, 17)))
 
 

@@ -6,12 +6,11 @@ import tiny
 
 from sr_jax import tasks
 from sr_jax.checkpoints.manager import Checkpoints
-from sr_jax.checkpoints.run import abstract_tree, init_tree
+from sr_jax.checkpoints.run import abstract_tree
 from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
-from sr_jax.inference import networks
-from sr_jax.tasks.task import parameters, with_frozen, without_frozen
+from sr_jax.tasks.task import parameters, without_frozen
 
 
 def test_a_batch_lies_split_over_all_devices():
@@ -92,13 +91,7 @@ def test_an_fsdp_that_does_not_divide_the_devices_is_named_with_those_that_do():
 def trained_for(steps, config, fsdp):
     """Losses, train state, bytes that a device holds of it, and bytes that the step takes."""
     mesh, task, size = sharding.make_mesh(fsdp=fsdp), tasks.make(config), config.data.crop_size
-    places = sharding.layout(abstract_tree(task, mesh), mesh)
-    zeros = {'hq': jnp.zeros((1, size, size, 3))}
-    begin = jax.jit(lambda: init_tree(task, jax.random.key(0), zeros), out_shardings=places)
-    tree = tiny.compiled(begin)()
-    frozen = task.frozen(networks.load, True)
-    frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
-    tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
+    tree = tiny.started(task, mesh)
     held = sum(x.addressable_shards[0].data.nbytes for x in jax.tree.leaves(tree))
     random, losses = np.random.default_rng(0), []
     images = random.random((steps, 8, size, size, 3), np.float32)

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
+from one_program import apply, init
 
 from sr_jax.devices import sharding
 from sr_jax.layers.batch_norm import BatchNorm, merge_statistics, update_batch_norms
@@ -16,8 +17,8 @@ def features(seed=0):
 
 
 def learn(x, collection='batch_stats'):
-    variables = BatchNorm().init(jax.random.key(0), x)
-    y, changed = BatchNorm().apply(variables, x, train=True, mutable=[collection])
+    variables = init(BatchNorm(), jax.random.key(0), x)
+    y, changed = apply(BatchNorm(), variables, x, train=True, mutable=[collection])
     return y, variables, changed[collection]
 
 
@@ -29,7 +30,7 @@ def test_biased_for_the_batch_and_unbiased_for_later():
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(averages['mean'], 0.1 * mean, rtol=1e-5)
     np.testing.assert_allclose(averages['var'], 0.9 + 0.1 * var * 48 / 47, rtol=1e-5)
-    evaluated = BatchNorm().apply({**variables, 'batch_stats': averages}, x)
+    evaluated = apply(BatchNorm(), {**variables, 'batch_stats': averages}, x)
     centered = x - averages['mean'][None, None, None]
     expected = centered / np.sqrt(averages['var'] + 1e-5)[None, None, None]
     np.testing.assert_allclose(evaluated, expected, rtol=1e-5)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_program import apply, init
 
 from sr_jax.layers.quantizer import (
     CodebookStatistics,
@@ -24,12 +25,12 @@ NAMES = {'embed': 'embedding', 'cluster_size': 'cluster_size', 'embed_avg': 'emb
 
 
 def normal(seed, *shape):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
 
 
 @pytest.fixture(scope='module')
 def variables():
-    return Quantizer(16, 4).init(jax.random.key(0), jnp.zeros((1, 4)))
+    return init(Quantizer(16, 4), jax.random.key(0), jnp.zeros((1, 4)))
 
 
 def original_codebook(arrays, prefix):
@@ -67,7 +68,7 @@ def test_sequence_of_the_original(golden, name):
 def test_initialization_starts_as_the_original_and_does_not_learn():
     for train in (False, True):
         z = normal(0, 5, 4)
-        codebook = Quantizer(16, 4).init(jax.random.key(0), z, train=train)['codebook']
+        codebook = init(Quantizer(16, 4), jax.random.key(0), z, train=train)['codebook']
         np.testing.assert_array_equal(codebook['cluster_size'], np.zeros(16))
         np.testing.assert_array_equal(codebook['embedding'], codebook['embedding_sum'])
         assert 0.7 < codebook['embedding'].std() < 1.3
@@ -75,32 +76,33 @@ def test_initialization_starts_as_the_original_and_does_not_learn():
 
 def test_evaluation_changes_nothing(variables):
     mutable = ['codebook', 'codebook_statistics']
-    _, mutated = Quantizer(16, 4).apply(variables, normal(0, 9, 4), mutable=mutable)
+    _, mutated = apply(Quantizer(16, 4), variables, normal(0, 9, 4), mutable=mutable)
     assert not mutated.get('codebook_statistics')
     jax.tree.map(np.testing.assert_array_equal, mutated['codebook'], variables['codebook'])
 
 
 def test_training_without_mutable_collections_only_quantizes(variables):
-    output = Quantizer(16, 4).apply(variables, normal(0, 9, 4), train=True)
+    output = apply(Quantizer(16, 4), variables, normal(0, 9, 4), train=True)
     assert output.quantized.shape == (9, 4)
 
 
 def test_gathering_leaves_the_codebook_and_updating_later_is_the_same(variables):
     module, z = Quantizer(16, 4), normal(0, 2, 3, 5, 4)
-    _, at_once = module.apply(variables, z, train=True, mutable=['codebook'])
-    _, gathered = module.apply(variables, z, train=True, mutable=['codebook_statistics'])
+    _, at_once = apply(module, variables, z, train=True, mutable=['codebook'])
+    _, gathered = apply(module, variables, z, train=True, mutable=['codebook_statistics'])
     assert gathered.keys() == {'codebook_statistics'}
     statistics = gathered['codebook_statistics']['statistics']
-    _, later = module.apply(variables, statistics, method='update', mutable=['codebook'])
+    _, later = apply(module, variables, statistics, method='update', mutable=['codebook'])
     jax.tree.map(np.testing.assert_array_equal, later, at_once)
 
 
 @settings(max_examples=10)
 @given(parts=st.integers(1, 4), n=st.integers(1, 6))
 def test_merged_statistics_are_those_of_the_whole(parts, n):
-    embedding = normal(0, 8, 3)
-    vectors = normal(1, parts, n, 3)
+    embedding = np.asarray(normal(0, 8, 3))
+    vectors = np.asarray(normal(1, parts, n, 3))
 
+    @jax.jit
     def gather(part):
         return codebook_statistics(part, nearest_codes(part, embedding), 8)
 
@@ -121,13 +123,13 @@ def test_ties_go_to_the_lowest_index():
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 def test_half_precision_input_is_quantized_in_float32(variables, dtype):
     z = normal(0, 3, 5, 4).astype(dtype)
-    half = Quantizer(16, 4).apply(variables, z)
-    full = Quantizer(16, 4).apply(variables, z.astype(jnp.float32))
+    half = apply(Quantizer(16, 4), variables, z)
+    full = apply(Quantizer(16, 4), variables, z.astype(jnp.float32))
     assert half.quantized.dtype == dtype
     assert half.commitment_loss.dtype == jnp.float32
     np.testing.assert_array_equal(half.indices, full.indices)
     assert half.commitment_loss == full.commitment_loss
-    codes = Quantizer(16, 4).apply(variables, full.indices, method='lookup')
+    codes = apply(Quantizer(16, 4), variables, full.indices, method='lookup')
     close(full.quantized, codes)
 
 
@@ -135,7 +137,8 @@ def test_revival_puts_vectors_of_the_batch_in_the_place_of_dead_codes(variables)
     module, z = Quantizer(16, 4, revive_below=0.5), 3 + normal(0, 40, 4)
     codebook = {**variables['codebook'], 'cluster_size': jnp.arange(16.0)}
     codebook['embedding_sum'] = codebook['embedding'] * codebook['cluster_size'][:, None]
-    _, mutated = module.apply(
+    _, mutated = apply(
+        module,
         {'codebook': codebook},
         z,
         train=True,
@@ -157,8 +160,9 @@ def test_revival_puts_vectors_of_the_batch_in_the_place_of_dead_codes(variables)
 @settings(max_examples=10)
 @given(n=st.integers(1, 40), size=st.integers(1, 16), seed=st.integers(0, 99))
 def test_candidates_are_vectors_of_the_batch_and_differ_where_they_can(n, size, seed):
-    vectors = jnp.arange(1.0, n + 1)[:, None]
-    drawn = np.asarray(draw_candidates(jax.random.key(seed), vectors, size))[:, 0]
+    vectors = np.arange(1, n + 1, dtype=np.float32)[:, None]
+    draw = jax.jit(draw_candidates, static_argnums=2)
+    drawn = np.asarray(draw(jax.random.key(seed), vectors, size))[:, 0]
     assert drawn.shape == (size,)
     assert set(drawn) <= set(range(1, n + 1))
     assert n < size or len(set(drawn)) == size

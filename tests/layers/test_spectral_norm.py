@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import apply, init
 
 from sr_jax.layers.convolution import convolve
 from sr_jax.layers.spectral_norm import SpectralConvolution
@@ -14,7 +15,7 @@ X = jnp.asarray(np.random.default_rng(1).standard_normal((2, 5, 4, 3), np.float3
 
 @pytest.fixture(scope='module')
 def variables():
-    return LAYER.init(jax.random.key(0), X)
+    return init(LAYER, jax.random.key(0), X)
 
 
 def test_the_state_starts_at_random_with_length_one(variables):
@@ -33,7 +34,7 @@ def test_training_finds_the_largest_singular_value(variables):
     kernel = variables['params']['kernel']
     sigma = np.linalg.svd(np.asarray(kernel).reshape(-1, 6), compute_uv=False)[0]
     np.testing.assert_allclose(y, convolve(X, kernel / sigma), rtol=1e-3, atol=1e-4)
-    evaluated, unchanged = LAYER.apply(variables, X, mutable=['spectral_norm'])
+    evaluated, unchanged = apply(LAYER, variables, X, mutable=['spectral_norm'])
     np.testing.assert_allclose(evaluated, y, rtol=1e-3, atol=1e-4)
     jax.tree.map(
         np.testing.assert_array_equal, unchanged['spectral_norm'], variables['spectral_norm']
@@ -41,10 +42,10 @@ def test_training_finds_the_largest_singular_value(variables):
 
 
 def test_a_step_is_taken_in_training_even_where_it_is_not_kept(variables):
-    kept, _ = LAYER.apply(variables, X, train=True, mutable=['spectral_norm'])
-    lost = LAYER.apply(variables, X, train=True)
+    kept, _ = apply(LAYER, variables, X, train=True, mutable=['spectral_norm'])
+    lost = apply(LAYER, variables, X, train=True)
     np.testing.assert_array_equal(kept, lost)
-    assert not np.allclose(lost, LAYER.apply(variables, X), rtol=1e-3)
+    assert not np.allclose(lost, apply(LAYER, variables, X), rtol=1e-3)
 
 
 def test_the_gradient_goes_through_sigma_but_not_through_its_vectors(variables):

@@ -9,21 +9,19 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from hypothesis import strategies as st
+from one_program import apply, init
 from parity import assert_close, nhwc
 from switched import switch_norm
 
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
+from sr_jax.layers import switch_norm as norms
 from sr_jax.layers.diff_argmax import hard_gate
-from sr_jax.layers.switch_norm import (
-    SwitchNorm,
-    SwitchNormStatistics,
-    log_norm,
-    merge_statistics,
-    update_switch_norm,
-    update_switch_norms,
-)
+from sr_jax.layers.switch_norm import SwitchNorm, SwitchNormStatistics, merge_statistics
 
+log_norm = jax.jit(norms.log_norm, static_argnames='start')
+update_switch_norm = jax.jit(norms.update_switch_norm)
+update_switch_norms = jax.jit(norms.update_switch_norms)
 TRAIN, TRAIN_WITHOUT_UPDATE, EVALUATE = 0, 1, 2
 DLAS_FINAL_FLAGS = 6 * [TRAIN] + [EVALUATE]  # that fixture lacks them
 
@@ -62,7 +60,7 @@ def differentiate(norm, state, logits, train, update, cotangent):
 def test_a_sequence_of_passes_is_the_originals(golden, case, renormalize):
     arrays = golden(case)
     norm = SwitchNorm(size=4, renormalize=renormalize)
-    state = norm.init(jax.random.key(0), nhwc(arrays['step0/in/x']))['switch_norm']
+    state = init(norm, jax.random.key(0), nhwc(arrays['step0/in/x']))['switch_norm']
     for i, flag in enumerate(arrays.get('flags', DLAS_FINAL_FLAGS)):
         x = nhwc(arrays[f'step{i}/in/x'])
         y, state, gradient = differentiate(
@@ -89,7 +87,7 @@ def test_the_gate_is_the_originals(golden, hardness, filled):
     variables = {'switch_norm': switch_norm(arrays, 'buffer/norm.')}
 
     def output(logits):
-        log_y, changed = SwitchNorm().apply(variables, logits, train=True, mutable=['switch_norm'])
+        log_y, changed = apply(SwitchNorm(), variables, logits, train=True, mutable=['switch_norm'])
         y = hard_gate(log_y) if hardness == 'hard' else jnp.exp(log_y)
         return y, (jnp.exp(log_y), changed['switch_norm'])
 
@@ -103,7 +101,7 @@ def test_the_gate_is_the_originals(golden, hardness, filled):
 
 def test_even_use_follows_from_the_norm():
     """Over the batches of a filled buffer, the divided probabilities have equal means."""
-    state = SwitchNorm(size=8).init(jax.random.key(0), random_logits(0))['switch_norm']
+    state = init(SwitchNorm(size=8), jax.random.key(0), random_logits(0))['switch_norm']
     logits = [random_logits(i) + jnp.array([3.0, 0, 0, -3])[None, None, None] for i in range(8)]
     for batch in logits:
         totals = jax.nn.softmax(batch).sum(axis=(0, 1, 2))
@@ -116,7 +114,7 @@ def test_even_use_follows_from_the_norm():
 @hypothesis.settings(max_examples=20)
 @hypothesis.given(size=st.integers(1, 5), pushes=st.integers(0, 12))
 def test_from_the_first_row_on_the_norm_is_the_mean_of_the_rows_there_are(size, pushes):
-    state = SwitchNorm(size=size).init(jax.random.key(0), jnp.zeros((1, 3)))['switch_norm']
+    state = init(SwitchNorm(size=size), jax.random.key(0), jnp.zeros((1, 3)))['switch_norm']
     rows = []
     for i in range(pushes):
         totals = jax.random.uniform(jax.random.key(i), (3,), minval=0.1)
@@ -131,11 +129,11 @@ def test_from_the_first_row_on_the_norm_is_the_mean_of_the_rows_there_are(size, 
 def test_a_norm_that_begins_at_once_is_even_for_its_first_batch_and_saved_for_evaluation():
     logits = random_logits(0) + jnp.array([3.0, 0, 0, -3])[None, None, None]
     norm = SwitchNorm(size=8, renormalize=False, start='first')
-    state = norm.init(jax.random.key(0), logits)
-    log_y, state = norm.apply(state, logits, train=True, mutable=['switch_norm'])
+    state = init(norm, jax.random.key(0), logits)
+    log_y, state = apply(norm, state, logits, train=True, mutable=['switch_norm'])
     np.testing.assert_allclose(jnp.exp(log_y).mean(axis=(0, 1, 2)), 0.25, rtol=1e-5)
-    np.testing.assert_array_equal(norm.apply(state, logits), log_y)
-    published = SwitchNorm(size=8, renormalize=False).apply(state, logits)
+    np.testing.assert_array_equal(apply(norm, state, logits), log_y)
+    published = apply(SwitchNorm(size=8, renormalize=False), state, logits)
     np.testing.assert_allclose(published, jax.nn.log_softmax(logits), rtol=1e-6)
 
 
@@ -185,11 +183,11 @@ def test_the_buffer_rotates(size, pushes):
 def test_microbatches_push_one_row_as_one_batch_would(parts, seed):
     logits = random_logits(seed)
     norm = SwitchNorm(size=2)
-    variables = norm.init(jax.random.key(0), logits)
-    _, whole = norm.apply(variables, logits, train=True, mutable=['switch_norm'])
+    variables = init(norm, jax.random.key(0), logits)
+    _, whole = apply(norm, variables, logits, train=True, mutable=['switch_norm'])
     merged = None
     for part in jnp.split(logits, parts):
-        _, out = norm.apply(variables, part, train=True, mutable=['switch_norm_statistics'])
+        _, out = apply(norm, variables, part, train=True, mutable=['switch_norm_statistics'])
         statistics = out['switch_norm_statistics']
         merged = statistics if merged is None else merge_statistics(merged, statistics)
     updated = update_switch_norms(variables['switch_norm'], merged)
@@ -203,9 +201,9 @@ def test_a_network_of_norms_is_updated_by_name():
             return SwitchNorm(2, name='b')(SwitchNorm(2, name='a')(x, train), train)
 
     logits = random_logits(0)
-    variables = Two().init(jax.random.key(0), logits)
+    variables = init(Two(), jax.random.key(0), logits)
     mutable = ['switch_norm', 'switch_norm_statistics']
-    _, out = Two().apply(variables, logits, train=True, mutable=mutable)
+    _, out = apply(Two(), variables, logits, train=True, mutable=mutable)
     updated = update_switch_norms(variables['switch_norm'], out['switch_norm_statistics'])
     for name in 'ab':
         assert_same_state(updated[name], out['switch_norm'][name])
@@ -214,12 +212,12 @@ def test_a_network_of_norms_is_updated_by_name():
 def test_eight_devices_push_the_row_of_the_whole_batch():
     logits = random_logits(0, (8, 3, 2, 4))
     norm = SwitchNorm(size=1)
-    variables = norm.init(jax.random.key(0), logits)
+    variables = init(norm, jax.random.key(0), logits)
     mesh = sharding.make_mesh()
     assert mesh.size == 8
 
     def step(variables, logits):
-        return norm.apply(variables, logits, train=True, mutable=['switch_norm'])
+        return apply(norm, variables, logits, train=True, mutable=['switch_norm'])
 
     shards = (sharding.replicated_sharding(mesh), sharding.batch_sharding(mesh))
     y, changed = jax.jit(step, in_shardings=shards)(variables, logits)
@@ -234,25 +232,26 @@ def test_eight_devices_push_the_row_of_the_whole_batch():
 def test_inference_without_the_saved_buffer_is_refused():
     for variables, mutable in (({}, False), ({'params': {}}, ['switch_norm'])):
         with pytest.raises(InputError, match=r"lack the collection 'switch_norm'.* saved"):
-            SwitchNorm().apply(variables, random_logits(0), mutable=mutable)
+            apply(SwitchNorm(), variables, random_logits(0), mutable=mutable)
     with pytest.raises(InputError, match='switch_norm'):
-        SwitchNorm().apply({}, random_logits(0), train=True)
+        apply(SwitchNorm(), {}, random_logits(0), train=True)
 
 
 def test_training_may_start_a_buffer():
-    _, changed = SwitchNorm(size=3).apply({}, random_logits(0), train=True, mutable=['switch_norm'])
+    mutable = ['switch_norm']
+    _, changed = apply(SwitchNorm(size=3), {}, random_logits(0), train=True, mutable=mutable)
     assert changed['switch_norm']['index'] == 1
 
 
 def test_a_buffer_of_another_size_is_refused():
-    variables = SwitchNorm(size=3).init(jax.random.key(0), random_logits(0))
+    variables = init(SwitchNorm(size=3), jax.random.key(0), random_logits(0))
     with pytest.raises(InputError, match=r'\(3, 4\).*5 rows of 4'):
-        SwitchNorm(size=5).apply(variables, random_logits(0))
+        apply(SwitchNorm(size=5), variables, random_logits(0))
 
 
 def test_evaluation_and_initialization_change_nothing():
-    variables = SwitchNorm(size=3).init(jax.random.key(0), random_logits(0), train=True)
+    variables = init(SwitchNorm(size=3), jax.random.key(0), random_logits(0), train=True)
     assert set(variables) == {'switch_norm'}
     assert variables['switch_norm']['index'] == 0 and not variables['switch_norm']['buffer'].any()
-    _, changed = SwitchNorm(size=3).apply(variables, random_logits(0), mutable=['switch_norm'])
+    _, changed = apply(SwitchNorm(size=3), variables, random_logits(0), mutable=['switch_norm'])
     assert_same_state(changed['switch_norm'], variables['switch_norm'])

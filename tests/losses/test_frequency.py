@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from sr_jax.errors import InputError
-from sr_jax.losses import pixel
-from sr_jax.losses.frequency import focal_frequency, haar, wavelet
+from sr_jax.losses import frequency, pixel
 
+# Each as one program: outside of `jit` every operation is one.
+focal_frequency = jax.jit(frequency.focal_frequency, static_argnums=2)
+STATIC = ('levels', 'criterion', 'approximation_weight')
+wavelet = jax.jit(frequency.wavelet, static_argnames=STATIC)
+haar = jax.jit(frequency.haar)
 RNG = np.random.default_rng(0)
 X, Y = (jnp.array(RNG.random((2, 4, 8, 3)), jnp.float32) for _ in range(2))
 

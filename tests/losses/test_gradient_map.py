@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from sr_jax.errors import InputError
-from sr_jax.losses.gradient_map import gradient_map, gradient_map_loss
+from sr_jax.losses import gradient_map as maps
+
+# Each as one program: outside of `jit` every operation is one.
+gradient_map = jax.jit(maps.gradient_map, static_argnums=1)
+gradient_map_loss = jax.jit(maps.gradient_map_loss, static_argnums=2)
 
 
 @pytest.mark.parametrize(('name', 'padding'), [('nopad', 1), ('pad2', 2)])

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import apply
 from parity import assert_parity, error, nhwc, part
 
 from sr_jax.errors import InputError
@@ -75,14 +76,14 @@ def test_images_against_the_original(case):
     cotangent = nhwc(arrays['dec/cotangent'])
 
     @jax.jit
-    def run(lq, given, cotangent):
+    def run(variables, lq, given, cotangent):
         def decode(lq, given):
             return model.apply(variables, lq, given, method='sample')
 
         image, pull_back = jax.vjp(decode, lq, given)
         return image, model.apply(variables, lq), *pull_back(cotangent)
 
-    image, mean, of_lq, of_latents = run(lq, given, cotangent)
+    image, mean, of_lq, of_latents = run(variables, lq, given, cotangent)
     found = {'image': error(image, nhwc(arrays['dec/out/sr']))}
     found['mean'] = error(mean, nhwc(arrays['dec_heat0/out/sr']))
     found['grad/lq'] = error(of_lq, nhwc(arrays['dec/grad/in/lr']))
@@ -157,10 +158,10 @@ def test_half_precision_keeps_likelihoods_in_float32(golden):
 def test_the_flow_is_told_how_much_noise_there_is():
     model, x = SRFlow(**SMALL, max_noise=0.1), jnp.full((2, 4, 6, 3), 0.5)
     variables = jax.eval_shape(model.init, jax.random.key(0), x)
-    variables = jax.tree.map(lambda p: jnp.full(p.shape, 0.1), variables)
-    without = model.clone(max_noise=0.0).apply(variables, x, method='condition')
-    told = model.apply(variables, x, jnp.array([0.0, 0.05]), method='condition')
-    untold = model.apply(variables, x, method='condition')
+    variables = jax.tree.map(lambda p: np.full(p.shape, 0.1, np.float32), variables)
+    without = apply(model.clone(max_noise=0.0), variables, x, method='condition')
+    told = apply(model, variables, x, jnp.array([0.0, 0.05]), method='condition')
+    untold = apply(model, variables, x, method='condition')
     for (near, stacked), (own, more), (_, none) in zip(without, told, untold, strict=True):
         np.testing.assert_array_equal(near, own)
         np.testing.assert_array_equal(more[..., :-1], stacked)

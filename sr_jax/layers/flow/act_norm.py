@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from sr_jax.layers.parameter import parameter
+
 MAX_LOG_SCALE = 10.0  # a factor of 22,000 either way; no batch of images asks for more
 EPSILON = 1e-6
 
@@ -31,8 +33,8 @@ class ActNorm(nn.Module):
 
     def setup(self) -> None:
         """Makes the parameters."""
-        self.bias = self.param('bias', nn.initializers.zeros, (self.channels,))
-        self.log_scale = self.param('log_scale', nn.initializers.zeros, (self.channels,))
+        self.bias = parameter(self, 'bias', nn.initializers.zeros, (self.channels,))
+        self.log_scale = parameter(self, 'log_scale', nn.initializers.zeros, (self.channels,))
 
     def __call__(
         self, x: Float[Array, 'n h w c']

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from sr_jax.layers.convolution import Convolution, normal_init
 from sr_jax.layers.flow.act_norm import ActNorm
 from sr_jax.layers.joint_convolution import JointConvolution
+from sr_jax.layers.parameter import parameter
 
 START_DEVIATION = 0.05  # of the kernels
 MIN_SCALE = 1e-4
@@ -49,7 +50,7 @@ class ZeroConvolution(nn.Module):
         y = Convolution(
             self.features, 3, dtype=self.dtype, kernel_init=nn.initializers.zeros, name='conv'
         )(x)
-        log_scale = self.param('log_scale', nn.initializers.zeros, (self.features,))
+        log_scale = parameter(self, 'log_scale', nn.initializers.zeros, (self.features,))
         return y.astype(jnp.float32) * jnp.exp(LOG_SCALE_FACTOR * log_scale)[None, None, None]
 
 

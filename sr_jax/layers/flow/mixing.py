@@ -32,6 +32,7 @@ from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import convolve, normal_init
+from sr_jax.layers.parameter import parameter
 
 PARAMETRIZATIONS = ('plain', 'plu', 'emerging')
 EXACT = lax.Precision.HIGHEST
@@ -115,13 +116,13 @@ class InvertibleConvolution(nn.Module):
         """Makes the parameters."""
         shape = (self.channels, self.channels)
         if self.parametrization in ('plain', 'emerging'):
-            self.weights = {'weight': self.param('weight', _rotation, shape)}
+            self.weights = {'weight': parameter(self, 'weight', _rotation, shape)}
         elif self.parametrization == 'plu':
             start = normal_init(START_DEVIATION)
             self.weights = {
-                'lower': self.param('lower', start, shape),
-                'upper': self.param('upper', start, shape),
-                'log_diagonal': self.param('log_diagonal', nn.initializers.zeros, shape[:1]),
+                'lower': parameter(self, 'lower', start, shape),
+                'upper': parameter(self, 'upper', start, shape),
+                'log_diagonal': parameter(self, 'log_diagonal', nn.initializers.zeros, shape[:1]),
             }
         else:
             raise InputError(
@@ -135,7 +136,7 @@ class InvertibleConvolution(nn.Module):
         kernels = []
         for name, taps in (('before', SEEN_BEFORE), ('after', SEEN_BEFORE[::-1, ::-1])):
             shape = (*taps.shape, self.channels, self.channels)
-            kernel = self.param(name, nn.initializers.zeros, shape)
+            kernel = parameter(self, name, nn.initializers.zeros, shape)
             kernels.append(bound_norm(kernel * taps[:, :, None, None]))
         return kernels
 

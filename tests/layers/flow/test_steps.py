@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_program import apply, init
 
 from sr_jax.errors import InputError
 from sr_jax.layers.borders import apply_within
@@ -164,8 +165,8 @@ def test_the_log_determinant_is_that_of_the_jacobian(parametrization, middle):
 
 def test_the_log_determinant_of_a_split_is_that_of_the_jacobian():
     module, z = Split(CHANNELS), noise(1, 3, 5, CHANNELS)
-    variables = shake(module.init(jax.random.key(0), z))
-    first, latents, gained = module.apply(variables, z)
+    variables = shake(init(module, jax.random.key(0), z))
+    first, latents, gained = apply(module, variables, z)
     of_latents = -0.5 * (np.square(latents).sum() + latents.size * np.log(2 * np.pi))
 
     def function(z):
@@ -173,7 +174,7 @@ def test_the_log_determinant_of_a_split_is_that_of_the_jacobian():
         return jnp.concatenate([first, latents], axis=-1)
 
     np.testing.assert_allclose(gained[0] - of_latents, jacobian(function, z), rtol=1e-4, atol=1e-4)
-    back = module.apply(variables, first, latents, method='inverse')
+    back = apply(module, variables, first, latents, method='inverse')
     np.testing.assert_allclose(back, z, atol=1e-6)
 
 
@@ -195,7 +196,7 @@ def test_matrices_their_determinants_and_inverses(channels, parametrization, see
 
 def test_rotations_begin_with_a_determinant_of_one():
     module = InvertibleConvolution(24)
-    weight = module.init(jax.random.key(3), noise(1, 1, 1, 24))['params']['weight']
+    weight = init(module, jax.random.key(3), noise(1, 1, 1, 24))['params']['weight']
     np.testing.assert_allclose(weight @ weight.T, np.eye(24), atol=1e-5)
 
 
@@ -207,32 +208,35 @@ def test_triangular_convolutions_are_solved_exactly(height, width, size):
     matrix = jax.jit(jax.jacobian(lambda x: convolve(x, kernel)))(x).reshape(x.size, x.size)
     matrix = np.asarray(matrix, np.float64)
     assert not np.triu(matrix).any()
-    y = x + convolve(x, kernel)
+    y = x + jax.jit(convolve)(x, kernel)
     exact = np.linalg.solve(np.eye(x.size) + matrix, np.ravel(y))
     error = 2e-6 * max(np.abs(exact).max(), 1) * np.linalg.cond(np.eye(x.size) + matrix)
-    np.testing.assert_allclose(np.ravel(mixing.solve_triangular(y, kernel)), exact, atol=error)
+    found = np.ravel(jax.jit(mixing.solve_triangular)(y, kernel))
+    np.testing.assert_allclose(found, exact, atol=error)
 
 
 def test_the_inverse_of_an_emerging_convolution_stays_small_on_large_images():
     module, y = InvertibleConvolution(3, 'emerging'), noise(1, 80, 96, 3)
-    variables = shake(module.init(jax.random.key(0), y), by=1.0)  # without a bound it explodes
+    variables = shake(init(module, jax.random.key(0), y), by=1.0)  # without a bound it explodes
     for kernel in ('before', 'after'):
-        size = np.abs(mixing.bound_norm(variables['params'][kernel])).sum((0, 1))
+        size = np.abs(jax.jit(mixing.bound_norm)(variables['params'][kernel])).sum((0, 1))
         assert size.sum(0).max() * size.sum(1).max() <= 1.001 * mixing.MAX_NORM**2
-    x = module.apply(variables, y, method='inverse')
+    x = apply(module, variables, y, method='inverse')
     weight = np.linalg.norm(np.linalg.inv(variables['params']['weight']), 2)
     assert np.linalg.norm(x) <= weight / (1 - mixing.MAX_NORM) ** 2 * np.linalg.norm(y)
-    np.testing.assert_allclose(module.apply(variables, x)[0], y, atol=1e-4)
+    np.testing.assert_allclose(apply(module, variables, x)[0], y, atol=1e-4)
 
 
 def test_an_emerging_convolution_ends_where_the_image_does():
     module, x = InvertibleConvolution(2, 'emerging'), noise(1, 6, 7, 2)
-    variables = shake(module.init(jax.random.key(0), x))
-    alone = module.apply(variables, x[:, :4, :3], method='inverse')
+    variables = shake(init(module, jax.random.key(0), x))
+    alone = apply(module, variables, x[:, :4, :3], method='inverse')
     valid = jnp.array([[4, 3]])
-    within = apply_within(module, variables, x, valid, method='inverse')
+    within = jax.jit(
+        lambda variables, x, valid: apply_within(module, variables, x, valid, method='inverse')
+    )(variables, x, valid)
     np.testing.assert_allclose(within[:, :4, :3], alone, atol=1e-5)
-    assert np.abs(module.apply(variables, x, method='inverse')[:, :4, :3] - alone).max() > 1e-3
+    assert np.abs(apply(module, variables, x, method='inverse')[:, :4, :3] - alone).max() > 1e-3
 
 
 def test_an_unknown_mixing_is_named():
