@@ -81,7 +81,8 @@ def _merge(*layers: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _entries() -> Iterator[Entry]:
-    merged: list[tuple[str, tuple[str, ...]]] = [('conv_1', ('conv_first',)), ('conv_2', ('conv_body',))]
+    merged: list[tuple[str, tuple[str, ...]]]
+    merged = [('conv_1', ('conv_first',)), ('conv_2', ('conv_body',))]
     for i in range(NUM_BLOCKS):
         merged += [
             (f'block_{i + 1}.c{j + 1}_r', (f'block_{i}', f'conv_{j}')) for j in range(3)
