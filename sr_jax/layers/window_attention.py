@@ -5,6 +5,7 @@ Liu et al. 2021, "Swin Transformer: Hierarchical Vision Transformer using Shifte
 """
 
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float, Int
@@ -76,7 +77,9 @@ def bias_table(module: nn.Module, name: str, rows: int, heads: int) -> Array:
     return jnp.asarray(module.param(name, start, (rows, heads)))
 
 
-def look_up(table: Float[Array, 'rows heads'], positions: Array) -> Float[Array, 'heads q k']:
+def look_up(
+    table: Float[Array, 'rows heads'], positions: Int[np.ndarray, 'q k']
+) -> Float[Array, 'heads q k']:
     """The biases of pairs of pixels, of a table and the pairs' rows in it."""
     return table[positions].transpose(2, 0, 1)
 

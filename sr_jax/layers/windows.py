@@ -32,7 +32,7 @@ def split_windows(
 
 
 def join_windows(
-    windows: Float[Array, 'n windows pixels c'], size: tuple[int, int], window: Window
+    windows: Float[Array, 'n windows pixels c'], size: tuple[int, ...], window: Window
 ) -> Float[Array, 'n h w c']:
     """Puts windows together to images of a size: the inverse of `split_windows`."""
     (h, w), (height, width) = size, window
@@ -52,7 +52,7 @@ def split_grids(
 
 
 def join_grids(
-    grids: Float[Array, 'n grids pixels c'], size: tuple[int, int], grid: Window
+    grids: Float[Array, 'n grids pixels c'], size: tuple[int, ...], grid: Window
 ) -> Float[Array, 'n h w c']:
     """Puts grids together to images of a size: the inverse of `split_grids`."""
     part = size[0] // grid[0], size[1] // grid[1]
@@ -114,7 +114,7 @@ def permuted_positions(window: int) -> Int[np.ndarray, 'pixels keys']:
 
 
 def name_regions(
-    size: tuple[int, int], window: Window, shift: Window
+    size: tuple[int, ...], window: Window, shift: Window
 ) -> Int[Array, 'windows pixels']:
     """A number for each pixel of windows; equal in a window where they lie together in the image.
 
@@ -132,7 +132,7 @@ def name_regions(
 
 
 def permuted_regions(
-    size: tuple[int, int], window: int, shift: int
+    size: tuple[int, ...], window: int, shift: int
 ) -> tuple[Int[Array, 'windows pixels'], Int[Array, 'windows keys']]:
     """As `name_regions`, of pixels and of keys of 2 x 2 of them."""
     names = name_regions(size, (window, window), (shift, shift))

@@ -184,7 +184,7 @@ class ATD(nn.Module):
       heads: of the attentions over windows and categories.
       window: side of the windows in pixels.
       category_size: pixels of a category's groups; in no array of a file.
-      num_tokens: of a dictionary.
+      dictionary_size: tokens of a dictionary.
       reduced: channels of the queries and keys to tokens.
       hidden: channels inside of the MLPs.
       kernel_size: of the convolutions in the MLPs.
@@ -210,7 +210,7 @@ class ATD(nn.Module):
     heads: int = 6
     window: int = 16
     category_size: int = 256
-    num_tokens: int = 128
+    dictionary_size: int = 128
     reduced: int = 20
     hidden: int = 420
     kernel_size: int = 5
@@ -253,7 +253,7 @@ class ATD(nn.Module):
     def _body(self, x: Features) -> Features:
         block = nn.remat(ATDBlock) if self.remat else ATDBlock
         x = layer_norm('norm_first', self.dtype)(x)
-        shape = (self.num_tokens, self.features)
+        shape = (self.dictionary_size, self.features)
         for i in range(self.num_groups):
             tokens = self.param(f'group_{i}_tokens', nn.initializers.normal(1.0), shape)
             tokens = jnp.repeat(jnp.asarray(tokens, self.dtype)[None], len(x), axis=0)

@@ -253,8 +253,10 @@ class OmniSR(nn.Module):
         height, width = (self.scale * side for side in x.shape[1:3])
 
         def conv(name: str, features: int, taps: int, y: Array) -> Array:
-            fields = dict(dtype=self.dtype, use_bias=self.use_bias, name=name)
-            return Convolution(features, taps, **fields)(y)
+            module = Convolution(
+                features, taps, dtype=self.dtype, use_bias=self.use_bias, name=name
+            )
+            return module(y)
 
         x = pad_to_multiple(x, self.window, 'constant', MIN_SIDE)
         first = conv('conv_first', self.features, 3, x)

@@ -71,7 +71,7 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
         'heads': same_of_all(heads, 'heads', NETWORK),
         'window': (math.isqrt(shape_of(state, FIRST + TABLE, NETWORK)[0]) + 1) // 2,
         'category_size': LIGHT_SIZE if is_light else SIZE,
-        'num_tokens': shape_of(state, f'{FIRST}.attn_atd.scale', NETWORK)[0],
+        'dictionary_size': shape_of(state, f'{FIRST}.attn_atd.scale', NETWORK)[0],
         'reduced': shape_of(state, f'{FIRST}.attn_atd.wq.weight', NETWORK)[0],
         'hidden': shape_of(state, f'{FIRST}.convffn.fc1.weight', NETWORK)[0],
         'kernel_size': shape_of(state, convolution, NETWORK)[2],
@@ -89,7 +89,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
       InputError: arrays are missing or unknown; names them.
     """
     state = plain(state)
-    head = read_head(state, 1, NETWORK)['head']
+    head = str(read_head(state, 1, NETWORK)['head'])
     kinds = count_body(state), f'{FIRST}.wqkv.bias' in state, head, count_ups(state, head)
     return read(state, _entries(*_count(state), *kinds), NETWORK)
 

@@ -84,7 +84,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
       InputError: arrays are missing or unknown; names them.
     """
     state = without_counters(plain(state))
-    head, depth = read_head(state, 1, NETWORK)['head'], count_body(state)
+    head, depth = str(read_head(state, 1, NETWORK)['head']), count_body(state)
     kinds = depth, f'{FIRST}.attn.qkv.bias' in state, head, count_ups(state, head)
     return read(state, _entries(*_count(state), *kinds), NETWORK)
 
@@ -102,7 +102,7 @@ def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def constants(module: Any) -> dict[str, np.ndarray]:
     """What the original's files hold besides: places in windows, and masks of shifted ones."""
-    made = {}
+    made: dict[str, np.ndarray] = {}
     for i, j in np.ndindex(module.num_groups, module.num_blocks):
         if j % 2 == 0:
             name = BLOCK.format(i, j) + '.attn'

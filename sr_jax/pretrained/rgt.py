@@ -101,7 +101,7 @@ def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def constants(module: Any) -> dict[str, np.ndarray]:
     """What the original's files hold besides: places in windows, and masks of shifted ones."""
-    made = {}
+    made: dict[str, np.ndarray] = {}
     for i, j in np.ndindex(module.num_groups, module.num_blocks):
         if j % 2 == 0:
             name = BLOCK.format(i, j) + '.attn'

@@ -81,6 +81,7 @@ def _merge(*layers: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _entries() -> Iterator[Entry]:
+    merged: list[tuple[str, tuple[str, ...]]]
     merged = [('conv_1', ('conv_first',)), ('conv_2', ('conv_body',))]
     for i in range(NUM_BLOCKS):
         merged += [

@@ -83,7 +83,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
       InputError: arrays are missing or unknown; names them.
     """
     state = plain(state)
-    head = read_head(state, 1, NETWORK)['head']
+    head = str(read_head(state, 1, NETWORK)['head'])
     kinds = count_body(state), f'{FIRST}.attn.q.bias' in state, head, count_ups(state, head)
     return read(state, _entries(*_count(state), *kinds), NETWORK)
 

@@ -105,7 +105,7 @@ def test_groups_that_differ_are_refused(golden):
 def test_the_halo_is_as_far_as_the_network_looks_and_no_farther(name):
     module = models.make({'name': name, **SEEN[name]})
     grid = module.grid if isinstance(module, Gridded) else 4
-    center = -(-module.halo // grid + 1) * grid
+    center = (module.halo // grid + 2) * grid
     x = np.zeros((grid, 2 * center + grid, grid, 3), np.float32)
     x[range(grid), range(center, center + grid)] = np.nan
     shapes = jax.eval_shape(module.init, jax.random.key(0), x)

@@ -45,7 +45,7 @@ def short(name):
     """A network of its defaults, but with little repeated."""
     module = models.find(name)()
     fewer = {field: min(getattr(module, field), 2) for field in module.REPEATED}
-    return module.clone(**{k: v for k, v in fewer.items() if k != 'stacked'})
+    return module.clone(**fewer)
 
 
 @pytest.mark.parametrize('name', models.names())
