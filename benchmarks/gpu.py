@@ -81,8 +81,8 @@ def check(plan: Plan) -> Iterator[Row]:
 
 def time_parts(plan: Plan) -> Iterator[Row]:
     """A row for each shape, type and kind of selectors: milliseconds of every part."""
-    for case in plan.timed:
-        for dtype in plan.dtypes:
+    for dtype in plan.dtypes:
+        for case in plan.timed:
             shape = shape_of(case, dtype)
             sizes = block_sizes(shape, plan.gpu)
             dense = dict(zip(('dense', 'dense with gradients'), _dense(case, dtype), strict=True))
@@ -167,12 +167,15 @@ def tune(plan: Plan) -> Iterator[Row]:
 
 # Each part and its share of ten minutes, in seconds; what is most wanted comes first.
 PARTS: dict[str, tuple[Callable[[Plan], Iterator[Row]], int]] = {
-    'check': (check, 150),
-    'parts': (time_parts, 130),
-    'networks': (networks, 60),
-    'train': (train, 100),
-    'tune': (tune, 140),
+    'check': (check, 130),
+    'parts': (time_parts, 190),
+    'networks': (networks, 50),
+    'train': (train, 80),
+    'tune': (tune, 110),
 }
+
+
+ENDINGS = ('failed', 'stopped')  # of the keys that say what is missing, and why
 
 
 def run(plan: Plan, names: list[str], output: pathlib.Path | None) -> dict[str, Any]:
@@ -204,7 +207,7 @@ def _keep(found: dict[str, Any], output: pathlib.Path | None) -> None:
 
 
 def table(found: dict[str, Any]) -> str:
-    """The times of the parts in Markdown, under the device's name."""
+    """All of it in Markdown, under the device's name: the times of the parts as a table."""
     rows = found.get('parts', [])
     columns = list(dict.fromkeys(name for row in rows for name in row))
     lines = [f'{found["device"]}, JAX {found["jax"]}, milliseconds', '']
@@ -213,6 +216,9 @@ def table(found: dict[str, Any]) -> str:
         cells = [row.get(name, '') for name in columns]
         text = [f'{cell:.3f}' if isinstance(cell, float) else str(cell) for cell in cells]
         lines.append('| ' + ' | '.join(text) + ' |')
+    for part in ('networks', 'train', 'tune'):
+        lines += [f'- {part}: {json.dumps(row)}' for row in found.get(part, [])]
+    lines += [f'- {name}: {text}' for name, text in found.items() if name.split()[-1] in ENDINGS]
     checked = found.get('check', [])
     wrong = sum(bool(row['wrong']) for row in checked)
     return '\n'.join([*lines, '', f'{len(checked)} cases checked, {wrong} wrong'])

@@ -202,9 +202,10 @@ def _adapt_to_h200(sizes: BlockSizes, features: int, wide: bool) -> BlockSizes:
 
 def _adapt_to_b200(sizes: BlockSizes) -> BlockSizes:
     """What spills no register there: nothing was measured. Sums are in a memory of their own."""
+    few = sizes.masked.rows * sizes.masked.columns <= 2048  # sums
     return sizes._replace(
         unfold=sizes.unfold._replace(rows=min(sizes.unfold.rows, 128), warps=8),
-        masked=sizes.masked._replace(warps=8),
+        masked=sizes.masked._replace(warps=4 if few else 8),
         weight=sizes.weight._replace(warps=8),
     )
 

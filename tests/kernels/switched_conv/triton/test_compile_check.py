@@ -2,7 +2,7 @@ import pytest
 from sr_jax.kernels.gpu.compile_check import Report
 from sr_jax.kernels.gpu.device import A100, H100
 from sr_jax.kernels.switched_conv.cases import DTYPES, NETWORKS
-from sr_jax.kernels.switched_conv.triton import compile_check
+from sr_jax.kernels.switched_conv.triton import block_sizes, compile_check
 
 pytest.importorskip('triton', reason='the wheel of Triton exists for Linux only')
 
@@ -23,8 +23,8 @@ KERNELS = {
 )
 def test_kernels_compile_as_they_should(number, dtype, gpu):
     found = compile_check.calls(NETWORKS[number], dtype, gpu)
-    shared = dtype != 'float32' and NETWORKS[number].stride == 1
-    assert {call.name for call in found} == KERNELS | ({'shared'} if shared else set())
+    designs = block_sizes.input_designs(block_sizes.shape_of(NETWORKS[number], dtype))
+    assert {call.name for call in found} == KERNELS | ({'shared'} & {*designs})
     for call in found:
         report = compile_check.compile_call(call, gpu.capability)
         assert report.registers > 0
