@@ -19,7 +19,7 @@ def parameter(
     """
     if not module.has_variable('params', name):
         return module.param(name, init, shape)
-    value = module.get_variable('params', name)
+    value: Array = module.get_variable('params', name)
     if jnp.shape(value) != tuple(shape):
         path = '/' + '/'.join(module.path)
         raise flax.errors.ScopeParamShapeError(name, path, jnp.shape(value), tuple(shape))

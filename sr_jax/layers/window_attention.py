@@ -51,9 +51,9 @@ def attend(
         return _attend(q, k, v, bias, regions)
 
     def one(inputs: tuple[Array, Array, Array, Regions | None]) -> Array:
-        *qkv, own = inputs
+        q, k, v, own = inputs
         alone = None if own is None else (own[0][None], own[1][None])
-        return _attend(*(x[:, None] for x in qkv), bias, alone)[:, 0]
+        return _attend(q[:, None], k[:, None], v[:, None], bias, alone)[:, 0]
 
     many = max(MOST_WEIGHTS * windows // weights, 1)
     turned = (*(jnp.moveaxis(x, 1, 0) for x in (q, k, v)), regions)

@@ -232,9 +232,11 @@ class RGT(nn.Module):
         for i in range(self.num_groups):
             h = x
             for j in range(self.num_blocks):
-                fields = (self.heads, self.split if j % 2 == 0 else None, is_shifted(i, j))
-                rest = (self.reduced, self.use_bias, self.hidden, self.dtype)
-                h = block(*fields, *rest, name=f'group_{i}_block_{j}')(h, train)
+                fields = (
+                    *(self.heads, self.split if j % 2 == 0 else None, is_shifted(i, j)),
+                    *(self.reduced, self.use_bias, self.hidden, self.dtype),
+                )
+                h = block(*fields, name=f'group_{i}_block_{j}')(h, train)
             x = x + BodyConvolution(self.body_convolutions, self.dtype, name=f'group_{i}_conv')(h)
         x = layer_norm('norm_last', self.dtype)(x)
         return BodyConvolution(self.body_convolutions, self.dtype, name='conv_body')(x)

@@ -85,7 +85,8 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     state = plain(state)
     head = str(read_head(state, 1, NETWORK)['head'])
     kinds = count_body(state), f'{FIRST}.attn.q.bias' in state, head, count_ups(state, head)
-    return read(state, _entries(*_count(state), *kinds), NETWORK)
+    num_groups, num_blocks = _count(state)
+    return read(state, _entries(num_groups, num_blocks, *kinds), NETWORK)
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
