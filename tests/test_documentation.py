@@ -4,15 +4,14 @@ import importlib
 import pathlib
 import re
 
-import jax
 import pytest
+import tiny
 from documented import small, workspace
 from documented.blocks import blocks, commands
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
 from sr_jax.config import extension
-from sr_jax.devices import sharding
 from sr_jax.pretrained import named
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -34,14 +33,9 @@ def folder(tmp_path_factory):
     found = tmp_path_factory.mktemp('documented')
     workspace.make(found)
     stand_ins = workspace.weights(found / '.weights')
-    make_mesh = sharding.make_mesh
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(named, 'find', lambda name, report=print: stand_ins[name])
-        patch.setattr(
-            sharding,
-            'make_mesh',
-            lambda devices=None, fsdp=1: make_mesh(devices or jax.devices()[:1], fsdp),
-        )
+        tiny.see_one_device(patch)
         yield found
 
 

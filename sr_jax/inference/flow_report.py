@@ -52,18 +52,21 @@ class Flow:
         self.scale: int = module.scale
         self.multiple: int = module.scale * module.multiple
         self.latent_shapes = module.latent_shapes
-        variables = network.variables
-        apply = functools.partial(module.apply, variables)
 
         @jax.jit
-        def encode(lq, hq):
-            return apply(hq[None], apply(lq[None], method='condition'), method='encode')
+        def encode(variables, lq, hq):
+            condition = module.apply(variables, lq[None], method='condition')
+            return module.apply(variables, hq[None], condition, method='encode')
 
         @jax.jit
-        def sample(lq, latents):
-            return apply(lq[None], tuple(z[None] for z in latents), method='sample')[0]
+        def sample(variables, lq, latents):
+            given = tuple(z[None] for z in latents)
+            return module.apply(variables, lq[None], given, method='sample')[0]
 
-        self.encode, self.sample, self._source = encode, sample, network.source
+        # The same programs for all weights.
+        self.encode = functools.partial(encode, network.variables)
+        self.sample = functools.partial(sample, network.variables)
+        self._source = network.source
 
     def shrink(self, hq: np.ndarray) -> jax.Array:
         """Returns the small image, by the bicubic degradation, rounded."""

@@ -11,7 +11,6 @@ from tiny_networks import network
 
 from sr_jax import __main__ as verbs
 from sr_jax.checkpoints.run import load_run
-from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images.files import load_image, save_image
 from sr_jax.inference import networks
@@ -24,25 +23,12 @@ pytestmark = pytest.mark.usefixtures('one_device')
 
 
 def encoder():
-    config = tiny.shrink(tiny.srflow_config.get_config('encoder'))
-    config.train.update(steps=1, batch_size=2)
-    config.evaluation.update(every=4, batch_size=2)
-    return config
+    return tiny.shrink(tiny.srflow_config.get_config('encoder'))
 
 
 def config_of(**changes):
-    config = tiny.flow(
-        model__steps=1,
-        model__transitions=1,
-        train__steps=2,
-        train__batch_size=2,
-        data__validation_crops=2,
-        checkpoint__every=1,
-        checkpoint__keep_last=9,
-        log__samples=2,
-    )
-    config.evaluation.update(every=4, batch_size=2)
-    return tiny.changed(config, **changes)
+    """The numbers of `documented.small`, so that what the documentation compiles is found."""
+    return tiny.flow(checkpoint__every=1, checkpoint__keep_last=9, **changes)
 
 
 @pytest.fixture(scope='module')
@@ -50,10 +36,7 @@ def finished(tmp_path_factory):
     """A folder with a run of an encoder, and one of a flow that begins with it."""
     folder = tmp_path_factory.mktemp('flow')
     with pytest.MonkeyPatch.context() as monkeypatch:
-        make_mesh, one = sharding.make_mesh, jax.devices()[:1]
-        monkeypatch.setattr(
-            sharding, 'make_mesh', lambda devices=None, **axes: make_mesh(devices or one, **axes)
-        )
+        tiny.see_one_device(monkeypatch)
         train(encoder(), folder / 'encoder')
         result = train(config_of(train__start_from=str(folder / 'encoder')), folder / 'run')
     assert np.isfinite(result.metrics['bits_per_dimension'])

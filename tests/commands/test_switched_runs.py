@@ -7,8 +7,8 @@ import json
 import jax
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
-from tiny import vqvae
 
 from sr_jax import __main__ as verbs
 from sr_jax.checkpoints.manager import Checkpoints
@@ -22,26 +22,37 @@ from sr_jax.training import loop as command
 pytestmark = pytest.mark.usefixtures('one_device')
 
 LAYERS = ('encoder_bottom/conv', 'decoder/conv')
-SWITCHING = {'layers': LAYERS, 'breadth': 4, 'network': 'standard', 'norm_size': 2}
+SWITCHING = {'layers': LAYERS, 'breadth': 4, 'network': 'standard', 'norm_start': 'first'}
+
+
+def config_of(**changes):
+    """The form that can be switched whole, as the documentation's runs have it."""
+    return tiny.changed(tiny.shrink(tiny.vqvae_config.get_config('nearest')), **changes)
 
 
 @pytest.fixture(scope='module')
-def switched(finished, tmp_path_factory):
+def dense(tmp_path_factory):
+    """The folder of a run of 4 steps."""
+    workdir = tmp_path_factory.mktemp('dense')
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tiny.see_one_device(monkeypatch)
+        command.train(config_of(), workdir)
+    return workdir
+
+
+@pytest.fixture(scope='module')
+def switched(dense, tmp_path_factory):
     """The folder of a run of 4 steps that started from the dense one, and what it printed."""
     workdir, printed = tmp_path_factory.mktemp('switched'), io.StringIO()
     with pytest.MonkeyPatch.context() as monkeypatch, contextlib.redirect_stdout(printed):
-        make_mesh = sharding.make_mesh
-        one = jax.devices()[:1]
-        monkeypatch.setattr(
-            sharding, 'make_mesh', lambda devices=None, **axes: make_mesh(devices or one, **axes)
-        )
+        tiny.see_one_device(monkeypatch)
         monkeypatch.setattr(command, 'DEAD_BELOW', 0.9)
-        config = vqvae(model__switching=SWITCHING, train__start_from=str(finished[0]))
+        config = config_of(model__switching=SWITCHING, train__start_from=str(dense))
         command.train(config, workdir)
     return workdir, printed.getvalue()
 
 
-def test_a_run_starts_from_a_dense_one(finished, switched):
+def test_a_run_starts_from_a_dense_one(switched):
     workdir, printed = switched
     assert '2 convolutions switched, begins with the network of' in printed
     lines = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
@@ -57,14 +68,14 @@ def test_kernels_that_are_hardly_used_are_named_once(switched):
         assert switched[1].count(f'a kernel of {layer} is used for') == 1
 
 
-def test_an_unfitting_start_is_refused_and_named(finished, tmp_path):
-    config = vqvae(model__channels=4, train__start_from=str(finished[0]))
+def test_an_unfitting_start_is_refused_and_named(dense, tmp_path):
+    config = config_of(model__channels=4, train__start_from=str(dense))
     with pytest.raises(InputError, match=r'start_from=.* does not fit.*params/decoder'):
         command.train(config, tmp_path)
 
 
-def test_a_layer_that_does_not_exist_is_refused(finished, tmp_path):
-    config = vqvae(model__switching={**SWITCHING, 'layers': ('decoder/cow',)})
+def test_a_layer_that_does_not_exist_is_refused(tmp_path):
+    config = config_of(model__switching={**SWITCHING, 'layers': ('decoder/cow',)})
     with pytest.raises(InputError, match=r"'decoder/cow'.*did you mean 'decoder/conv'"):
         command.train(config, tmp_path)
 
@@ -74,11 +85,11 @@ def convert(run, output, *layers):
     return verbs.main(['convert-to-switched', str(run), '--layers', *layers, *arguments])
 
 
-def test_a_converted_run_measures_the_same_and_trains_on(finished, tmp_path, capsys):
+def test_a_converted_run_measures_the_same_and_trains_on(dense, tmp_path, capsys):
     output = tmp_path / 'converted'
-    assert convert(finished[0], output, *LAYERS) == 0
+    assert convert(dense, output, *LAYERS) == 0
     numbers = {}
-    for name, run in (('dense', finished[0]), ('switched', output)):
+    for name, run in (('dense', dense), ('switched', output)):
         target = tmp_path / f'{name}.json'
         assert verbs.main(['evaluate', str(run), '--json', str(target)]) == 0
         numbers[name] = json.loads(target.read_text())
@@ -134,9 +145,9 @@ def test_maps_of_what_is_not_finite_are_an_error(switched, tmp_path, monkeypatch
     assert not list((tmp_path / 'maps').iterdir())
 
 
-def test_a_dense_network_has_no_maps(finished, tmp_path, capsys):
+def test_a_dense_network_has_no_maps(dense, tmp_path, capsys):
     save_image(tmp_path / 'a.png', np.zeros((16, 16, 3), np.float32))
-    assert verbs.main(['selector-maps', str(finished[0]), str(tmp_path / 'a.png')]) == 1
+    assert verbs.main(['selector-maps', str(dense), str(tmp_path / 'a.png')]) == 1
     assert 'no switched convolutions' in capsys.readouterr().err
 
 

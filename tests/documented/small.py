@@ -38,8 +38,9 @@ NETWORKS = {
     'vqvae_switched': (
         *VQVAE,
         "--config.model.switching.layers=('encoder_bottom/conv', 'decoder/conv')",
-        '--config.model.switching.breadth=2',
+        '--config.model.switching.breadth=4',
         '--config.model.switching.network=standard',
+        *flags('optimizer', dict(learning_rate=3e-4, schedule='constant')),
     ),
     # As large as the windows of SSIM want it where a border is cut off.
     'srresnet': (*flags('model', tiny.NETWORKS['srresnet']), '--config.data.crop_size=24'),
@@ -62,6 +63,10 @@ INSTEAD = {
     '--config.train.steps=200': '--config.train.steps=4',
     '--config.train.steps=800': '--config.train.steps=6',
     '--config.train.effective_batch_size=128': '--config.train.effective_batch_size=4',
+    # What is a number of the program that is compiled is one that is compiled anyway.
+    '--config.optimizer.learning_rate=1e-4': '--config.optimizer.learning_rate=3e-4',
+    '--config.loss.adversarial.start=200': '--config.loss.adversarial.start=0',
+    '--config.loss.adversarial.weight=0.005': '--config.loss.adversarial.weight=0.003',
 }
 
 # Commands that are looked at, but not run: how they begin, and why.

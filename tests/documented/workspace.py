@@ -14,13 +14,14 @@ from sr_jax.pretrained import rrdb, srvgg
 
 ROOT = pathlib.Path(__file__).parents[2]
 HQ, LQ = (64, 72), (16, 18)  # sides of the images
+ODD = (21, 17)  # as in tests/commands/test_flow_runs.py, so that what is compiled there is found
 
 
 def make(folder: pathlib.Path) -> None:
     """Fills an empty folder."""
     for name in ('configs', 'requirements.txt', 'Makefile', 'setup.cfg', 'tests'):
         (folder / name).symlink_to(ROOT / name)
-    draw(folder / 'photo.png', LQ)
+    draw(folder / 'photo.png', ODD)
     if importlib.util.find_spec('av'):
         import television_films  # it needs PyAV, and that Python 3.12
 

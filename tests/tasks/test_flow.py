@@ -1,6 +1,7 @@
 """What a flow learns, from the first update on, and what is said when it goes wrong."""
 
 import copy
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,6 @@ import tiny
 from tiny import images
 
 from sr_jax import models, tasks
-from sr_jax.checkpoints.run import init_tree
 from sr_jax.degradations.settings import BicubicSettings
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, TrainingError
@@ -43,10 +43,7 @@ class Trainer:
 
     def __init__(self, config, mesh=MESH):
         self.config, self.mesh, self.task = config, mesh, tasks.make(config)
-        start = {'hq': jnp.zeros((1, SIZE, SIZE, 3))}
-        init = jax.jit(lambda key: init_tree(self.task, key, start))
-        key = jax.random.key(config.seed)
-        self.tree = jax.device_get(tiny.compiled(init, key)(key))
+        self.tree = jax.device_get(tiny.started(self.task, MESH, config.seed))
         step = sharding.jit_step(self.task.train_step, mesh)
         self.step = tiny.compiled(step, self._placed(self.tree), self._batch(images(8)))
 
@@ -107,7 +104,28 @@ def test_layers_begin_with_the_first_batch(run):
     np.testing.assert_allclose(average, after['bias'], atol=1e-2)
 
 
-def test_eight_devices_begin_and_learn_as_one_does(run):
+def test_eight_devices_begin_as_one_does(trainer, run):
+    model, loss = models.make(trainer.config.model), flow.LossSettings(0, -1)
+    pair = functools.partial(flow.make_pair, model, BICUBIC, loss)
+    key, mesh = jax.random.key(0), sharding.make_mesh()
+
+    def begin(state, batch):
+        params = flow.start_with_data(model, state, *pair(batch, key))
+        return params, flow.compute_loss(model, loss, pair, params, state, batch, key)[0]
+
+    places = (sharding.replicated_sharding(mesh), sharding.batch_sharding(mesh))
+    state, batch = trainer.tree['state'], sharding.put_batch({'hq': images(8)}, mesh)
+    params, value = jax.jit(begin, in_shardings=places)(state, batch)
+    assert value == pytest.approx(run[1][0]['loss'], rel=1e-5)
+    # One update moves it by 5e-3.
+    moved = run[0][1].params['level_2']['steps']['act_norm']
+    began = params['level_2']['steps']['act_norm']
+    for name in ('bias', 'log_scale'):
+        np.testing.assert_allclose(began[name], moved[name], atol=6e-3)
+
+
+@pytest.mark.slow
+def test_eight_devices_learn_as_one_does(run):
     states, history = Trainer(config_of(), sharding.make_mesh()).run(2)
     np.testing.assert_allclose(losses(history), losses(run[1])[:2], rtol=1e-3)
     assert history[0]['loss'] == pytest.approx(run[1][0]['loss'], rel=1e-5)
@@ -124,9 +142,14 @@ def test_the_loss_is_the_negative_log_likelihood(trainer, run):
     states, history = run
     params = {'params': states[1].params}
     model = models.make(trainer.config.model)
-    outputs = trainer.task.predict(params, {'hq': images(8)}, jax.random.key(0))
-    condition = model.apply(params, outputs['lq'], method='condition')
-    encoding = model.apply(params, images(8), condition, method='encode')
+    outputs = jax.jit(trainer.task.predict)(params, {'hq': images(8)}, jax.random.key(0))
+
+    @jax.jit
+    def encode(params, hq, lq):
+        condition = model.apply(params, lq, method='condition')
+        return model.apply(params, hq, condition, method='encode')
+
+    encoding = encode(params, images(8), outputs['lq'])
     bits = bits_per_dimension(encoding.log_likelihood, SIZE * SIZE * 3)
     np.testing.assert_allclose(bits.mean(), history[1]['loss'], rtol=1e-5)
     np.testing.assert_allclose(outputs['bits_per_dimension'], bits, rtol=1e-4)
@@ -135,6 +158,7 @@ def test_the_loss_is_the_negative_log_likelihood(trainer, run):
 def test_noise_is_as_wide_as_a_level():
     model, batch = models.make(config_of().model), {'hq': images(8)}
 
+    @functools.partial(jax.jit, static_argnums=0)
     def pair(levels):
         loss = flow.LossSettings(levels, 0)
         return flow.make_pair(model, BICUBIC, loss, batch, jax.random.key(0))
@@ -215,10 +239,13 @@ def test_added_noise_is_as_much_as_the_flow_is_told():
     model = models.make(config.model)
     loss = flow.LossSettings(quantization=0, encoder_from=0)
     batch = {'hq': jnp.asarray(images(64))}
-    lq, noisy, noise = flow.make_pair(model, BICUBIC, loss, batch, jax.random.key(0))
-    clean_lq, clean, none = flow.make_pair(
-        model.clone(max_noise=0.0), BICUBIC, loss, batch, jax.random.key(0)
-    )
+
+    def make_pair(model):
+        pair = functools.partial(flow.make_pair, model, BICUBIC, loss)
+        return jax.device_get(jax.jit(pair)(batch, jax.random.key(0)))
+
+    lq, noisy, noise = make_pair(model)
+    clean_lq, clean, none = make_pair(model.clone(max_noise=0.0))
     assert none is None
     np.testing.assert_array_equal(lq, clean_lq)
     assert 0 <= noise.min() < 0.02 and 0.18 < noise.max() <= 0.2

@@ -1,18 +1,21 @@
 import functools
-import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
+from flax.training.dynamic_scale import DynamicScale
 from tiny import vqvae
 
 from sr_jax import tasks
-from sr_jax.checkpoints.run import abstract_tree, init_tree
+from sr_jax.checkpoints.run import abstract_tree
+from sr_jax.config.serialization import from_json, to_json
 from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
 
 SIZE, BATCH = 16, 16
+ONE = sharding.make_mesh(jax.devices()[:1])
 
 
 @functools.cache
@@ -21,28 +24,42 @@ def batches(count=3):
     return [{'hq': rng.random((BATCH, SIZE, SIZE, 3), np.float32)} for _ in range(count)]
 
 
+def config_of(**changes):
+    """Codebooks of two sizes, so that neither is taken for the other."""
+    return vqvae(model__bottom_codebook_size=32, **changes)
+
+
 @functools.cache
-def started(model, dtype, ema_decay):
+def started(model, ema_decay):
     """The tree at the start; compiled once for all configs that it is the same for."""
-    config = vqvae(dtype=dtype, optimizer__ema_decay=ema_decay)
-    config.model.update(json.loads(model))
-    task = tasks.make(config)
-    batch = {'hq': jnp.zeros((1, SIZE, SIZE, 3))}
-    tree = jax.jit(lambda key: init_tree(task, key, batch))(jax.random.key(0))
-    return jax.device_get(tree)
+    config = config_of(optimizer__ema_decay=ema_decay)
+    config.model.update(from_json(model))
+    return jax.device_get(tiny.started(tasks.make(config), ONE))
 
 
-def train(config, devices=1, steps=3):
+def start(config):
+    """The tree at the start, of any type that is computed in."""
+    tree = started(to_json(config.model), config.optimizer.ema_decay)
+    if config.dtype != 'float16':
+        return tree
+    return {**tree, 'state': tree['state'].replace(loss_scale=jax.device_get(DynamicScale()))}
+
+
+@functools.cache
+def jit_step(config, devices):
+    """The step of a config as JSON."""
+    task = tasks.make(from_json(config))
+    mesh = sharding.make_mesh(jax.devices()[:devices])
+    return sharding.jit_step(task.train_step, mesh)
+
+
+def train(config, devices=1, data=None):
     """Returns the tree after some steps, and each step's metrics."""
     mesh = sharding.make_mesh(jax.devices()[:devices])
-    task = tasks.make(config)
-    tree = started(config.model.to_json(sort_keys=True), config.dtype, config.optimizer.ema_decay)
-    if not steps:
-        return tree, []
-    tree = jax.device_put(tree, sharding.replicated_sharding(mesh))
-    step = sharding.jit_step(task.train_step, mesh)
+    step = jit_step(to_json(config), devices)
+    tree = jax.device_put(start(config), sharding.replicated_sharding(mesh))
     history = []
-    for batch in batches()[:steps]:
+    for batch in batches() if data is None else data:
         tree, metrics = step(tree, sharding.put_batch(batch, mesh))
         history.append(jax.device_get(metrics))
     return jax.device_get(tree), history
@@ -50,7 +67,16 @@ def train(config, devices=1, steps=3):
 
 @functools.cache
 def reference(**changes):
-    return train(vqvae(**changes))
+    return train(config_of(**changes))
+
+
+@functools.cache
+def predicted():
+    """What is predicted of the first batch by the network at the start."""
+    config = config_of()
+    variables = start(config)['state'].inference_variables()
+    predict = jax.jit(tasks.make(config).predict)
+    return jax.device_get(predict(variables, batches()[0], jax.random.key(0)))
 
 
 # A revived code becomes a random vector of one microbatch: another one than of the whole batch.
@@ -80,7 +106,7 @@ def test_a_step_moves_everything_and_counts():
         *('loss', 'reconstruction', 'commitment', 'perplexity_bottom', 'codebook/usage_top'),
         *('optimizer/gradient_norm', 'optimizer/learning_rate'),
     }
-    first = train(vqvae(), steps=0)[0]['state']
+    first = start(config_of())['state']
     for name in ('params', 'variables'):
         before, after = getattr(first, name), getattr(state, name)
         moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, after)
@@ -95,48 +121,41 @@ def test_the_loss_is_the_published_sum():
 
 
 def test_the_reconstruction_term_is_the_mse_of_images_in_minus_one_to_one():
-    config = vqvae()
-    task = tasks.make(config)
-    tree = train(config, steps=0)[0]
-    batch = batches()[0]
-    variables = tree['state'].inference_variables()
-    mse = np.mean((task.predict(variables, batch, jax.random.key(0))['image']
-                   - batch['hq']) ** 2)  # fmt: skip
+    mse = np.mean((predicted()['image'] - batches()[0]['hq']) ** 2)
     np.testing.assert_allclose(reference()[1][0]['reconstruction'], 4 * mse, rtol=1e-3)
 
 
 def test_eight_devices_give_the_losses_of_one():
-    assert_same(train(vqvae(), devices=8), reference())
+    assert_same(train(config_of(), devices=8), reference())
 
 
 def test_four_microbatches_give_the_update_of_one_batch():
-    split = vqvae(train__batch_size=BATCH // 4, train__accumulation=4, **PLAIN)
+    split = config_of(train__batch_size=BATCH // 4, train__accumulation=4, **PLAIN)
     assert_same(train(split), reference(**PLAIN))
 
 
 def test_switched_convolutions_learn_on_eight_devices_as_on_one():
     layers = ('encoder_bottom/conv', 'decoder/conv')
     switching = {'layers': layers, 'breadth': 4, 'network': 'standard', 'norm_size': 2}
-    config = vqvae(**PLAIN, model__switching=switching, train__batch_size=BATCH)
+    config = config_of(**PLAIN, model__switching=switching, train__batch_size=BATCH)
     sharded, whole = train(config, devices=8), train(config)
     assert_same(sharded, whole)
     assert whole[0]['state'].variables['switch_norm']['decoder']['conv']['norm']['filled']
 
 
 def test_microbatches_on_several_devices_give_the_update_of_one_batch():
-    split = vqvae(train__batch_size=BATCH // 2, train__accumulation=2, **PLAIN)
+    split = config_of(train__batch_size=BATCH // 2, train__accumulation=2, **PLAIN)
     assert_same(train(split, devices=8), reference(**PLAIN))
 
 
 def test_remat_gives_the_same_step_with_less_memory():
-    assert_same(train(vqvae(train__remat=True)), reference())
+    assert_same(train(config_of(train__remat=True)), reference())
 
     def temporary(remat):
-        config = vqvae(train__remat=remat, data__crop_size=64)
-        task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
-        tree = abstract_tree(task, mesh)
-        batch = {'hq': jax.ShapeDtypeStruct((BATCH, 64, 64, 3), jnp.float32)}
-        compiled = sharding.jit_step(task.train_step, mesh).lower(tree, batch).compile()
+        config = config_of(train__remat=remat)
+        step = jit_step(to_json(config), 1)
+        batch = {'hq': jax.ShapeDtypeStruct((BATCH, SIZE, SIZE, 3), jnp.float32)}
+        compiled = step.lower(abstract_tree(tasks.make(config), ONE), batch).compile()
         assert memory.compiled_bytes(compiled) > 0
         return compiled.memory_analysis().temp_size_in_bytes
 
@@ -145,7 +164,10 @@ def test_remat_gives_the_same_step_with_less_memory():
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 def test_mixed_precision_stays_near_float32(dtype):
-    tree, history = train(vqvae(dtype=dtype))
+    config = config_of(dtype=dtype)
+    shapes = abstract_tree(tasks.make(config), ONE)
+    assert jax.tree.structure(shapes) == jax.tree.structure(start(config))
+    tree, history = train(config)
     for metrics, expected in zip(history, reference()[1], strict=True):
         assert metrics['finite_gradients'].all()
         np.testing.assert_allclose(metrics['loss'], expected['loss'], rtol=0.05)
@@ -154,13 +176,12 @@ def test_mixed_precision_stays_near_float32(dtype):
 
 
 def test_an_image_that_is_not_finite_changes_nothing_but_the_step():
-    config = vqvae(optimizer__ema_decay=0.9)
-    task = tasks.make(config)
-    tree, _ = train(config, steps=0)
-    state = tree['state']
+    config = config_of(optimizer__ema_decay=0.5)
+    state = start(config)['state']
     batch = {'hq': batches()[0]['hq'].copy()}
     batch['hq'][0, 0, 0, 0] = np.nan
-    after, metrics = jax.jit(task.train_step)(state, batch, jax.random.key(0))
+    tree, (metrics,) = train(config, data=[batch])
+    after = tree['state']
     assert not metrics['finite_gradients'].all()
     assert after.step == 1
     same = jax.tree.map(np.array_equal, after.replace(step=state.step), state)
@@ -168,7 +189,7 @@ def test_an_image_that_is_not_finite_changes_nothing_but_the_step():
 
 
 def test_predictions_use_the_averaged_parameters():
-    tree, _ = train(vqvae(optimizer__ema_decay=0.5))
+    tree, _ = train(config_of(optimizer__ema_decay=0.5))
     state = tree['state']
     used = state.inference_variables()['params']
     jax.tree.map(np.testing.assert_array_equal, used, state.ema_params)
@@ -176,10 +197,7 @@ def test_predictions_use_the_averaged_parameters():
 
 
 def test_predict_counts_the_codes_of_each_image():
-    config = vqvae(model__bottom_codebook_size=32)
-    task = tasks.make(config)
-    tree = train(config, steps=0)[0]
-    outputs = task.predict(tree['state'].inference_variables(), batches()[0], jax.random.key(0))
+    outputs = predicted()
     assert outputs['image'].shape == (BATCH, SIZE, SIZE, 3)
     assert 0 <= outputs['image'].min() and outputs['image'].max() <= 1
     for level, size, side in (('top', 16, SIZE // 8), ('bottom', 32, SIZE // 4)):
@@ -189,7 +207,7 @@ def test_predict_counts_the_codes_of_each_image():
         np.testing.assert_array_equal(counts[3], np.bincount(codes[3].ravel(), minlength=size))
     # The first step's loss was of the same network and batch.
     assert outputs['commitment'].shape == (BATCH,)
-    first = train(config, steps=1)[1][0]
+    first = reference()[1][0]
     np.testing.assert_allclose(outputs['commitment'].mean(), first['commitment'], rtol=1e-5)
 
 
