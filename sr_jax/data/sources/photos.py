@@ -1,9 +1,9 @@
 """Real colour photographs that lie inside the scikit-image and scikit-learn wheels.
 
-Nothing is downloaded and neither package is imported. Authors and licences are as told by the
+Nothing is downloaded and neither package is imported. Authors and licenses are as told by the
 docstrings of `skimage.data` and by the README beside scikit-learn's images:
 
-    image                 shows                      author, licence
+    image                 shows                      author, license
     astronaut.png         an astronaut's portrait    NASA, public domain
     chelsea.png           the face of a cat          Stefan van der Walt, CC0
     coffee.png            a cup on a wooden table    Rachel Michetti, CC0
