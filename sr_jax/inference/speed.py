@@ -40,7 +40,8 @@ def count_operations(network: LoadedNetwork) -> float:
     side = module.input_size or -(-SIDE // module.multiple) * module.multiple
     images = jax.ShapeDtypeStruct((1, side, side, max(channels, 3)), jnp.float32)
     valid = jax.ShapeDtypeStruct((1, 2), jnp.int32)
-    apply = functools.partial(apply_network, module, images.shape[-1], network.source, True)
+    # Blocks are written out: of a loop XLA counts one turn.
+    apply = functools.partial(apply_network, module, images.shape[-1], network.source, True, False)
     variables = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), network.variables
     )
