@@ -9,6 +9,8 @@ from sr_jax.data.sources.paired import match_names, open_images, split_folders, 
 from sr_jax.data.sources.photos import open_photos
 from sr_jax.errors import InputError
 
+WHOLE = ('folder', 'lmdb', 'paired', 'photos', 'tfds')  # kinds of sources of whole images
+
 
 class Benchmark(NamedTuple):
     """Sources of as many images, those of one index belonging together.
@@ -56,7 +58,7 @@ def open_benchmark(spec: str, results: pathlib.Path | None = None) -> Benchmark:
         if not len(images):
             raise InputError(f'the dataset {spec} has no images in its validation part')
         return Benchmark([images.name(i) for i in range(len(images))], images)
-    raise no_such_source(spec)
+    raise no_such_source(spec, WHOLE)
 
 
 def _of_folders(spec: str, results: pathlib.Path | None) -> Benchmark:

@@ -43,7 +43,8 @@ def test_the_photographs_are_those_of_validation():
     [
         ('folder:', "no such data source: 'folder:'"),
         ('tfds:', "no such data source: 'tfds:'"),
-        ('images', 'There are codes:<folder>, folder:<path>, lmdb:<folder>, packed:<folder>, paired'),
+        ('images', 'There are folder:<path>, lmdb:<folder>, paired'),
+        ('packed:parts', "'packed:parts'; did you mean 'paired:.*There are folder"),
         ('folder:/nowhere', '/nowhere: no such folder'),
         ('paired:/a', 'must name two folders'),
     ],

@@ -15,7 +15,7 @@ import difflib
 import importlib
 import pathlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 
 from sr_jax.config.extension import extend
@@ -92,9 +92,10 @@ def _kinds() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def no_such_source(spec: str) -> InputError:
-    """Returns the error for a source that is of no kind, with the nearest kind."""
-    modules = {kind: importlib.import_module(f'sr_jax.data.sources.{kind}') for kind in _kinds()}
+def no_such_source(spec: str, kinds: Sequence[str] = ()) -> InputError:
+    """Returns the error for a source that is of no kind, or of none of some, with the nearest."""
+    kinds = kinds or _kinds()
+    modules = {kind: importlib.import_module(f'sr_jax.data.sources.{kind}') for kind in kinds}
     forms = {kind: module.FORM for kind, module in modules.items()}
     nearest = difflib.get_close_matches(spec.partition(':')[0], forms, n=1)
     guess = f'did you mean {forms[nearest[0]]!r}? ' if nearest else ''
