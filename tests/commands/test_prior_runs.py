@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
-from conftest import see_one_device
 from flax import linen as nn
 
 from sr_jax import __main__ as verbs
@@ -31,7 +30,7 @@ def prior(finished, tmp_path_factory):
     """The folder of a run of both levels, of as many steps as other tests compile."""
     workdir = tmp_path_factory.mktemp('prior') / 'run'
     with pytest.MonkeyPatch.context() as monkeypatch:
-        see_one_device(monkeypatch)
+        tiny.see_one_device(monkeypatch)
         loop.train(tiny.prior(stage_1__source=str(finished[0])), workdir)
     return workdir
 
@@ -127,7 +126,7 @@ def other(tmp_path_factory):
     """A run of a stage 1 that has learned something else."""
     workdir = tmp_path_factory.mktemp('other') / 'run'
     with pytest.MonkeyPatch.context() as monkeypatch:
-        see_one_device(monkeypatch)
+        tiny.see_one_device(monkeypatch)
         loop.train(tiny.vqvae(train__steps=2, seed=1), workdir)
     return workdir
 
