@@ -61,7 +61,8 @@ def test_both_designs_of_the_gradient_of_x(monkeypatch, design, size, stride):
     ],
 )
 def test_steps_of_the_unfold_design(monkeypatch, size, stride, rows, steps):
-    case = Case(2, 23, 9, 4, 6, breadth=8, size=size, stride=stride)
+    height = 23 if size < 7 else 10  # interpreting 49 taps takes long
+    case = Case(2, height, 9, 4, 6, breadth=8, size=size, stride=stride)
     width = -(-case.width // stride)
     bytes_of_a_segment = rows * width * size**2 * case.channels * 4
     with_sizes(monkeypatch, input_design='unfold', unfold_bytes=steps * bytes_of_a_segment)
