@@ -18,11 +18,11 @@ from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.convolved_mlp import ConvolvedMLP
 from sr_jax.layers.reconstruction import (
     FEATURES,
-    BodyConvolution,
     Reconstruction,
     find_factors,
     rgb_mean,
 )
+from sr_jax.layers.residual_groups import apply_groups
 from sr_jax.layers.tokens import layer_norm, linear
 from sr_jax.layers.window_attention import WindowAttention, attend
 from sr_jax.layers.windows import check_heads, pad_to_multiple
@@ -252,20 +252,19 @@ class ATD(nn.Module):
 
     def _body(self, x: Features) -> Features:
         block = nn.remat(ATDBlock) if self.remat else ATDBlock
-        x = layer_norm('norm_first', self.dtype)(x)
         shape = (self.dictionary_size, self.features)
-        for i in range(self.num_groups):
+
+        def group(i: int, h: Features) -> Features:
             tokens = self.param(f'group_{i}_tokens', nn.initializers.normal(1.0), shape)
-            tokens = jnp.repeat(jnp.asarray(tokens, self.dtype)[None], len(x), axis=0)
-            h = x
+            tokens = jnp.repeat(jnp.asarray(tokens, self.dtype)[None], len(h), axis=0)
             for j in range(self.num_blocks):
                 shift = self.window // 2 if j % 2 else 0
                 sizes = (self.heads, self.window, shift, self.category_size, self.reduced)
                 rest = (self.hidden, self.kernel_size, self.use_bias, j < self.num_blocks - 1)
                 h, tokens = block(*sizes, *rest, self.dtype, name=f'group_{i}_block_{j}')(h, tokens)
-            x = x + BodyConvolution(self.body_convolutions, self.dtype, name=f'group_{i}_conv')(h)
-        x = layer_norm('norm_last', self.dtype)(x)
-        return BodyConvolution(self.body_convolutions, self.dtype, name='conv_body')(x)
+            return h
+
+        return apply_groups(x, self.num_groups, group, self.body_convolutions, self.dtype)
 
 
 Model = ATD

@@ -17,12 +17,12 @@ from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.depthwise import DepthwiseConvolution, DepthwiseReduction
 from sr_jax.layers.reconstruction import (
     FEATURES,
-    BodyConvolution,
     Reconstruction,
     find_factors,
     rgb_mean,
 )
 from sr_jax.layers.rectangles import GatedMLP, RectangleAttention, is_shifted
+from sr_jax.layers.residual_groups import apply_groups
 from sr_jax.layers.tokens import gelu, layer_norm, linear
 from sr_jax.layers.window_attention import attend
 from sr_jax.layers.windows import Window, check_heads
@@ -228,18 +228,17 @@ class RGT(nn.Module):
 
     def _body(self, x: Features, train: bool) -> Features:
         block = nn.remat(RGTBlock, static_argnums=(2,)) if self.remat else RGTBlock
-        x = layer_norm('norm_first', self.dtype)(x)
-        for i in range(self.num_groups):
-            h = x
+
+        def group(i: int, h: Features) -> Features:
             for j in range(self.num_blocks):
                 fields = (
                     *(self.heads, self.split if j % 2 == 0 else None, is_shifted(i, j)),
                     *(self.reduced, self.use_bias, self.hidden, self.dtype),
                 )
                 h = block(*fields, name=f'group_{i}_block_{j}')(h, train)
-            x = x + BodyConvolution(self.body_convolutions, self.dtype, name=f'group_{i}_conv')(h)
-        x = layer_norm('norm_last', self.dtype)(x)
-        return BodyConvolution(self.body_convolutions, self.dtype, name='conv_body')(x)
+            return h
+
+        return apply_groups(x, self.num_groups, group, self.body_convolutions, self.dtype)
 
 
 Model = RGT

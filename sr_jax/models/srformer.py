@@ -16,13 +16,13 @@ from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.convolved_mlp import ConvolvedMLP
 from sr_jax.layers.reconstruction import (
     FEATURES,
-    BodyConvolution,
     Reconstruction,
     body_radius,
     find_factors,
     head_radius,
     rgb_mean,
 )
+from sr_jax.layers.residual_groups import apply_groups
 from sr_jax.layers.tokens import layer_norm, linear
 from sr_jax.layers.window_attention import attend, bias_table, look_up
 from sr_jax.layers.windows import (
@@ -195,16 +195,15 @@ class SRFormer(nn.Module):
 
     def _body(self, x: Features) -> Features:
         block = nn.remat(PermutedBlock) if self.remat else PermutedBlock
-        x = layer_norm('norm_first', self.dtype)(x)
-        for i in range(self.num_groups):
-            h = x
+
+        def group(i: int, h: Features) -> Features:
             for j in range(self.num_blocks):
                 shift = self.window // 2 if j % 2 else 0
                 sizes = (self.heads, self.window, shift, self.use_bias, self.hidden)
                 h = block(*sizes, self.dtype, name=f'group_{i}_block_{j}')(h)
-            x = x + BodyConvolution(self.body_convolutions, self.dtype, name=f'group_{i}_conv')(h)
-        x = layer_norm('norm_last', self.dtype)(x)
-        return BodyConvolution(self.body_convolutions, self.dtype, name='conv_body')(x)
+            return h
+
+        return apply_groups(x, self.num_groups, group, self.body_convolutions, self.dtype)
 
 
 Model = SRFormer

@@ -14,7 +14,6 @@ from sr_jax.layers import windows
 from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.reconstruction import (
     FEATURES,
-    BodyConvolution,
     Reconstruction,
     body_radius,
     find_factors,
@@ -22,8 +21,8 @@ from sr_jax.layers.reconstruction import (
     rgb_mean,
 )
 from sr_jax.layers.resampling import pixel_unshuffle
+from sr_jax.layers.residual_groups import apply_groups
 from sr_jax.layers.swin_block import SwinBlock
-from sr_jax.layers.tokens import layer_norm
 from sr_jax.layers.windows import Look, pad_to_multiple, repeat_looks
 from sr_jax.models.protocols import image_batch
 
@@ -131,16 +130,15 @@ class SwinIR(nn.Module):
 
     def _body(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
         block = nn.remat(SwinBlock) if self.remat else SwinBlock
-        x = layer_norm('norm_first', self.dtype)(x)
-        for i in range(self.num_groups):
-            h = x
+
+        def group(i: int, h: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
             for j in range(self.num_blocks):
                 shift = self.window // 2 if j % 2 else 0
                 sizes = (self.heads, self.window, shift, self.hidden)
                 h = block(*sizes, dtype=self.dtype, name=f'group_{i}_block_{j}')(h)
-            x = x + BodyConvolution(self.body_convolutions, self.dtype, name=f'group_{i}_conv')(h)
-        x = layer_norm('norm_last', self.dtype)(x)
-        return BodyConvolution(self.body_convolutions, self.dtype, name='conv_body')(x)
+            return h
+
+        return apply_groups(x, self.num_groups, group, self.body_convolutions, self.dtype)
 
 
 Model = SwinIR
