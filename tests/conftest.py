@@ -100,8 +100,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keeps the durations, and bounds the compiled programs, once for all processes."""
     gc.unfreeze()  # nanobind calls what is never collected a leak
     if not is_worker(session.config):
+        from sr_jax.devices.kept_programs import forget_old_programs
+
         kept.keep_durations(session.config.stash[DURATIONS])
-        kept.forget_old_programs()
+        forget_old_programs(kept.PROGRAMS, kept.MAX_BYTES)
 
 
 @pytest.fixture(autouse=True, scope='module')

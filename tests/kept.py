@@ -1,7 +1,6 @@
 """What the tests keep between runs, in a folder that git ignores: compiled programs, durations."""
 
 import json
-import os
 import pathlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -42,23 +41,6 @@ def keep_programs(environment: dict[str, str]) -> None:
     environment.setdefault('JAX_COMPILATION_CACHE_DIR', str(PROGRAMS))
     environment['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
     environment['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
-
-
-def forget_old_programs(folder: pathlib.Path = PROGRAMS, max_bytes: int = MAX_BYTES) -> None:
-    """Removes the programs that were used longest ago, until the others take `max_bytes`; and empty
-    files, which a full disk leaves. (JAX's own bound locks and lists the folder at every program.)
-    """
-    if not folder.is_dir():
-        return
-    found = []
-    for entry in os.scandir(folder):
-        stat = entry.stat()
-        found.append((max(stat.st_atime, stat.st_mtime), stat.st_size, entry.path))
-    total = 0
-    for _, size, path in sorted(found, reverse=True):
-        total += size
-        if total > max_bytes or not size:
-            pathlib.Path(path).unlink(missing_ok=True)
 
 
 def read_durations() -> dict[str, float]:

@@ -7,15 +7,6 @@ import kept
 import pytest
 
 
-def test_the_programs_used_last_stay(tmp_path):
-    for age, name in enumerate(('newest', 'empty', 'newer', 'older', 'oldest')):
-        (tmp_path / name).write_bytes(b'' if name == 'empty' else bytes(10))
-        os.utime(tmp_path / name, (1000 - age, 5))
-    kept.forget_old_programs(tmp_path, max_bytes=29)
-    assert {path.name for path in tmp_path.iterdir()} == {'newest', 'newer'}
-    kept.forget_old_programs(tmp_path / 'none')
-
-
 def test_the_longest_files_come_first(tmp_path, monkeypatch):
     monkeypatch.setattr(kept, 'HEAVIEST', ('tests/c.py', 'tests/b.py'))
     names = ['tests/a.py::x', 'tests/a.py::y', 'tests/b.py::x', 'tests/c.py::x', 'tests/d.py::x']

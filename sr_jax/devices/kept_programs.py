@@ -66,10 +66,12 @@ def forget_old_programs(folder: Path, max_bytes: int = MAX_BYTES) -> None:
     at every program.)
     """
     found = []
-    for path in folder.glob('*/*'):
+    for path in folder.rglob('*'):
         try:
             stat = path.stat()
         except OSError:  # another process has removed it
+            continue
+        if path.is_dir():
             continue
         found.append((max(stat.st_atime, stat.st_mtime), stat.st_size, path))
     total = 0
