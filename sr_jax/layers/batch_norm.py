@@ -71,9 +71,11 @@ class BatchNorm(nn.Module):
 
     Attributes:
       epsilon: added to the variance.
+      use_scale: whether a factor of each channel is learned, beside its shift.
     """
 
     epsilon: float = EPSILON
+    use_scale: bool = True
 
     @nn.compact
     def __call__(
@@ -82,7 +84,8 @@ class BatchNorm(nn.Module):
         """Normalizes, scales and shifts x by channel, in float32."""
         x = x.astype(jnp.float32)
         channels = x.shape[-1]
-        scale = parameter(self, 'scale', nn.initializers.ones, (channels,))
+        ones = nn.initializers.ones
+        scale = parameter(self, 'scale', ones, (channels,)) if self.use_scale else 1.0
         bias = parameter(self, 'bias', nn.initializers.zeros, (channels,))
         mean = self.variable(COLLECTION, 'mean', jnp.zeros, (channels,))
         var = self.variable(COLLECTION, 'var', jnp.ones, (channels,))

@@ -49,6 +49,17 @@ def kaiming_init(scale: float) -> nn.initializers.Initializer:
     return draw
 
 
+def xavier_init() -> nn.initializers.Initializer:
+    """Initializes by U(-b, b), b^2 = 6 / (fan_in + fan_out): Glorot and Bengio 2010, of kernels
+    [height, width, in, out], drawn in one dimension, as `uniform_init` does."""
+
+    def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        bound = math.sqrt(6 / (math.prod(shape[:-2]) * (shape[-2] + shape[-1])))
+        return jax.random.uniform(key, (math.prod(shape),), dtype, -bound, bound).reshape(shape)
+
+    return draw
+
+
 def normal_init(deviation: float) -> nn.initializers.Initializer:
     """Initializes by N(0, deviation^2), drawn in one dimension, as `uniform_init` is."""
 

@@ -1,10 +1,15 @@
-"""Pixels to channels and back, and bilinear enlargement, as PyTorch orders and aligns them."""
+"""Pixels to channels and back, and enlargement, as PyTorch and TensorFlow 1 align them."""
 
+import functools
 import math
+import operator
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
+CUBIC = -0.75  # a of TensorFlow 1's cubic kernel
 
 
 def pixel_shuffle(
@@ -37,25 +42,67 @@ def upsample_bilinear(
 
     Beyond the outer centers the outer pixels repeat: PyTorch's 'bilinear' without `align_corners`.
     """
-    return _upsample_axis(_upsample_axis(x, factor, 1), factor, 2)
-
-
-def _upsample_axis(x: Array, factor: int, axis: int) -> Array:
-    """Enlarges along one axis: every new pixel is a mean of two, with `factor` pairs of weights."""
-    size = x.shape[axis]
-    first = lax.slice_in_dim(x, 0, 1, axis=axis)
-    last = lax.slice_in_dim(x, size - 1, size, axis=axis)
-    padded = jnp.concatenate([first, x, last], axis=axis)
-
-    def shift(start: int) -> Array:
-        return lax.slice_in_dim(padded, start, start + size, axis=axis)
-
     phases = []
     for phase in range(factor):
         position = (phase + 0.5) / factor - 0.5
         before = math.floor(position)
         weight = position - before
-        pair = shift(before + 1), shift(before + 2)
-        phases.append((1 - weight) * pair[0] + weight * pair[1])
-    shape = (*x.shape[:axis], size * factor, *x.shape[axis + 1 :])
-    return jnp.stack(phases, axis=axis + 1).reshape(shape)
+        phases.append((before, (1 - weight, weight)))
+    return _upsample_axis(_upsample_axis(x, phases, 1), phases, 2)
+
+
+def upsample_from_corner(
+    x: Float[Array, 'n h w c'], factor: int, kernel: str = 'linear'
+) -> Float[Array, 'n factor*h factor*w c']:
+    """Multiplies height and width by `factor`; every `factor`-th pixel is one of x, from the first.
+
+    As TensorFlow 1 resizes without `align_corners` (`resize_bilinear`, `resize_bicubic`), which
+    TecoGAN (Chu et al. 2020, arXiv:1811.09393) was trained with: not between centers of pixels, so
+    that the result lies half a large pixel less half a small one to the upper left.
+
+    Args:
+      x: images; beyond their edges the outer pixels repeat.
+      factor: 1 or more.
+      kernel: 'linear', or 'cubic': Keys 1981 with a = -0.75.
+    """
+    weigh = {'linear': _linear_weights, 'cubic': _cubic_weights}[kernel]
+    phases = [weigh(phase / factor) for phase in range(factor)]
+    return _upsample_axis(_upsample_axis(x, phases, 1), phases, 2)
+
+
+def _linear_weights(t: float) -> tuple[int, tuple[float, ...]]:
+    return 0, (1 - t, t)
+
+
+def _cubic_weights(t: float) -> tuple[int, tuple[float, ...]]:
+    def near(d: float) -> float:
+        return (CUBIC + 2) * d**3 - (CUBIC + 3) * d**2 + 1
+
+    def far(d: float) -> float:
+        return CUBIC * (d**3 - 5 * d**2 + 8 * d - 4)
+
+    return -1, (far(1 + t), near(t), near(1 - t), far(2 - t))
+
+
+def _upsample_axis(x: Array, phases: Sequence[tuple[int, tuple[float, ...]]], axis: int) -> Array:
+    """Enlarges along one axis: new pixels are sums of neighbors, with as many sets of weights.
+
+    Each phase says where its neighbors begin, from the pixel itself, and their weights.
+    """
+    size = x.shape[axis]
+    first = lax.slice_in_dim(x, 0, 1, axis=axis)
+    last = lax.slice_in_dim(x, size - 1, size, axis=axis)
+    before = -min(start for start, _ in phases)
+    after = max(start + len(weights) - 1 for start, weights in phases)
+    padded = jnp.concatenate([*[first] * before, x, *[last] * after], axis=axis)
+
+    def weighted(start: int, weight: float) -> Array:
+        begin = before + start
+        return weight * lax.slice_in_dim(padded, begin, begin + size, axis=axis)
+
+    parts = [
+        functools.reduce(operator.add, [weighted(start + i, w) for i, w in enumerate(weights)])
+        for start, weights in phases
+    ]
+    shape = (*x.shape[:axis], size * len(phases), *x.shape[axis + 1 :])
+    return jnp.stack(parts, axis=axis + 1).reshape(shape)

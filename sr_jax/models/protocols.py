@@ -8,6 +8,7 @@ network, and `isinstance` tells:
   Enlarger    one for super-resolution: its scale, and what it asks of the sizes of images
   Gridded     an enlarger that looks at an image in squares
   Patchwise   an enlarger that can compute its layers in patches, for memory
+  Recurrent   an enlarger that sees a film frame by frame, and remembers
   Sampler     an enlarger that draws many images of a small one
   Coder       an autoencoder between images and maps of codes
   CodePrior   a distribution over maps of codes, drawn from one code after the other
@@ -84,6 +85,40 @@ class Patchwise(Enlarger, Protocol):
     @property
     def patch(self) -> int:
         """A field: the side of the patches in pixels; 0: on the whole."""
+
+
+@runtime_checkable
+class Recurrent(Enlarger, Protocol):
+    """An enlarger of films. Called with images, it takes each as the first frame of one."""
+
+    @property
+    def step_multiple(self) -> int:
+        """Where windows of a film's frames may begin: at multiples of it, as their sides are."""
+
+    @property
+    def step_halo(self) -> int:
+        """Pixels around one on which `step` depends, of what is remembered too."""
+
+    @property
+    def remat(self) -> bool:
+        """A field: whether frames are computed again in the backward pass."""
+
+    def apply(self, variables: Any, *inputs: Any, method: str) -> Any:
+        """Flax's: calls the method with the variables."""
+
+    def estimate_motion(
+        self, earlier: Float[Array, 'n h w 3'], later: Float[Array, 'n h w 3']
+    ) -> Float[Array, 'n h w 2']:
+        """The motion from one frame to another, down and right, in pixels."""
+
+    def start(self, frame: Float[Array, 'n h w 3']) -> Any:
+        """What the first frame of a film finds; needs no variables."""
+
+    def step(
+        self, memory: Any, frame: Float[Array, 'n h w 3'], train: bool = False
+    ) -> tuple[Any, Float[Array, 'n h w 2']]:
+        """What a frame leaves to the next, its `image` [n, h2, w2, 3] among that; and the motion
+        from the last frame to it, down and right, in pixels."""
 
 
 @runtime_checkable

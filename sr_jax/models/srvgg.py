@@ -85,9 +85,11 @@ class SRVGGNetCompact(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, 'n h w 3'], train: bool = False
+        self, x: Float[Array, 'n h w c'], train: bool = False
     ) -> Float[Array, 'n h2 w2 3']:
         """Images in [0, 1], `scale` times as high and as wide (not clipped to [0, 1]).
+
+        Of more channels than three the first three are the image; the convolutions see all.
 
         `train` changes nothing: no layer behaves differently in training.
 
@@ -105,7 +107,7 @@ class SRVGGNetCompact(nn.Module):
             h = block(self.features, self.dtype, self.activation, name=f'block_{i}')(h)
         h = Convolution(3 * self.scale**2, 3, dtype=self.dtype, name='conv_last')(h)
         residual = pixel_shuffle(h.astype(jnp.float32), self.scale)
-        return upsample_nearest(x.astype(jnp.float32), self.scale) + residual
+        return upsample_nearest(x[..., :3].astype(jnp.float32), self.scale) + residual
 
 
 Model = SRVGGNetCompact

@@ -8,7 +8,7 @@ import pytest
 
 from sr_jax import models
 from sr_jax.errors import InputError
-from sr_jax.models.protocols import Enlarger, Gridded, Network, Patchwise, Sampler
+from sr_jax.models.protocols import Enlarger, Gridded, Network, Patchwise, Recurrent, Sampler
 
 NETWORK = """
 import flax.linen as nn
@@ -112,7 +112,9 @@ def test_enlargers_keep_their_promises_about_sizes(name):
 def test_which_networks_enlarge_and_which_draw():
     transformers = ['atd', 'dat', 'drct', 'hat', 'omnisr', 'rgt', 'srformer', 'swinir']
     convolutional = ['mosr', 'rcan', 'realplksr', 'rrdb', 'span', 'srflow', 'srresnet', 'srvgg']
-    assert models.names(Enlarger) == sorted([*transformers, *convolutional, 'switched_sr'])
+    others = ['frvsr', 'switched_sr']
+    assert models.names(Enlarger) == sorted([*transformers, *convolutional, *others])
+    assert models.names(Recurrent) == ['frvsr']
     assert models.names(Gridded) == ['drct', 'srformer', 'swinir']
     assert models.names(Sampler) == ['srflow']
     assert models.names(Patchwise) == ['rrdb']
