@@ -104,9 +104,11 @@ class DataSettings:
     Attributes:
       source: images to train on: 'photos', 'folder:<path>', 'packed:<folder>', 'lmdb:<folder>' or
         'tfds:<name>', or true and small ones, 'paired:<folder of hq>:<folder of lq>'; or
-        'codes:<folder>'.
+        'codes:<folder>'; or clips: 'film:<film or folder>', 'frames:<folder of folders>' or
+        'moving:<images>'.
       validation_source: images to validate on; '' takes the validation part of `source`.
       crop_size: height and width of a crop of the true images, in pixels.
+      frames: of a clip, where the source has clips.
       flips: mirror half of the crops left to right.
       rotations: turn crops by a random multiple of 90 degrees.
       workers: processes that read images; 0 reads in threads of this process.
@@ -119,6 +121,7 @@ class DataSettings:
     source: str = 'photos'
     validation_source: str = ''
     crop_size: int = 96
+    frames: int = 1
     flips: bool = True
     rotations: bool = True
     workers: int = 0
@@ -130,6 +133,7 @@ class DataSettings:
     def __post_init__(self) -> None:
         for name, least in (
             ('crop_size', 1),
+            ('frames', 1),
             ('workers', 0),
             ('cache_bytes', 0),
             ('max_rejected', 0),
