@@ -12,17 +12,27 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from sr_jax.config.binding import Section, bind, check_keys, config_fields, nearest
-from sr_jax.degradations import bicubic, second_order
-from sr_jax.degradations.settings import BicubicSettings, PairedSettings, SecondOrderSettings
+from sr_jax.degradations import bicubic, gaussian, second_order, tape
+from sr_jax.degradations.settings import (
+    BicubicSettings,
+    GaussianSettings,
+    PairedSettings,
+    SecondOrderSettings,
+    TapeSettings,
+)
 from sr_jax.errors import InputError
 
-Settings: TypeAlias = BicubicSettings | PairedSettings | SecondOrderSettings
+Settings: TypeAlias = (
+    BicubicSettings | PairedSettings | SecondOrderSettings | GaussianSettings | TapeSettings
+)
 
 PAIRS = "'paired:<folder of hq>:<folder of lq>'"
 KINDS = {
     'bicubic': BicubicSettings,
     'second_order': SecondOrderSettings,
     'paired': PairedSettings,
+    'gaussian': GaussianSettings,
+    'tape': TapeSettings,
 }
 
 
@@ -74,7 +84,11 @@ def degrade(
         )
     if isinstance(settings, BicubicSettings):
         return bicubic.degrade(hq, scale, settings.rounded), hq
+    if isinstance(settings, GaussianSettings):
+        return gaussian.degrade(hq, scale, settings.sigma), hq
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(hq)))
+    if isinstance(settings, TapeSettings):
+        return tape.degrade(hq[:, None], scale, settings, keys)[:, 0], hq
     return second_order.degrade(hq, scale, settings, keys)
 
 
@@ -116,12 +130,18 @@ def small_images(
     if 'lq' in batch:
         return _take_lq(batch, scale)
     hq = batch['hq']
-    if not isinstance(settings, SecondOrderSettings):
-        return degrade(hq, scale, settings, jax.random.key(0))[0]
+    if isinstance(settings, SecondOrderSettings):
+        return second_order.degrade(hq, scale, settings, keys_of(hq))[0]
+    if isinstance(settings, TapeSettings):
+        return tape.degrade(hq[:, None], scale, settings, keys_of(hq))[:, 0]
+    return degrade(hq, scale, settings, jax.random.key(0))[0]
+
+
+def keys_of(hq: Float[Array, 'n *shape']) -> Key[Array, ' n']:
+    """Returns a key for each image or clip that depends on its pixels alone."""
     bits = jax.lax.bitcast_convert_type(hq.astype(jnp.float32), jnp.uint32)
-    seeds = bits.sum((1, 2, 3), dtype=jnp.uint32)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), seeds)
-    return second_order.degrade(hq, scale, settings, keys)[0]
+    seeds = bits.reshape(len(hq), -1).sum(1, dtype=jnp.uint32)
+    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), seeds)
 
 
 def _take_lq(batch: Mapping[str, Array], scale: int) -> Float[Array, 'n h w 3']:

@@ -36,6 +36,83 @@ class BicubicSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class GaussianSettings:
+    """A Gaussian blur, then every n-th pixel, as recurrent networks for films are trained with.
+
+    Attributes:
+      name: 'gaussian'.
+      sigma: standard deviation, in pixels of the true images.
+    """
+
+    name: str = 'gaussian'
+    sigma: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma < float('inf'):
+            raise ValueError(f'sigma={self.sigma} must be positive')
+
+
+@dataclasses.dataclass(frozen=True)
+class TapeSettings:
+    """What old tapes do; pairs are (lowest, highest) of what is drawn once for a clip.
+
+    Attributes:
+      name: 'tape'.
+      sigma: of the blur before frames are made small, in pixels of the true images.
+      gain, offset: of luma.
+      saturation: of chroma.
+      hue: of chroma, in degrees.
+      drift: how far levels go, over a clip, towards others that are drawn, from 0 to 1.
+      crosstalk: the share of luma and chroma that a decoder takes for each other.
+      generations: how often the film was copied.
+      luma_band, chroma_band: MHz at which 3 dB are lost in a generation.
+      chroma_delay: pixels that chroma lies to the right.
+      chroma_lines: lines that it lies below.
+      noise: standard deviation of a generation's noise, in steps of 1/255.
+      dropouts: the probability of each of three a frame.
+      jitter: standard deviation of the shift of lines, in pixels.
+      switch_prob: of lines displaced at the bottom.
+      switch_shift: by at most so many pixels.
+      switch_noise: their noise, in steps of 1/255.
+      field_prob: that one field is kept and the other made of it.
+    """
+
+    name: str = 'tape'
+    sigma: float = 1.5
+    gain: tuple[float, ...] = (0.9, 1.1)
+    offset: tuple[float, ...] = (-0.05, 0.05)
+    saturation: tuple[float, ...] = (0.7, 1.2)
+    hue: tuple[float, ...] = (-8.0, 8.0)
+    drift: float = 0.1
+    crosstalk: tuple[float, ...] = (0.0, 0.3)
+    generations: tuple[int, ...] = (1, 2)
+    luma_band: tuple[float, ...] = (2.4, 5.0)
+    chroma_band: tuple[float, ...] = (0.4, 1.3)
+    chroma_delay: tuple[float, ...] = (-1.0, 3.0)
+    chroma_lines: tuple[int, ...] = (0, 2)
+    noise: tuple[float, ...] = (0.0, 6.0)
+    dropouts: float = 0.05
+    jitter: float = 0.2
+    switch_prob: float = 0.2
+    switch_shift: float = 12.0
+    switch_noise: float = 20.0
+    field_prob: float = 0.2
+
+    def __post_init__(self) -> None:
+        for key in ('drift', 'dropouts', 'switch_prob', 'field_prob'):
+            _check_probability(key, getattr(self, key))
+        for key, least in (
+            *(('gain', 0.0), ('offset', -1.0), ('saturation', 0.0), ('hue', -180.0)),
+            *(('crosstalk', 0.0), ('generations', 1), ('luma_band', 0.3), ('chroma_band', 0.3)),
+            *(('chroma_delay', -8.0), ('chroma_lines', 0), ('noise', 0.0)),
+        ):
+            _check_range(key, getattr(self, key), least)
+        for key in ('sigma', 'jitter', 'switch_shift', 'switch_noise'):
+            if not 0 <= getattr(self, key) < float('inf'):
+                raise ValueError(f'{key}={getattr(self, key)} must not be negative')
+
+
+@dataclasses.dataclass(frozen=True)
 class PairedSettings:
     """None is made: the data holds small images beside the true ones, whatever a config names.
 
