@@ -69,6 +69,7 @@ class Upscaler:
       scale: output pixels per pixel along a side.
       channels: of images that it takes: 3, also where the network has but one, or 4 of a network
         for RGBA, which may be given RGB as well.
+      module: the network.
       program: the network, as a pure function of its variables and of images that are padded.
       multiple: what the sides of those must be multiples of.
       is_plain: whether that function is all there is to it: no latents, no division by rows, no
@@ -99,6 +100,7 @@ class Upscaler:
         undivided = _is_undivided(module, spatially, halo, tile, network.source)
         if isinstance(module, Patchwise) and not undivided:
             module = module.clone(patch=PATCH)  # type: ignore[attr-defined]
+        self.module: Any = module
         self.scale: int = module.scale
         self.channels = channels.count_channels(module, network.source)
         self.source, self._input_size = network.source, module.input_size

@@ -1,9 +1,9 @@
 """The frames of a film in batches, piece by piece, as the devices take them.
 
 A piece depends on the film and the options alone, never on which pieces were done before: its
-batches begin anew, its first frame is always computed, and a tape's filters learn from the frames
-of the last second before it. So a film that was broken off and went on is the same as one that was
-not.
+batches begin anew, its first frame is always computed, and a tape's filters and a network that
+remembers see the frames of the last second before it. So a film that was broken off and went on is
+the same as one that was not.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from sr_jax.film.numbered import NumberedFrames
 from sr_jax.film.reader import FilmFrame, open_film
 from sr_jax.inference.film.plan import FilmPlan
 
-WARM_UP = Fraction(1)  # seconds before a piece from which the filters of a tape learn
+WARM_UP = Fraction(1)  # seconds before a piece that a tape's filters or a memory see
 MAX_SHOWN = 64  # frames shown by a batch, so that a still scene does not wait for its end
 
 class Begin(NamedTuple):
@@ -192,7 +192,7 @@ def read_batches(
 def _open(plan: FilmPlan, number: int, begin: Fraction) -> _Reading:
     if number == 0 and begin == plan.found.first:
         return _Reading(plan, None)
-    return _Reading(plan, begin - WARM_UP * (plan.change.tape is not None))
+    return _Reading(plan, begin - WARM_UP * plan.change.warms_up)
 
 
 def _skip(
@@ -240,7 +240,7 @@ def _piece(
 
 def _keep(warm: deque[FilmFrame], frame: FilmFrame, plan: FilmPlan) -> None:
     """Keeps the frames of the last second, where they are needed."""
-    if plan.change.tape is None:
+    if not plan.change.warms_up:
         return
     warm.append(frame)
     while (frame.pts - warm[0].pts) * frame.time_base > WARM_UP:

@@ -30,7 +30,6 @@ from sr_jax.inference.upscaler import Upscaler
 ENOUGH_PIXELS = {'cpu': 2**14}
 ENOUGH_ELSEWHERE = 2**19
 MAX_BATCH = 16
-KEPT = 4  # enlargers that `make_enlarger` keeps
 
 
 class Tape(NamedTuple):
@@ -48,6 +47,7 @@ class Change(NamedTuple):
       dither: how planes are rounded, one of `sr_jax.film.color.DITHERS`.
       compare: the left half shows them enlarged bicubically, the right half by the network.
       tape: None where nothing is cleaned.
+      remembers: the network sees frames one after the other.
     """
 
     before: FrameKind
@@ -55,6 +55,12 @@ class Change(NamedTuple):
     dither: str = 'none'
     compare: bool = False
     tape: Tape | None = None
+    remembers: bool = False
+
+    @property
+    def warms_up(self) -> bool:
+        """Whether frames before a piece change what becomes of it."""
+        return self.tape is not None or self.remembers
 
 
 class Made(NamedTuple):
@@ -62,14 +68,6 @@ class Made(NamedTuple):
 
     planes: tuple[Array, ...]
     finite: Bool[Array, 'n']
-
-
-@functools.lru_cache(KEPT)
-def make_enlarger(
-    upscaler: Upscaler, change: Change, each: int | None = None
-) -> 'FrameEnlarger':
-    """Returns a `FrameEnlarger`; the last few are kept, as films of one kind often follow."""
-    return FrameEnlarger(upscaler, change, each)
 
 
 class FrameEnlarger:
@@ -181,12 +179,7 @@ class FrameEnlarger:
         Raises:
           InputError: the network made numbers that are not finite.
         """
-        if not np.asarray(made.finite).all():
-            raise InputError(
-                f'what {self._upscaler.source} makes of a frame has values that are not finite: '
-                f'{REMEDY}'
-            )
-        return tuple(np.asarray(plane) for plane in made.planes)
+        return check_made(made, self._upscaler.source)
 
     def _clean(self, planes: Planes) -> Float[Array, 'n h w 3']:
         """Returns frames as RGB, cleaned; those to come are cleaned by what these were."""
@@ -213,7 +206,24 @@ class FrameEnlarger:
             alphas.append(layers.alpha)
         alpha = None if opacity is None else jnp.stack(alphas)[..., 0]
         whole = jnp.stack(made)  # Upscaler has looked whether all is finite
-        return Made(_leave(given, whole, alpha, change), jnp.ones(len(whole), bool))
+        return Made(leave(given, whole, alpha, change), jnp.ones(len(whole), bool))
+
+
+def check_made(made: Made, source: str) -> Planes:
+    """Returns the planes when they are there.
+
+    Args:
+      made: on the devices.
+      source: of the network, for the message.
+
+    Raises:
+      InputError: the network made numbers that are not finite.
+    """
+    if not np.asarray(made.finite).all():
+        raise InputError(
+            f'what {source} makes of a frame has values that are not finite: {REMEDY}'
+        )
+    return tuple(np.asarray(plane) for plane in made.planes)
 
 
 def _enlarge_whole(upscaler: Upscaler, change: Change, variables: Any, given: Any) -> Made:
@@ -228,11 +238,11 @@ def _enlarge_whole(upscaler: Upscaler, change: Change, variables: Any, given: An
     made = upscaler.program(variables, padded, valid)
     made = made[:, : height * upscaler.scale, : width * upscaler.scale]
     finite = jnp.isfinite(made).all(axis=(1, 2, 3))
-    return Made(_leave(rgb, made, None, change), finite)
+    return Made(leave(rgb, made, None, change), finite)
 
 
 @functools.partial(jax.jit, static_argnames='change')
-def _leave(
+def leave(
     given: Float[Array, 'n h w 3'],
     made: Float[Array, 'n h2 w2 3'],
     alpha: Float[Array, 'n h2 w2'] | None,

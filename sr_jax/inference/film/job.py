@@ -13,11 +13,12 @@ from sr_jax.film.muxing import PIPE, Muxer, is_raw
 from sr_jax.film.segments import SegmentWriter
 from sr_jax.film.writer import FilmWriter
 from sr_jax.inference.film.batches import Begin, End, Note
-from sr_jax.inference.film.frames import make_enlarger
+from sr_jax.inference.film.enlarger import make_enlarger
 from sr_jax.inference.film.options import FilmOptions
 from sr_jax.inference.film.parts import Parts, add_up, choose_enlarger, describe_job
 from sr_jax.inference.film.plan import FilmPlan, make_plan, notes
 from sr_jax.inference.film.progress import Meter, Progress
+from sr_jax.inference.film.recurrent import remembers
 from sr_jax.inference.film.run import Frame, enlarge_pieces
 from sr_jax.inference.upscaler import Upscaler
 
@@ -70,7 +71,7 @@ class FilmJob:
         report: Callable[[str], None] = lambda line: None,
     ):
         self._upscaler, self.output = upscaler, output
-        self.plan = make_plan(path, options, upscaler.scale)
+        self.plan = make_plan(path, options, upscaler.scale, remembers=remembers(upscaler))
         self._is_stream = is_raw(output)
         self.parts = Parts(output)
         _check_output(self.plan, output)

@@ -17,7 +17,8 @@ from sr_jax.film.ffmpeg import av
 from sr_jax.film.segments import SUFFIX
 from sr_jax.images import atomic
 from sr_jax.inference.film.batches import Note
-from sr_jax.inference.film.frames import Change, FrameEnlarger, make_enlarger
+from sr_jax.inference.film.enlarger import Enlarger, make_enlarger
+from sr_jax.inference.film.frames import Change
 from sr_jax.inference.film.options import FilmOptions
 from sr_jax.inference.upscaler import Upscaler
 
@@ -165,7 +166,7 @@ def _identify_network(upscaler: Upscaler) -> str:
     return digest.hexdigest()[:16]
 
 
-def choose_enlarger(upscaler: Upscaler, change: Change, parts: Parts) -> FrameEnlarger:
+def choose_enlarger(upscaler: Upscaler, change: Change, parts: Parts) -> Enlarger:
     """Returns what enlarges frames, as many at a time as when the first pieces were made."""
     before = parts.chosen()
     enlarger = make_enlarger(upscaler, change, before)

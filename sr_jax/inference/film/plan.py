@@ -164,6 +164,7 @@ def make_plan(
     options: FilmOptions,
     scale: int,
     choose: Callable[[PixelFormat], PixelFormat] | None = None,
+    remembers: bool = False,
 ) -> FilmPlan:
     """Returns what is done with a film.
 
@@ -172,6 +173,7 @@ def make_plan(
       options: what was chosen.
       scale: of the network.
       choose: from the film's pixels, what is written; None: the nearest that the encoder takes.
+      remembers: the network sees frames one after the other.
 
     Raises:
       InputError: it is no film, or the encoder does not take what would come out.
@@ -192,7 +194,7 @@ def make_plan(
     height, width = _size(video, lines, options, scale, written)
     meant = tags.choose_output(taken, written, (video.height, height), options.matrix)
     after = FrameKind(height, width * (1 + options.compare), written, meant)
-    change = Change(before, after, options.dither, options.compare, tape)
+    change = Change(before, after, options.dither, options.compare, tape, remembers)
     output = _output(found, change, options, lines)
     span = _span(found, options)
     source = None

@@ -8,7 +8,8 @@ from typing import NamedTuple, TypeAlias
 from sr_jax.film.formats import Planes
 from sr_jax.inference.film.ahead import ahead
 from sr_jax.inference.film.batches import Batch, Begin, End, Event, read_batches
-from sr_jax.inference.film.frames import FrameEnlarger, Made
+from sr_jax.inference.film.enlarger import Enlarger
+from sr_jax.inference.film.frames import Made
 from sr_jax.inference.film.plan import FilmPlan
 from sr_jax.inference.film.progress import Meter
 
@@ -29,7 +30,7 @@ Output: TypeAlias = Begin | Frame | End
 
 
 def enlarge_pieces(
-    plan: FilmPlan, enlarger: FrameEnlarger, wanted: Iterable[int], meter: Meter
+    plan: FilmPlan, enlarger: Enlarger, wanted: Iterable[int], meter: Meter
 ) -> Generator[Output, None, None]:
     """Yields the enlarged frames of pieces of a film, between the beginning and the end of each.
 
@@ -62,7 +63,7 @@ def enlarge_pieces(
 
 
 def _compute(
-    events: Generator[Event, None, None], enlarger: FrameEnlarger, meter: Meter
+    events: Generator[Event, None, None], enlarger: Enlarger, meter: Meter
 ) -> Generator[tuple[Event, Planes | None], None, None]:
     """Yields all events in their order, batches with the enlarged planes of their frames."""
     flying: deque[tuple[Event, Made | None]] = deque()

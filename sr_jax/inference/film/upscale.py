@@ -13,11 +13,12 @@ from jaxtyping import UInt
 from sr_jax.errors import InputError
 from sr_jax.film.formats import PixelFormat
 from sr_jax.inference import networks
-from sr_jax.inference.film.frames import make_enlarger
+from sr_jax.inference.film.enlarger import make_enlarger
 from sr_jax.inference.film.job import FilmJob, FilmResult
 from sr_jax.inference.film.options import FilmOptions
 from sr_jax.inference.film.plan import make_plan
 from sr_jax.inference.film.progress import Meter, Progress
+from sr_jax.inference.film.recurrent import remembers
 from sr_jax.inference.film.run import Frame, enlarge_pieces
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.upscaler import Upscaler
@@ -84,7 +85,7 @@ def enlarged_frames(
       InputError: as `upscale_film`.
     """
     upscaler, chosen, _ = _prepare(weights, options)
-    plan = make_plan(Path(path), chosen, upscaler.scale, rgb_like)
+    plan = make_plan(Path(path), chosen, upscaler.scale, rgb_like, remembers(upscaler))
     meter = Meter(0, plan.frames)
     tick = plan.video.time_base
     enlarger = make_enlarger(upscaler, plan.change)
