@@ -121,8 +121,8 @@ def test_a_step_and_a_prediction(path, variant):
     load_frozen = load_stand_in if config.task == 'prior' else networks.load
     tasks.make(config).complete(config, load_frozen)
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
-    size = config.data.crop_size
-    batch = {'hq': np.random.default_rng(0).random((4, size, size, 3), np.float32)}
+    hq = task.batch(4)['hq']
+    batch = {'hq': np.random.default_rng(0).random(hq.shape, np.float32)}
     tree = started(task, mesh, config.seed, load_frozen)
     before = jax.device_get(parameters(tree['state']))
     step = compiled(sharding.jit_step(task.train_step, mesh), tree, batch)

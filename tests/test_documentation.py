@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # README.md and the page on installing first; each text may use what those before it have trained.
 TEXTS = (
     *('README.md', 'docs/index.md', 'docs/install.md', 'docs/super_resolution.md'),
-    *('docs/esrgan.md', 'docs/srflow.md', 'docs/vqvae.md', 'docs/prior.md'),
+    *('docs/esrgan.md', 'docs/video.md', 'docs/srflow.md', 'docs/vqvae.md', 'docs/prior.md'),
     *('docs/switched_convolutions.md', 'docs/upscale.md', 'docs/film.md', 'docs/app.md'),
     *('docs/evaluate.md', 'docs/weights.md', 'docs/models.md', 'docs/configs.md'),
     *('docs/many_machines.md', 'docs/extending.md'),
@@ -48,7 +48,7 @@ def done():
 @pytest.mark.parametrize('text', TEXTS)
 def test_what_it_shows_runs(text, folder, done, monkeypatch, capsys):
     monkeypatch.chdir(folder)
-    if text == 'docs/film.md':
+    if text in ('docs/film.md', 'docs/video.md'):
         pytest.importorskip('av')
     if text == 'docs/app.md':
         pytest.importorskip('gradio')

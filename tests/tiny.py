@@ -14,6 +14,7 @@ from configs import prior as prior_config
 from configs import rrdb as rrdb_config
 from configs import srflow as srflow_config
 from configs import srresnet as srresnet_config
+from configs import video as video_config
 from configs import vqvae as vqvae_config
 from sr_jax import models, tasks
 from sr_jax.checkpoints.run import begin
@@ -40,6 +41,11 @@ def regression(**changes) -> ml_collections.ConfigDict:
 def gan(**changes) -> ml_collections.ConfigDict:
     """An ESRGAN run of 4 steps on the embedded photographs."""
     return changed(shrink(esrgan_config.get_config('photos')), **changes)
+
+
+def video(**changes) -> ml_collections.ConfigDict:
+    """A TecoGAN run of 4 steps on embedded photographs that move."""
+    return changed(shrink(video_config.get_config('photos')), **changes)
 
 
 def flow(**changes) -> ml_collections.ConfigDict:
@@ -101,6 +107,7 @@ NETWORKS = {
         channels=8, kernel_size=3, num_blocks=1, num_res_blocks=1, res_channels=4, heads=2
     ),
     'code_transformer': dict(channels=8, num_layers=1, heads=2),
+    'frvsr': dict(features=4, num_blocks=1, motion_features=2),
     'srflow': dict(features=4, num_blocks=1, growth=2, stacked=1, steps=2, hidden=4),
 }
 
@@ -134,9 +141,11 @@ class TinyDiscriminator(nn.Module):
 def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """Makes any config's network, images and run tiny, in place, and returns it."""
     config.model.update(NETWORKS[config.model.name])
-    config.data.update(
-        source='photos', crop_size=16, validation_crops=12, workers=0, max_rejected=0
-    )
+    clips = config.task == 'video'
+    source = 'moving:photos' if clips else 'photos'
+    config.data.update(source=source, validation_source='')
+    config.data.update(crop_size=16, validation_crops=12, workers=0, max_rejected=0)
+    config.data.frames = 3 if clips else 1
     if 'discriminator' in config:
         _shrink_adversarial(config)
     if 'bottom' in config:
@@ -156,14 +165,17 @@ def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:
     """Images as large as the least discriminator wants them, all terms from the first step on."""
     grouped = config.discriminator.get('norm') == 'group'
-    config.discriminator.update(features=8 if grouped else 2, size=32)
+    config.discriminator.features = 8 if grouped else 2
+    if 'size' in config.discriminator:
+        config.discriminator.size = 32
     config.data.crop_size = 32
-    for term in ('perceptual', 'adversarial', 'translational'):
-        config.loss[term].start = 0
+    for term in config.loss.values():
+        if 'start' in term:
+            term.start = 0
     if config.loss.perceptual.weight:
         config.loss.perceptual.update(weights='random')
         config.loss.perceptual.layers = dict(conv1_2=1.0)
-    if config.loss.translational.crop_size:
+    if config.loss.get('translational', {}).get('crop_size'):
         config.data.crop_size, config.loss.translational.crop_size = 48, 32
 
 

@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--crops', type=int, metavar='N', help="at most N crops (default: the run's number)"
     )
     parser.add_argument(
+        '--frames', type=int, metavar='N', help="of a clip, of runs on clips (default: the run's)"
+    )
+    parser.add_argument(
         '--protocol',
         metavar='NAMES',
         help='how PSNR and SSIM are measured, such as rgb_crop0, or y_matlab_crop4,rgb_crop4 '
@@ -82,6 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
         data = dataclasses.replace(data, validation_source=arguments.data)
     if arguments.crops:
         data = dataclasses.replace(data, validation_crops=arguments.crops)
+    if arguments.frames:
+        data = dataclasses.replace(data, frames=arguments.frames)
     config = model.config.copy_and_resolve_references().unlock()
     config.evaluation.protocol = arguments.protocol or settings.protocol
     task = tasks.make(config)

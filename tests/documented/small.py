@@ -32,6 +32,11 @@ TRAINING = (
 CROP = '--config.data.crop_size=16'
 RRDB = flags('model', tiny.NETWORKS['rrdb'])
 VQVAE = (*flags('model', tiny.NETWORKS['vqvae']), CROP)
+VIDEO = (
+    *flags('model', tiny.NETWORKS['frvsr']),
+    '--config.data.crop_size=32',
+    '--config.data.frames=3',
+)
 # And by the name of the config, or the name and its variant.
 NETWORKS = {
     'vqvae': VQVAE,
@@ -52,6 +57,8 @@ NETWORKS = {
         '--config.data.crop_size=32',
         '--config.loss.adversarial.start=0',
     ),
+    'video': (*VIDEO, '--config.discriminator.features=2'),
+    'video:recurrent': VIDEO,
     'srflow': (*flags('model', tiny.NETWORKS['srflow']), CROP),
     'prior': (*make_prior('pixelsnail'), CROP, '--config.optimizer.warmup_steps=0'),
     'srflow:encoder': (*RRDB, CROP),

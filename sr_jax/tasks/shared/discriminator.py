@@ -104,8 +104,12 @@ def collect(variables: Mapping[str, Any], *norms: Any) -> Passes:
 
 
 def apply_once(
-    model: nn.Module, params: Any, variables: Mapping[str, Any], images: Float[Array, 'n h w 3']
-) -> tuple[Array, dict[str, Any], Any]:
+    model: nn.Module,
+    params: Any,
+    variables: Mapping[str, Any],
+    images: Float[Array, 'n h w c'],
+    method: str | None = None,
+) -> tuple[Any, dict[str, Any], Any]:
     """Returns logits in training, the collections then, and the statistics of batch norms.
 
     Args:
@@ -113,11 +117,13 @@ def apply_once(
       params: its parameters.
       variables: its other collections.
       images: in [0, 1].
+      method: of the discriminator, to be called in place of itself.
     """
     logits, mutated = model.apply(
         {'params': params, **variables},
         images,
         train=True,
+        method=method,
         mutable=[spectral_norm.COLLECTION, batch_norm.STATISTICS],
     )
     mutated = dict(lax.stop_gradient(mutated))
