@@ -88,6 +88,17 @@ def cubic(x, factor):
     return np.stack(rows, axis=1).reshape(-1, *x.shape[1:])
 
 
+def test_the_generator_looks_as_far_as_its_halo_and_no_further():
+    model, x = Generator(2, 3, 2), frames(1, 31, 31)
+    variables = jax.jit(model.init)(jax.random.key(0), x)
+    apply = jax.jit(model.apply)
+    before = apply(variables, x)
+    x[0, 15, 15] += 1
+    changed = np.flatnonzero((apply(variables, x) != before).any((0, 2, 3))) // 2
+    assert changed.min() >= 15 - model.halo and changed.max() <= 15 + model.halo
+    assert changed.max() - changed.min() >= 2 * model.halo - 2
+
+
 @pytest.mark.parametrize('body', ['residual', 'rrdb', 'compact'])
 def test_every_body_goes_through_the_loop(body):
     net = FRVSR(body, 4, features=3, num_blocks=2, growth=2, motion_features=2)

@@ -122,6 +122,11 @@ def _decode(path: pathlib.Path, start: Fraction, frames: int) -> np.ndarray:
 
 def open_part(rest: str, part: str, settings: DataSettings) -> FilmClips:
     """Opens the clips of films: see `sr_jax.data.sources`."""
+    if settings.workers:
+        raise InputError(
+            f'film:{rest} is decoded in threads, and its colors come from the device: set '
+            'config.data.workers=0'
+        )
     path = folder_of(rest)
     paths = [path]
     if path.is_dir():

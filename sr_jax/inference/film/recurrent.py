@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array, Bool, Float
 
 from sr_jax.devices import memory
@@ -66,6 +67,8 @@ class RecurrentEnlarger:
             raise InputError(f'{upscaler.source} remembers frames, which does not go with {what}')
         self._upscaler, self._change = upscaler, change
         self._module: Any = upscaler.module
+        self._device = upscaler.mesh.devices.flat[0]  # frames wait for each other: one is enough
+        self._variables = jax.device_put(upscaler.variables, self._device)
         sides = (change.before.height, change.before.width)
         multiple: int = self._module.step_multiple
         size = tuple(-(-side // multiple) * multiple for side in sides)
@@ -95,11 +98,12 @@ class RecurrentEnlarger:
     def _remember(self, planes: Planes) -> Float[Array, '1 h w 3']:
         """Lets the network see a frame; returns it."""
         rgb, frame = _prepare(planes, self._change, self._parts.size)
+        frame = jax.device_put(frame, self._device)
         if self._memory is None:
-            self._memory = self._module.start(frame)
+            self._memory = jax.device_put(self._module.start(frame), self._device)
         last = _forget_at_cut(self._memory, frame)
         if self.each:
-            self._memory = self._step(self._upscaler.variables, last, frame)
+            self._memory = self._step(self._variables, last, frame)
         else:
             self._memory = self._step_in_windows(last, frame)
         return rgb
@@ -113,9 +117,9 @@ class RecurrentEnlarger:
             at, _, _ = _slices(tile, parts.window, 1)
             large_at, core, within = _slices(tile, parts.window, scale)
             seen = type(last)(last.frame[at], last.image[large_at])
-            made = self._step(self._upscaler.variables, seen, frame[at])
+            made = self._step(self._variables, seen, frame[at])
             image[core] = np.asarray(made.image)[within]
-        return type(last)(frame, jnp.asarray(image))
+        return type(last)(frame, jax.device_put(image, self._device))
 
     def _choose_window(self, size: tuple[int, int]) -> tuple[Parts, Any]:
         """The largest window that fits into the memory, and its compiled step."""
@@ -140,11 +144,12 @@ class RecurrentEnlarger:
     def _compile(self, window: tuple[int, int]) -> Any:
         frame = jax.ShapeDtypeStruct((1, *window, 3), jnp.float32)
         last = jax.eval_shape(self._module.start, frame)
-        variables = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._upscaler.variables
-        )
+        variables = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._variables)
+        place = SingleDeviceSharding(self._device)
         step = jax.jit(
             functools.partial(_step, self._module),
+            in_shardings=place,
+            out_shardings=place,
             compiler_options=self._upscaler.compiler_options,
         )
         return step.lower(variables, last, frame).compile()

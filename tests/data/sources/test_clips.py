@@ -90,6 +90,8 @@ def test_clips_of_films_are_what_the_film_shows(make_settings, tmp_path):
     assert np.abs(np.diff(clip.astype(int), axis=0)).max() > 1000
     with pytest.raises(InputError, match='has 11 frames, fewer than a clip of 12'):
         open_source(f'film:{tmp_path}', 'train', make_settings(frames=12))
+    with pytest.raises(InputError, match='set config.data.workers=0'):
+        open_source(f'film:{path}', 'train', make_settings(frames=3, workers=2))
     with pytest.raises(InputError, match='one clip of 11 frames cannot be split'):
         open_source(f'film:{tmp_path}', 'train', make_settings(frames=11))
 

@@ -37,7 +37,7 @@ def planes():
 
 @pytest.fixture(scope='module')
 def whole(net, change):
-    return make_enlarger(upscaler(net), change)
+    return make_enlarger(upscaler(net, devices=2), change)
 
 
 def run(enlarger, planes, before=()):
