@@ -4,9 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import seeded
 import tiny
 from flax import linen as nn
 
@@ -20,10 +22,14 @@ from sr_jax.data.code_shards import (
     write_shard,
 )
 from sr_jax.data.pipeline import train_iterator
+from sr_jax.data.validation import validation_crops
 from sr_jax.errors import InputError
 from sr_jax.images.files import load_image, save_image
 from sr_jax.inference import networks
 from sr_jax.metrics import fid
+from sr_jax.models import inception
+from sr_jax.pretrained import inception as pretrained_inception
+from sr_jax.pretrained.files import write_state
 from sr_jax.tasks.shared.stage_1 import fingerprint
 from sr_jax.training import loop
 from sr_jax.training.settings import read_settings
@@ -219,6 +225,30 @@ def test_fid_is_of_the_samples_to_the_validation_crops(prior, tmp_path, monkeypa
     assert 'fid_bilinear: ' in said
     assert '4 samples to 12 true crops' in said
     assert 'FID over 4 images' in said
+
+
+@pytest.mark.slow
+def test_fid_takes_a_file_of_weights_by_the_names_of_pytorch_fid(prior, tmp_path, capsys):
+    module = inception.Model()
+    shapes = jax.eval_shape(module.init, jax.random.key(0), module.example(1))
+    zeros = jax.tree.map(lambda s: np.broadcast_to(np.float32(0), s.shape), shapes)
+    state = seeded.state({k: v.shape for k, v in pretrained_inception.to_torch(zeros).items()})
+    weights = tmp_path / 'fid.safetensors'
+    write_state(weights, state, {})
+    assert sample(prior, tmp_path, '--count', '4', '--fid', str(weights)) == 0
+    said = re.search('fid_bilinear: (.*), 4 samples to 12 true crops', capsys.readouterr().out)
+    metric = fid.Fid(module, pretrained_inception.from_torch(state))
+    settings = read_settings(tiny.prior(stage_1__source='')).data
+    sets = {'true': list(validation_crops(settings))}
+    sets['drawn'] = [load_image(tmp_path / f'{index:04d}.png') for index in range(4)]
+    found = {}
+    for name, images in sets.items():
+        found[name] = fid.ImageSet(metric)
+        for image in images:
+            found[name].add(image)
+    expected = fid.frechet_distance(*(found[name].statistics() for name in ('drawn', 'true')))
+    assert float(said[1]) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert expected > 1
 
 
 @pytest.mark.parametrize(
