@@ -230,9 +230,9 @@ class PixelSNAIL(nn.Module):
         )
         self.grid = self.variable('grid', 'background', make_grid, self.height, self.width)
         block = nn.remat(PixelBlock, static_argnums=(4,)) if self.remat else PixelBlock
-        gated = self.num_res_blocks, self.res_channels, self.kernel_size
-        rest = self.attention, self.heads, self.conditioned, self.dropout, self.dtype
-        self.blocks = [block(self.channels, *gated, *rest) for _ in range(self.num_blocks)]
+        sizes = self.channels, self.num_res_blocks, self.res_channels, self.kernel_size
+        fields = *sizes, self.attention, self.heads, self.conditioned, self.dropout, self.dtype
+        self.blocks = [block(*fields) for _ in range(self.num_blocks)]
         if self.conditioned:
             shape = self.condition_channels, self.num_condition_blocks, self.condition_kernel
             self.above = ConditionNetwork(*shape, self.dtype)
