@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'weights',
         metavar='WEIGHTS',
-        help='a file (.safetensors, .pth, or .param of ncnn), a run, or published weights by name',
+        help='a file (.safetensors, .pth, or .param of ncnn), a run, published weights by name, or '
+        'openmodeldb:NAME',
     )
     parser.add_argument(
         '--output',
