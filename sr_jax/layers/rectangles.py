@@ -13,6 +13,7 @@ from sr_jax.layers.tokens import gelu, layer_norm, linear
 from sr_jax.layers.window_attention import attend, look_up
 from sr_jax.layers.windows import (
     Window,
+    crop,
     join_windows,
     name_regions,
     pad_to_multiple,
@@ -79,7 +80,7 @@ class RectangleAttention(nn.Module):
             self._attend(i, halves[..., i, :], window)
             for i, window in enumerate((self.split, self.split[::-1]))
         ]
-        return jnp.concatenate(made, axis=-1)[:, :h, :w]
+        return crop(jnp.concatenate(made, axis=-1), h, w)
 
     def _attend(self, number: int, qkv: Float[Array, 'n h w 3 c'], window: Window) -> Features:
         size, heads, channels = qkv.shape[1:3], self.heads // 2, qkv.shape[-1]
