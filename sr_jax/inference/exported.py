@@ -47,7 +47,7 @@ def write_stablehlo(path: Path, network: LoadedNetwork, size: Size | None = None
     Raises:
       InputError: it does not enlarge images, or is none for such sizes; or it cannot be written.
     """
-    module = _make_module(network)
+    module = _make_module(network, 'xla')
     apply = functools.partial(_apply, module, network.variables)
     try:
         program = export.export(jax.jit(apply), platforms=PLATFORMS)(_describe(module, size))
@@ -94,7 +94,7 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
             f'{path}: ONNX is written by jax2onnx, which is not installed: '
             "pip install 'sr_jax[onnx]'"
         ) from error
-    module = _make_module(network)
+    module = _make_module(network, 'reference')
     apply = functools.partial(_apply, module, network.variables)
     try:
         shapes = _describe(module, size)
@@ -127,11 +127,11 @@ def _compare(
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-def _make_module(network: LoadedNetwork) -> Enlarger:
-    """The module, of which every part is XLA's own: kernels of ours bear no symbolic sizes."""
+def _make_module(network: LoadedNetwork, implementation: str) -> Enlarger:
+    """The module, its switched convolutions by that implementation of ours: none of a GPU's own."""
     switching = network.model.get('switching')
     if switching:
-        model = network.model | {'switching': {**switching, 'implementation': 'xla'}}
+        model = network.model | {'switching': {**switching, 'implementation': implementation}}
         network = network._replace(model=model)
     return make_module(network, 'float32')
 
@@ -166,10 +166,12 @@ def _evaluate(jaxpr: Any, consts: Sequence[Any], *inputs: Any) -> list[Any]:
     for equation in jaxpr.eqns:
         called = next((equation.params[key] for key in CALLED if key in equation.params), None)
         given = [read(atom) for atom in equation.invars]
+        made: Any
         if called is not None and equation.primitive.name in CALLS:
             made = _evaluate(called.jaxpr, called.consts, *given)
         elif equation.primitive is lax.pad_p:
-            made = _pad(*given, equation.params['padding_config'])
+            x, value = given
+            made = _pad(x, value, equation.params['padding_config'])
         else:
             made = equation.primitive.bind(*given, **equation.params)
         many = equation.primitive.multiple_results or called is not None

@@ -184,15 +184,19 @@ def lengthen(x: Array, axis: int, length: int, mode: str) -> Array:
     side = x.shape[axis]
     if length == side:
         return x
-    if mode == 'constant' or isinstance(side, int):
+    if isinstance(side, int) and isinstance(length, int):
         widths = [(0, length - side if i == axis else 0) for i in range(x.ndim)]
         return jnp.pad(x, widths, mode=mode)
-    once = int(mode == 'reflect')
+    once = int(mode != 'symmetric')
     period = jax.core.max_dim(2 * (side - once), 1)
     places = jnp.arange(length)
     places -= lax.div(places, jnp.full_like(places, period)) * period
     mirrored = jnp.where(places < side, places, period - 1 + once - places)
-    return jnp.take(x, mirrored, axis=axis, mode='clip')
+    made = jnp.take(x, mirrored, axis=axis, mode='clip')
+    if mode != 'constant':
+        return made
+    inside = jnp.arange(length) < side
+    return made * inside.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
 
 
 class Look(NamedTuple):
