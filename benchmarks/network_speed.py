@@ -49,8 +49,8 @@ def parse_arguments() -> argparse.Namespace:
         '--tolerance',
         type=float,
         default=1e-3,
-        help='between both images, as a part of the largest value; ATD needs 0.1, whose sort leaves '
-        'the order of equals open',
+        help='between both images, as a part of the largest value; ATD needs 0.1, as its sort '
+        'leaves the order of equals open',
     )
     return parser.parse_args()
 
