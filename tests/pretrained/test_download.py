@@ -52,6 +52,12 @@ def test_a_later_call_goes_on(server, tmp_path):
     assert target.read_bytes() == DATA
 
 
+def test_what_another_process_fetched_meanwhile_is_taken(server, tmp_path):
+    (tmp_path / 'a.pth').write_bytes(b'theirs')
+    fetch(server, tmp_path / 'a.pth')
+    assert not server.asked and (tmp_path / 'a.pth').read_bytes() == b'theirs'
+
+
 @pytest.mark.parametrize('before', [DATA[:99], DATA, DATA + b'more'])
 def test_what_lies_there_and_a_server_that_begins_anew(server, tmp_path, before):
     server.ranges = len(before) != 99
