@@ -2,16 +2,20 @@
 
   python -m sr_jax convert RealESRGAN_x4plus.pth --output x4plus.safetensors
   python -m sr_jax convert runs/mine --original --output mine.safetensors
+  python -m sr_jax convert runs/mine --output mine.onnx
 
 The network and its hyper-parameters are told from the names and shapes of the arrays. A file of
-ours says what network it holds; one in the names of the original opens in the original's tools.
+ours says what network it holds; one in the names of the original opens in the original's tools;
+.onnx and .stablehlo are programs that run without us.
 """
 
 import argparse
 import json
+import re
 from pathlib import Path
 
-from sr_jax.inference import networks
+from sr_jax.errors import InputError
+from sr_jax.inference import exported, networks
 from sr_jax.pretrained import files, recognition
 
 
@@ -20,14 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'weights',
         metavar='WEIGHTS',
-        help='a file (.safetensors, .pth, or .param of ncnn), a run, or published weights by name',
+        help='a file (.safetensors, .pth, or .param of ncnn), a run, published weights by name, or '
+        'openmodeldb:NAME',
     )
     parser.add_argument(
         '--output',
         type=Path,
         required=True,
         metavar='FILE',
-        help='what is written, .safetensors; with --original also .pth, where PyTorch is installed',
+        help='what is written: .safetensors, .onnx (with the extra onnx) or .stablehlo; with '
+        '--original .safetensors, or .pth where PyTorch is installed',
+    )
+    parser.add_argument(
+        '--size',
+        type=_read_size,
+        metavar='HEIGHTxWIDTH',
+        help='of .onnx and .stablehlo: for one image of these sides; without it for any',
     )
     parser.add_argument(
         '--original',
@@ -59,8 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
     told = {'activation': arguments.activation} if arguments.activation else {}
     told |= {'skips': False} if arguments.no_skips else {}
     network = networks.load(arguments.weights, best=arguments.best, told=told)
-    name = network.model['name']
-    if arguments.original:
+    name, note = network.model['name'], ''
+    if arguments.output.suffix in (exported.ONNX, exported.STABLEHLO):
+        note = _write_program(arguments, network)
+    elif arguments.size:
+        raise InputError(f'{arguments.output}: a --size is for .onnx and .stablehlo')
+    elif arguments.original:
         state = recognition.foreign_names(
             name, network.module(), network.variables, network.source
         )
@@ -68,5 +84,24 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         networks.save(arguments.output, network)
     fields = {key: value for key, value in network.model.items() if key != 'name'}
-    print(f'{arguments.output}: {name} {json.dumps(fields)}')
+    print(f'{arguments.output}: {name} {json.dumps(fields)}{note}')
     return 0
+
+
+def _write_program(arguments: argparse.Namespace, network: networks.LoadedNetwork) -> str:
+    """Writes a program; returns what is to be said of it."""
+    path = arguments.output
+    if arguments.original:
+        raise InputError(f'{path}: --original is for weights, .safetensors and .pth')
+    if path.suffix == exported.STABLEHLO:
+        exported.write_stablehlo(path, network, arguments.size)
+        return f'; for {" and ".join(exported.PLATFORMS)}'
+    difference = exported.write_onnx(path, network, arguments.size)
+    return f'; differs by {difference:.1e} of the largest value'
+
+
+def _read_size(text: str) -> exported.Size:
+    found = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text)
+    if not found:
+        raise argparse.ArgumentTypeError(f'{text!r} is no size, such as 48x64')
+    return int(found[1]), int(found[2])

@@ -20,6 +20,7 @@ from sr_jax.data.validation import validation_batches
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.inference import networks
+from sr_jax.pretrained import openmodeldb
 from sr_jax.pretrained.named import WEIGHTS
 from sr_jax.training.validation import evaluate_batches
 
@@ -74,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: no such run or data, or an unknown protocol.
     """
-    if arguments.checkpoint in WEIGHTS or Path(arguments.checkpoint).is_file():
+    catalogued = arguments.checkpoint.startswith(openmodeldb.PREFIX)
+    if catalogued or arguments.checkpoint in WEIGHTS or Path(arguments.checkpoint).is_file():
         raise InputError(f'{arguments.checkpoint} is no run, which validates on crops: {BENCHMARK}')
     check_place(arguments.json)
     mesh = sharding.make_mesh()

@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--weights',
         required=True,
         help='a run, a file of weights (.safetensors, .pth, .param), a mixture of several '
-        '(a.pth:0.7,b.pth:0.3), or a name: '
+        '(a.pth:0.7,b.pth:0.3), openmodeldb:NAME, or a name: '
         + ', '.join(name for name in WEIGHTS if not name.startswith('lpips')),
     )
     results.add_arguments(

@@ -84,19 +84,27 @@ class OptimizerSettings:
     """The section `config.optimizer`.
 
     Attributes:
-      name: 'adam' (AdamW when weight_decay > 0), 'lamb' or 'lion'.
+      name: 'adam' (AdamW when weight_decay > 0), 'lamb', 'lion', 'adan' (arXiv:2208.06677, whose
+        authors take b1=0.98 and b2=0.92) or 'muon' (kernels by orthogonal updates, Jordan et al.
+        2024, as large as Adam's, arXiv:2502.16982; other arrays by NAdam), or 'schedule_free'
+        (AdamW with arXiv:2405.15682: take the schedule 'constant' and a warm-up; predictions use
+        its average, so that there is no `ema_decay`).
       learning_rate: the highest one, reached after the warm-up.
       schedule: 'constant', 'cosine' (to 0 at the last step), 'linear' (to 0), or 'multistep'
         (times `decay_factor` at each of `milestones`).
       warmup_steps: updates in which the rate rises linearly from 0.
       milestones: updates, for 'multistep'.
       decay_factor: for 'multistep'.
-      b1, b2: decay of the first and second moment.
-      eps: added to the root of the second moment (adam, lamb).
+      b1, b2: decay of the first and second moment; of adan, of the gradient's and of its
+        difference's; muon's momentum is b1.
+      b3: of adan, decay of the second moment.
+      eps: added to the root of the second moment (not of lion).
       weight_decay: decoupled (Loshchilov and Hutter, arXiv:1711.05101), on arrays of two or more
         dimensions, so not on biases; 0 = none.
       clip_norm: the gradient's global norm is clipped to it; 0 = never.
       ema_decay: of the moving average of the parameters that predictions then use; 0 = none.
+      ema_warmup: the decay of update t, from 0 on, is at most (1 + t) / (ema_warmup + t), so that
+        the average leaves the start sooner; 10 is usual, 0 = none.
     """
 
     name: str = 'adam'
@@ -107,16 +115,21 @@ class OptimizerSettings:
     decay_factor: float = 0.5
     b1: float = 0.9
     b2: float = 0.99
+    b3: float = 0.99
     eps: float = 1e-8
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     ema_decay: float = 0.0
+    ema_warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ('b1', 'b2', 'ema_decay'):
+        for key in ('b1', 'b2', 'b3', 'ema_decay'):
             if not 0 <= getattr(self, key) < 1:
                 raise InputError(f'config.optimizer.{key} must be in [0, 1)')
-        for key in ('learning_rate', 'weight_decay', 'clip_norm', 'warmup_steps'):
+        if self.name == 'schedule_free' and (self.ema_decay or not self.b1):
+            raise InputError("config.optimizer: 'schedule_free' needs b1 above 0 and ema_decay=0")
+        keys = ('learning_rate', 'weight_decay', 'clip_norm', 'warmup_steps', 'ema_warmup')
+        for key in keys:
             if getattr(self, key) < 0:
                 raise InputError(f'config.optimizer.{key} must not be negative')
 

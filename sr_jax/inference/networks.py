@@ -27,7 +27,7 @@ from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
 from sr_jax.layers.repeated import initial_shapes
-from sr_jax.pretrained import files, named, recognition, untold
+from sr_jax.pretrained import files, named, openmodeldb, recognition, untold
 from sr_jax.tasks.task import FROZEN
 
 METADATA = 'sr_jax'  # the key in a file's header under which ours say what network they hold
@@ -68,8 +68,9 @@ def load(
       source: a run's folder or one of its checkpoints, with '#' and the name of one of its task's
         networks where that is not to be the one that predicts ('runs/esrgan#discriminator'); a file
         of weights, ours or others' (`sr_jax.pretrained.files.read_state` says which kinds); a key
-        of `sr_jax.pretrained.named.WEIGHTS`; or a mixture of such, each with a colon and its
-        weight, which add up to 1 ('a.pth:0.7,b.pth:0.3').
+        of `sr_jax.pretrained.named.WEIGHTS`; a model of a public catalogue
+        ('openmodeldb:4x-UltraSharp'); or a mixture of such, each with a colon and its weight, which
+        add up to 1 ('a.pth:0.7,b.pth:0.3').
       best: of a run, take the best checkpoint instead of the newest.
       mesh: of a run, the devices that each hold the network; None: the first one alone.
       report: is given lines about damaged checkpoints passed over, weights being fetched, and
@@ -89,6 +90,8 @@ def load(
     if parts := mixtures.parse(str(source)):
         load_part = functools.partial(load, best=best, mesh=mesh, report=report)
         return _mix(parts, str(source), load_part, report)
+    if str(source).startswith(openmodeldb.PREFIX):
+        return check_finite(_load_catalogued(str(source), report, told))
     if str(source) in named.WEIGHTS:
         found = LoadedNetwork(*named.read(str(source), report), str(source))
         return check_finite(check_network(found))
@@ -202,6 +205,17 @@ def _load_file(path: Path, told: Mapping[str, Any]) -> LoadedNetwork:
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f'{path}: damaged header ({error})') from error
     return check_network(LoadedNetwork(model, variables, str(path)))
+
+
+def _load_catalogued(
+    source: str, report: Callable[[str], None], told: Mapping[str, Any]
+) -> LoadedNetwork:
+    model, path = openmodeldb.find(source, report)
+    network = _load_file(path, told)._replace(source=source)
+    scale = network.model.get('scale', model.scale)
+    if scale != model.scale:
+        report(f'{source}: the catalogue says scale {model.scale}, but its arrays are of {scale}')
+    return network
 
 
 def _shapes(module: Any) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import uniform_init
+from sr_jax.layers.windows import crop
 
 
 class DepthwiseConvolution(nn.Module):
@@ -27,7 +29,7 @@ class DepthwiseConvolution(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
         """Features of the same shape."""
-        taps, (h, w, channels) = self.kernel_size, x.shape[1:]
+        taps, (n, h, w, channels) = self.kernel_size, x.shape
         start = uniform_init(taps**2)
         kernel = self.param('kernel', start, (taps, taps, 1, channels))
         kernel = jnp.asarray(kernel, self.dtype)
@@ -37,7 +39,8 @@ class DepthwiseConvolution(nn.Module):
         made = jnp.zeros(x.shape, self.dtype)
         for i in range(taps):
             for j in range(taps):
-                made += padded[:, i : i + h, j : j + w] * kernel[i, j][None, None]
+                moved = lax.slice(padded, (0, i, j, 0), (n, i + h, j + w, channels))
+                made += moved * kernel[i, j][None, None]
         if self.use_bias:
             bias = self.param('bias', start, (channels,))
             made += jnp.asarray(bias, self.dtype)[None, None, None]
@@ -65,7 +68,7 @@ class DepthwiseReduction(nn.Module):
         kernel = self.param('kernel', start, (factor, factor, 1, channels))
         bias = jnp.asarray(self.param('bias', start, (channels,)), self.dtype)
         down, across = h // factor, w // factor
-        squares = x[:, : down * factor, : across * factor].astype(self.dtype)
+        squares = crop(x, down * factor, across * factor).astype(self.dtype)
         squares = squares.reshape(n, down, factor, across, factor, channels)
         weights = jnp.asarray(kernel, self.dtype)[:, :, 0]
         return jnp.einsum('nhkwlc,klc->nhwc', squares, weights) + bias[None, None, None]

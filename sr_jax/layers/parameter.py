@@ -1,7 +1,7 @@
 """Parameters of layers, which are made once and found at every other call."""
 
 import flax.errors
-import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jaxtyping import Array
 
@@ -20,7 +20,7 @@ def parameter(
     if not module.has_variable('params', name):
         return module.param(name, init, shape)
     value: Array = module.get_variable('params', name)
-    if jnp.shape(value) != tuple(shape):
+    if np.shape(value) != tuple(shape):
         path = '/' + '/'.join(module.path)
-        raise flax.errors.ScopeParamShapeError(name, path, jnp.shape(value), tuple(shape))
+        raise flax.errors.ScopeParamShapeError(name, path, np.shape(value), tuple(shape))
     return value

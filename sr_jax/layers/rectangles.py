@@ -6,6 +6,7 @@ Chen et al. 2022, "Cross Aggregation Transformer for Image Restoration" (arXiv:2
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.layers.depthwise import DepthwiseConvolution
@@ -13,6 +14,7 @@ from sr_jax.layers.tokens import gelu, layer_norm, linear
 from sr_jax.layers.window_attention import attend, look_up
 from sr_jax.layers.windows import (
     Window,
+    crop,
     join_windows,
     name_regions,
     pad_to_multiple,
@@ -76,10 +78,10 @@ class RectangleAttention(nn.Module):
         padded = pad_to_multiple(qkv, max(self.split), 'constant')
         halves = padded.reshape(*padded.shape[:3], 3, 2, -1)
         made = [
-            self._attend(i, halves[..., i, :], window)
+            self._attend(i, lax.index_in_dim(halves, i, 4, keepdims=False), window)
             for i, window in enumerate((self.split, self.split[::-1]))
         ]
-        return jnp.concatenate(made, axis=-1)[:, :h, :w]
+        return crop(jnp.concatenate(made, axis=-1), h, w)
 
     def _attend(self, number: int, qkv: Float[Array, 'n h w 3 c'], window: Window) -> Features:
         size, heads, channels = qkv.shape[1:3], self.heads // 2, qkv.shape[-1]

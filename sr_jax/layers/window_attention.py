@@ -36,7 +36,8 @@ def attend(
     """softmax(q k^T / sqrt(c) + bias + mask) v, in each window and each head; weights in float32.
 
     Vaswani et al. 2017 (arXiv:1706.03762), equation 1, with biases by relative place. Where there
-    are more than `MOST_WEIGHTS`, windows are computed one after another, for memory.
+    are more than `MOST_WEIGHTS`, windows are computed one after another, for memory; not where
+    their number is not known (`sr_jax.inference.exported`).
 
     Args:
       q: queries.
@@ -47,7 +48,7 @@ def attend(
     """
     n, windows, queries, heads, _ = q.shape
     weights = n * windows * queries * heads * k.shape[2]
-    if weights <= MOST_WEIGHTS or windows == 1:
+    if not isinstance(weights, int) or weights <= MOST_WEIGHTS or windows == 1:
         return _attend(q, k, v, bias, regions)
 
     def one(inputs: tuple[Array, Array, Array, Regions | None]) -> Array:

@@ -9,8 +9,10 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, Int, Shaped
 
 from sr_jax.errors import InputError
@@ -36,8 +38,8 @@ def join_windows(
 ) -> Float[Array, 'n h w c']:
     """Puts windows together to images of a size: the inverse of `split_windows`."""
     (h, w), (height, width) = size, window
-    x = windows.reshape(len(windows), h // height, w // width, height, width, -1)
-    return x.swapaxes(2, 3).reshape(len(windows), h, w, -1)
+    x = windows.reshape(windows.shape[0], h // height, w // width, height, width, -1)
+    return x.swapaxes(2, 3).reshape(windows.shape[0], h, w, -1)
 
 
 def split_grids(
@@ -66,7 +68,7 @@ def overlapping_windows(
     n, h, w, channels = x.shape
     padded = jnp.pad(x, ((0, 0), (overlap, overlap), (overlap, overlap), (0, 0)))
     rows, columns = (
-        np.arange(0, length, side)[:, None] + np.arange(side + 2 * overlap)
+        side * jnp.arange(length // side)[:, None] + jnp.arange(side + 2 * overlap)[None]
         for length, side in zip((h, w), window, strict=True)
     )
     found = padded[:, rows][:, :, :, columns]  # n, down, height, across, width, c
@@ -155,15 +157,46 @@ def pad_to_multiple(
     Args:
       x: images.
       multiple: of the sides.
-      mode: 'reflect', the edge's own pixel not repeated, or 'constant', zeros.
+      mode: as in `lengthen`.
       least: length of a side.
     """
-    below, right = (
-        -(-max(side, least) // multiple) * multiple - side for side in x.shape[1:3]
-    )
-    if not below and not right:
+    for axis in (1, 2):
+        side = x.shape[axis]
+        whole = (jax.core.max_dim(side, least) + multiple - 1) // multiple * multiple
+        x = lengthen(x, axis, whole, mode)
+    return x
+
+
+def crop(x: Float[Array, 'n h w c'], height: int, width: int) -> Float[Array, 'n height width c']:
+    """The upper left part of images; its sides may be known only when the program runs."""
+    return lax.slice(x, (0, 0, 0, 0), (x.shape[0], height, width, x.shape[3]))
+
+
+def lengthen(x: Array, axis: int, length: int, mode: str) -> Array:
+    """Continues an axis to a length, which may be known only when the program runs.
+
+    Args:
+      x: any array.
+      axis: of it.
+      length: of the axis that is returned.
+      mode: 'reflect', the last one not repeated, 'symmetric', repeated, or 'constant', zeros.
+    """
+    side = x.shape[axis]
+    if length == side:
         return x
-    return jnp.pad(x, ((0, 0), (0, below), (0, right), (0, 0)), mode=mode)
+    if isinstance(side, int) and isinstance(length, int):
+        widths = [(0, length - side if i == axis else 0) for i in range(x.ndim)]
+        return jnp.pad(x, widths, mode=mode)
+    once = int(mode != 'symmetric')
+    period = jax.core.max_dim(2 * (side - once), 1)
+    places = jnp.arange(length)
+    places -= lax.div(places, jnp.full_like(places, period)) * period
+    mirrored = jnp.where(places < side, places, period - 1 + once - places)
+    made = jnp.take(x, mirrored, axis=axis, mode='clip')
+    if mode != 'constant':
+        return made
+    inside = jnp.arange(length) < side
+    return made * inside.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
 
 
 class Look(NamedTuple):

@@ -11,6 +11,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jaxtyping import Array, Float, Int
 
 from sr_jax.layers.channel_attention import unit_length
@@ -25,7 +26,7 @@ from sr_jax.layers.reconstruction import (
 from sr_jax.layers.residual_groups import apply_groups
 from sr_jax.layers.tokens import layer_norm, linear
 from sr_jax.layers.window_attention import WindowAttention, attend
-from sr_jax.layers.windows import check_heads, pad_to_multiple
+from sr_jax.layers.windows import check_heads, crop, lengthen, pad_to_multiple
 from sr_jax.models.protocols import image_batch
 
 START_SCALE = 0.5  # of similarities to tokens
@@ -94,17 +95,16 @@ class CategoryAttention(nn.Module):
         logarithm = jnp.asarray(self.param('temperature', start, (1, 1)))[0, 0]
         order = jnp.argsort(tokens, axis=1, stable=True)
         sorted_qkv = jnp.take_along_axis(qkv, order[:, :, None], axis=1)
-        size = min(self.size, pixels)
-        lacking = -pixels % size
-        last = sorted_qkv[:, pixels - lacking :][:, ::-1]
-        groups = jnp.concatenate([sorted_qkv, last], axis=1)
+        size = jax.core.min_dim(self.size, pixels)
+        groups = lengthen(sorted_qkv, 1, (pixels + size - 1) // size * size, 'symmetric')
         groups = groups.reshape(n, -1, size, 3, self.heads, channels // 3 // self.heads)
         q, k, v = jnp.moveaxis(groups, 3, 0)
         scale = jnp.exp(jnp.minimum(logarithm, math.log(MAX_TEMPERATURE)))
         q = q * (scale * math.sqrt(q.shape[-1])).astype(q.dtype)  # as `attend` divides by that
         made = attend(q, k, v).reshape(n, -1, channels // 3)
+        made = lax.slice_in_dim(made, 0, pixels, axis=1)
         back = jnp.argsort(order, axis=1)
-        made = jnp.take_along_axis(made[:, :pixels], back[:, :, None], axis=1)
+        made = jnp.take_along_axis(made, back[:, :, None], axis=1)
         return linear(channels // 3, 'proj', self.dtype, self.use_bias)(made)
 
 
@@ -165,7 +165,7 @@ class ATDBlock(nn.Module):
         variance = jnp.mean(centered**2, axis=1, keepdims=True)
         logits = centered * jax.lax.rsqrt(variance + EPSILON) * scale[None, None] + bias[None, None]
         weights = nn.softmax(logits, axis=1).astype(x.dtype)
-        means = jnp.einsum('npt,npc->ntc', weights, x.reshape(len(x), -1, x.shape[-1]))
+        means = jnp.einsum('npt,npc->ntc', weights, x.reshape(x.shape[0], -1, x.shape[-1]))
         kept = nn.sigmoid(keep)[None].astype(x.dtype)
         return kept * tokens + (1 - kept) * means
 
@@ -248,7 +248,7 @@ class ATD(nn.Module):
         made = Reconstruction(self.head, *fields, name='reconstruction')(x)
         if self.head == 'residual':
             made = made + given
-        return (made + mean)[:, :height, :width]
+        return crop(made + mean, height, width)
 
     def _body(self, x: Features) -> Features:
         block = nn.remat(ATDBlock) if self.remat else ATDBlock
@@ -256,7 +256,7 @@ class ATD(nn.Module):
 
         def group(i: int, h: Features) -> Features:
             tokens = self.param(f'group_{i}_tokens', nn.initializers.normal(1.0), shape)
-            tokens = jnp.repeat(jnp.asarray(tokens, self.dtype)[None], len(h), axis=0)
+            tokens = jnp.broadcast_to(jnp.asarray(tokens, self.dtype)[None], (h.shape[0], *shape))
             for j in range(self.num_blocks):
                 shift = self.window // 2 if j % 2 else 0
                 sizes = (self.heads, self.window, shift, self.category_size, self.reduced)

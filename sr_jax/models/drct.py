@@ -24,7 +24,7 @@ from sr_jax.layers.reconstruction import (
 )
 from sr_jax.layers.swin_block import SwinBlock
 from sr_jax.layers.tokens import layer_norm
-from sr_jax.layers.windows import Look, pad_to_multiple, repeat_looks
+from sr_jax.layers.windows import Look, crop, pad_to_multiple, repeat_looks
 from sr_jax.models.protocols import image_batch
 
 HEAD = 'pixel_shuffle'
@@ -156,7 +156,7 @@ class DRCT(nn.Module):
             h = BodyConvolution(self.body_convolutions, self.dtype, name='conv_body')(h)
         rest = (self.scale, self.head_features, self.in_channels, self.dtype)
         made = Reconstruction(HEAD, *rest, name='reconstruction')(h + x) + mean
-        return made[:, :height, :width]
+        return crop(made, height, width)
 
 
 Model = DRCT

@@ -24,6 +24,7 @@ from sr_jax.layers.tokens import MLP, gelu, layer_norm, linear
 from sr_jax.layers.window_attention import WindowAttention, attend, bias_table, look_up
 from sr_jax.layers.windows import (
     check_heads,
+    crop,
     join_windows,
     overlapping_positions,
     overlapping_windows,
@@ -201,7 +202,7 @@ class HAT(nn.Module):
         x = self._body(x) + x
         fields = (self.scale, self.head_features, self.in_channels, self.dtype)
         made = Reconstruction(HEADS_FORM, *fields, name='reconstruction')(x) + mean
-        return made[:, :height, :width]
+        return crop(made, height, width)
 
     def _body(self, x: Features) -> Features:
         hybrid, overlapping = HybridBlock, OverlappingBlock

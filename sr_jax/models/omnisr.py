@@ -21,6 +21,7 @@ from sr_jax.layers.tokens import gelu, layer_norm, linear
 from sr_jax.layers.window_attention import attend, bias_table, look_up
 from sr_jax.layers.windows import (
     check_heads,
+    crop,
     join_grids,
     join_windows,
     pad_to_multiple,
@@ -270,7 +271,7 @@ class OmniSR(nn.Module):
             h = SpatialAttention(self.dtype, name=f'group_{i}_attention')(h)
         h = conv('conv_body', self.features, 3, h) + first
         h = conv('conv_last', self.out_channels * self.scale**2, 3, h)
-        return pixel_shuffle(h.astype(jnp.float32), self.scale)[:, :height, :width]
+        return crop(pixel_shuffle(h.astype(jnp.float32), self.scale), height, width)
 
 
 Model = OmniSR

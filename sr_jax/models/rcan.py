@@ -16,7 +16,7 @@ from sr_jax.layers.channel_attention import ChannelAttention
 from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.reconstruction import RGB_MEAN, find_factors
 from sr_jax.layers.resampling import pixel_shuffle, pixel_unshuffle
-from sr_jax.layers.windows import pad_to_multiple
+from sr_jax.layers.windows import crop, pad_to_multiple
 from sr_jax.models.protocols import image_batch
 
 COLOR_RANGE = 255.0
@@ -111,7 +111,7 @@ class RCAN(nn.Module):
         for i, factor in enumerate(factors):
             h = pixel_shuffle(self._convolve(f'up_{i}', self.features * factor**2, h), factor)
         made = self._convolve('conv_last', self.in_channels, h).astype(jnp.float32)
-        return ((made + mean) / color_range)[:, :height, :width]
+        return crop((made + mean) / color_range, height, width)
 
     def _groups(self, x: Features) -> Features:
         block = nn.remat(ChannelAttentionBlock) if self.remat else ChannelAttentionBlock

@@ -245,7 +245,7 @@ class RRDBNet(nn.Module):
             image, doubled = head.stages(trunk)
         else:
             h, w = (side * enlarged for side in trunk.shape[1:3])
-            made = jax.ShapeDtypeStruct((len(trunk), h, w, self.out_channels), jnp.float32)
+            made = jax.ShapeDtypeStruct((trunk.shape[0], h, w, self.out_channels), jnp.float32)
             side = -(-self.patch // HEAD_PATCHES)
             image = in_patches(head, trunk, made, side, HEAD_RADIUS)
         return image, Features(wanted, trunk, doubled)

@@ -172,7 +172,7 @@ class SRFlow(nn.Module):
         channels = self._channels()
         leaving = [(i, channels[i] // 2) for i in range(self.levels - 2)]
         return [
-            (height * self.scale >> i + 1, width * self.scale >> i + 1, count)
+            (height * self.scale // 2 ** (i + 1), width * self.scale // 2 ** (i + 1), count)
             for i, count in [*leaving, (self.levels - 1, channels[-1])]
         ]
 
@@ -187,7 +187,7 @@ class SRFlow(nn.Module):
           InputError: sides that are no multiples of `multiple`.
         """
         shapes = self.latent_shapes(*x.shape[1:3])
-        return self.sample(x, tuple(jnp.zeros((len(x), *shape)) for shape in shapes))
+        return self.sample(x, tuple(jnp.zeros((x.shape[0], *shape)) for shape in shapes))
 
     def sample(self, x: Float[Array, 'n h w 3'], latents: Latents) -> Float[Array, 'n h2 w2 3']:
         """Images of small images and of latents as `latent_shapes` has them."""
@@ -216,7 +216,7 @@ class SRFlow(nn.Module):
             )
         _, found = self.rrdb.with_features(x, blocks)
         if self.max_noise:
-            level = jnp.zeros(len(x)) if noise is None else noise / self.max_noise
+            level = jnp.zeros(x.shape[0]) if noise is None else noise / self.max_noise
             shape = (*x.shape[:3], 1)
             found.blocks.append(jnp.broadcast_to(level[:, None, None, None], shape))
         stacked = jnp.concatenate(found.blocks, axis=-1)

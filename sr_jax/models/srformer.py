@@ -28,6 +28,7 @@ from sr_jax.layers.window_attention import attend, bias_table, look_up
 from sr_jax.layers.windows import (
     Look,
     check_heads,
+    crop,
     join_windows,
     pad_to_multiple,
     permuted_positions,
@@ -191,7 +192,7 @@ class SRFormer(nn.Module):
         made = Reconstruction(self.head, *fields, name='reconstruction')(x)
         if self.head == 'residual':
             made = made + given
-        return (made + mean)[:, :height, :width]
+        return crop(made + mean, height, width)
 
     def _body(self, x: Features) -> Features:
         block = nn.remat(PermutedBlock) if self.remat else PermutedBlock

@@ -23,7 +23,7 @@ from sr_jax.layers.reconstruction import (
 from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.residual_groups import apply_groups
 from sr_jax.layers.swin_block import SwinBlock
-from sr_jax.layers.windows import Look, pad_to_multiple, repeat_looks
+from sr_jax.layers.windows import Look, crop, pad_to_multiple, repeat_looks
 from sr_jax.models.protocols import image_batch
 
 
@@ -126,7 +126,7 @@ class SwinIR(nn.Module):
         )
         made = head(x) + given if self.head == 'residual' else head(x)
         made = made / self.color_range + rgb_mean(self.in_channels)
-        return made[:, : size[0], : size[1]]
+        return crop(made, *size)
 
     def _body(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
         block = nn.remat(SwinBlock) if self.remat else SwinBlock

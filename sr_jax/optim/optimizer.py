@@ -6,16 +6,61 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+import optax.contrib
+from jaxtyping import Array, Float, PyTree
 
 from sr_jax.config.binding import nearest
 from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
 
-SCALINGS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    'adam': optax.scale_by_adam,
-    'lamb': optax.scale_by_adam,
-    'lion': optax.scale_by_lion,
+MUON_SIZE = 0.2  # root mean square of Muon's updates, about that of Adam's
+
+
+def _adam(settings: OptimizerSettings) -> optax.GradientTransformation:
+    return optax.scale_by_adam(settings.b1, settings.b2, settings.eps)
+
+
+def _adan(settings: OptimizerSettings) -> optax.GradientTransformation:
+    return optax.scale_by_adan(settings.b1, settings.b2, settings.b3, settings.eps)
+
+
+def _lion(settings: OptimizerSettings) -> optax.GradientTransformation:
+    return optax.scale_by_lion(settings.b1, settings.b2)
+
+
+def _muon(settings: OptimizerSettings) -> optax.GradientTransformation:
+    """Muon for kernels as matrices of inputs and outputs, those of switched ones each by itself."""
+
+    def as_matrix(x: Array) -> optax.contrib.MuonDimensionNumbers | None:
+        if x.ndim < 2:
+            return None
+        inputs = tuple(range(max(x.ndim - 4, 0), x.ndim - 1))
+        return optax.contrib.MuonDimensionNumbers(inputs, x.ndim - 1)
+
+    descent = optax.contrib.muon(
+        1.0,
+        beta=settings.b1,
+        eps=settings.eps,
+        adam_b1=settings.b1,
+        adam_b2=settings.b2,
+        consistent_rms=MUON_SIZE,
+        muon_weight_dimension_numbers=lambda params: jax.tree.map(as_matrix, params),
+    )
+    return optax.chain(descent, optax.scale(-1.0))
+
+
+def _adam_without_momentum(settings: OptimizerSettings) -> optax.GradientTransformation:
+    return optax.scale_by_adam(0.0, settings.b2, settings.eps)
+
+
+SCHEDULE_FREE = 'schedule_free'
+SCALINGS: dict[str, Callable[[OptimizerSettings], optax.GradientTransformation]] = {
+    'adam': _adam,
+    'adan': _adan,
+    'lamb': _adam,
+    'lion': _lion,
+    'muon': _muon,
+    SCHEDULE_FREE: _adam_without_momentum,
 }
 SCHEDULES = ('constant', 'cosine', 'linear', 'multistep')
 
@@ -80,19 +125,36 @@ def make_optimizer(
       InputError: an optimizer or a schedule that is not known.
     """
     check_names(settings)
-    scaling = {'b1': settings.b1, 'b2': settings.b2}
-    if settings.name != 'lion':
-        scaling['eps'] = settings.eps
-    return optax.chain(
-        record_gradient_norm(),
-        optax.clip_by_global_norm(settings.clip_norm) if settings.clip_norm else optax.identity(),
-        SCALINGS[settings.name](**scaling),
+    parts = [
+        SCALINGS[settings.name](settings),
         optax.add_decayed_weights(
             settings.weight_decay,
             mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
         ),
         optax.scale_by_trust_ratio() if settings.name == 'lamb' else optax.identity(),
         optax.scale_by_learning_rate(schedule),
+    ]
+    if settings.name == SCHEDULE_FREE:
+        parts = [optax.contrib.schedule_free(optax.chain(*parts), schedule, settings.b1)]
+    return optax.chain(
+        record_gradient_norm(),
+        optax.clip_by_global_norm(settings.clip_norm) if settings.clip_norm else optax.identity(),
+        *parts,
     )
+
+
+def averages(settings: OptimizerSettings) -> bool:
+    """Whether predictions use other parameters than those that are trained: an average of them."""
+    return settings.ema_decay > 0 or settings.name == SCHEDULE_FREE
+
+
+def schedule_free_average(opt_state: PyTree, params: PyTree) -> PyTree:
+    """The parameters that a schedule-free optimizer's predictions use."""
+
+    def is_free(state: object) -> bool:
+        return isinstance(state, optax.contrib.ScheduleFreeState)
+
+    (state,) = filter(is_free, jax.tree.leaves(opt_state, is_leaf=is_free))
+    return optax.contrib.schedule_free_eval_params(state, params)
 
 

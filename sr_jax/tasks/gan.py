@@ -10,6 +10,7 @@ discriminator's, on the images that the generator made before its update.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -70,19 +71,44 @@ class Translational(Term):
 
 
 @dataclasses.dataclass(frozen=True)
+class Criteria(Term):
+    """The section `config.loss.criteria`: more losses of the image and the true one.
+
+    Attributes:
+      weights: of files of `sr_jax.losses` that export a `criterion`, such as {'ms_ssim': 0.2,
+        'luma': 0.1}; the term is their weighted sum.
+    """
+
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in self.weights:
+            pixel.find_criterion(name)
+        if self.ever and not self.weights:
+            raise InputError("config.loss.criteria has a weight, so it needs weights={'luma': 1}")
+
+    def compute(self, image: Array, target: Array) -> Array:
+        """The weighted sum of the losses."""
+        losses = {name: pixel.find_criterion(name)(image, target) for name in self.weights}
+        return jnp.asarray(sum(self.weights[name] * loss for name, loss in losses.items()))
+
+
+@dataclasses.dataclass(frozen=True)
 class LossSettings:
     """The section `config.loss`: the terms of the generator's loss.
 
     Attributes:
       criterion: of the pixels: 'l1', 'l2' or 'charbonnier', of images in [0, 1].
       pixel: the weight of the pixels.
-      perceptual, adversarial, translational: see there.
+      criteria, perceptual, adversarial, translational: see there.
       load_balancing: of Switch Transformers' loss for even use of the kernels of switched
         convolutions.
     """
 
     criterion: str = 'l1'
     pixel: Term = dataclasses.field(default_factory=lambda: Term(1.0))
+    criteria: Criteria = dataclasses.field(default_factory=Criteria)
     perceptual: Perceptual = dataclasses.field(default_factory=Perceptual)
     adversarial: Adversarial = dataclasses.field(default_factory=Adversarial)
     translational: Translational = dataclasses.field(default_factory=Translational)
@@ -147,6 +173,7 @@ def generator_loss(
 
     terms: dict[str, Any] = {'pixel': pixel.find_criterion(settings.criterion)(image, target)}
     for name, compute in {
+        'criteria': lambda: settings.criteria.compute(image, target),
         'perceptual': lambda: _compare_features(parts, state.variables[FROZEN], image, target),
         'translational': lambda: translational.translational_loss(
             lambda x: apply(x)[0],

@@ -16,8 +16,21 @@ from jaxtyping import Array
 from sr_jax.config.binding import Section, bind, check_keys
 from sr_jax.config.settings import OptimizerSettings, TrainSettings
 from sr_jax.layers import switching
-from sr_jax.optim.optimizer import make_optimizer, make_schedule
-from sr_jax.optim.update import Gradients, accumulated_update, ema, select, split_microbatches
+from sr_jax.optim.optimizer import (
+    SCHEDULE_FREE,
+    averages,
+    make_optimizer,
+    make_schedule,
+    schedule_free_average,
+)
+from sr_jax.optim.update import (
+    Gradients,
+    accumulated_update,
+    ema,
+    select,
+    split_microbatches,
+    warm_decay,
+)
 from sr_jax.tasks.shared.switched import selector_metrics
 from sr_jax.tasks.task import Batch, Metrics, TrainState, check_dtype
 
@@ -62,7 +75,7 @@ class Training(NamedTuple):
             params=params,
             variables=variables,
             opt_state=self.optimizer(step).init(params),
-            ema_params=jax.tree.map(jnp.copy, params) if self.settings.ema_decay else None,
+            ema_params=jax.tree.map(jnp.copy, params) if averages(self.settings) else None,
             loss_scale=DynamicScale() if self.dtype == 'float16' else None,
         )
 
@@ -136,16 +149,26 @@ def update(
         merge=objective.merge,
     )
     changed = objective.apply(params, state.variables, gradients.statistics)
-    decay, applied = training.settings.ema_decay, gradients.applied
+    applied = gradients.applied
     changed = select(applied, changed, {name: state.variables[name] for name in changed})
     new = state.replace(
         params=params,
         variables={**state.variables, **changed},
         opt_state=opt_state,
-        ema_params=ema(started.ema_params, params, decay, applied),
+        ema_params=_average(training.settings, started, params, opt_state, applied),
         loss_scale=loss_scale,
     )
     return new, gradients
+
+
+def _average(
+    settings: OptimizerSettings, old: TrainState, params: Any, opt_state: Any, applied: Array
+) -> Any:
+    """The parameters that predictions use after an update; None: the trained ones."""
+    if settings.name == SCHEDULE_FREE:
+        return schedule_free_average(opt_state, params)
+    decay = warm_decay(settings.ema_decay, settings.ema_warmup, old.step)
+    return ema(old.ema_params, params, decay, applied)
 
 
 def _start_with_data(

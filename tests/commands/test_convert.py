@@ -1,5 +1,6 @@
 """`sr-jax convert`: foreign weights to ours, and ours to the original's names."""
 
+import re
 import sys
 
 import numpy as np
@@ -9,7 +10,7 @@ from parity import part
 from tiny_networks import network
 
 from sr_jax import __main__ as verbs
-from sr_jax.inference import networks
+from sr_jax.inference import exported, networks
 from sr_jax.pretrained import files, rrdb
 
 
@@ -37,6 +38,33 @@ def test_a_run_of_ours(finished, tmp_path, original):
     flags = ['--original'] if original else []
     assert convert(finished[0], *flags, '--output', output) == 0
     assert networks.load(output).model['name'] == 'vqvae'
+
+
+def test_a_program(tmp_path, capsys):
+    networks.save(tmp_path / 'w.safetensors', net := network('srvgg'))
+    program = tmp_path / 'w.stablehlo'
+    assert convert(tmp_path / 'w.safetensors', '--output', program, '--size', '5x8') == 0
+    shown = capsys.readouterr().out
+    assert f'{program}: srvgg {{' in shown and shown.endswith('; for cpu and cuda\n')
+    given = np.random.default_rng(0).random((1, 5, 8, 3), np.float32)
+    expected = net.module().apply(net.variables, given)
+    np.testing.assert_allclose(exported.read_stablehlo(program)(given), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('o.stablehlo', '--original'), r'o\.stablehlo: --original is for weights'),
+        (('o.safetensors', '--size', '5x8'), 'o.safetensors: a --size is for .onnx and'),
+        (('o.onnx',), r"o\.onnx: ONNX is written by jax2onnx.*pip install 'sr_jax\[onnx\]'"),
+    ],
+)
+def test_programs_that_cannot_be(tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, 'jax2onnx', None)
+    networks.save('w.safetensors', network('srvgg'))
+    assert convert('w.safetensors', '--output', *arguments) == 1
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_bad_input_has_one_message(tmp_path, capsys):

@@ -81,6 +81,9 @@ NOT_RUN = {
     'git clone': 'there is nothing to clone from',
     'cd ': 'goes with the clone',
     'python -m sr_jax app ': 'a server that does not end; tests/page opens it',
+    'python -m sr_jax upscale photo.png --weights openmodeldb:': 'the network',
+    'python -m sr_jax convert runs/srresnet --output srresnet.onnx': 'the extra onnx; where it is '
+    'installed, tests/inference asks for more',
     'SR_JAX_PASSWORD=': 'as above',
     'tensorboard ': 'a server that does not end; it is not among the dependencies',
     'pip install': 'the network; what it names is looked up in setup.cfg',

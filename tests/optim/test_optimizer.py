@@ -9,8 +9,13 @@ from flax.training.dynamic_scale import DynamicScale
 
 from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
-from sr_jax.optim.optimizer import SCALINGS, make_optimizer, make_schedule
-from sr_jax.optim.update import accumulated_update, ema, split_microbatches
+from sr_jax.optim.optimizer import (
+    SCALINGS,
+    make_optimizer,
+    make_schedule,
+    schedule_free_average,
+)
+from sr_jax.optim.update import accumulated_update, ema, split_microbatches, warm_decay
 
 PLAIN = OptimizerSettings(
     name='adam',
@@ -55,8 +60,9 @@ def test_schedules(changes, expected):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'name': 'adma'}, "config.optimizer.name='adma': did you mean 'adam'?"),
+        ({'name': 'adamm'}, "config.optimizer.name='adamm': did you mean 'adam'?"),
         ({'schedule': 'cos'}, "config.optimizer.schedule='cos': did you mean 'cosine'?"),
+        ({'name': 'schedule_free', 'ema_decay': 0.9}, 'needs b1 above 0 and ema_decay=0'),
         ({'b1': 1.0}, r'config.optimizer.b1 must be in \[0, 1\)'),
         ({'clip_norm': -1.0}, 'config.optimizer.clip_norm must not be negative'),
     ],
@@ -68,7 +74,7 @@ def test_bad_settings_are_named(changes, message):
 
 def test_a_wrong_name_is_named_without_a_schedule_too():
     with pytest.raises(InputError, match='did you mean .adam.'):
-        make_optimizer(settings(name='adma'), lambda count: 0.1)
+        make_optimizer(settings(name='adamm'), lambda count: 0.1)
 
 
 def run(params, gradients, **changes):
@@ -91,6 +97,52 @@ def test_adam_is_optax_adam():
         updates, state = reference.update(gradient, state)
         params = optax.apply_updates(params, updates)
     jax.tree.map(np.testing.assert_allclose, ours, params)
+
+
+def test_adan_is_optax_adan():
+    params = {'kernel': jnp.ones((2, 3)), 'bias': jnp.ones(3)}
+    gradients = [jax.tree.map(lambda p, s=s: p * s, params) for s in (0.3, -0.7, 2.0)]
+    ours, _ = run(params, gradients, name='adan', b1=0.98, b2=0.92, b3=0.97)
+    reference = optax.adan(0.1, b1=0.98, b2=0.92, b3=0.97)
+    state = reference.init(params)
+    for gradient in gradients:
+        updates, state = reference.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), ours, params)
+
+
+def test_muon_moves_kernels_by_orthogonal_matrices_and_the_rest_as_adam():
+    rng = np.random.default_rng(0)
+    shapes = {'dense': (5, 7), 'conv': (3, 3, 2, 4), 'switched': (2, 3, 3, 1, 6), 'bias': (7,)}
+    params = {name: jnp.zeros(shape) for name, shape in shapes.items()}
+    gradient = {name: jnp.asarray(rng.standard_normal(shape)) for name, shape in shapes.items()}
+    found, _ = run(params, [gradient], name='muon')
+    adam = optax.adam(0.1, b1=0.9, b2=0.99, nesterov=True)
+    expected = adam.update(gradient, adam.init(params))[0]['bias']
+    np.testing.assert_allclose(found['bias'], expected, rtol=1e-5)
+    matrices = [found['dense'], found['conv'].reshape(-1, 4), *found['switched'].reshape(2, 9, 6)]
+    for matrix in matrices:
+        singular = np.linalg.svd(-matrix / 0.1, compute_uv=False)
+        expected = 0.2 * np.sqrt(max(matrix.shape))
+        assert (np.abs(singular / expected - 1) < 0.4).all(), singular / expected
+
+
+def test_schedule_free_is_optax_schedule_free():
+    params = {'kernel': jnp.ones((2, 3)), 'bias': jnp.ones(3)}
+    gradients = [jax.tree.map(lambda p, s=s: p * s, params) for s in (0.3, -0.7, 2.0)]
+    ours, state = run(params, gradients, name='schedule_free')
+    reference = optax.contrib.schedule_free_adamw(0.1, b1=0.9, b2=0.99)
+    theirs = reference.init(params)
+    for gradient in gradients:
+        updates, theirs = reference.update(gradient, theirs, params)
+        params = optax.apply_updates(params, updates)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), ours, params)
+    expected = optax.contrib.schedule_free_eval_params(theirs, params)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5),
+        schedule_free_average(state, ours),
+        expected,
+    )
 
 
 @pytest.mark.parametrize('name', sorted(SCALINGS))
@@ -193,3 +245,10 @@ def test_ema_follows_taken_updates_only():
     kept = ema(average, params, 0.9, jnp.array(False))
     np.testing.assert_array_equal(kept['w'], 0)
     assert ema(None, params, 0.9, jnp.array(True)) is None
+
+
+def test_an_average_leaves_the_start_sooner():
+    steps = [jnp.int32(step) for step in (0, 5, 10_000)]
+    found = [float(warm_decay(0.999, 10.0, step)) for step in steps]
+    np.testing.assert_allclose(found, [1 / 10, 6 / 15, 0.999], rtol=1e-6)
+    assert all(float(warm_decay(0.75, 0.0, step)) == 0.75 for step in steps)

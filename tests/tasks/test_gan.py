@@ -26,6 +26,7 @@ def phases(small_discriminators):
         optimizer__milestones=(2,),
         loss__pixel=dict(weight=0.1, start=1, before=1.0),
         loss__adversarial__start=2,
+        loss__criteria=dict(weight=0.7, start=1, weights=dict(luma=0.2, l2=0.3)),
         loss__perceptual__weight=0.1,
         loss__perceptual__start=1,
         loss__perceptual__weights='random',
@@ -38,11 +39,13 @@ def phases(small_discriminators):
 
 def test_terms_begin_one_after_the_other(phases):
     _, states, history, _ = phases
-    for name, start_step in (('perceptual', 1), ('adversarial', 2), ('discriminator', 2)):
+    begins = {'criteria': 1, 'perceptual': 1, 'adversarial': 2, 'discriminator': 2}
+    for name, start_step in begins.items():
         for step, metrics in enumerate(history):
             assert (metrics[name] > 0) == (step >= start_step), (name, step)
     for step, metrics in enumerate(history):
         weights = {'pixel': 0.1 if step else 1.0, 'perceptual': 0.1, 'adversarial': 3e-3}
+        weights['criteria'] = 0.7
         total = sum(weight * metrics[name] for name, weight in weights.items())
         assert metrics['loss'] == pytest.approx(total, rel=1e-5)
     for name in ('params', 'variables', 'opt_state'):
@@ -187,6 +190,8 @@ def test_switched_convolutions_learn_beside_a_discriminator():
         (dict(discriminator__name=''), 'needs a config.discriminator'),
         (dict(discriminator__norms='batch'), "no key 'norms': did you mean"),
         (dict(loss__perceptual__weight=1.0), 'as `weights` the file'),
+        (dict(loss__criteria__weight=1.0), "needs weights={'luma': 1}"),
+        (dict(loss__criteria__weights=dict(lumas=1.0)), "no such criterion: 'lumas'"),
         (dict(loss__perceptual__network='vgg18'), "did you mean 'vgg1"),
         (dict(loss__perceptual__layers=dict(conv9_1=1.0)), "layers has 'conv9_1'"),
         (dict(loss__translational__weight=1.0), 'needs a crop_size'),

@@ -43,7 +43,7 @@ class ActNorm(nn.Module):
         x = x.astype(jnp.float32)
         bias, log_scale = self._parameters(x)
         log_determinant = x.shape[1] * x.shape[2] * log_scale.sum()
-        return (x + bias) * jnp.exp(log_scale), jnp.full(len(x), log_determinant)
+        return (x + bias) * jnp.exp(log_scale), jnp.full(x.shape[0], log_determinant)
 
     def inverse(self, y: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
         """Returns the x that y came from, float32."""

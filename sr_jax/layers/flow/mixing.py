@@ -148,7 +148,7 @@ class InvertibleConvolution(nn.Module):
         y = mix_channels(x, weight)
         for kernel in self.triangular:
             y += convolve(zero_outside(y), kernel)
-        return y, jnp.full(len(x), x.shape[1] * x.shape[2] * log_determinant)
+        return y, jnp.full(x.shape[0], x.shape[1] * x.shape[2] * log_determinant)
 
     def inverse(
         self, y: Float[Array, 'n h w c'], known: Float[Array, 'c c'] | None = None

@@ -1,0 +1,206 @@
+"""Networks as programs for other tools: ONNX, and JAX's own StableHLO.
+
+Both hold the weights, take images in [0, 1] and give larger ones, not clipped. ONNX takes them as
+[n, c, h, w], as most programs that run such files do; StableHLO as [n, h, w, c], as all is here.
+Without a size they take any number of images of any sides; where a network asks for multiples, they
+mirror images at the lower and the right edge, and cut what they give.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export, lax
+from jaxtyping import Array, Float
+
+from sr_jax.errors import InputError
+from sr_jax.images import atomic
+from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.programs import make_module
+from sr_jax.layers.windows import crop, pad_to_multiple
+from sr_jax.models.protocols import Enlarger
+
+ONNX, STABLEHLO = '.onnx', '.stablehlo'
+PLATFORMS = ('cpu', 'cuda')  # that a StableHLO program is for
+MAX_ERROR = 1e-4  # of an ONNX program, as a part of the largest value
+# Equations of a jaxpr that call another one, and their parameters that hold it.
+CALLS = ('jit', 'pjit', 'custom_vjp_call', 'custom_jvp_call', 'remat2', 'checkpoint')
+CALLED = ('jaxpr', 'call_jaxpr', 'fun_jaxpr')
+NAMES = {'input_names': ['input'], 'output_names': ['output']}
+LAYOUT = {'inputs_as_nchw': [0], 'outputs_as_nchw': [0]}
+
+Size = tuple[int, int]  # height, width
+
+
+def write_stablehlo(path: Path, network: LoadedNetwork, size: Size | None = None) -> None:
+    """Writes a network as a StableHLO program for CPUs and NVIDIA GPUs.
+
+    Args:
+      path: of the file.
+      network: that enlarges images.
+      size: the sides of the images, of which there is one; None: any, and any number.
+
+    Raises:
+      InputError: it does not enlarge images, or is none for such sizes; or it cannot be written.
+    """
+    module = _make_module(network, 'xla')
+    apply = functools.partial(_apply, module, network.variables)
+    try:
+        program = export.export(jax.jit(apply), platforms=PLATFORMS)(_describe(module, size))
+    except Exception as error:  # of symbolic sizes, JAX raises many kinds
+        raise _cannot(network, 'StableHLO', size, error) from error
+    atomic.write(path, bytes(program.serialize()))
+
+
+def read_stablehlo(path: str | Path) -> Callable[[Float[Array, 'n h w c']], Array]:
+    """The function of images that a file of `write_stablehlo` holds.
+
+    Raises:
+      InputError: there is no such file, or it is damaged.
+    """
+    path = Path(path)
+    try:
+        program = export.deserialize(bytearray(path.read_bytes()))
+    except OSError as error:
+        raise InputError(f'{path}: {error.strerror or error}') from error
+    except Exception as error:  # the reader raises nearly anything of a damaged file
+        raise InputError(f'{path}: damaged, or no program of jax.export') from error
+    return program.call
+
+
+def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> float:
+    """Writes a network as an ONNX program, once it was found to compute the same.
+
+    Args:
+      path: of the file.
+      network: that enlarges images.
+      size: the sides of the images, of which there is one; None: any, and any number.
+
+    Returns:
+      How much an image differs from the network's, as a part of its largest value.
+
+    Raises:
+      InputError: the extra `onnx` is missing, the network does not enlarge images or uses what ONNX
+        or its converter lacks, or it cannot be written.
+    """
+    try:
+        from jax2onnx import to_onnx  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise InputError(
+            f'{path}: ONNX is written by jax2onnx, which is not installed: '
+            "pip install 'sr_jax[onnx]'"
+        ) from error
+    module = _make_module(network, 'reference')
+    apply = functools.partial(_apply, module, network.variables)
+    try:
+        shapes = _describe(module, size)
+        jaxpr = jax.make_jaxpr(apply)(shapes)
+        flat = functools.partial(_evaluate, jaxpr.jaxpr, jaxpr.consts)
+        data = to_onnx(lambda x: flat(x)[0], [shapes], **LAYOUT, **NAMES).SerializeToString()
+        difference = _compare(data, apply, module, size)
+    except Exception as error:  # of what it lacks, the converter raises many kinds
+        raise _cannot(network, 'ONNX', size, error) from error
+    if not difference < MAX_ERROR:
+        raise InputError(
+            f'{network.source}: the ONNX program that jax2onnx makes of it gives another image (by '
+            f'{difference:.1e} of its largest value), so that it is not written'
+        )
+    atomic.write(path, data)
+    return difference
+
+
+def _compare(
+    data: bytes, apply: Callable[[Array], Array], module: Enlarger, size: Size | None
+) -> float:
+    """How far an ONNX program's result is from a network's, on images of odd sides at best."""
+    import onnxruntime  # type: ignore[import-not-found]
+
+    shape = (1, *size) if size else (2, 21, 30)
+    images = np.random.default_rng(0).random((*shape, module.example(1).shape[-1]), np.float32)
+    session = onnxruntime.InferenceSession(data, providers=['CPUExecutionProvider'])
+    (found,) = session.run(None, {'input': images.transpose(0, 3, 1, 2)})
+    expected = np.asarray(jax.jit(apply)(images)).transpose(0, 3, 1, 2)
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def _make_module(network: LoadedNetwork, implementation: str) -> Enlarger:
+    """The module, its switched convolutions by that implementation of ours: none of a GPU's own."""
+    switching = network.model.get('switching')
+    if switching:
+        model = network.model | {'switching': {**switching, 'implementation': implementation}}
+        network = network._replace(model=model)
+    return make_module(network, 'float32')
+
+
+def _describe(module: Enlarger, size: Size | None) -> jax.ShapeDtypeStruct:
+    """The images that a program takes."""
+    channels, side = module.example(1).shape[-1], module.input_size
+    sides = f'{side}, {side}' if side else 'h, w'
+    shape = export.symbolic_shape(f'n, {sides}, {channels}')
+    return jax.ShapeDtypeStruct((1, *size, channels) if size else shape, jnp.float32)
+
+
+def _apply(
+    module: Any, variables: dict[str, Any], x: Float[Array, 'n h w c']
+) -> Float[Array, 'n h2 w2 c2']:
+    height, width = (module.scale * side for side in x.shape[1:3])
+    x = pad_to_multiple(x, module.multiple, 'symmetric')
+    return crop(module.apply(variables, x), height, width)
+
+
+def _evaluate(jaxpr: Any, consts: Sequence[Any], *inputs: Any) -> list[Any]:
+    """The results of a jaxpr, what it calls written out.
+
+    jax2onnx 0.17.1 looks for a class that JAX 0.12 no longer has wherever a function is called, and
+    what it puts in place of functions of jax.numpy takes other arguments than these do.
+    """
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
+
+    def read(atom: Any) -> Any:
+        return atom.val if hasattr(atom, 'val') else values[atom]
+
+    for equation in jaxpr.eqns:
+        called = next((equation.params[key] for key in CALLED if key in equation.params), None)
+        given = [read(atom) for atom in equation.invars]
+        made: Any
+        if called is not None and equation.primitive.name in CALLS:
+            made = _evaluate(called.jaxpr, called.consts, *given)
+        elif equation.primitive is lax.pad_p:
+            x, value = given
+            made = _pad(x, value, equation.params['padding_config'])
+        else:
+            made = equation.primitive.bind(*given, **equation.params)
+        many = equation.primitive.multiple_results or called is not None
+        values.update(zip(equation.outvars, made if many else [made], strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _pad(x: Array, value: Array, widths: Sequence[tuple[int, int, int]]) -> Array:
+    """`lax.pad`, for which jax2onnx asks for known sizes where there is no need of them."""
+    if any(between or before < 0 or after < 0 for before, after, between in widths):
+        return lax.pad(x, value, widths)
+    for axis, (*around, _) in enumerate(widths):
+        before, after = (
+            [lax.broadcast(value, (*x.shape[:axis], width, *x.shape[axis + 1 :]))]
+            if width != 0
+            else []
+            for width in around
+        )
+        if before or after:
+            x = lax.concatenate([*before, x, *after], axis)
+    return x
+
+
+def _cannot(
+    network: LoadedNetwork, kind: str, size: Size | None, error: Exception
+) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    remedy = '' if size else '; with a size (--size HEIGHTxWIDTH) it may'
+    name = network.model['name']
+    return InputError(f'{network.source}: {name} does not become {kind} ({reason}){remedy}')
