@@ -5,8 +5,8 @@
 PATH is an interpreter that has ncnn and Pillow, in which `command_to_file_ncnn.py` does the same.
 FOLDER is another checkout of this repository, which is timed too. Rounds alternate between all, so
 that whatever else the machine does falls on all. Ours is timed with a new folder of compiled
-programs ('first'), with the one that the round's first run filled ('again'), and the same in
-bfloat16.
+programs ('first'), with the one that the round's first run filled ('again'), the same with few
+products, and in bfloat16.
 """
 
 import argparse
@@ -63,10 +63,13 @@ def programs(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[], f
     def again(*options: str) -> float:
         return seconds([*upscale, *options], SR_JAX_CACHE=caches[-1])
 
+    few = ('--products', 'few')
     bfloat16 = ('--dtype', 'bfloat16')
     found: dict[str, Callable[[], float]] = {
         'first': first,
         'again': again,
+        'few products, first': lambda: again(*few),
+        'few products, again': lambda: again(*few),
         'bfloat16, first': lambda: again(*bfloat16),
         'bfloat16, again': lambda: again(*bfloat16),
     }

@@ -2,11 +2,12 @@
 
   python benchmarks/rrdb_forward.py --torch-python PATH --ncnn
 
-JAX runs in the interpreter that runs this file, ncnn (the extra `ncnn`) too; PATH is an interpreter
-that has torch, in which `rrdb_forward_torch.py` runs the same network when told to, channels last.
-All three have the same published weights, 23 blocks of 64 features, in float32, and the same
-image; what they make of it is compared before anything is timed. Rounds alternate between the
-three, so that whatever else the machine does falls on all.
+JAX runs in the interpreter that runs this file, with fewer products (`sr_jax.layers.winograd`) and
+with all, ncnn (the extra `ncnn`) too; PATH is an interpreter that has torch, in which
+`rrdb_forward_torch.py` runs the same network when told to, channels last. All have the same
+published weights, 23 blocks of 64 features, in float32, and the same image; what they make of it is
+compared before anything is timed. Rounds alternate between them, so that whatever else the machine
+does falls on all.
 
   python benchmarks/rrdb_forward.py --peak-memory IMAGE [upscale's options...]
 
@@ -23,12 +24,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from sr_jax.inference import networks
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.layers.repeated import Repetition, repeating
+from sr_jax.layers.winograd import fewer_products
 from sr_jax.pretrained import named, rrdb
 
 WEIGHTS = 'realesrgan-x4plus'
@@ -71,9 +75,15 @@ def multiply_adds(features: int, growth: int, num_blocks: int) -> int:
     return 9 * (at_input + enlarged)
 
 
-def jax_forward(network: LoadedNetwork, image: np.ndarray) -> Forward:
+def jax_forward(network: LoadedNetwork, image: np.ndarray, few_products: bool) -> Forward:
     """JAX's, compiled."""
-    apply = jax.jit(network.module().apply).lower(network.variables, image[None]).compile()
+    module = network.module()
+
+    def forward(variables: Any, images: np.ndarray) -> Any:
+        with repeating(Repetition.LOOP), fewer_products(few_products):
+            return module.apply(variables, images)
+
+    apply = jax.jit(forward).lower(network.variables, image[None]).compile()
     variables = jax.device_put(network.variables)
     return lambda: np.asarray(apply(variables, image[None]))[0]
 
@@ -153,8 +163,13 @@ def opened(args: argparse.Namespace) -> Iterator[dict[str, Callable[[], float]]]
     """What gives the seconds of a forward pass, by the program's name, checked to be the same."""
     network = networks.load(WEIGHTS)
     image = np.random.default_rng(0).random((args.side, args.side, 3), np.float32)
-    ours = jax_forward(network, image)
-    expected, timed = ours(), {f'JAX {jax.__version__}': lambda: seconds(ours, args.clock)}
+    ours, few = (jax_forward(network, image, few_products) for few_products in (False, True))
+    expected = ours()
+    check('few products', few(), expected)
+    timed = {
+        f'JAX {jax.__version__}, few products': lambda: seconds(few, args.clock),
+        'all products': lambda: seconds(ours, args.clock),
+    }
     torch = None
     try:
         if args.torch_python:

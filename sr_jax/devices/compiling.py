@@ -43,7 +43,7 @@ def compiler_options(device: jax.Device, dtype: str) -> Options | None:
 
 
 def advise_dtype(device: jax.Device, dtype: str, key: str) -> str:
-    """Returns a line for who computes in float32 where bfloat16 is twice as fast; '' elsewhere.
+    """Returns a line for who computes in float32 where bfloat16 is faster; '' elsewhere.
 
     Args:
       device: one of those that compute.
@@ -55,7 +55,7 @@ def advise_dtype(device: jax.Device, dtype: str, key: str) -> str:
     if not (has_bfloat16() and jax.__version_info__ >= (0, 11)):
         return ''
     return (
-        'this CPU has instructions for bfloat16, in which convolutions are about twice as fast '
+        'this CPU has instructions for bfloat16, in which convolutions are up to twice as fast '
         f'here, and a little less exact: {key}'
     )
 

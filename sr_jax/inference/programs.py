@@ -1,7 +1,7 @@
 """A network for super-resolution as a pure function of images."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int
 
@@ -12,7 +12,49 @@ from sr_jax.inference import channels
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.layers.borders import apply_within
 from sr_jax.layers.repeated import Repetition, repeating
+from sr_jax.layers.winograd import fewer_products
 from sr_jax.models.protocols import Enlarger
+
+# As many pixels take RRDBNet 100 s on two cores, of which written out blocks save the 3 s that they
+# are compiled longer.
+MANY_PIXELS = 2**19
+# Multiply-adds of convolutions, about. As many take 3 s on two cores; with fewer products a third
+# less, each time, but programs are compiled 1 to 2 s longer.
+MANY_PRODUCTS = 2**38
+# Of convolutions: all; fewer, on CPUs in float32; these where there is work enough for them.
+PRODUCTS = ('auto', 'all', 'few')
+
+
+class Form(NamedTuple):
+    """How a program is written. Its results are the same, but for rounding.
+
+    Attributes:
+      as_loop: equal blocks are one loop, which is compiled sooner and runs a little slower.
+      few_products: 3 x 3 convolutions by Winograd's algorithm, where it is quicker on CPUs.
+    """
+
+    as_loop: bool = False
+    few_products: bool = False
+
+    def describe(self, repeats: bool) -> str:
+        """Returns what is to be said of it, of a network that has equal blocks or not."""
+        said = ', equal blocks as a loop' if self.as_loop else ', blocks written out'
+        return (said if repeats else '') + ', few products' * self.few_products
+
+
+def choose_form(pixels: float, weights: int, products: str) -> Form:
+    """Returns the form in which a program for so many pixels is done soonest.
+
+    Where there are fewer products, blocks are always a loop: each convolution is compiled longer.
+
+    Args:
+      pixels: of all images.
+      weights: the network's.
+      products: one of `PRODUCTS`.
+    """
+    enough = pixels * weights >= MANY_PRODUCTS
+    few_products = products == 'few' or (products == 'auto' and enough)
+    return Form(few_products or pixels < MANY_PIXELS, few_products)
 
 
 def make_module(network: LoadedNetwork, dtype: str) -> Enlarger:
@@ -35,7 +77,7 @@ def apply_network(
     count: int,
     source: str,
     bounded: bool,
-    as_loop: bool,
+    form: Form,
     variables: dict[str, Any],
     windows: Float[Array, 'n h w c'],
     valid: Int[Array, 'n 2'],
@@ -48,7 +90,7 @@ def apply_network(
       count: channels of the images.
       source: what messages call the network.
       bounded: results are clipped to [0, 1].
-      as_loop: equal blocks are one loop, which is compiled sooner and runs a little slower.
+      form: of the program.
       variables: the network's.
       windows: the images, padded.
       valid: rows and columns of each that are image.
@@ -56,7 +98,8 @@ def apply_network(
     """
     inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
     windows = channels.fit_channels(windows, module)
-    with repeating(Repetition.LOOP if as_loop else Repetition.WRITTEN_OUT):
+    repetition = Repetition.LOOP if form.as_loop else Repetition.WRITTEN_OUT
+    with repeating(repetition), fewer_products(form.few_products):
         made = apply_within(module, variables, windows, valid, *inputs, method=method)
     restored = channels.restore_channels(made, count, source)
     return clip_finite(restored) if bounded else restored

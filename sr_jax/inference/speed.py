@@ -13,7 +13,7 @@ import numpy as np
 
 from sr_jax.errors import InputError
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.inference.programs import apply_network, make_module
+from sr_jax.inference.programs import Form, apply_network, make_module
 
 SIDE = 96  # pixels of the image that a network is traced with
 FEATURES, PROBE_SIDE = 64, 128  # of the convolutions that are timed
@@ -41,7 +41,8 @@ def count_operations(network: LoadedNetwork) -> float:
     images = jax.ShapeDtypeStruct((1, side, side, max(channels, 3)), jnp.float32)
     valid = jax.ShapeDtypeStruct((1, 2), jnp.int32)
     # Blocks are written out: of a loop XLA counts one turn.
-    apply = functools.partial(apply_network, module, images.shape[-1], network.source, True, False)
+    fixed = (module, images.shape[-1], network.source, True, Form())
+    apply = functools.partial(apply_network, *fixed)
     variables = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), network.variables
     )

@@ -7,6 +7,7 @@ convolution, as its own padding would be, so one compiled function serves a fold
 """
 
 import functools
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -25,15 +26,12 @@ from sr_jax.inference import channels, tiles
 from sr_jax.inference.consistency import make_consistent
 from sr_jax.inference.latents import Drawing, make_drawing
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.inference.programs import apply_network, make_module
+from sr_jax.inference.programs import apply_network, choose_form, make_module
 from sr_jax.inference.windows import Size, Windows, make_demands
 from sr_jax.models.protocols import Enlarger, Patchwise
 
 USABLE = 0.9  # of a device's memory
 PATCH = 256  # pixels along a side, of networks that compute a window's layers in patches
-# As many take RRDBNet 100 s on two cores, of which written out blocks save the 3 s that they are
-# compiled longer.
-MANY_PIXELS = 2**19
 IN_FLIGHT = 2  # rounds of windows on their way, so that the device need not wait for the host
 
 
@@ -59,6 +57,9 @@ class Upscaler:
         `sr_jax.inference.consistency`.
       bounded: images lie in [0, 1], and so do results; False for films, whose colors can lie
         outside and come back.
+      products: of 3 x 3 convolutions: 'all'; 'few', on CPUs in float32, which are quicker and the
+        same but for rounding (`sr_jax.layers.winograd`), but compiled longer; 'auto': these where
+        there is work enough.
       report: is given a line about each window chosen.
 
     Raises:
@@ -94,6 +95,7 @@ class Upscaler:
         seed: int = 0,
         consistent: bool = False,
         bounded: bool = True,
+        products: str = 'auto',
         report: Callable[[str], None] = lambda line: None,
     ):
         module = make_module(network, dtype)
@@ -117,8 +119,18 @@ class Upscaler:
         self._apply = functools.partial(
             apply_network, module, self.channels, network.source, bounded
         )
-        self.program: Callable[..., Any] = functools.partial(self._apply, False)
-        self._repeats, self._as_loop = bool(module.REPEATED), True
+        self._repeats = bool(module.REPEATED)
+        # Of rows that are split over devices, tiles would be gathered.
+        may_be_few = self.mesh.devices.flat[0].platform == 'cpu' and not spatially
+        self._choose_form = functools.partial(
+            choose_form,
+            weights=sum(leaf.size for leaf in jax.tree.leaves(network.variables)),
+            products=products if may_be_few and dtype == 'float32' else 'all',
+        )
+        self._pixels, self._form = 0, self._choose_form(0)  # the most at a time, and what they take
+        self.program: Callable[..., Any] = functools.partial(
+            self._apply, self._choose_form(math.inf)
+        )
         special = spatially or consistent or self._input_size or self.channels != 3
         self.is_plain = not (special or temperature)
         self._demands = make_demands(module, halo, tile, undivided, spatially, self.mesh.size)
@@ -140,8 +152,9 @@ class Upscaler:
         """
         sizes = list(sizes)
         pixels = sum(height * width for height, width in sizes)
-        if self._as_loop and pixels >= MANY_PIXELS:
-            self._as_loop = False
+        self._pixels = max(self._pixels, pixels)
+        if (form := self._choose_form(self._pixels)) != self._form:
+            self._form = form
             self._compile.cache_clear()
         if self._input_size:
             sizes = [(self._input_size, self._input_size)]
@@ -202,9 +215,7 @@ class Upscaler:
     def _describe_work(self, pixels: int) -> str:
         """The pixels to enlarge, and how the program is therefore compiled."""
         line = f'{pixels / 1e6:.3g} megapixels to enlarge'
-        if not self._repeats:
-            return line
-        return line + (', equal blocks as a loop' if self._as_loop else ', blocks written out')
+        return line + self._form.describe(self._repeats)
 
     def _compile_window(self, window: Size) -> Any:
         """The compiled (variables, windows, valid, latents) -> enlarged windows."""
@@ -225,7 +236,7 @@ class Upscaler:
             ],
         )
         apply = jax.jit(
-            functools.partial(self._apply, self._as_loop),
+            functools.partial(self._apply, self._form),
             in_shardings=(everywhere, images, batch, images),
             out_shardings=images,
             compiler_options=self.compiler_options,

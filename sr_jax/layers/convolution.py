@@ -14,6 +14,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from sr_jax.layers import winograd
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.parameter import parameter
 
@@ -69,7 +70,6 @@ def normal_init(deviation: float) -> nn.initializers.Initializer:
     return draw
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(
     x: Float[Array, 'n h w c'], kernel: Float[Array, 'k l c o'], stride: int = 1
 ) -> Float[Array, 'n h2 w2 o']:
@@ -79,8 +79,16 @@ def convolve(
     layouts. XLA for CPUs puts these into the one that it is fast in, but not inside of `lax.cond`
     and `lax.scan`, where they took 20 to 100 times as long (jax-ml/jax issue 12868). So on CPUs
     they are written in that layout.
+
+    Inside of `winograd.fewer_products` it is computed so where that is quicker; gradients are not.
     """
-    return _convolve(x, kernel, stride)
+    return _differentiable(x, kernel, stride, winograd.serves(x, kernel, stride))
+
+
+# JAX remembers what it has traced by the arguments, so that the choice must be one.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _differentiable(x: Array, kernel: Array, stride: int, few_products: bool) -> Array:
+    return winograd.convolve(x, kernel) if few_products else _convolve(x, kernel, stride)
 
 
 def _convolve(x: Array, kernel: Array, stride: int) -> Array:
@@ -88,13 +96,16 @@ def _convolve(x: Array, kernel: Array, stride: int) -> Array:
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
-def _convolve_forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x, kernel, stride), (x, kernel)
+def _convolve_forward(
+    x: Array, kernel: Array, stride: int, few_products: bool
+) -> tuple[Array, tuple[Array, Array]]:
+    return _differentiable(x, kernel, stride, few_products), (x, kernel)
 
 
-@functools.partial(jax.jit, static_argnums=0)  # traced once for all layers of the same shapes
+# Traced once for all layers of the same shapes.
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _convolve_backward(
-    stride: int, residuals: tuple[Array, Array], cotangent: Array
+    stride: int, few_products: bool, residuals: tuple[Array, Array], cotangent: Array
 ) -> tuple[Array, Array]:
     def as_jax(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
         return jax.vjp(functools.partial(_convolve, stride=stride), x, kernel)[1](cotangent)
@@ -134,7 +145,7 @@ def _of_single_pixels(x: Array, cotangent: Array) -> Array:
     return (cotangents.T @ pixels).T[None, None]
 
 
-convolve.defvjp(_convolve_forward, _convolve_backward)
+_differentiable.defvjp(_convolve_forward, _convolve_backward)
 
 
 @jax.custom_vjp

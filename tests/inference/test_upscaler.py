@@ -21,6 +21,7 @@ from sr_jax.inference.latents import noise
 from sr_jax.inference.layers import scale_size
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.upscaler import Upscaler
+from sr_jax.layers import winograd
 
 DIVISIBLE = ('rrdb', 'rrdb_x2', 'srresnet', 'srvgg', 'srflow')
 
@@ -53,7 +54,7 @@ def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, 
 
 
 def test_equal_blocks_are_a_loop_until_there_are_many_pixels(monkeypatch):
-    monkeypatch.setattr(upscaler_module, 'MANY_PIXELS', 200)
+    monkeypatch.setattr(programs, 'MANY_PIXELS', 200)
     net, lines, pixels = network('rrdb'), [], image(9, 12)
     upscaler = Upscaler(net, devices=jax.devices()[:1], report=lines.append)
     for count in (1, 2):
@@ -63,6 +64,18 @@ def test_equal_blocks_are_a_loop_until_there_are_many_pixels(monkeypatch):
         'equal blocks as a loop',
         'blocks written out',
     ]
+
+
+def test_parts_with_fewer_products_are_the_whole(monkeypatch):
+    net, lines = network('rrdb'), []
+    monkeypatch.setattr(upscaler_module, 'PATCH', 16)
+    monkeypatch.setattr(winograd, 'MIN_CHANNELS', 3)
+    tile = 2 * net.module().halo + 12
+    options = {'tile': tile, 'halo': net.module().halo, 'devices': jax.devices()[:2]}
+    upscaler = Upscaler(net, products='few', report=lines.append, **options)
+    pixels = image(tile + 30, tile + 18)
+    np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
+    assert lines[0].endswith('equal blocks as a loop, few products')
 
 
 @pytest.fixture(scope='module')

@@ -22,7 +22,9 @@ from sr_jax.inference.film.stills import StillsJob
 # Seconds from one line about the progress to the next: on a terminal, and in a file.
 EVERY, EVERY_IN_FILE = 0.5, 60.0
 # What of the command line decides what the network makes of a frame.
-OF_THE_NETWORK = ('dtype', 'tile', 'halo', 'temperature', 'seed', 'consistent', 'shard_spatially')
+OF_THE_NETWORK = (
+    *('dtype', 'tile', 'halo', 'temperature', 'seed', 'consistent', 'shard_spatially', 'products'),
+)
 
 Say = Callable[[str], None]
 

@@ -7,6 +7,7 @@ from sr_jax.devices.compiling import advise_dtype
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.programs import PRODUCTS
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.tasks.task import DTYPES
 
@@ -37,6 +38,13 @@ def add(parser: argparse._ActionsContainer) -> None:
         '--shard-spatially',
         action='store_true',
         help='split each image over all devices by rows instead of cutting it into parts',
+    )
+    parser.add_argument(
+        '--products',
+        choices=PRODUCTS,
+        default='auto',
+        help='of convolutions on CPUs in float32: few are quicker and the same but for rounding, '
+        'and compiled longer (default: few where there is work enough)',
     )
     parser.add_argument(
         '--denoise',
@@ -78,7 +86,8 @@ def _add_sampling(parser: argparse._ActionsContainer) -> None:
 def list_given(arguments: argparse.Namespace) -> list[str]:
     """Returns those of the arguments that `make` reads which are not as when left out."""
     left_out = dict(dtype='float32', tile=0, halo=None, memory=0.0, shard_spatially=False)
-    left_out |= dict(temperature=0.0, samples=1, seed=0, consistent=False, denoise=None)
+    left_out |= dict(products='auto', temperature=0.0, samples=1, seed=0, consistent=False)
+    left_out |= dict(denoise=None)
     changed = [name for name, value in left_out.items() if getattr(arguments, name) != value]
     return [f'--{name.replace("_", "-")}' for name in changed]
 
@@ -137,6 +146,7 @@ def make(
         seed=arguments.seed,
         consistent=arguments.consistent,
         bounded=bounded,
+        products=arguments.products,
         report=report,
     )
     if advice := advise_dtype(upscaler.mesh.devices.flat[0], arguments.dtype, '--dtype bfloat16'):
