@@ -58,39 +58,47 @@ def normal_init(deviation: float) -> nn.initializers.Initializer:
     return draw
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(
-    x: Float[Array, 'n h w c'], kernel: Float[Array, 'k l c o'], stride: int = 1
+    x: Float[Array, 'n h w c'],
+    kernel: Float[Array, 'k l c o'],
+    stride: int = 1,
+    padded: bool = True,
 ) -> Float[Array, 'n h2 w2 o']:
     """Cross-correlates x with a kernel of k x l taps, (k - 1) // 2 and (l - 1) // 2 zeros around x.
+
+    Without zeros if it is not to be `padded`.
 
     Reverse mode only, to any order. JAX's own rule has the same gradients, as convolutions of other
     layouts. XLA for CPUs puts these into the one that it is fast in, but not inside of `lax.cond`
     and `lax.scan`, where they took 20 to 100 times as long (jax-ml/jax issue 12868). So on CPUs
     they are written in that layout.
     """
-    return _convolve(x, kernel, stride)
+    return _convolve(x, kernel, stride, padded)
 
 
-def _convolve(x: Array, kernel: Array, stride: int) -> Array:
-    padding = [((taps - 1) // 2,) * 2 for taps in kernel.shape[:2]]
+def _convolve(x: Array, kernel: Array, stride: int, padded: bool) -> Array:
+    padding = [((taps - 1) // 2 if padded else 0,) * 2 for taps in kernel.shape[:2]]
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
-def _convolve_forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x, kernel, stride), (x, kernel)
+def _convolve_forward(
+    x: Array, kernel: Array, stride: int, padded: bool
+) -> tuple[Array, tuple[Array, Array]]:
+    return _convolve(x, kernel, stride, padded), (x, kernel)
 
 
-@functools.partial(jax.jit, static_argnums=0)  # traced once for all layers of the same shapes
+@functools.partial(jax.jit, static_argnums=(0, 1))  # traced once for all layers of the same shapes
 def _convolve_backward(
-    stride: int, residuals: tuple[Array, Array], cotangent: Array
+    stride: int, padded: bool, residuals: tuple[Array, Array], cotangent: Array
 ) -> tuple[Array, Array]:
     def as_jax(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
-        return jax.vjp(functools.partial(_convolve, stride=stride), x, kernel)[1](cotangent)
+        apply = functools.partial(_convolve, stride=stride, padded=padded)
+        return jax.vjp(apply, x, kernel)[1](cotangent)
 
     def in_layout(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
         taps = kernel.shape[:2]
-        before = [(k - 1) // 2 for k in taps]
+        before = [(k - 1) // 2 if padded else 0 for k in taps]
         # Beyond the last window that was taken, there may be pixels that no window reaches.
         sizes = zip(cotangent.shape[1:3], x.shape[1:3], taps, before, strict=True)
         after = [(n - 1) * stride + k - size - low for n, size, k, low in sizes]
@@ -128,11 +136,12 @@ convolve.defvjp(_convolve_forward, _convolve_backward)
 
 @jax.custom_vjp
 def transposed_convolve(
-    x: Float[Array, 'n h w c'], kernel: Float[Array, '4 4 c o']
-) -> Float[Array, 'n 2*h 2*w o']:
-    """Cross-correlates x, zeros put between its pixels, with the kernel.
+    x: Float[Array, 'n h w c'], kernel: Float[Array, 'k k c o']
+) -> Float[Array, 'n h2 w2 o']:
+    """Cross-correlates x, zeros put between its pixels, with a kernel of 4 x 4 or 3 x 3 taps.
 
-    It is the transpose, in x, of `convolve` with stride 2.
+    It is the transpose, in x, of `convolve` with stride 2: padded of 4 x 4 taps, which gives twice
+    the pixels, without padding of 3 x 3, which gives one more.
 
     Its kernel gradient is the one of that strided convolution with input and cotangent in
     exchanged parts. JAX's own rule convolves the dilated input with the cotangent, which took 15
@@ -154,7 +163,10 @@ def _transposed_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Ar
 
 def _transposed_backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
     x, kernel = residuals
-    strided, pull_back = jax.vjp(lambda k: convolve(cotangent, k, 2), _turn_kernel(kernel))
+    padded = len(kernel) == 4
+    strided, pull_back = jax.vjp(
+        lambda k: convolve(cotangent, k, 2, padded), _turn_kernel(kernel)
+    )
     return strided, _turn_kernel(*pull_back(x))
 
 
