@@ -190,6 +190,10 @@ class StyleGenerator(Network, Protocol):
         """The side of its images."""
 
     @property
+    def channels(self) -> int:
+        """Of its images."""
+
+    @property
     def latent_size(self) -> int:
         """Numbers of a latent."""
 

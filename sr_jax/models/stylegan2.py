@@ -142,7 +142,12 @@ class Generator(nn.Module):
 
     @property
     def noise_sides(self) -> tuple[int, ...]:
-        """The sides of the noise of each convolution, in order."""
+        """The sides of the noise of each convolution, in order.
+
+        Raises:
+          InputError: a size that is no power of two.
+        """
+        check_size(self.size)
         return (START, *(side for side in sides(self.size)[1:] for _ in range(2)))
 
     def example(self, n: int) -> jax.ShapeDtypeStruct:

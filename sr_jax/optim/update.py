@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 
 def ema(
-    average: PyTree | None, params: PyTree, decay: float, applied: Bool[Array, '']
+    average: PyTree | None, params: PyTree, decay: float | Array, applied: Bool[Array, '']
 ) -> PyTree | None:
     """Returns the moving average of the parameters after one more update, if it was applied.
 
