@@ -50,21 +50,20 @@ class StyleImages:
 
     def __init__(self, network: networks.LoadedNetwork, truncation: float = 1.0, batch: int = 16):
         model: Any = network.module()
-        if not isinstance(model, StyleGenerator):
+        if network.model['name'] not in models.names(StyleGenerator):
             known = ', '.join(models.names(StyleGenerator))
             raise InputError(
                 f'{network.source} is a {network.model["name"]}, which draws no images from '
                 f'latents: take a network of {known}'
             )
-        self.model: Any = model
-        self.variables = network.variables
+        self.model, self.variables = model, network.variables
         self._batch, self._truncation = batch, truncation
         params = self.variables['params']
         self.mean = jax.jit(lambda params: style_drawing.mean_style(model, params))(params)
         self._map = jax.jit(lambda params, z: style_drawing.map_latents(model, params, z))
         self._synthesize = jax.jit(
             lambda variables, styles: clip_finite(
-                self.model.apply(variables, styles, method='synthesize')
+                model.apply(variables, styles, method='synthesize')
             )
         )
 
