@@ -61,7 +61,8 @@ FROZEN = {
         'name': 'vgg',
         'depth': 19,
         'outputs': tuple(layer.name for layer in vgg.plan(19)),
-    }
+    },
+    'lpips-vgg16': {'name': 'vgg', 'depth': 16},
 }
 
 

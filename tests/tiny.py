@@ -14,6 +14,7 @@ from configs import prior as prior_config
 from configs import rrdb as rrdb_config
 from configs import srflow as srflow_config
 from configs import srresnet as srresnet_config
+from configs import stylegan2 as stylegan2_config
 from configs import video as video_config
 from configs import vqvae as vqvae_config
 from sr_jax import models, tasks
@@ -60,6 +61,13 @@ def prior(**changes) -> ml_collections.ConfigDict:
     return changed(shrink(prior_config.get_config('transformer')), **changes)
 
 
+def stylegan(**changes) -> ml_collections.ConfigDict:
+    """A StyleGAN2 run of 4 steps on crops of 8 pixels, without augmentation."""
+    config = shrink(stylegan2_config.get_config('photos'))
+    config.augmentation.target = 0.0
+    return changed(config, **changes)
+
+
 def tone(**changes) -> ml_collections.ConfigDict:
     """A run of 4 steps of the toy in tests/toy, which `find_toy` lets be found."""
     config = shrink(defaults('tone', model='tone'))
@@ -92,6 +100,9 @@ def real(**changes) -> ml_collections.ConfigDict:
 
 NETWORKS = {
     'tone': dict(features=2),
+    'stylegan2': dict(
+        size=8, latent_size=5, num_mapping=2, channel_base=40, channel_max=6
+    ),
     'vqvae': dict(
         channels=8,
         num_res_blocks=1,
@@ -112,6 +123,8 @@ NETWORKS = {
 }
 
 
+# Of StyleGAN2.
+DISCRIMINATOR = dict(size=8, channel_base=40, channel_max=6)
 # Of the network of the bottom codes, which sees the top ones.
 CONDITIONED = {
     'pixelsnail': dict(num_condition_blocks=1, condition_channels=5, attention=False),
@@ -146,7 +159,9 @@ def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     config.data.update(source=source, validation_source='')
     config.data.update(crop_size=16, validation_crops=12, workers=0, max_rejected=0)
     config.data.frames = 3 if clips else 1
-    if 'discriminator' in config:
+    if config.task == 'stylegan':
+        _shrink_styles(config)
+    elif 'discriminator' in config:
         _shrink_adversarial(config)
     if 'bottom' in config:
         name = config.bottom.name
@@ -160,6 +175,14 @@ def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     config.checkpoint.update(every=2, keep_last=2)
     config.log.update(every=1, samples_every=4, samples=3)
     return config
+
+
+def _shrink_styles(config: ml_collections.ConfigDict) -> None:
+    """Images of two resolutions, and features of one layer."""
+    config.discriminator.update(DISCRIMINATOR)
+    config.data.crop_size = 8
+    config.features.layer = 'relu1_1'
+    config.average.images = 20
 
 
 def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:

@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='write the names and layouts of the original (PyTorch) instead of ours',
     )
     parser.add_argument(
+        '--names',
+        default='',
+        metavar='PROGRAM',
+        help='with --original: whose names, where several programs have the network (mmagic)',
+    )
+    parser.add_argument(
         '--activation',
         choices=('relu', 'leaky_relu'),
         help='of an SRVGGNetCompact in a file that does not tell it',
@@ -68,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
       InputError: no such weights, of a network that is not known here or that has no original, or
         the file cannot be written.
     """
+    if arguments.names and not arguments.original:
+        raise InputError('--names says whose names --original writes: add --original')
     told = {'activation': arguments.activation} if arguments.activation else {}
     told |= {'skips': False} if arguments.no_skips else {}
     network = networks.load(arguments.weights, best=arguments.best, told=told)
@@ -78,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f'{arguments.output}: a --size is for .onnx and .stablehlo')
     elif arguments.original:
         state = recognition.foreign_names(
-            name, network.module(), network.variables, network.source
+            *(name, network.module(), network.variables, network.source),
+            dialect=arguments.names,
         )
         files.write_original(arguments.output, state)
     else:

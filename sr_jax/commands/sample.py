@@ -1,8 +1,9 @@
-"""Draws images from a trained prior over codes.
+"""Draws images from a trained prior over codes, or from a generator of styles (StyleGAN2).
 
   python -m sr_jax sample runs/prior --count 16 --seed 1 --temperature 0.9
   python -m sr_jax sample runs/prior --from photo.png --redraw lower
   python -m sr_jax sample runs/prior_top runs/prior_bottom --class 3 --guidance 2
+  python -m sr_jax sample runs/stylegan2 --count 16 --truncation 0.7 --mixing 4 --film 2
 
 Writes each sample, and a sheet of all of them, `sheet.png`. The same seed gives the same samples,
 however many are drawn; what was interrupted goes on with --skip-existing. `--neighbors` lays the
@@ -20,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from sr_jax.commands.shared import results, sample_report
+from sr_jax.commands.shared import results, sample_report, style_samples
 from sr_jax.errors import InputError
 from sr_jax.images.contact_sheet import sheet
 from sr_jax.images.files import load_image, save_image
@@ -28,6 +29,7 @@ from sr_jax.images.resize import imresize
 from sr_jax.inference import hierarchy as trained
 from sr_jax.inference.code_sampling import Options
 from sr_jax.inference.hierarchy import REDRAW, Hierarchy, Painter, load_hierarchy
+from sr_jax.inference.style_images import is_of_styles
 
 COLUMNS = 4
 SHEET, NEIGHBORS = 'sheet.png', 'neighbors.png'
@@ -36,7 +38,11 @@ SHEET, NEIGHBORS = 'sheet.png', 'neighbors.png'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `sr-jax sample`."""
     parser.add_argument(
-        'runs', nargs='+', metavar='RUN', help='a run of both levels, or two runs of one each'
+        'runs',
+        nargs='+',
+        metavar='RUN',
+        help='a prior: a run of both levels, or two runs of one each; a generator of styles: a run '
+        'or a file of weights',
     )
     results.add_arguments(parser, 'samples', 'the folder where samples and sheets go')
     parser.add_argument('--count', type=int, default=16, help='samples (default: %(default)s)')
@@ -44,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--batch', type=int, default=16, help='drawn at once (default: %(default)s)'
     )
+    style_samples.add_arguments(parser)
     add_options(parser)
     parser.add_argument(
         '--class', dest='label', type=int, metavar='N', help='of the samples, from 0 (default: any)'
@@ -101,6 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
       InputError: no such run, numbers that cannot be meant, a class that is not there, or a level
         is missing.
     """
+    if is_of_styles(arguments.runs[0]):
+        return style_samples.run(arguments)
+    style_samples.check_unused(arguments)
     options = Options(
         arguments.temperature, arguments.top_k, arguments.top_p, arguments.guidance
     )

@@ -71,9 +71,14 @@ def normal_init(deviation: float) -> nn.initializers.Initializer:
 
 
 def convolve(
-    x: Float[Array, 'n h w c'], kernel: Float[Array, 'k l c o'], stride: int = 1
+    x: Float[Array, 'n h w c'],
+    kernel: Float[Array, 'k l c o'],
+    stride: int = 1,
+    padded: bool = True,
 ) -> Float[Array, 'n h2 w2 o']:
     """Cross-correlates x with a kernel of k x l taps, (k - 1) // 2 and (l - 1) // 2 zeros around x.
+
+    Without zeros if it is not to be `padded`.
 
     Reverse mode only, to any order. JAX's own rule has the same gradients, as convolutions of other
     layouts. XLA for CPUs puts these into the one that it is fast in, but not inside of `lax.cond`
@@ -82,37 +87,45 @@ def convolve(
 
     Inside of `winograd.fewer_products` it is computed so where that is quicker; gradients are not.
     """
-    return _differentiable(x, kernel, stride, winograd.serves(x, kernel, stride))
+    few_products = padded and winograd.serves(x, kernel, stride)
+    return _differentiable(x, kernel, stride, padded, few_products)
 
 
 # JAX remembers what it has traced by the arguments, so that the choice must be one.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _differentiable(x: Array, kernel: Array, stride: int, few_products: bool) -> Array:
-    return winograd.convolve(x, kernel) if few_products else _convolve(x, kernel, stride)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _differentiable(
+    x: Array, kernel: Array, stride: int, padded: bool, few_products: bool
+) -> Array:
+    return winograd.convolve(x, kernel) if few_products else _convolve(x, kernel, stride, padded)
 
 
-def _convolve(x: Array, kernel: Array, stride: int) -> Array:
-    padding = [((taps - 1) // 2,) * 2 for taps in kernel.shape[:2]]
+def _convolve(x: Array, kernel: Array, stride: int, padded: bool) -> Array:
+    padding = [((taps - 1) // 2 if padded else 0,) * 2 for taps in kernel.shape[:2]]
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
 def _convolve_forward(
-    x: Array, kernel: Array, stride: int, few_products: bool
+    x: Array, kernel: Array, stride: int, padded: bool, few_products: bool
 ) -> tuple[Array, tuple[Array, Array]]:
-    return _differentiable(x, kernel, stride, few_products), (x, kernel)
+    return _differentiable(x, kernel, stride, padded, few_products), (x, kernel)
 
 
 # Traced once for all layers of the same shapes.
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _convolve_backward(
-    stride: int, few_products: bool, residuals: tuple[Array, Array], cotangent: Array
+    stride: int,
+    padded: bool,
+    few_products: bool,
+    residuals: tuple[Array, Array],
+    cotangent: Array,
 ) -> tuple[Array, Array]:
     def as_jax(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
-        return jax.vjp(functools.partial(_convolve, stride=stride), x, kernel)[1](cotangent)
+        apply = functools.partial(_convolve, stride=stride, padded=padded)
+        return jax.vjp(apply, x, kernel)[1](cotangent)
 
     def in_layout(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
         taps = kernel.shape[:2]
-        before = [(k - 1) // 2 for k in taps]
+        before = [(k - 1) // 2 if padded else 0 for k in taps]
         # Beyond the last window that was taken, there may be pixels that no window reaches.
         sizes = zip(cotangent.shape[1:3], x.shape[1:3], taps, before, strict=True)
         after = [(n - 1) * stride + k - size - low for n, size, k, low in sizes]
@@ -150,11 +163,12 @@ _differentiable.defvjp(_convolve_forward, _convolve_backward)
 
 @jax.custom_vjp
 def transposed_convolve(
-    x: Float[Array, 'n h w c'], kernel: Float[Array, '4 4 c o']
-) -> Float[Array, 'n 2*h 2*w o']:
-    """Cross-correlates x, zeros put between its pixels, with the kernel.
+    x: Float[Array, 'n h w c'], kernel: Float[Array, 'k k c o']
+) -> Float[Array, 'n h2 w2 o']:
+    """Cross-correlates x, zeros put between its pixels, with a kernel of 4 x 4 or 3 x 3 taps.
 
-    It is the transpose, in x, of `convolve` with stride 2.
+    It is the transpose, in x, of `convolve` with stride 2: padded of 4 x 4 taps, which gives twice
+    the pixels, without padding of 3 x 3, which gives one more.
 
     Its kernel gradient is the one of that strided convolution with input and cotangent in
     exchanged parts. JAX's own rule convolves the dilated input with the cotangent, which took 15
@@ -176,7 +190,10 @@ def _transposed_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Ar
 
 def _transposed_backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
     x, kernel = residuals
-    strided, pull_back = jax.vjp(lambda k: convolve(cotangent, k, 2), _turn_kernel(kernel))
+    padded = len(kernel) == 4
+    strided, pull_back = jax.vjp(
+        lambda k: convolve(cotangent, k, 2, padded), _turn_kernel(kernel)
+    )
     return strided, _turn_kernel(*pull_back(x))
 
 

@@ -8,6 +8,7 @@ whichever kernel is chosen, tells nothing of the choice, and goes on through the
 layers before; `credit='advantage'` takes from y what the mean of the kernels gives.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -153,10 +154,13 @@ class SwitchedConv(nn.Module):
         train: bool = False,
         selector_features: Float[Array, 'n h3 w3 d'] | None = None,
         selection: Selection | None = None,
+        gains: Callable[[Array], Float[Array, 'n b features']] | None = None,
     ) -> Float[Array, 'n h2 w2 features']:
         """Convolves x; the selector sees `selector_features`, or x where there are none.
 
         A `selection` of a `SharedSelector` takes the selector's place: this layer then has none.
+        `gains` makes of the kernels a factor for each image, kernel and channel of the output, by
+        which a pixel is multiplied that the kernel computes, before the bias.
 
         Raises InputError for settings that do not exist, for features or a selection that do not
         fit, and in evaluation without the saved buffer of the switch norm.
@@ -184,13 +188,25 @@ class SwitchedConv(nn.Module):
             )
         x = x.astype(self.dtype)
         if self.routing == 'soft':
+            if gains is not None:
+                raise InputError(
+                    "routing is 'soft', but a modulated convolution is switched by a choice: take "
+                    "routing='hard'"
+                )
             gates = jnp.exp(log_probabilities)
             return blended_convolution(x, gates, kernel, bias, self.stride)
+        factor, after = None, None
+        if gains is not None:
+            factor, bias, after = _chosen_gains(choice, gains(kernel)), None, bias
         y = switched_conv(x, choice, kernel, bias, self.stride, self.implementation, routing)
         baseline = None
         if self.credit == 'advantage':
             baseline = _mean_output(*jax.lax.stop_gradient((x, kernel, bias)), self.stride)
-        return credit(y, log_probability_of(choice, log_probabilities), baseline)
+        if factor is not None:
+            y = y * factor.astype(y.dtype)
+            baseline = None if baseline is None else baseline * jax.lax.stop_gradient(factor)
+        y = credit(y, log_probability_of(choice, log_probabilities), baseline)
+        return y if after is None else y + after[None, None, None, :]
 
     def _check(self) -> None:
         for name, value, valid in (
@@ -222,6 +238,14 @@ class SwitchedConv(nn.Module):
             return kernel, None
         bias = parameter(self, 'bias', bias_init, (self.features,))
         return kernel, jnp.asarray(bias, self.dtype)
+
+
+def _chosen_gains(
+    choice: Int32[Array, 'n h w'], gains: Float[Array, 'n b c']
+) -> Float[Array, 'n h w c']:
+    """Returns at each pixel the factors of its kernel, by a product instead of a gather."""
+    chosen = jax.nn.one_hot(choice, gains.shape[1], dtype=gains.dtype)
+    return jnp.einsum('nhwb,nbc->nhwc', chosen, gains)
 
 
 def _mean_output(x: Array, kernel: Array, bias: Array | None, stride: int) -> Array:

@@ -3,8 +3,8 @@
 A discriminator is a function of images alone, with its parameters and state bound into it, and
 it rates each image by itself: what one image's logits owe to the others of the batch (by
 batch normalisation) is counted to those. A map of logits counts as its sum. Images go in as
-float32; the penalties are float32, without a weight, and have gradients of their own in what is
-bound.
+float32, or float64 if they are that; the penalties are of that type, without a weight, and have
+gradients of their own in what is bound.
 """
 
 from collections.abc import Callable
@@ -64,8 +64,10 @@ def _squared_norms(
 ) -> Float[Array, ' n']:
     """Returns the squared length of the gradient of each image's logits in that image."""
 
-    def total(x: Array) -> Array:
-        return jnp.sum(discriminator(x).astype(jnp.float32))
+    wide = jnp.promote_types(images.dtype, jnp.float32)
 
-    gradients = jax.grad(total)(images.astype(jnp.float32))
+    def total(x: Array) -> Array:
+        return jnp.sum(discriminator(x).astype(wide))
+
+    gradients = jax.grad(total)(images.astype(wide))
     return jnp.sum(jnp.square(gradients), axis=(1, 2, 3))

@@ -126,12 +126,24 @@ class Lpips:
         pair = np.stack([to_uint8(image), to_uint8(reference)]).astype(np.float32) / 255
         return np.asarray(self._measure(self._variables, pair), np.float64)
 
+    def of_batches(
+        self, first: Float[jax.Array, 'n h w 3'], second: Float[jax.Array, 'n h w 3']
+    ) -> Float[jax.Array, ' n']:
+        """Returns the distance of each pair of images in [0, 1], not rounded, to be lowered."""
+        pairs = jnp.concatenate([first, second])
+        return self._compare(self._variables, pairs).sum(axis=0)
+
     def _of_pair(self, variables: Mapping, pair: jax.Array) -> jax.Array:
+        return self._compare(variables, pair)[:, 0]
+
+    def _compare(self, variables: Mapping, pairs: jax.Array) -> jax.Array:
+        """Returns the distances [layers, n] of the first half of the images to the second."""
         # GPUs would round the factors of float32 convolutions to 10 bits.
         with jax.default_matmul_precision('highest'):
-            found = self._kind.model.apply({'params': variables['params']}, pair)
-        layers = [found[name] for name in self._kind.layers]
-        return distances([x[:1] for x in layers], [x[1:] for x in layers], variables['heads'])[:, 0]
+            found = self._kind.model.apply({'params': variables['params']}, pairs)
+        halves = [jnp.split(found[name], 2) for name in self._kind.layers]
+        first, second = ([half[i] for half in halves] for i in (0, 1))
+        return distances(first, second, variables['heads'])
 
 
 def load(kind: str, report: Callable[[str], None] = print) -> Lpips:

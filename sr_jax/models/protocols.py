@@ -12,10 +12,12 @@ network, and `isinstance` tells:
   Sampler     an enlarger that draws many images of a small one
   Coder       an autoencoder between images and maps of codes
   CodePrior   a distribution over maps of codes, drawn from one code after the other
+  StyleGenerator  one that makes images of latents, by a style for each of its layers
 
 Who needs to know more of one network than this asks that network, not its name.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
@@ -209,6 +211,45 @@ class CodePrior(Network, Protocol):
         self, fixed: Any, cache: Any, codes: Int[Array, 'n h w'], row: Array, column: Array
     ) -> tuple[Float[Array, 'n codes'], Any]:
         """The logits of one code, and what is kept after it."""
+
+
+@runtime_checkable
+class StyleGenerator(Network, Protocol):
+    """A generator of images from latents, in two parts: latents to styles, styles to images.
+
+    A call makes the images of latents. They are on the scale of [0, 1], and not clipped.
+    """
+
+    @property
+    def size(self) -> int:
+        """The side of its images."""
+
+    @property
+    def channels(self) -> int:
+        """Of its images."""
+
+    @property
+    def latent_size(self) -> int:
+        """Numbers of a latent."""
+
+    @property
+    def num_styles(self) -> int:
+        """How many layers take a style."""
+
+    @property
+    def noise_sides(self) -> tuple[int, ...]:
+        """The sides of the maps of noise that are added, in order."""
+
+    def map_latents(self, z: Float[Array, 'n latent_size']) -> Float[Array, 'n d']:
+        """The styles of latents of N(0, 1)."""
+
+    def synthesize(
+        self,
+        styles: Float[Array, 'n num_styles d'],
+        noise: Sequence[Float[Array, 'n_or_1 s s 1']] | None = None,
+        train: bool = False,
+    ) -> Float[Array, 'n size size c']:
+        """The images of a style for each layer; of noise from N(0, 1), or the fixed one."""
 
 
 def code_batch(n: int, height: int, width: int) -> jax.ShapeDtypeStruct:

@@ -12,10 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 
 def ema(
-    average: PyTree | None,
-    params: PyTree,
-    decay: Float[Array, ''] | float,
-    applied: Bool[Array, ''],
+    average: PyTree | None, params: PyTree, decay: float | Array, applied: Bool[Array, '']
 ) -> PyTree | None:
     """Returns the moving average of the parameters after one more update, if it was applied.
 

@@ -24,6 +24,7 @@ from sr_jax.pretrained import ncnn, torch_files
 SAFETENSORS = '.safetensors'
 TORCH = ('.pth', '.pt', '.ckpt')
 NCNN = ('.param', '.bin')
+PICKLE = '.pkl'
 DTYPES: dict[str, Any] = {
     **{'F64': '<f8', 'F32': '<f4', 'F16': '<f2', 'BF16': jnp.bfloat16},
     **{'I64': '<i8', 'I32': '<i4', 'I16': '<i2', 'I8': '<i1', 'U8': '<u1', 'BOOL': '?'},
@@ -51,6 +52,11 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
         return _read_torch(path)
     if suffix in NCNN:
         return ncnn.read_state(*(path.with_suffix(part) for part in NCNN))
+    if suffix == PICKLE:
+        raise InputError(
+            f'{path}: a pickle holds code, which is not run here. Load a StyleGAN2 by the program '
+            "of NVlabs, and save its arrays: torch.save(G_ema.state_dict(), 'generator.pth')"
+        )
     raise InputError(
         f"{path}: weights are read from {', '.join((SAFETENSORS, *TORCH))} and ncnn's "
         f'{" + ".join(NCNN)}, not from {suffix or "a file without a suffix"}'

@@ -111,7 +111,7 @@ def write(variables: Mapping[str, Any], entries: Iterable[Entry]) -> dict[str, n
     state = {}
     for entry in entries:
         value = flat[entry.path]
-        if entry.kind == 'conv' and np.ndim(value) == 5:
+        if entry.kind in ('conv', 'transposed') and np.ndim(value) == 5:
             layer = '/'.join(entry.path[1:-1])
             raise InputError(f'{layer} is a switched convolution: the original has no such layer')
         state[entry.foreign] = to_theirs(value, entry.kind)

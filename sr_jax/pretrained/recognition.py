@@ -15,6 +15,10 @@ and, where the arrays leave fields open,
 
   untold(state) -> dict              these, each an `sr_jax.pretrained.untold.Untold`
 
+and, where several programs have the network,
+
+  DIALECTS                           functions from the arrays of `to_torch` to other names, by name
+
 They are found by themselves: to add one is to add its file.
 """
 
@@ -86,7 +90,7 @@ def recognize(
 
 
 def foreign_names(
-    name: str, module: Any, variables: Mapping[str, Any], source: str
+    name: str, module: Any, variables: Mapping[str, Any], source: str, dialect: str = ''
 ) -> dict[str, np.ndarray]:
     """The state dictionary in the names of the original for the variables of a network.
 
@@ -95,9 +99,11 @@ def foreign_names(
       module: the network, for its fields.
       variables: its collections.
       source: what messages call it.
+      dialect: whose names, where several programs have the network; '': the first one's.
 
     Raises:
-      InputError: there is no original of this network, or it has no such layers.
+      InputError: there is no original of this network, or it has no such layers, or there are no
+        such names.
     """
     known = readers()
     if name not in known:
@@ -105,11 +111,15 @@ def foreign_names(
             f'{source}: {name} is a network of ours, without an original whose names its arrays '
             f'could bear; there are originals of {", ".join(known)}'
         )
+    dialects = vars(known[name]).get('DIALECTS', {})
+    if dialect and dialect not in dialects:
+        has = f'also those of {", ".join(dialects)}' if dialects else 'no others'
+        raise InputError(f'{source}: no names of {dialect}: {name} has those of one, and {has}')
     try:
         state = known[name].to_torch(variables)
-        if 'constants' not in vars(known[name]):
-            return state
-        return state | known[name].constants(module)
+        if 'constants' in vars(known[name]):
+            state |= known[name].constants(module)
+        return dialects[dialect](state) if dialect else state
     except InputError as error:
         raise InputError(f'{source}: {error}') from error
 

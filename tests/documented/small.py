@@ -61,6 +61,12 @@ NETWORKS = {
     'video:recurrent': VIDEO,
     'srflow': (*flags('model', tiny.NETWORKS['srflow']), CROP),
     'prior': (*make_prior('pixelsnail'), CROP, '--config.optimizer.warmup_steps=0'),
+    'stylegan2': (
+        *flags('model', tiny.NETWORKS['stylegan2']),
+        *flags('discriminator', tiny.DISCRIMINATOR),
+        *('--config.data.crop_size=8', '--config.features.layer=relu1_1'),
+        *('--config.average.images=20', '--config.augmentation.target=0.0'),
+    ),
     'srflow:encoder': (*RRDB, CROP),
     'shallow': (CROP,),
     'classify': ('--config.data.source=classes:by_class',),

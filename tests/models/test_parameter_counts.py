@@ -9,6 +9,8 @@ from sr_jax.models.discriminators import Discriminator
 from sr_jax.models.rrdb import RRDBNet
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.models.srvgg import SRVGGNetCompact
+from sr_jax.models.stylegan2 import Generator
+from sr_jax.models.stylegan2_discriminator import Discriminator as StyleDiscriminator
 from sr_jax.models.switched_sr import SwitchedSR
 from sr_jax.models.vqvae import VQVAE
 
@@ -30,6 +32,8 @@ CASES = [
     (Discriminator('vgg', size=256), 21_055_049),
     (Discriminator('vgg', size=128, norm='group'), 14_499_401),
     (Discriminator('unet'), 4_376_897),
+    (Generator(size=1024), 30_370_060),
+    (StyleDiscriminator(size=1024), 29_012_513),
 ]
 
 
