@@ -22,13 +22,11 @@ from sr_jax.pretrained.layouts import (
     write,
 )
 from sr_jax.pretrained.transformers import (
-    State,
-    body_entries,
     convolved_entries,
     count_body,
     count_groups,
     count_ups,
-    head_entries,
+    grouped_entries,
     head_of,
     norm_entries,
     position_constant,
@@ -39,6 +37,7 @@ from sr_jax.pretrained.transformers import (
 NETWORK = 'an ATD'
 BLOCK = 'layers.{}.residual_group.layers.{}'
 FIRST = BLOCK.format(0, 0)
+NORM = BLOCK + '.norm1.weight'
 TABLE = '.attn_win.relative_position_bias_table'
 UNNORMALIZED = 'no_norm'
 LIGHT_FEATURES, LIGHT_SIZE, SIZE = 48, 128, 256
@@ -58,7 +57,7 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """
     state = plain(state)
     features, channels = shape_of(state, 'conv_first.weight', NETWORK)[:2]
-    num_groups, num_blocks = _count(state)
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     heads = (shape_of(state, BLOCK.format(i, 0) + TABLE, NETWORK)[1] for i in range(num_groups))
     head = read_head(state, channels, NETWORK)
     is_light = head['head'] == 'direct' and features == LIGHT_FEATURES
@@ -91,7 +90,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     state = plain(state)
     head = str(read_head(state, 1, NETWORK)['head'])
     kinds = count_body(state), f'{FIRST}.wqkv.bias' in state, head, count_ups(state, head)
-    num_groups, num_blocks = _count(state)
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     return read(state, _entries(num_groups, num_blocks, *kinds), NETWORK)
 
 
@@ -111,20 +110,10 @@ def constants(module: Any) -> dict[str, np.ndarray]:
     return {'relative_position_index_SA': positions, **mark}
 
 
-def _count(state: State) -> tuple[int, int]:
-    norm = BLOCK + '.norm1.weight'
-    return count_groups(state, norm.format('{}', 0), norm, NETWORK)
-
-
 def _entries(
     num_groups: int, num_blocks: int, depth: int, use_bias: bool, head: str, num_ups: int
 ) -> Iterator[Entry]:
-    yield from layer_entries('conv_first', ('conv_first',), 'conv')
-    yield from norm_entries('patch_embed.norm', ('norm_first',))
-    yield from norm_entries('norm', ('norm_last',))
-    yield from body_entries('conv_after_body', ('conv_body',), depth)
-    for i in range(num_groups):
-        yield from body_entries(f'layers.{i}.conv', (f'group_{i}_conv',), depth)
+    def blocks(i: int) -> Iterator[Entry]:
         tokens = ('params', f'group_{i}_tokens')
         yield Entry(f'layers.{i}.residual_group.td', tokens, 'vector')
         for j in range(num_blocks):
@@ -134,7 +123,8 @@ def _entries(
                 parts = {'norm3.weight': 'norm_scale', 'norm3.bias': 'norm_bias', 'sigma': 'keep'}
                 for theirs, ours in parts.items():
                     yield Entry(f'{foreign}.{theirs}', ('params', *path, ours), 'vector')
-    yield from head_entries(head, num_ups)
+
+    return grouped_entries('patch_embed.norm', num_groups, depth, (head, num_ups), blocks)
 
 
 def _block_entries(foreign: str, path: Path, use_bias: bool) -> Iterator[Entry]:

@@ -28,11 +28,10 @@ from sr_jax.pretrained.rectangles import (
 )
 from sr_jax.pretrained.transformers import (
     batch_norm_entries,
-    body_entries,
     count_body,
     count_groups,
     count_ups,
-    head_entries,
+    grouped_entries,
     head_of,
     norm_entries,
     read_head,
@@ -43,6 +42,7 @@ from sr_jax.pretrained.transformers import (
 NETWORK = 'a DAT'
 BLOCK = 'layers.{}.blocks.{}'
 FIRST = BLOCK.format(0, 0)
+NORM = BLOCK + '.norm1.weight'
 
 
 def matches(state: Mapping[str, Any]) -> bool:
@@ -59,7 +59,7 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """
     state = plain(state)
     features, channels = shape_of(state, 'conv_first.weight', NETWORK)[:2]
-    num_groups, num_blocks = _count(state)
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     height, width = read_rectangle(state, f'{FIRST}.attn', NETWORK)
     last = f'{FIRST}.attn.attns.0.pos.pos3.2.weight'
     return {
@@ -86,7 +86,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     state = without_counters(plain(state))
     head, depth = str(read_head(state, 1, NETWORK)['head']), count_body(state)
     kinds = depth, f'{FIRST}.attn.qkv.bias' in state, head, count_ups(state, head)
-    num_groups, num_blocks = _count(state)
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     return read(state, _entries(num_groups, num_blocks, *kinds), NETWORK)
 
 
@@ -112,27 +112,18 @@ def constants(module: Any) -> dict[str, np.ndarray]:
     return made
 
 
-def _count(state: Mapping[str, np.ndarray]) -> tuple[int, int]:
-    norm = BLOCK + '.norm1.weight'
-    return count_groups(state, norm.format('{}', 0), norm, NETWORK)
-
-
 def _entries(
     num_groups: int, num_blocks: int, depth: int, use_bias: bool, head: str, num_ups: int
 ) -> Iterator[Entry]:
-    yield from layer_entries('conv_first', ('conv_first',), 'conv')
-    yield from norm_entries('before_RG.1', ('norm_first',))
-    yield from norm_entries('norm', ('norm_last',))
-    yield from body_entries('conv_after_body', ('conv_body',), depth)
-    for i in range(num_groups):
-        yield from body_entries(f'layers.{i}.conv', (f'group_{i}_conv',), depth)
+    def blocks(i: int) -> Iterator[Entry]:
         for j in range(num_blocks):
             foreign, path = BLOCK.format(i, j), (f'group_{i}_block_{j}',)
             for k in (1, 2):
                 yield from norm_entries(f'{foreign}.norm{k}', (*path, f'norm_{k}'))
             yield from _attention_entries(f'{foreign}.attn', (*path, 'attention'), j % 2, use_bias)
             yield from gated_entries(f'{foreign}.ffn', (*path, 'mlp'))
-    yield from head_entries(head, num_ups)
+
+    return grouped_entries('before_RG.1', num_groups, depth, (head, num_ups), blocks)
 
 
 def _attention_entries(

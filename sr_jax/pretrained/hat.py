@@ -21,12 +21,10 @@ from sr_jax.pretrained.layouts import (
     write,
 )
 from sr_jax.pretrained.transformers import (
-    State,
-    body_entries,
     count_body,
     count_groups,
     count_ups,
-    head_entries,
+    grouped_entries,
     norm_entries,
     position_constant,
     read_head,
@@ -37,6 +35,7 @@ NETWORK = 'a HAT'
 GROUP = 'layers.{}.residual_group'
 BLOCK = GROUP + '.blocks.{}'
 FIRST = BLOCK.format(0, 0)
+NORM = BLOCK + '.norm1.weight'
 TABLE = 'relative_position_bias_table'
 OVERLAPPING = GROUP.format(0) + f'.overlap_attn.{TABLE}'
 
@@ -54,7 +53,7 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """
     state = plain(state)
     features, channels = shape_of(state, 'conv_first.weight', NETWORK)[:2]
-    num_groups, num_blocks = _count(state)
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     tables = (f'{BLOCK.format(i, 0)}.attn.{TABLE}' for i in range(num_groups))
     heads = (shape_of(state, table, NETWORK)[1] for table in tables)
     window = (math.isqrt(shape_of(state, f'{FIRST}.attn.{TABLE}', NETWORK)[0]) + 1) // 2
@@ -88,7 +87,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     state = plain(state)
     kinds = count_body(state), f'{FIRST}.attn.qkv.bias' in state
     num_ups = count_ups(state, 'pixel_shuffle')
-    return read(state, _entries(*_count(state), *kinds, num_ups), NETWORK)
+    return read(state, _entries(*count_groups(state, NORM, NETWORK), *kinds, num_ups), NETWORK)
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -110,20 +109,10 @@ def constants(module: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _count(state: State) -> tuple[int, int]:
-    norm = BLOCK + '.norm1.weight'
-    return count_groups(state, norm.format('{}', 0), norm, NETWORK)
-
-
 def _entries(
     num_groups: int, num_blocks: int, depth: int, use_bias: bool, num_ups: int
 ) -> Iterator[Entry]:
-    yield from layer_entries('conv_first', ('conv_first',), 'conv')
-    yield from norm_entries('patch_embed.norm', ('norm_first',))
-    yield from norm_entries('norm', ('norm_last',))
-    yield from body_entries('conv_after_body', ('conv_body',), depth)
-    for i in range(num_groups):
-        yield from body_entries(f'layers.{i}.conv', (f'group_{i}_conv',), depth)
+    def blocks(i: int) -> Iterator[Entry]:
         for j in range(num_blocks):
             foreign, path = BLOCK.format(i, j), (f'group_{i}_block_{j}',)
             yield from _attention_entries(f'{foreign}.attn', (*path, 'attention'), use_bias)
@@ -137,7 +126,9 @@ def _entries(
         foreign, path = GROUP.format(i) + '.overlap_attn', (f'group_{i}_overlapping',)
         yield from _attention_entries(foreign, path, use_bias)
         yield from _mlp_entries(foreign, path)
-    yield from head_entries('pixel_shuffle', num_ups)
+
+    head = 'pixel_shuffle', num_ups
+    return grouped_entries('patch_embed.norm', num_groups, depth, head, blocks)
 
 
 def _attention_entries(foreign: str, path: Path, use_bias: bool) -> Iterator[Entry]:

@@ -86,7 +86,7 @@ def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def _count(state: State) -> tuple[int, int]:
     first = LAYER + '.0.fn.0.weight'
-    return count_groups(state, first.format('{}', 0), first, NETWORK)
+    return count_groups(state, first, NETWORK)
 
 
 def _entries(

@@ -82,7 +82,7 @@ def constants(module: Any) -> dict[str, np.ndarray]:
 def _count(state: State) -> tuple[int, int, int, int]:
     """The groups, the blocks in each, the number of the first convolution, and the enlargings."""
     first = BLOCK + '.0.weight'
-    sizes = count_groups(state, first.format('{}', 0), first, NETWORK)
+    sizes = count_groups(state, first, NETWORK)
     num_ups = sum(name.startswith('tail.0.') and name.endswith('.weight') for name in state)
     return *sizes, int('head.1.weight' in state), num_ups
 

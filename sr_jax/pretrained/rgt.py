@@ -27,12 +27,10 @@ from sr_jax.pretrained.rectangles import (
     rectangle_side,
 )
 from sr_jax.pretrained.transformers import (
-    State,
-    body_entries,
     count_body,
     count_groups,
     count_ups,
-    head_entries,
+    grouped_entries,
     norm_entries,
     read_head,
 )
@@ -40,6 +38,7 @@ from sr_jax.pretrained.transformers import (
 NETWORK = 'an RGT'
 BLOCK = 'layers.{}.blocks.{}'
 FIRST = BLOCK.format(0, 0)
+NORM = BLOCK + '.norm1.weight'
 
 
 def matches(state: Mapping[str, Any]) -> bool:
@@ -55,7 +54,7 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """
     state = plain(state)
     features, channels = shape_of(state, 'conv_first.weight', NETWORK)[:2]
-    num_groups, num_blocks = _count(state)
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     height, width = read_rectangle(state, f'{FIRST}.attn', NETWORK)
     head = read_head(state, channels, NETWORK)
     last = f'{FIRST}.attn.attns.0.pos.pos3.2.weight'
@@ -86,7 +85,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     state = plain(state)
     kinds = count_body(state), f'{FIRST}.attn.qkv.bias' in state
     num_ups = count_ups(state, 'pixel_shuffle')
-    return read(state, _entries(*_count(state), *kinds, num_ups), NETWORK)
+    return read(state, _entries(*count_groups(state, NORM, NETWORK), *kinds, num_ups), NETWORK)
 
 
 def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -110,20 +109,10 @@ def constants(module: Any) -> dict[str, np.ndarray]:
     return made
 
 
-def _count(state: State) -> tuple[int, int]:
-    norm = BLOCK + '.norm1.weight'
-    return count_groups(state, norm.format('{}', 0), norm, NETWORK)
-
-
 def _entries(
     num_groups: int, num_blocks: int, depth: int, use_bias: bool, num_ups: int
 ) -> Iterator[Entry]:
-    yield from layer_entries('conv_first', ('conv_first',), 'conv')
-    yield from norm_entries('before_RG.1', ('norm_first',))
-    yield from norm_entries('norm', ('norm_last',))
-    yield from body_entries('conv_after_body', ('conv_body',), depth)
-    for i in range(num_groups):
-        yield from body_entries(f'layers.{i}.conv', (f'group_{i}_conv',), depth)
+    def blocks(i: int) -> Iterator[Entry]:
         for j in range(num_blocks):
             foreign, path = BLOCK.format(i, j), (f'group_{i}_block_{j}',)
             yield Entry(f'{foreign}.gamma', ('params', *path, 'gamma'), 'vector')
@@ -132,7 +121,9 @@ def _entries(
             attention = _general_entries if j % 2 else _local_entries
             yield from attention(f'{foreign}.attn', (*path, 'attention'), use_bias)
             yield from gated_entries(f'{foreign}.mlp', (*path, 'mlp'))
-    yield from head_entries('pixel_shuffle', num_ups)
+
+    head = 'pixel_shuffle', num_ups
+    return grouped_entries('before_RG.1', num_groups, depth, head, blocks)
 
 
 def _local_entries(foreign: str, path: Path, use_bias: bool) -> Iterator[Entry]:

@@ -21,13 +21,11 @@ from sr_jax.pretrained.layouts import (
     write,
 )
 from sr_jax.pretrained.transformers import (
-    State,
-    body_entries,
     convolved_entries,
     count_body,
     count_groups,
     count_ups,
-    head_entries,
+    grouped_entries,
     head_of,
     mask_side,
     norm_entries,
@@ -40,6 +38,7 @@ from sr_jax.pretrained.transformers import (
 NETWORK = 'an SRFormer'
 BLOCK = 'layers.{}.residual_group.blocks.{}'
 FIRST = BLOCK.format(0, 0)
+NORM = BLOCK + '.norm1.weight'
 TABLE = '.attn.relative_position_bias_table'
 
 
@@ -57,7 +56,7 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     """
     state = plain(state)
     features, channels = shape_of(state, 'conv_first.weight', NETWORK)[:2]
-    num_groups, num_blocks = _count(state)
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     heads = (shape_of(state, BLOCK.format(i, 0) + TABLE, NETWORK)[1] for i in range(num_groups))
     window = math.isqrt(shape_of(state, FIRST + TABLE, NETWORK)[0]) + 1
     mask = BLOCK.format(0, 1) + '.attn_mask'
@@ -85,7 +84,7 @@ def from_torch(state: Mapping[str, Any]) -> dict[str, Any]:
     state = plain(state)
     head = str(read_head(state, 1, NETWORK)['head'])
     kinds = count_body(state), f'{FIRST}.attn.q.bias' in state, head, count_ups(state, head)
-    num_groups, num_blocks = _count(state)
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     return read(state, _entries(num_groups, num_blocks, *kinds), NETWORK)
 
 
@@ -112,23 +111,14 @@ def constants(module: Any) -> dict[str, np.ndarray]:
     return made
 
 
-def _count(state: State) -> tuple[int, int]:
-    norm = BLOCK + '.norm1.weight'
-    return count_groups(state, norm.format('{}', 0), norm, NETWORK)
-
-
 def _entries(
     num_groups: int, num_blocks: int, depth: int, use_bias: bool, head: str, num_ups: int
 ) -> Iterator[Entry]:
-    yield from layer_entries('conv_first', ('conv_first',), 'conv')
-    yield from norm_entries('patch_embed.norm', ('norm_first',))
-    yield from norm_entries('norm', ('norm_last',))
-    yield from body_entries('conv_after_body', ('conv_body',), depth)
-    for i in range(num_groups):
-        yield from body_entries(f'layers.{i}.conv', (f'group_{i}_conv',), depth)
+    def blocks(i: int) -> Iterator[Entry]:
         for j in range(num_blocks):
             yield from _block_entries(BLOCK.format(i, j), (f'group_{i}_block_{j}',), use_bias)
-    yield from head_entries(head, num_ups)
+
+    return grouped_entries('patch_embed.norm', num_groups, depth, (head, num_ups), blocks)
 
 
 def _block_entries(foreign: str, path: Path, use_bias: bool) -> Iterator[Entry]:

@@ -12,17 +12,15 @@ from typing import Any
 import numpy as np
 
 from sr_jax.layers.windows import relative_positions
-from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, shape_of, write
+from sr_jax.pretrained.layouts import Entry, count, plain, read, shape_of, write
 from sr_jax.pretrained.transformers import (
-    body_entries,
     count_body,
     count_groups,
     count_ups,
-    head_entries,
+    grouped_entries,
     head_of,
     mask_constant,
     mask_side,
-    norm_entries,
     position_constant,
     read_head,
     same_of_all,
@@ -32,6 +30,7 @@ from sr_jax.pretrained.transformers import (
 NETWORK = 'a SwinIR'
 BLOCK = 'layers.{}.residual_group.blocks.{}'
 FIRST = BLOCK.format(0, 0)
+NORM = BLOCK + '.norm1.weight'
 JPEG_WINDOW, JPEG_RANGE = 7, 255.0
 MAX_CHANNELS = 4  # of images
 UNSHUFFLED = 'conv_first.1.'  # where the input is laid out in channels, in a layer before
@@ -55,9 +54,7 @@ def fields(state: Mapping[str, Any]) -> dict[str, Any]:
     features, channels = shape_of(state, 'conv_first.weight', NETWORK)[:2]
     unshuffle = 1 if channels <= MAX_CHANNELS else math.isqrt(channels // 3)
     channels //= unshuffle**2
-    num_groups, num_blocks = count_groups(
-        state, BLOCK.format('{}', 0) + '.norm1.weight', BLOCK + '.norm1.weight', NETWORK
-    )
+    num_groups, num_blocks = count_groups(state, NORM, NETWORK)
     table = '.attn.relative_position_bias_table'
     heads = (shape_of(state, BLOCK.format(i, 0) + table, NETWORK)[1] for i in range(num_groups))
     window = (math.isqrt(shape_of(state, FIRST + table, NETWORK)[0]) + 1) // 2
@@ -125,12 +122,8 @@ def _usual_names(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _entries(
     num_groups: int, num_blocks: int, depth: int, head: str, num_ups: int
 ) -> Iterator[Entry]:
-    yield from layer_entries('conv_first', ('conv_first',), 'conv')
-    yield from norm_entries('patch_embed.norm', ('norm_first',))
-    yield from norm_entries('norm', ('norm_last',))
-    yield from body_entries('conv_after_body', ('conv_body',), depth)
-    for i in range(num_groups):
-        yield from body_entries(f'layers.{i}.conv', (f'group_{i}_conv',), depth)
+    def blocks(i: int) -> Iterator[Entry]:
         for j in range(num_blocks):
             yield from swin_entries(BLOCK.format(i, j), (f'group_{i}_block_{j}',))
-    yield from head_entries(head, num_ups)
+
+    return grouped_entries('patch_embed.norm', num_groups, depth, (head, num_ups), blocks)

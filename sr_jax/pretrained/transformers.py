@@ -7,7 +7,7 @@ windows. These are left out when a file is read, and made anew when one is writt
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -147,22 +147,48 @@ def same_of_all(values: Iterable[Any], what: str, network: str) -> Any:
     return found.pop()
 
 
-def count_groups(state: State, group: str, block: str, network: str) -> tuple[int, int]:
+def count_groups(state: State, block: str, network: str) -> tuple[int, int]:
     """How many groups there are, and how many blocks in each.
 
     Args:
       state: the arrays.
-      group: the name of an array of the first block of a group, of the group's number.
       block: the name of an array of a block, of the group's and the block's number.
       network: what messages call it.
 
     Raises:
       InputError: there are none, or the groups differ.
     """
-    num_groups = count(state, group)
-    shape_of(state, group.format(0), network)
+    first = block.format('{}', 0)
+    num_groups = count(state, first)
+    shape_of(state, first.format(0), network)
     numbers = [count(state, block.format(i, '{}')) for i in range(num_groups)]
     return num_groups, same_of_all(numbers, 'numbers of blocks', network)
+
+
+def grouped_entries(
+    norm_first: str,
+    num_groups: int,
+    depth: int,
+    head: tuple[str, int],
+    blocks: Callable[[int], Iterator[Entry]],
+) -> Iterator[Entry]:
+    """The entries of a network of residual groups, from its first convolution to its head.
+
+    Args:
+      norm_first: the file's name of the norm before the groups.
+      num_groups: how many groups there are.
+      depth: of the convolution after each group, and after all (`body_entries`).
+      head: the form of the head, and how often it enlarges (`head_entries`).
+      blocks: gives the entries of a group's blocks, by the group's number.
+    """
+    yield from layer_entries('conv_first', ('conv_first',), 'conv')
+    yield from norm_entries(norm_first, ('norm_first',))
+    yield from norm_entries('norm', ('norm_last',))
+    yield from body_entries('conv_after_body', ('conv_body',), depth)
+    for i in range(num_groups):
+        yield from body_entries(f'layers.{i}.conv', (f'group_{i}_conv',), depth)
+        yield from blocks(i)
+    yield from head_entries(*head)
 
 
 def position_constant(positions: np.ndarray) -> np.ndarray:
