@@ -81,20 +81,22 @@ def load_stand_in(source):
 @pytest.mark.parametrize(('path', 'variant'), CONFIGS)
 def test_shapes_at_full_size(path, variant):
     config = load(path).get_config(variant)
-    run = abstract_run(config)
+    tasks.make(config).complete(config, load_stand_in)
     # Of what a network repeats, the rest has two at most, which are as any number of them; five
     # where layers are switched, since these lie as far as there.
     most = 5 if 'switching' in config.model and config.model.switching.layers else 2
     for section in filter(None, (config.model, config.get('bottom'))):
         for field in models.repeated_fields(section.name):
-            if section[field] > most:
-                section[field], run = most, None
-    task, state, batch, key = run or abstract_run(config)
-    for training in (False, True):
-        frozen = jax.eval_shape(functools.partial(task.frozen, load_stand_in, training))
-        state = with_frozen(task, state, frozen)
-        outputs = jax.eval_shape(task.predict, predicting_variables(task, state), batch, key)
-        assert outputs['image'].shape == batch['hq'].shape
+            section[field] = min(section[field], most)
+    task, state, batch, key = abstract_run(config)
+    predicting, training = (
+        jax.eval_shape(functools.partial(task.frozen, load_stand_in, training))
+        for training in (False, True)
+    )
+    variables = predicting_variables(task, with_frozen(task, state, predicting))
+    outputs = jax.eval_shape(task.predict, variables, batch, key)
+    assert outputs['image'].shape == batch['hq'].shape
+    state = with_frozen(task, state, training)
     new, metrics = jax.eval_shape(task.train_step, state, batch, key)
     assert shapes(new) == shapes(state)
     assert metrics['loss'].shape == ()
@@ -103,7 +105,6 @@ def test_shapes_at_full_size(path, variant):
 
 def abstract_run(config):
     """The task of a config, and of what its functions take nothing but the shapes."""
-    tasks.make(config).complete(config, load_stand_in)
     task, train = tasks.make(config), config.train
     batch = task.batch(train.effective_batch_size or train.batch_size * train.accumulation)
     key = jax.eval_shape(jax.random.key, 0)

@@ -104,7 +104,9 @@ def accumulated_update(
         passes = functools.partial(_pass_all, loss, merge, params, loss_scale)
         loss_scale, (value, terms, grads), statistics, outputs = passes(microbatches, keys)
     finite = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
-    applied = finite.all() & jnp.isfinite(value)
+    # The barrier keeps XLA from computing the flag anew, of all arrays, in the selection of each:
+    # what is compiled would grow with the square of their number.
+    applied = jax.lax.optimization_barrier(finite.all() & jnp.isfinite(value))
     updates, new_state = optimizer.update(grads, opt_state, params)
     new = (optax.apply_updates(params, updates), new_state)
     params, opt_state = select(applied, new, (params, opt_state))

@@ -88,13 +88,17 @@ def test_an_fsdp_that_does_not_divide_the_devices_is_named_with_those_that_do():
         sharding.make_mesh(fsdp=3)
 
 
-def trained_for(steps, config, fsdp):
+def held_by_one(tree):
+    """Bytes that one device holds of a tree."""
+    return sum(x.addressable_shards[0].data.nbytes for x in jax.tree.leaves(tree))
+
+
+def trained_for(steps, task, fsdp, size, start):
     """Losses, train state, bytes that a device holds of it, and bytes that the step takes."""
-    mesh, task, size = sharding.make_mesh(fsdp=fsdp), tasks.make(config), config.data.crop_size
-    tree = tiny.started(task, mesh)
-    held = sum(x.addressable_shards[0].data.nbytes for x in jax.tree.leaves(tree))
-    random, losses = np.random.default_rng(0), []
-    images = random.random((steps, 8, size, size, 3), np.float32)
+    mesh = sharding.make_mesh(fsdp=fsdp)
+    tree = jax.device_put(start, sharding.layout(start, mesh))
+    held, losses = held_by_one(tree), []
+    images = np.random.default_rng(0).random((steps, 8, size, size, 3), np.float32)
     batches = [sharding.put_batch({'hq': hq}, mesh) for hq in images]
     step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh))
     step = tiny.compiled(step, tree, batches[0])
@@ -116,7 +120,11 @@ WIDE = {
 )
 def test_split_parameters_train_as_whole_ones_do_in_less_memory(name, tmp_path):
     config = getattr(tiny, name)(train__batch_size=8, **WIDE[name])
-    whole, split = (trained_for(2, config, fsdp) for fsdp in (1, 8))
+    task, size = tasks.make(config), config.data.crop_size
+    start = tiny.started(task, sharding.make_mesh(fsdp=8))
+    held, start = held_by_one(start), jax.device_get(start)
+    whole, split = (trained_for(2, task, fsdp, size, start) for fsdp in (1, 8))
+    assert held == split[2]
     np.testing.assert_allclose(split[0], whole[0], rtol=1e-5)
     pairs = zip(
         *(jax.tree.leaves(parameters(tree['state'])) for _, tree, *_ in (split, whole)), strict=True

@@ -33,9 +33,8 @@ def dense():
     return dict(variables), x
 
 
-@pytest.mark.parametrize(
-    ('implementation', 'deviation'), [('reference', 0.0), ('xla', 0.0), ('xla', 0.3)]
-)
+# Also 'xla' without a deviation, of two layers, in tests/commands/test_switched_runs.py.
+@pytest.mark.parametrize(('implementation', 'deviation'), [('reference', 0.0), ('xla', 0.3)])
 def test_a_converted_network_gives_the_dense_output(dense, implementation, deviation):
     variables, x = dense
     switching = Switching(LAYERS, breadth=4, implementation=implementation, deviation=deviation)

@@ -1,5 +1,7 @@
 """Pins the number of parameters of every network."""
 
+import functools
+
 import jax
 import pytest
 
@@ -37,6 +39,7 @@ CASES = [
 ]
 
 
+@functools.cache
 def counted(model):
     shapes = jax.eval_shape(model.init, jax.random.key(0), model.example(1))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes['params']))

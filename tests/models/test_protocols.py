@@ -1,6 +1,7 @@
 """Every network has what may be asked of any, and enlargers what may be asked of them."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -48,14 +49,19 @@ def short(name):
     return module.clone(**fewer)
 
 
+@functools.cache
+def shapes(module):
+    """The shapes of its variables; traced once for all tests."""
+    return jax.eval_shape(module.init, jax.random.key(0), module.example(1))
+
+
 @pytest.mark.parametrize('name', models.names())
 def test_every_network_can_be_made_without_fields_and_has_an_example(name):
     assert isinstance(models.find(name)(), Network)
     module = short(name)
     two, one = module.example(2), module.example(1)
     assert (two.shape[0], two.shape[1:]) == (2, one.shape[1:])
-    shapes = jax.eval_shape(module.init, jax.random.key(0), one)
-    assert shapes['params']
+    assert shapes(module)['params']
 
 
 @pytest.mark.parametrize('name', models.names())
@@ -68,9 +74,7 @@ def test_what_is_repeated_are_fields_and_all_that_number_layers(name):
 
 
 def arrays(module, **fields):
-    module = module.clone(**fields)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), module.example(1))
-    return len(jax.tree.leaves(shapes['params']))
+    return len(jax.tree.leaves(shapes(module.clone(**fields))['params']))
 
 
 @pytest.mark.parametrize('name', models.names())
@@ -89,7 +93,7 @@ def test_enlargers_keep_their_promises_about_sizes(name):
     n, height, width, _ = (small := module.example(3)).shape
     assert height % module.multiple == width % module.multiple == 0
     assert module.input_size in (None, height)
-    variables = jax.eval_shape(module.init, jax.random.key(0), small)
+    variables = shapes(module)
     large = jax.eval_shape(module.apply, variables, small)
     assert large.shape == (n, height * module.scale, width * module.scale, 3)
     if isinstance(module, Patchwise):

@@ -161,7 +161,9 @@ def test_one_kernel_is_a_dense_convolution():
 
 @pytest.mark.parametrize('implementation', OURS)
 def test_two_runs_give_the_same_bits(implementation):
-    args = arguments(Case(4, 19, 23, 5, 6, breadth=7, size=3, stride=1))
+    # What is interpreted is one that is compiled anyway, for it compiles for long.
+    large = Case(4, 19, 23, 5, 6, breadth=7, size=3, stride=1)
+    args = arguments(UNEQUAL[0] if implementation == 'triton_interpret' else large)
     first = value_and_gradients(*args, 1, implementation)
     second = value_and_gradients(*args, 1, implementation)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
@@ -192,7 +194,7 @@ def test_unknown_kernels_give_nan_under_jit(implementation):
 @pytest.mark.parametrize('implementation', RUNNABLE)
 def test_vmap_over_a_further_axis(implementation):
     x, selector, kernel, bias, cotangent = arguments(Case(8, 5, 7, 10, 6, 9, 3, 1))
-    expected = value_and_gradients(x, selector, kernel, bias, cotangent, 1, implementation)
+    expected = value_and_gradients(x, selector, kernel, bias, cotangent, 1, 'reference')
 
     def loss(kernel, bias, x):
         xs, selectors = x.reshape(2, 4, 5, 7, 10), selector.reshape(2, 4, 5, 7)

@@ -50,18 +50,17 @@ def test_both_designs_of_the_gradient_of_x(monkeypatch, design, size, stride):
 
 
 @pytest.mark.parametrize(
-    ('size', 'stride', 'rows', 'steps'),
+    ('height', 'size', 'stride', 'rows', 'steps'),
     [
-        (3, 1, 2, 1),  # a band of 2 rows a step
-        (5, 1, 2, 3),  # 3 bands a step, of 12: none left over
-        (3, 2, 2, 5),  # 5 bands a step, of 6: the last step is short
-        (7, 1, 1, 1),  # a patch reaches over several steps
-        (7, 2, 1, 2),
-        (1, 5, 1, 1),  # patches that leave rows of x out
+        (23, 3, 1, 2, 1),  # a band of 2 rows a step
+        (23, 5, 1, 2, 3),  # 3 bands a step, of 12: none left over
+        (23, 3, 2, 2, 5),  # 5 bands a step, of 6: the last step is short
+        (8, 5, 1, 1, 1),  # a patch reaches over several steps
+        (10, 5, 2, 1, 2),
+        (23, 1, 5, 1, 1),  # patches that leave rows of x out
     ],
 )
-def test_steps_of_the_unfold_design(monkeypatch, size, stride, rows, steps):
-    height = 23 if size < 7 else 10  # interpreting 49 taps takes long
+def test_steps_of_the_unfold_design(monkeypatch, height, size, stride, rows, steps):
     case = Case(2, height, 9, 4, 6, breadth=8, size=size, stride=stride)
     width = -(-case.width // stride)
     bytes_of_a_segment = rows * width * size**2 * case.channels * 4
