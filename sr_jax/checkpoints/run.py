@@ -20,6 +20,7 @@ from sr_jax.checkpoints.manager import Checkpoints, find_checkpoints
 from sr_jax.config.binding import Section, bind, nearest
 from sr_jax.config.defaults import completed
 from sr_jax.config.serialization import differences
+from sr_jax.config.settings import read_sources
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, first_line
 from sr_jax.layers.repeated import initial_shapes
@@ -137,7 +138,7 @@ def resume_or_init(
     tree = begin(task, config.seed, mesh)
     count = sum(x.size for x in jax.tree.leaves(parameters(tree['state'])))
     report(f'a new run in {checkpoints.folder.parent}: {count:,} parameters, {mesh.size} device(s)')
-    sources = start_from.read_sources(config.train.get('start_from'))
+    sources = read_sources(config.train.get('start_from'))
     state = start_from.start(tree['state'], sources, config, task, mesh, load, report)
     return {**tree, 'state': state}, 0, None
 

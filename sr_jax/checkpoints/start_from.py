@@ -8,7 +8,6 @@ a part of the parameters of the network that predicts.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,17 +29,6 @@ from sr_jax.tasks.task import (
 )
 
 
-def read_sources(value: Any) -> dict[str, str]:
-    """Returns what to begin with by what it is for, '' for the network that predicts.
-
-    Args:
-      value: `config.train.start_from`: '' or None, a source, or a mapping of them.
-    """
-    if isinstance(value, Section):
-        return {part: source for part, source in value.items() if source}
-    return {'': value} if value else {}
-
-
 def start(
     state: State,
     sources: Mapping[str, str],
@@ -54,7 +42,7 @@ def start(
 
     Args:
       state: of a new run.
-      sources: from `read_sources`.
+      sources: from `sr_jax.config.settings.read_sources`.
       config: of the run.
       task: of the config.
       mesh: the devices.

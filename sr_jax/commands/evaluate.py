@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = evaluate_batches(
         sharding.jit_predict(task.predict, mesh, config.dtype),
         model.variables,
-        validation_batches(data, batch_size, print, task.batch(1)),
+        map(task.check, validation_batches(data, batch_size, print, task.batch(1))),
         task.evaluation,
         mesh,
     )

@@ -5,10 +5,13 @@ protocols, of metrics) are checked by their readers: `sr_jax.optim.optimizer`,
 `sr_jax.checkpoints.retention` and `sr_jax.training.settings`.
 """
 
+import ast
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from sr_jax.config.binding import Section
 from sr_jax.errors import InputError
 
 
@@ -26,8 +29,9 @@ class TrainSettings:
       remat: recompute activations in the backward pass instead of keeping them.
       start_from: '', or the network that a new run begins with: a run or a checkpoint of one, a
         file of weights, or the name of published ones; of several networks, or parts of one, a
-        mapping from their names to such (`sr_jax.checkpoints.start_from`). Where that network is
-        dense and this one's `config.model.switching` names layers, those are converted.
+        mapping from their names to such, also written as a string, {'name': 'source'}
+        (`sr_jax.checkpoints.start_from`). Where that network is dense and this one's
+        `config.model.switching` names layers, those are converted.
       fsdp: over so many devices parameters, their averages and the optimizer's state are split,
         and held once; a divisor of the number of devices; 1 = each device holds all of it.
     """
@@ -43,16 +47,36 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         _check_least('train', self, steps=1, batch_size=1, accumulation=1, fsdp=1)
-        sources = self.start_from
-        named = sources.values() if isinstance(sources, Mapping) else [sources]
-        if not all(isinstance(source, str) for source in named):
-            raise InputError(
-                f'config.train.start_from={sources!r}: give a run, a file of weights or a name of '
-                'published ones, or a mapping from networks to these'
-            )
+        read_sources(self.start_from)
         for key in ('effective_batch_size', 'memory_limit'):
             if getattr(self, key) < 0:
                 raise InputError(f'config.train.{key} must not be negative (0 = automatic)')
+
+
+def read_sources(start_from: Any) -> dict[str, str]:
+    """Returns what a run begins with by what it is for, '' for the network that predicts.
+
+    Args:
+      start_from: `config.train.start_from`, or None. A command line has strings alone, so that a
+        mapping may be the text of one.
+
+    Raises:
+      InputError: it is neither a source nor a mapping to such.
+    """
+    sources: Any = start_from
+    if isinstance(sources, str) and sources.startswith('{'):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            sources = ast.literal_eval(sources)
+    if not isinstance(sources, Section):
+        sources = {'': sources or ''}
+    parts = dict(sources.items())
+    texts = [text for pair in parts.items() for text in pair]
+    if not all(isinstance(text, str) and not text.startswith('{') for text in texts):
+        raise InputError(
+            f'config.train.start_from={start_from!r}: give a run, a file of weights or a name of '
+            "published ones, or a mapping from networks to these: {'top': 'a.pt', 'bottom': 'b.pt'}"
+        )
+    return {part: source for part, source in parts.items() if source}
 
 
 @dataclasses.dataclass(frozen=True)

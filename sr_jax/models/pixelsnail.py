@@ -60,16 +60,9 @@ class PixelBlock(nn.Module):
         """Names the parts."""
         channels = self.channels
         gated = functools.partial(GatedBlock, dropout=self.dropout, dtype=self.dtype)
-        self.res = [
-            gated(
-                channels,
-                self.res_channels,
-                self.kernel_size,
-                causal=True,
-                conditioned=self.conditioned,
-            )
-            for _ in range(self.num_res_blocks)
-        ]
+        causal = functools.partial(gated, causal=True, conditioned=self.conditioned)
+        shape = channels, self.res_channels, self.kernel_size
+        self.res = [causal(*shape) for _ in range(self.num_res_blocks)]
         self.out: Any
         if self.attention:
             self.key = gated(2 * channels + 2, channels)
@@ -237,27 +230,12 @@ class PixelSNAIL(nn.Module):
         )
         self.grid = self.variable('grid', 'background', make_grid, self.height, self.width)
         block = nn.remat(PixelBlock, static_argnums=(4,)) if self.remat else PixelBlock
-        self.blocks = [
-            block(
-                self.channels,
-                self.num_res_blocks,
-                self.res_channels,
-                self.kernel_size,
-                self.attention,
-                self.heads,
-                self.conditioned,
-                self.dropout,
-                self.dtype,
-            )
-            for _ in range(self.num_blocks)
-        ]
+        sizes = self.channels, self.num_res_blocks, self.res_channels, self.kernel_size
+        fields = *sizes, self.attention, self.heads, self.conditioned, self.dropout, self.dtype
+        self.blocks = [block(*fields) for _ in range(self.num_blocks)]
         if self.conditioned:
-            self.above = ConditionNetwork(
-                self.condition_channels,
-                self.num_condition_blocks,
-                self.condition_kernel,
-                self.dtype,
-            )
+            shape = self.condition_channels, self.num_condition_blocks, self.condition_kernel
+            self.above = ConditionNetwork(*shape, self.dtype)
         if self.classes:
             self.label = ClassEmbedding(self.classes, self.channels)
         self.out = [
@@ -340,7 +318,7 @@ class PixelSNAIL(nn.Module):
         blocks = [block.start_row(own, condition) for block, own in pairs]
         half, size = self.horizontal.kernel_size
         kernel, bias = self.horizontal.weights(self.codes)
-        padded = self._pad(codes, half, 0, half, half)
+        padded = self._pad(codes, half, half, half)
         rows = lax.dynamic_slice_in_dim(padded, row, half, axis=1)
         found = [
             _look_up(kernel[i, j], rows[:, i, j : j + self.width])
@@ -368,7 +346,7 @@ class PixelSNAIL(nn.Module):
         del fixed  # it is in what `start_row` kept
         upper, half = self.vertical.kernel_size
         kernel, bias = self.vertical.weights(self.codes)
-        padded = self._pad(codes, upper - 1, 0, half, 0)
+        padded = self._pad(codes, upper - 1, half, 0)
         taps = lax.dynamic_slice(padded, (0, row, column), (len(codes), upper, half))
         found = [_look_up(kernel[i, j], taps[:, i, j]) for i in range(upper) for j in range(half)]
         h = jnp.where(column > 0, sum(found) + bias[None, :], 0)
@@ -384,9 +362,9 @@ class PixelSNAIL(nn.Module):
             h = last.at(h)
         return self.logits.at(nn.elu(h)).astype(jnp.float32), {**cache, 'blocks': kept}
 
-    def _pad(self, codes: Array, top: int, bottom: int, left: int, right: int) -> Array:
+    def _pad(self, codes: Array, top: int, left: int, right: int) -> Array:
         """Returns codes with a border of a code that is not there."""
-        widths = ((0, 0), (top, bottom), (left, right))
+        widths = ((0, 0), (top, 0), (left, right))
         return jnp.pad(codes, widths, constant_values=self.codes)
 
 

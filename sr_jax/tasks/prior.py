@@ -140,6 +140,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         frozen=functools.partial(load_frozen, config),
         joint=True,
         complete=complete,
+        check=functools.partial(check_classes, parts),
         fixed=('config.stage_1.fingerprint', 'config.stage_1.network', 'config.loss.levels'),
         usage='sample {run} --output FOLDER',
     )
@@ -159,6 +160,9 @@ def read_parts(config: ml_collections.ConfigDict) -> Parts:
     }
     for level, prior in priors.items():
         _check_prior(prior, level, config)
+    if len({prior.classes for prior in priors.values()}) > 1:
+        numbers = [f'config.{SECTIONS[level]}.classes={priors[level].classes}' for level in priors]
+        raise InputError(f'{" and ".join(numbers)}: both levels are told the same classes')
     return Parts(priors, coder, loss, training)
 
 
@@ -182,6 +186,24 @@ def _check_prior(prior: Any, level: str, config: ml_collections.ConfigDict) -> N
             f'{where}: the network of the {level} level {verb} the codes above it: set '
             'num_condition_blocks of pixelsnail, num_condition_layers of code_transformer'
         )
+
+
+def check_classes(parts: Parts, batch: Batch) -> Batch:
+    """Returns a batch of the data: see `Task.check`.
+
+    Raises:
+      InputError: it is of a class that the networks do not know.
+    """
+    level, prior = next(iter(parts.priors.items()))
+    if not prior.classes or 'label' not in batch:
+        return batch
+    unknown = batch['label'][(batch['label'] < 0) | (batch['label'] >= prior.classes)]
+    if unknown.size:
+        raise InputError(
+            f'the data has the class {unknown[0]}, but config.{SECTIONS[level]}.classes='
+            f'{prior.classes} knows those from 0 to {prior.classes - 1}'
+        )
+    return batch
 
 
 def complete(config: ml_collections.ConfigDict, load: Load) -> None:

@@ -130,6 +130,11 @@ def nothing_to_complete(config: ml_collections.ConfigDict, load: Load) -> None:
     """What most tasks write into their configs."""
 
 
+def take_as_it_is(batch: Batch) -> Batch:
+    """What most tasks do with a batch of the data before it is used."""
+    return batch
+
+
 class Task(NamedTuple):
     """A task.
 
@@ -160,6 +165,8 @@ class Task(NamedTuple):
         depends on networks that it needs and does not train.
       fixed: how the keys begin besides, such as 'config.stage_1.fingerprint', that must not change
         when a run resumes.
+      check: a batch as the data gives it, of NumPy arrays -> the same; raises InputError where it
+        holds what the networks cannot take, such as a class that they do not know.
       usage: what to try with a finished run: a verb and its arguments, with '{run}' for its folder.
     """
 
@@ -174,6 +181,7 @@ class Task(NamedTuple):
     joint: bool = False
     complete: Callable[[ml_collections.ConfigDict, Load], None] = nothing_to_complete
     fixed: tuple[str, ...] = ()
+    check: Callable[[Batch], Batch] = take_as_it_is
     usage: str = 'evaluate {run}'
 
 

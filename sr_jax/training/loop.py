@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from sr_jax import tasks
+from sr_jax.checkpoints.lock import hold
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints
 from sr_jax.checkpoints.run import resume_or_init
 from sr_jax.config.serialization import to_json
@@ -102,6 +103,7 @@ def train(
             kind = Progress if distributed.is_first() else Silent
             progress = kind(workdir, settings.train.steps, log_format)
             stack.callback(progress.close)
+            stack.enter_context(hold(workdir, progress.message))
             return _train(config, workdir, progress, stack)
     except (InputError, OSError) as error:
         if workdir.is_dir():
@@ -189,7 +191,7 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     step, pending, validation = start, None, {}
     while (signalled := stop.agree()) is None and step < last:
         began = time.perf_counter()
-        batch = sharding.put_batch(next(run.iterator), run.mesh)
+        batch = sharding.put_batch(run.task.check(next(run.iterator)), run.mesh)
         if pending is None or pending['loss'].is_ready():  # the devices had run out of work
             run.progress.add_wait(time.perf_counter() - began)
         tree, metrics = advance(tree, batch)
@@ -273,8 +275,13 @@ def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
     batches = validation_batches(
         settings.data, settings.evaluation.batch_size, run.progress.message, run.task.batch(1)
     )
-    variables = _variables(run, tree)
-    metrics = evaluate_batches(run.predict, variables, batches, run.task.evaluation, run.mesh)
+    metrics = evaluate_batches(
+        run.predict,
+        _variables(run, tree),
+        map(run.task.check, batches),
+        run.task.evaluation,
+        run.mesh,
+    )
     run.progress.report_validation(step, metrics)
     return metrics
 

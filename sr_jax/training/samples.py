@@ -37,8 +37,8 @@ def draw_panels(
     """
     data = dataclasses.replace(settings.data, validation_crops=settings.log.samples)
     shown: list[tuple[dict[str, Any], Outputs]] = []
-    fields = task.batch(1)
-    for batch in validation_batches(data, settings.evaluation.batch_size, report, fields):
+    batches = validation_batches(data, settings.evaluation.batch_size, report, task.batch(1))
+    for batch in map(task.check, batches):
         kept = int(batch.pop('mask').sum())
         outputs = sharding.fetch_all(predict(variables, sharding.put_rows(batch, mesh)))
         shown.append(jax.tree.map(lambda x, kept=kept: np.asarray(x)[:kept], (batch, outputs)))

@@ -6,6 +6,9 @@ import tiny
 
 from sr_jax import models, tasks
 from sr_jax.checkpoints import start_from
+from sr_jax.config.binding import bind
+from sr_jax.config.command_line import make_config_flags, parse_flags
+from sr_jax.config.settings import TrainSettings, read_sources
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.inference.networks import LoadedNetwork
@@ -30,7 +33,7 @@ def started(config, sources, loaded, report=lambda line: None):
     shapes = jax.eval_shape(task.init, jax.random.key(0), batch)
     rng = np.random.default_rng(9)
     state = jax.tree.map(lambda s: rng.standard_normal(s.shape).astype(s.dtype), shapes)
-    read = start_from.read_sources(sources)
+    read = read_sources(sources)
     return state, start_from.start(state, read, config, task, MESH, loaded.__getitem__, report)
 
 
@@ -39,8 +42,20 @@ def same(tree, other):
 
 
 def test_nothing_is_started_from():
-    assert start_from.read_sources('') == start_from.read_sources(None) == {}
-    assert start_from.read_sources({'generator': ''}) == {}
+    assert read_sources('') == read_sources(None) == read_sources('{}') == {}
+    assert read_sources({'generator': ''}) == {}
+
+
+@pytest.mark.parametrize('quote', ['"', "'"])
+def test_a_command_line_names_several(quote):
+    text = "{'generator': 'a.pth', 'discriminator': 'runs/b'}".replace("'", quote)
+    words = ['train', '--config', 'configs/esrgan.py', f'--config.train.start_from={text}']
+    config = parse_flags(words, make_config_flags).config
+    expected = {'generator': 'a.pth', 'discriminator': 'runs/b'}
+    assert read_sources(bind(TrainSettings, config.train, 'config.train').start_from) == expected
+    config.train.start_from = text.replace(quote, '', 1)
+    with pytest.raises(InputError, match='start_from=.*give a run, a file of weights'):
+        tasks.make(config)
 
 
 def test_each_of_two_networks_begins_with_what_is_named_for_it():

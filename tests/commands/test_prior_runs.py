@@ -2,22 +2,34 @@
 
 import json
 import re
+from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import seeded
 import tiny
 from flax import linen as nn
 
 from sr_jax import __main__ as verbs
 from sr_jax.commands import extract_codes
 from sr_jax.commands.shared import measures
-from sr_jax.data.code_shards import read_description
+from sr_jax.data.code_shards import (
+    Description,
+    read_description,
+    write_description,
+    write_shard,
+)
 from sr_jax.data.pipeline import train_iterator
+from sr_jax.data.validation import validation_crops
 from sr_jax.errors import InputError
 from sr_jax.images.files import load_image, save_image
 from sr_jax.inference import networks
 from sr_jax.metrics import fid
+from sr_jax.models import inception
+from sr_jax.pretrained import inception as pretrained_inception
+from sr_jax.pretrained.files import write_state
 from sr_jax.tasks.shared.stage_1 import fingerprint
 from sr_jax.training import loop
 from sr_jax.training.settings import read_settings
@@ -150,6 +162,54 @@ def test_another_stage_1_is_refused(prior, finished, other, tmp_path):
         loop.train(config, tmp_path / 'new')
 
 
+@pytest.fixture(scope='module')
+def apart(finished, tmp_path_factory):
+    """The runs of the top and of the bottom level, each trained alone on codes of 3 classes."""
+    folder, made_by = tmp_path_factory.mktemp('apart'), networks.load(finished[0])
+    sizes, counts = {'top': 16, 'bottom': 16}, {'train': 9, 'validation': 4}
+    description = Description(fingerprint(made_by), sizes, 16, True, 'drawn', 0, counts)
+    rng = np.random.default_rng(0)
+    for part, count in counts.items():
+        examples = [
+            {'top': rng.integers(16, size=(2, 2)), 'bottom': rng.integers(16, size=(4, 4))}
+            | {'label': i % 3}
+            for i in range(count)
+        ]
+        write_shard(folder / f'{part}-00000.array_record', examples)
+    write_description(folder, description)
+    config = tiny.prior(train__steps=2, stage_1__source=str(finished[0]), log__samples=0)
+    config.data.source = f'codes:{folder}'
+    config.model.classes = config.bottom.classes = 3
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tiny.see_one_device(monkeypatch)
+        for level in ('top', 'bottom'):
+            config.loss.levels = level
+            loop.train(config, folder / level)
+    return [str(folder / level) for level in ('top', 'bottom')]
+
+
+def test_levels_trained_apart_draw_a_class_together(apart, tmp_path, capsys):
+    def draw(name, *arguments):
+        words = ['sample', *apart, '--output', str(tmp_path / name), '--count', '3', '--batch', '3']
+        assert verbs.main([*words, *arguments]) == 0
+        return drawn(tmp_path / name, 3)
+
+    told = [draw(f'{n}', '--class', f'{n}', '--guidance', '300') for n in range(3)]
+    assert told[0] != told[1] != told[2] != told[0]
+    assert sample(apart[0], tmp_path / 'half') == 1
+    assert 'has no prior of the bottom level: name a second run that' in capsys.readouterr().err
+    assert verbs.main(['sample', *apart, '--output', str(tmp_path), '--class', '3']) == 1
+    assert '--class 3: ' in (said := capsys.readouterr().err) and 'the classes 0 to 2' in said
+
+
+def test_a_class_of_the_data_that_the_networks_do_not_know_ends_the_run(apart, finished, tmp_path):
+    config = tiny.prior(train__steps=2, stage_1__source=str(finished[0]), log__samples=0)
+    config.data.source = f'codes:{Path(apart[0]).parent}'
+    config.model.classes = config.bottom.classes = 2
+    with pytest.raises(InputError, match=r'the data has the class 2, but config\.model\.classes=2'):
+        loop.train(config, tmp_path / 'run')
+
+
 class Means(nn.Module):
     """In the place of Inception: few of its features are not zero."""
 
@@ -165,6 +225,30 @@ def test_fid_is_of_the_samples_to_the_validation_crops(prior, tmp_path, monkeypa
     assert 'fid_bilinear: ' in said
     assert '4 samples to 12 true crops' in said
     assert 'FID over 4 images' in said
+
+
+@pytest.mark.slow
+def test_fid_takes_a_file_of_weights_by_the_names_of_pytorch_fid(prior, tmp_path, capsys):
+    module = inception.Model()
+    shapes = jax.eval_shape(module.init, jax.random.key(0), module.example(1))
+    zeros = jax.tree.map(lambda s: np.broadcast_to(np.float32(0), s.shape), shapes)
+    state = seeded.state({k: v.shape for k, v in pretrained_inception.to_torch(zeros).items()})
+    weights = tmp_path / 'fid.safetensors'
+    write_state(weights, state, {})
+    assert sample(prior, tmp_path, '--count', '4', '--fid', str(weights)) == 0
+    said = re.search('fid_bilinear: (.*), 4 samples to 12 true crops', capsys.readouterr().out)
+    metric = fid.Fid(module, pretrained_inception.from_torch(state))
+    settings = read_settings(tiny.prior(stage_1__source='')).data
+    sets = {'true': list(validation_crops(settings))}
+    sets['drawn'] = [load_image(tmp_path / f'{index:04d}.png') for index in range(4)]
+    found = {}
+    for name, images in sets.items():
+        found[name] = fid.ImageSet(metric)
+        for image in images:
+            found[name].add(image)
+    expected = fid.frechet_distance(*(found[name].statistics() for name in ('drawn', 'true')))
+    assert float(said[1]) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert expected > 1
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_what_is_0_is_filled_in_from_the_stage_1():
         (dict(loss__levels='upper'), r"config\.loss\.levels='upper': "),
         (dict(loss__label_dropout=1.5), r'label_dropout must be in \[0, 1\]'),
         (dict(data__crop_size=12), 'crop_size=12 must be a multiple of 8'),
+        (dict(bottom__classes=3), r'config\.model\.classes=0 and config\.bottom\.classes=3: both'),
     ],
 )
 def test_what_does_not_fit_is_named(changes, message):
@@ -86,6 +87,19 @@ def test_the_class_is_told_but_for_the_share_that_is_dropped():
     losses, expected = jax.device_get(run(jax.random.key(0)))
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
     assert abs(losses[0] - losses[1]) > 1e-4
+
+
+@pytest.mark.parametrize(('levels', 'section'), [('both', 'model'), ('bottom', 'bottom')])
+def test_a_class_of_the_data_that_is_not_known_is_named(levels, section):
+    config = completed(model__classes=3, bottom__classes=3, loss__levels=levels)
+    one = tasks.make(config)
+    known = {'label': np.arange(3)}
+    assert one.check(known) is known
+    for label in (3, -1):
+        message = rf'the data has the class {label}, but config\.{section}\.classes=3 .* 0 to 2'
+        with pytest.raises(InputError, match=message):
+            one.check({'label': np.asarray([2, label, 7])})
+    assert tasks.make(completed()).check({'label': np.asarray([7])})  # nobody asks for it
 
 
 @pytest.mark.slow
