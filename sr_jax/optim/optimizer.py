@@ -1,7 +1,7 @@
 """From settings to an optax optimiser, and the accumulated, guarded gradient step."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,10 @@ SCALINGS: dict[str, Callable[..., optax.GradientTransformation]] = {
     'adam': optax.scale_by_adam,
     'lamb': optax.scale_by_adam,
     'lion': optax.scale_by_lion,
+    'sgd': optax.trace,
 }
-SCHEDULES = ('constant', 'cosine', 'linear', 'multistep')
+SCHEDULES = ('constant', 'cosine', 'linear', 'multistep', 'polynomial')
+POWER = 0.9  # of the polynomial schedule (Liu, Rabinovich, Berg 2015, arXiv:1506.04579)
 
 
 def check_names(settings: OptimizerSettings) -> None:
@@ -44,6 +46,8 @@ def make_schedule(settings: OptimizerSettings, steps: int) -> optax.Schedule:
         main = optax.cosine_decay_schedule(rate, rest)
     elif settings.schedule == 'linear':
         main = optax.linear_schedule(rate, 0.0, rest)
+    elif settings.schedule == 'polynomial':
+        main = optax.polynomial_schedule(rate, 0.0, POWER, rest)
     elif settings.schedule == 'multistep':
         factors = {step - warmup: settings.decay_factor for step in settings.milestones}
         main = optax.piecewise_constant_schedule(rate, factors)
@@ -80,19 +84,24 @@ def make_optimizer(
       InputError: an optimizer or a schedule that is not known.
     """
     check_names(settings)
-    scaling = {'b1': settings.b1, 'b2': settings.b2}
-    if settings.name != 'lion':
-        scaling['eps'] = settings.eps
+    decay = optax.add_decayed_weights(
+        settings.weight_decay,
+        mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
+    )
+    scaling = SCALINGS[settings.name](**_scaling_options(settings))
+    coupled = settings.name == 'sgd'  # its momentum is also that of the decay
     return optax.chain(
         record_gradient_norm(),
         optax.clip_by_global_norm(settings.clip_norm) if settings.clip_norm else optax.identity(),
-        SCALINGS[settings.name](**scaling),
-        optax.add_decayed_weights(
-            settings.weight_decay,
-            mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
-        ),
+        *((decay, scaling) if coupled else (scaling, decay)),
         optax.scale_by_trust_ratio() if settings.name == 'lamb' else optax.identity(),
         optax.scale_by_learning_rate(schedule),
     )
 
 
+def _scaling_options(settings: OptimizerSettings) -> dict[str, Any]:
+    """Returns what the scaling of an optimizer takes."""
+    if settings.name == 'sgd':
+        return {'decay': settings.b1, 'nesterov': settings.nesterov}
+    moments = {'b1': settings.b1, 'b2': settings.b2}
+    return moments if settings.name == 'lion' else {**moments, 'eps': settings.eps}
