@@ -68,6 +68,7 @@ def convolution(
     stride: int = 1,
     dtype: str = 'float32',
     kernel_init: nn.initializers.Initializer | None = None,
+    use_bias: bool = True,
 ) -> nn.Module:
     """Makes the convolution `name` of a module: a `SwitchedConv` where `switching` says so.
 
@@ -82,8 +83,10 @@ def convolution(
       stride: step along each side.
       dtype: name of the type computed in.
       kernel_init: initializer of the kernel, or None.
+      use_bias: whether there is a bias.
     """
     fields: dict[str, Any] = {'dtype': dtype, 'kernel_init': kernel_init, 'name': name}
+    fields['use_bias'] = use_bias
     if '/'.join((*parent.path, name)) in switching.layers:
         return switching.make(features, kernel_size, stride, **fields)
     return Convolution(features, kernel_size, stride, **fields)

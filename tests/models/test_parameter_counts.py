@@ -6,6 +6,7 @@ import pytest
 from sr_jax.layers.switching import Switching
 from sr_jax.models import alexnet, inception, vgg
 from sr_jax.models.discriminators import Discriminator
+from sr_jax.models.resnet import ResNet
 from sr_jax.models.rrdb import RRDBNet
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.models.srvgg import SRVGGNetCompact
@@ -30,6 +31,9 @@ CASES = [
     (Discriminator('vgg', size=256), 21_055_049),
     (Discriminator('vgg', size=128, norm='group'), 14_499_401),
     (Discriminator('unet'), 4_376_897),
+    (ResNet(18), 11_689_512),
+    (ResNet(34), 21_797_672),
+    (ResNet(50), 25_557_032),
 ]
 
 
