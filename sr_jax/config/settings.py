@@ -107,7 +107,8 @@ class DataSettings:
     Attributes:
       source: images to train on: 'photos', 'folder:<path>', 'packed:<folder>', 'lmdb:<folder>' or
         'tfds:<name>', or true and small ones, 'paired:<folder of hq>:<folder of lq>'; or
-        'codes:<folder>'; with labels 'digits', 'textures', 'mosaics' or 'tfds:<name>'.
+        'codes:<folder>'; with labels, masks or boxes 'digits', 'textures', 'mosaics', 'sprites' or
+        'tfds:<name>'.
       validation_source: images to validate on; '' takes the validation part of `source`.
       crop_size: height and width of a crop of the true images, in pixels.
       flips: mirror half of the crops left to right.
@@ -179,7 +180,8 @@ class CheckpointSettings:
       keep_last: so many of the newest are kept.
       keep_best: and so many of the best by `best_metric`.
       best_metric: 'mse', 'psnr' or 'ssim' of the validation images, 'bits_per_dimension' of flows
-        and of priors over codes, 'top_1' of classifiers, 'mean_iou' of segmenters.
+        and of priors over codes, 'top_1' of classifiers, 'mean_iou' of segmenters, 'ap' of
+        detectors, 'agreement' of pixels' latents.
     """
 
     every: int = 500

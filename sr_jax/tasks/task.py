@@ -22,7 +22,7 @@ Batch: TypeAlias = dict[str, Any]  # arrays, or their ShapeDtypeStructs; the fir
 Outputs: TypeAlias = dict[str, Any]  # of arrays, each with the batch as its first axis
 Variables: TypeAlias = Mapping[str, Any]
 Metrics: TypeAlias = dict[str, Array]
-Row: TypeAlias = dict[str, float]
+Row: TypeAlias = dict[str, Any]  # of numbers, or lists of them, as JSON has them
 Totals: TypeAlias = dict[str, Any]
 Panels: TypeAlias = dict[str, Sequence[np.ndarray]]
 
@@ -130,6 +130,10 @@ def nothing_to_complete(config: ml_collections.ConfigDict, load: Load) -> None:
     """What most tasks write into their configs."""
 
 
+def nothing_to_check(batch: Batch) -> None:
+    """What most tasks ask of a training batch."""
+
+
 class Task(NamedTuple):
     """A task.
 
@@ -160,6 +164,8 @@ class Task(NamedTuple):
         depends on networks that it needs and does not train.
       fixed: how the keys begin besides, such as 'config.stage_1.fingerprint', that must not change
         when a run resumes.
+      check: (a training batch, or this process's part of it, as NumPy arrays) raises InputError
+        for what the task cannot learn from, such as labels that are of no class.
       usage: what to try with a finished run: a verb and its arguments, with '{run}' for its folder.
     """
 
@@ -174,6 +180,7 @@ class Task(NamedTuple):
     joint: bool = False
     complete: Callable[[ml_collections.ConfigDict, Load], None] = nothing_to_complete
     fixed: tuple[str, ...] = ()
+    check: Callable[[Batch], None] = nothing_to_check
     usage: str = 'evaluate {run}'
 
 

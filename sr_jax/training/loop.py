@@ -189,7 +189,9 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     step, pending, validation = start, None, {}
     while (signalled := stop.agree()) is None and step < last:
         began = time.perf_counter()
-        batch = sharding.put_batch(next(run.iterator), run.mesh)
+        batch = next(run.iterator)
+        run.task.check(batch)
+        batch = sharding.put_batch(batch, run.mesh)
         if pending is None or pending['loss'].is_ready():  # the devices had run out of work
             run.progress.add_wait(time.perf_counter() - began)
         tree, metrics = advance(tree, batch)
