@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from sr_jax.layers.batch_norm import BatchNorm
 from sr_jax.layers.convolution import normal_init
 from sr_jax.layers.in_phases import in_phases
+from sr_jax.layers.switched_conv import SwitchedConv
 from sr_jax.layers.switching import Switching, convolution
 
 
@@ -31,6 +32,7 @@ def normed_convolution(
     dilation: int = 1,
     dtype: str = 'float32',
     train: bool = False,
+    latents: Float[Array, 'n h3 w3 d'] | None = None,
 ) -> Float[Array, 'n h2 w2 features']:
     """Returns the batch norm 'norm<suffix>' of the convolution 'conv<suffix>' of x, float32.
 
@@ -48,11 +50,24 @@ def normed_convolution(
       dilation: pixels between taps, from one to the next; with a stride of 1 only.
       dtype: name of the type that the convolution computes in.
       train: whether the batch norm normalizes by the batch.
+      latents: what the selector of a switched convolution looks at in place of x, without stride
+        and dilation; repeated to the size of x where they are smaller.
     """
     conv = convolution(
         *(parent, switching, f'conv{suffix}', features, kernel_size, stride, dtype),
         kernel_init=kaiming_fan_out,
         use_bias=False,
     )
-    y = in_phases(lambda part: conv(part, train), x, dilation)
+    if latents is not None and isinstance(conv, SwitchedConv):
+        y = conv(x, train, repeat_to(latents, *x.shape[1:3]))
+    else:
+        y = in_phases(lambda part: conv(part, train), x, dilation)
     return BatchNorm(name=f'norm{suffix}')(y, train)
+
+
+def repeat_to(
+    x: Float[Array, 'n h w c'], height: int, width: int
+) -> Float[Array, 'n height width c']:
+    """Repeats the pixels of x until they cover a size, of which x is a part rounded up."""
+    factor = -(-height // x.shape[1])
+    return x.repeat(factor, axis=1).repeat(factor, axis=2)[:, :height, :width]
