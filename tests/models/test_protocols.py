@@ -112,7 +112,8 @@ def test_enlargers_keep_their_promises_about_sizes(name):
 def test_which_networks_enlarge_and_which_draw():
     transformers = ['atd', 'dat', 'drct', 'hat', 'omnisr', 'rgt', 'srformer', 'swinir']
     convolutional = ['mosr', 'rcan', 'realplksr', 'rrdb', 'span', 'srflow', 'srresnet', 'srvgg']
-    assert models.names(Enlarger) == sorted([*transformers, *convolutional, 'switched_sr'])
+    ours = ['resnet_sr', 'switched_sr']
+    assert models.names(Enlarger) == sorted([*transformers, *convolutional, *ours])
     assert models.names(Gridded) == ['drct', 'srformer', 'swinir']
     assert models.names(Sampler) == ['srflow']
     assert models.names(Patchwise) == ['rrdb']
