@@ -6,7 +6,9 @@ their 3 x 3 convolution ("v1.5", torchvision's), not in the first one, as the pa
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.config.binding import nearest
@@ -43,9 +45,26 @@ def plan_of(depth: int) -> Plan:
     return PLANS[depth]
 
 
-def max_pool(x: Float[Array, 'n h w c']) -> Float[Array, 'n h/2 w/2 c']:
-    """The largest of 3 x 3 pixels around every second one, rounded up."""
-    return nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+def max_pool(x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 c']:
+    """The largest of 3 x 3 pixels around every second one, of sides rounded up.
+
+    One axis after the other, without windows: their gradient took 0.17 of a ResNet-50's 1.4 s a
+    step on CPUs. Equal largest pixels share the gradient, which PyTorch gives to the first.
+    """
+    return _max_along(_max_along(x, 1), 2)
+
+
+def _max_along(x: Array, axis: int) -> Array:
+    """The largest of each second pixel along an axis and its two neighbours."""
+    shape, size = x.shape, x.shape[axis]
+    lowest = jnp.finfo(x.dtype).min
+    after = [(0, size % 2 if i == axis else 0) for i in range(x.ndim)]
+    x = jnp.pad(x, after, constant_values=lowest)
+    x = x.reshape(*shape[:axis], -1, 2, *shape[axis + 1 :])
+    even, odd = (lax.index_in_dim(x, i, axis + 1, keepdims=False) for i in (0, 1))
+    before = [(1, 0) if i == axis else (0, 0) for i in range(odd.ndim)]
+    before_even = lax.slice_in_dim(jnp.pad(odd, before, constant_values=lowest), 0, -1, axis=axis)
+    return jnp.maximum(jnp.maximum(even, odd), before_even)
 
 
 class Block(nn.Module):

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from foreign_networks import draw, draw_cotangent, draw_images, is_moving, probe
 from parity import error, nhwc
 
 from sr_jax import models
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
-from sr_jax.layers.resnet import Backbone
+from sr_jax.layers.resnet import Backbone, max_pool
 from sr_jax.layers.switching import Switching
 from sr_jax.models.resnet import ResNet
 from sr_jax.pretrained import recognition, resnet
@@ -87,6 +88,22 @@ def test_what_is_another_network_is_refused(golden):
         recognition.recognize({**state, 'layer1.1.conv1.weight': np.zeros((2, 2, 3, 3))}, 'x')
     with pytest.raises(InputError, match='it is wider'):
         recognition.recognize({**state, 'fc.weight': np.zeros((7, 1024))}, 'x')
+
+
+@pytest.mark.parametrize(('height', 'width'), [(7, 10), (6, 5), (1, 2)])
+def test_pooling_is_that_of_windows(height, width):
+    x = np.random.default_rng(0).standard_normal((2, height, width, 3)).astype(np.float32)
+    cotangent = np.random.default_rng(1).random((2, -(-height // 2), -(-width // 2), 3))
+
+    @jax.jit
+    def both(x, cotangent):
+        def windows(x):
+            return nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+
+        return [(y, *pull(cotangent)) for y, pull in (jax.vjp(f, x) for f in (max_pool, windows))]
+
+    for ours, expected in zip(*both(x, np.float32(cotangent)), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(('stem', 'strides'), [('large', (4, 8, 16, 32)), ('small', (1, 2, 4, 8))])
