@@ -19,8 +19,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 TEXTS = (
     *('README.md', 'docs/index.md', 'docs/install.md', 'docs/super_resolution.md'),
     *('docs/esrgan.md', 'docs/video.md', 'docs/srflow.md', 'docs/vqvae.md', 'docs/prior.md'),
-    'docs/stylegan2.md',
-    *('docs/switched_convolutions.md', 'docs/upscale.md', 'docs/film.md', 'docs/app.md'),
+    *('docs/stylegan2.md', 'docs/switched_convolutions.md', 'docs/seeing.md', 'docs/upscale.md'),
+    *('docs/film.md', 'docs/app.md'),
     *('docs/evaluate.md', 'docs/weights.md', 'docs/models.md', 'docs/configs.md'),
     *('docs/many_machines.md', 'docs/extending.md'),
     *('docs/from_dl_art_school.md', 'docs/speed.md', 'docs/notebooks.md'),

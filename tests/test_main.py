@@ -86,7 +86,7 @@ def test_help_names_every_flag(main, capsys):
     [
         *(('evaluate', 'RUN'), ('benchmark', 'SOURCE'), ('reconstruct', 'RUN')),
         *(('flow-report', 'RUN'), ('upscale', 'run'), ('config', 'PATH')),
-        ('film-report', 'FILM'),
+        *(('film-report', 'FILM'), ('segment', 'RUN'), ('detect', 'RUN')),
     ],
 )
 def test_every_verb_explains_itself(verb, network, capsys):

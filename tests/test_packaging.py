@@ -143,7 +143,7 @@ def test_everything_imported_is_a_declared_dependency():
     distributions = importlib.metadata.packages_distributions()
     options = setup_cfg()
     extras = options['options.extras_require']
-    late = ('lmdb', 'torch', 'compile-check', 'video', 'app', 'cuda12', 'onnx')
+    late = ('lmdb', 'torch', 'compile-check', 'video', 'app', 'cuda12', 'onnx', 'detection')
     imported_late = [extras[name] for name in late]
     lines = '\n'.join([options['options']['install_requires'], *imported_late])
     declared = {normal(re.split(r'[\[>]', line)[0]) for line in lines.split('\n') if line}

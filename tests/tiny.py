@@ -119,6 +119,13 @@ NETWORKS = {
     ),
     'code_transformer': dict(channels=8, num_layers=1, heads=2),
     'frvsr': dict(features=4, num_blocks=1, motion_features=2),
+    'resnet': dict(depth=10, features=2, classes=0, stem='small'),
+    'unet': dict(depth=10, features=2, classes=0, stem='small'),
+    'fcos': dict(
+        depth=10, features=2, classes=0, stem='small', head_features=6, num_convs=1, groups=3
+    ),
+    'pixpro': dict(depth=10, features=2, stem='small', hidden=6, latents=5),
+    'deeplab': dict(depth=10, features=2, classes=0, stem='small', head_features=3),
     'srflow': dict(features=4, num_blocks=1, growth=2, stacked=1, steps=2, hidden=4),
 }
 
@@ -151,11 +158,15 @@ class TinyDiscriminator(nn.Module):
         return nn.Dense(1, name='last')(nn.tanh(x).reshape(len(x), -1))
 
 
+# The embedded data of tasks that want more than images.
+LABELLED = {'classification': 'textures', 'segmentation': 'mosaics', 'detection': 'sprites'}
+
+
 def shrink(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """Makes any config's network, images and run tiny, in place, and returns it."""
     config.model.update(NETWORKS[config.model.name])
     clips = config.task == 'video'
-    source = 'moving:photos' if clips else 'photos'
+    source = 'moving:photos' if clips else LABELLED.get(config.task, 'photos')
     config.data.update(source=source, validation_source='')
     config.data.update(crop_size=16, validation_crops=12, workers=0, max_rejected=0)
     config.data.frames = 3 if clips else 1
@@ -212,6 +223,17 @@ def started(task, mesh, seed=0, load=networks.load):
 def images(count: int = 4, size: int = 16, seed: int = 0) -> np.ndarray:
     """Noise in [0, 1], float32 [count, size, size, 3]."""
     return np.random.default_rng(seed).random((count, size, size, 3), np.float32)
+
+
+def examples(task, count: int = 4) -> dict[str, np.ndarray]:
+    """A batch for a task: images of noise, and classes in turn."""
+    rng = np.random.default_rng(0)
+    return {
+        name: rng.random(spec.shape, np.float32)
+        if spec.dtype == jnp.float32
+        else np.arange(spec.size, dtype=np.int32).reshape(spec.shape) % 3
+        for name, spec in task.batch(count).items()
+    }
 
 
 def compiled(function, *arguments):

@@ -4,7 +4,8 @@ Each is a run or a checkpoint of one, a file of weights, or the name of publishe
 fits the network that predicts, or a part of its parameters that bears the network's name, as an
 RRDBNet fits the encoder of an SRFlow. Several are given by what they are for: {'generator':
 'esrgan.pth', 'discriminator': 'runs/esrgan'}, where a name is that of a network of the task, or of
-a part of the parameters of the network that predicts.
+a part of the parameters of the network that predicts. Such a part begins with the part of that name
+of what is loaded, where that has one: {'backbone': 'runs/pixel_contrast'} is its backbone alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -83,11 +84,11 @@ def _place(
         how = f'{len(wanted.layers)} convolutions switched, begins with'
     expected = state.inference_variables()
     name = network.model['name']
-    if name != section['name']:
-        part = part if part in expected['params'] else name
-        if part in expected['params']:
-            variables = {**expected, 'params': {**expected['params'], part: variables['params']}}
-            how = f'{part} begins with'
+    if name != section['name'] and part not in expected['params']:
+        part = name
+    if part in expected['params']:
+        variables = _put_part(expected, variables, part)
+        how = f'{part} begins with'
     problem = describe_misfit(variables, expected)
     if problem:
         raise InputError(
@@ -98,6 +99,20 @@ def _place(
     report(f'{how} the network of {network.source}{after}')
     copies = jax.tree.map(jnp.copy, dict(variables))
     return state.starting_with(jax.device_put(copies, sharding.layout(copies, mesh)))
+
+
+def _put_part(
+    expected: Mapping[str, PyTree], loaded: Mapping[str, PyTree], part: str
+) -> dict[str, PyTree]:
+    """Returns the variables of a network with a loaded one, or its part of the same name, as a
+    part."""
+    inner = part in loaded['params']
+    new = dict(expected)
+    for collection in loaded.keys() & expected.keys():
+        arrays = loaded[collection].get(part) if inner else loaded[collection]
+        if arrays is not None:
+            new[collection] = {**expected[collection], part: arrays}
+    return new
 
 
 def describe_misfit(variables: PyTree, expected: PyTree) -> str:

@@ -84,23 +84,25 @@ class OptimizerSettings:
     """The section `config.optimizer`.
 
     Attributes:
-      name: 'adam' (AdamW when weight_decay > 0), 'lamb', 'lion', 'adan' (arXiv:2208.06677, whose
-        authors take b1=0.98 and b2=0.92) or 'muon' (kernels by orthogonal updates, Jordan et al.
-        2024, as large as Adam's, arXiv:2502.16982; other arrays by NAdam), or 'schedule_free'
-        (AdamW with arXiv:2405.15682: take the schedule 'constant' and a warm-up; predictions use
-        its average, so that there is no `ema_decay`).
+      name: 'adam' (AdamW when weight_decay > 0), 'lamb', 'lion', 'sgd' with momentum, 'adan'
+        (arXiv:2208.06677, whose authors take b1=0.98 and b2=0.92) or 'muon' (kernels by orthogonal
+        updates, Jordan et al. 2024, as large as Adam's, arXiv:2502.16982; other arrays by NAdam),
+        or 'schedule_free' (AdamW with arXiv:2405.15682: take the schedule 'constant' and a warm-up;
+        predictions use its average, so that there is no `ema_decay`).
       learning_rate: the highest one, reached after the warm-up.
-      schedule: 'constant', 'cosine' (to 0 at the last step), 'linear' (to 0), or 'multistep'
-        (times `decay_factor` at each of `milestones`).
+      schedule: 'constant', 'cosine' (to 0 at the last step), 'linear' (to 0), 'polynomial' (to 0,
+        as (1 - step / steps)^0.9, the usual one of segmenters), or 'multistep' (times
+        `decay_factor` at each of `milestones`).
       warmup_steps: updates in which the rate rises linearly from 0.
       milestones: updates, for 'multistep'.
       decay_factor: for 'multistep'.
       b1, b2: decay of the first and second moment; of adan, of the gradient's and of its
-        difference's; muon's momentum is b1.
+        difference's; the momentum of muon and sgd is b1.
       b3: of adan, decay of the second moment.
-      eps: added to the root of the second moment (not of lion).
-      weight_decay: decoupled (Loshchilov and Hutter, arXiv:1711.05101), on arrays of two or more
-        dimensions, so not on biases; 0 = none.
+      nesterov: of sgd: whether the gradient is taken ahead, as Nesterov's momentum does.
+      eps: added to the root of the second moment (not of lion and sgd).
+      weight_decay: decoupled (Loshchilov and Hutter, arXiv:1711.05101), or of sgd a part of the
+        gradient, as PyTorch's; on arrays of two or more dimensions, so not on biases; 0 = none.
       clip_norm: the gradient's global norm is clipped to it; 0 = never.
       ema_decay: of the moving average of the parameters that predictions then use; 0 = none.
       ema_warmup: the decay of update t, from 0 on, is at most (1 + t) / (ema_warmup + t), so that
@@ -116,6 +118,7 @@ class OptimizerSettings:
     b1: float = 0.9
     b2: float = 0.99
     b3: float = 0.99
+    nesterov: bool = True
     eps: float = 1e-8
     weight_decay: float = 0.0
     clip_norm: float = 0.0
@@ -142,7 +145,8 @@ class DataSettings:
       source: images to train on: 'photos', 'folder:<path>', 'packed:<folder>', 'lmdb:<folder>' or
         'tfds:<name>', or true and small ones, 'paired:<folder of hq>:<folder of lq>'; or
         'codes:<folder>'; or clips: 'film:<film or folder>', 'frames:<folder of folders>' or
-        'moving:<images>'.
+        'moving:<images>'; with labels, masks or boxes 'digits', 'textures', 'mosaics', 'sprites' or
+        'tfds:<name>'.
       validation_source: images to validate on; '' takes the validation part of `source`.
       crop_size: height and width of a crop of the true images, in pixels.
       frames: of a clip, where the source has clips.
@@ -153,6 +157,7 @@ class DataSettings:
       max_rejected: so many broken or too small images are skipped; one more stops training.
       validation_fraction: part of a folder held out when `validation_source` is ''.
       validation_crops: validate on at most so many crops.
+      max_examples: train on the first so many examples alone; 0 = on all.
     """
 
     source: str = 'photos'
@@ -166,6 +171,7 @@ class DataSettings:
     max_rejected: int = 0
     validation_fraction: float = 0.05
     validation_crops: int = 64
+    max_examples: int = 0
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -175,6 +181,7 @@ class DataSettings:
             ('cache_bytes', 0),
             ('max_rejected', 0),
             ('validation_crops', 1),
+            ('max_examples', 0),
         ):
             value = getattr(self, name)
             if value < least:
@@ -213,8 +220,9 @@ class CheckpointSettings:
       every: updates between two checkpoints; there is one at the end in any case.
       keep_last: so many of the newest are kept.
       keep_best: and so many of the best by `best_metric`.
-      best_metric: 'mse', 'psnr' or 'ssim' of the validation images, or 'bits_per_dimension' of
-        flows and of priors over codes.
+      best_metric: 'mse', 'psnr' or 'ssim' of the validation images, 'bits_per_dimension' of flows
+        and of priors over codes, 'top_1' of classifiers, 'mean_iou' of segmenters, 'ap' of
+        detectors, 'agreement' of pixels' latents.
     """
 
     every: int = 500

@@ -109,26 +109,34 @@ def _keep(value: Any, *_: Any) -> Any:
 
 
 def _cut_boxes(boxes: np.ndarray, crop: Crop) -> np.ndarray:
-    corners = np.asarray(boxes, np.float32) - np.asarray([crop.top, crop.left] * 2, np.float32)
-    corners = np.clip(corners, 0, crop.size)
+    corners, rest = _split_boxes(boxes)
+    corners = np.clip(corners - np.asarray([crop.top, crop.left] * 2, np.float32), 0, crop.size)
     height, width = (corners[:, 2 + axis] - corners[:, axis] for axis in (0, 1))
-    return corners[(height > 0) & (width > 0)]
+    return np.concatenate([corners, rest], axis=1)[(height > 0) & (width > 0)]
 
 
 def _flip_boxes(boxes: np.ndarray, side: int) -> np.ndarray:
-    top, left, bottom, right = boxes.T
-    return np.stack([top, side - right, bottom, side - left], axis=1)
+    corners, rest = _split_boxes(boxes)
+    top, left, bottom, right = corners.T
+    turned = np.stack([top, side - right, bottom, side - left], axis=1)
+    return np.concatenate([turned, rest], axis=1)
 
 
 def _rotate_boxes(boxes: np.ndarray, side: int, turns: int) -> np.ndarray:
+    corners, rest = _split_boxes(boxes)
     for _ in range(turns % 4):  # a quarter counter-clockwise: columns become rows from below
-        top, left, bottom, right = boxes.T
-        boxes = np.stack([side - right, top, side - left, bottom], axis=1)
-    return boxes
+        top, left, bottom, right = corners.T
+        corners = np.stack([side - right, top, side - left, bottom], axis=1)
+    return np.concatenate([corners, rest], axis=1)
+
+
+def _split_boxes(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    boxes = np.asarray(boxes, np.float32)
+    return boxes[:, :4], boxes[:, 4:]
 
 
 def _collate_boxes(values: Sequence[np.ndarray]) -> np.ndarray:
-    stacked = np.full((len(values), MAX_BOXES, 4), -1, np.float32)
+    stacked = np.full((len(values), MAX_BOXES, np.shape(values[0])[1]), -1, np.float32)
     for i, boxes in enumerate(values):
         stacked[i, : len(boxes)] = boxes[:MAX_BOXES]
     return stacked
@@ -146,8 +154,9 @@ MASK = _make_spatial(0, np.stack, _to_int)
 LABEL = Field(_no_size, _keep, _keep, _keep, np.stack, _to_int)
 # A map of codes, [h, w]; to cut or turn it would not give the codes of the image cut or turned.
 CODES = LABEL
-# Top, left, bottom and right of each box, [n, 4], in pixels of the image; those that a crop leaves
-# nothing of are gone. Stacked to [examples, MAX_BOXES, 4], with -1 where there is none.
+# Top, left, bottom and right of each box, [n, 4], in pixels of the image, and in a fifth column its
+# class where there are classes; those that a crop leaves nothing of are gone. Stacked to
+# [examples, MAX_BOXES, 4 or 5], with -1 where there is none.
 BOXES = Field(_no_size, _cut_boxes, _flip_boxes, _rotate_boxes, _collate_boxes, np.asarray)
 
 Example = Mapping[str, Any]

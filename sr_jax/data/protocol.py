@@ -1,5 +1,6 @@
 """What every source of data is."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -30,6 +31,19 @@ class Source(Protocol):
 
         Raises `ImageError` when it is broken.
         """
+
+
+@runtime_checkable
+class ClassifiedSource(Source, Protocol):
+    """A source that knows the classes of its labels, masks or boxes.
+
+    Attributes:
+      classes: by the key of such a part of an example, their names in the order of their numbers.
+    """
+
+    @property
+    def classes(self) -> Mapping[str, Sequence[str]]:
+        """By the key of a part of an example, the names of its classes in their order."""
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sr_jax.data.fields import largest_size
+from sr_jax.data.fields import largest_size, sizes_of
 from sr_jax.data.protocol import Source
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError
@@ -13,6 +13,13 @@ def usable_example(source: Source, index: int, crop_size: int) -> dict[str, Any]
     """Returns the example, if a crop can be cut from it; raises `ImageError` if not."""
     example = source.example(index)
     size = largest_size(example, source.fields)
+    for other in sizes_of(example, source.fields):
+        if size is not None and not _fits(other, size):
+            raise ImageError(
+                source.name(index),
+                f'a part of it has {other[1]}x{other[0]} pixels, another one {size[1]}x{size[0]}: '
+                'masks are as large as their images, small images a whole number of times as small',
+            )
     if size is not None and min(size) < crop_size:
         raise ImageError(
             source.name(index),
@@ -20,6 +27,12 @@ def usable_example(source: Source, index: int, crop_size: int) -> dict[str, Any]
             '(config.data.crop_size)',
         )
     return example
+
+
+def _fits(size: tuple[int, int], whole: tuple[int, int]) -> bool:
+    """Whether a size is a whole number of times as small as another one."""
+    factor = whole[0] // size[0] if size[0] else 0
+    return (size[0] * factor, size[1] * factor) == tuple(whole)
 
 
 class Rejections:

@@ -107,6 +107,17 @@ def decode_layers(encoded: bytes, name: str) -> Layers:
     return layers._replace(metadata=layers.metadata._replace(left_out=left_out))
 
 
+def decode_indices(encoded: bytes, name: str) -> UInt[np.ndarray, 'h w']:
+    """Returns the numbers that the pixels of a mask hold, of a palette the places in it.
+
+    Raises `ImageError`, which calls it `name`, when it is broken, or has several channels.
+    """
+    with _name_errors(name), _open(encoded, name) as image:
+        if image.mode not in ('L', 'P'):
+            raise ImageError('', f'a mask has one channel of 8 bits, not the kind {image.mode!r}')
+        return np.asarray(image)
+
+
 def decode_all(encoded: bytes, name: str) -> Iterator[tuple[Layers, float]]:
     """Decodes each frame of an animation, or each page of a TIFF, with its milliseconds.
 

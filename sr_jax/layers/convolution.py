@@ -137,8 +137,8 @@ def _convolve_backward(
             lhs_dilation=(stride, stride),
             dimension_numbers=_LAYOUT,
         )
-        if taps == (1, 1) and stride == 1:
-            return gradient_x, _of_single_pixels(x, cotangent)
+        if taps == (1, 1):
+            return gradient_x, _of_single_pixels(x[:, ::stride, ::stride], cotangent)
         gradient_kernel = lax.conv_general_dilated(
             x.transpose(3, 1, 2, 0),
             cotangent.transpose(1, 2, 0, 3),
@@ -212,7 +212,8 @@ class Convolution(nn.Module):
       dtype: name of the type computed in and returned; parameters stay float32.
       use_bias: whether there is a bias.
       kernel_init: initializer of the kernel, such as `kaiming_init(0.1)`; the bias then starts
-        with zeros. None starts both by `uniform_init`.
+        with zeros, or with the number `bias`. None starts both by `uniform_init`.
+      bias: see `kernel_init`.
     """
 
     features: int
@@ -221,6 +222,7 @@ class Convolution(nn.Module):
     dtype: str = 'float32'
     use_bias: bool = True
     kernel_init: nn.initializers.Initializer | None = None
+    bias: float = 0.0
 
     def __call__(
         self, x: Float[Array, 'n h w c'], train: bool = False
@@ -237,7 +239,7 @@ class Convolution(nn.Module):
         """Returns the kernel for so many channels, and the bias if there is one, in `dtype`."""
         kernel_init = bias_init = uniform_init(channels * self.kernel_size**2)
         if self.kernel_init is not None:
-            kernel_init, bias_init = self.kernel_init, nn.initializers.zeros
+            kernel_init, bias_init = self.kernel_init, nn.initializers.constant(self.bias)
         shape = (self.kernel_size, self.kernel_size, channels, self.features)
         kernel = jnp.asarray(parameter(self, 'kernel', kernel_init, shape), self.dtype)
         if not self.use_bias:

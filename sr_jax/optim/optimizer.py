@@ -49,6 +49,10 @@ def _muon(settings: OptimizerSettings) -> optax.GradientTransformation:
     return optax.chain(descent, optax.scale(-1.0))
 
 
+def _sgd(settings: OptimizerSettings) -> optax.GradientTransformation:
+    return optax.trace(settings.b1, settings.nesterov)
+
+
 def _adam_without_momentum(settings: OptimizerSettings) -> optax.GradientTransformation:
     return optax.scale_by_adam(0.0, settings.b2, settings.eps)
 
@@ -60,9 +64,11 @@ SCALINGS: dict[str, Callable[[OptimizerSettings], optax.GradientTransformation]]
     'lamb': _adam,
     'lion': _lion,
     'muon': _muon,
+    'sgd': _sgd,
     SCHEDULE_FREE: _adam_without_momentum,
 }
-SCHEDULES = ('constant', 'cosine', 'linear', 'multistep')
+SCHEDULES = ('constant', 'cosine', 'linear', 'multistep', 'polynomial')
+POWER = 0.9  # of the polynomial schedule (Liu, Rabinovich, Berg 2015, arXiv:1506.04579)
 
 
 def check_names(settings: OptimizerSettings) -> None:
@@ -89,6 +95,8 @@ def make_schedule(settings: OptimizerSettings, steps: int) -> optax.Schedule:
         main = optax.cosine_decay_schedule(rate, rest)
     elif settings.schedule == 'linear':
         main = optax.linear_schedule(rate, 0.0, rest)
+    elif settings.schedule == 'polynomial':
+        main = optax.polynomial_schedule(rate, 0.0, POWER, rest)
     elif settings.schedule == 'multistep':
         factors = {step - warmup: settings.decay_factor for step in settings.milestones}
         main = optax.piecewise_constant_schedule(rate, factors)
@@ -125,12 +133,14 @@ def make_optimizer(
       InputError: an optimizer or a schedule that is not known.
     """
     check_names(settings)
+    decay = optax.add_decayed_weights(
+        settings.weight_decay,
+        mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
+    )
+    scaling = SCALINGS[settings.name](settings)
+    coupled = settings.name == 'sgd'  # its momentum is also that of the decay
     parts = [
-        SCALINGS[settings.name](settings),
-        optax.add_decayed_weights(
-            settings.weight_decay,
-            mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
-        ),
+        *((decay, scaling) if coupled else (scaling, decay)),
         optax.scale_by_trust_ratio() if settings.name == 'lamb' else optax.identity(),
         optax.scale_by_learning_rate(schedule),
     ]

@@ -22,7 +22,7 @@ Batch: TypeAlias = dict[str, Any]  # arrays, or their ShapeDtypeStructs; the fir
 Outputs: TypeAlias = dict[str, Any]  # of arrays, each with the batch as its first axis
 Variables: TypeAlias = Mapping[str, Any]
 Metrics: TypeAlias = dict[str, Array]
-Row: TypeAlias = dict[str, float]
+Row: TypeAlias = dict[str, Any]  # of numbers, or lists of them, as JSON has them
 Totals: TypeAlias = dict[str, Any]
 Panels: TypeAlias = dict[str, Sequence[np.ndarray]]
 

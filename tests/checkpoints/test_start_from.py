@@ -8,6 +8,7 @@ from sr_jax import models, tasks
 from sr_jax.checkpoints import start_from
 from sr_jax.config.binding import bind
 from sr_jax.config.command_line import make_config_flags, parse_flags
+from sr_jax.config.defaults import defaults
 from sr_jax.config.settings import TrainSettings, read_sources
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
@@ -80,6 +81,26 @@ def test_a_part_of_the_parameters_begins_with_the_network_of_its_name(sources):
     old, new = started(config, sources, {'encoder': encoder})
     same(new.params['rrdb'], encoder.variables['params'])
     same(new.params['level_0'], old.params['level_0'])
+
+
+@pytest.mark.parametrize(
+    'model',
+    [
+        dict(name='resnet_sr', depth=10, features=2),
+        dict(name='pixpro', depth=10, features=2, stem='small', hidden=6, latents=5),
+        dict(name='resnet', depth=10, features=2, stem='small', classes=7),
+    ],
+)
+def test_a_backbone_begins_with_that_of_another_network_and_its_averages(model):
+    config = tiny.shrink(defaults('segmentation', model='unet'))
+    config.model.classes = 3
+    loaded = draw(model, 4)
+    lines = []
+    old, new = started(config, {'backbone': 'a'}, {'a': loaded}, lines.append)
+    same(new.params['backbone'], loaded.variables['params']['backbone'])
+    same(new.variables['batch_stats']['backbone'], loaded.variables['batch_stats']['backbone'])
+    same(new.params['decoder_0'], old.params['decoder_0'])
+    assert lines == ['backbone begins with the network of file_4']
 
 
 @pytest.mark.parametrize(

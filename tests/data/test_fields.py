@@ -4,7 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sr_jax.data.augmentation import augment
-from sr_jax.data.fields import BOXES, CLIP, IMAGE, LABEL, MASK, MAX_BOXES, SMALL_IMAGE, cut, unit_of
+from sr_jax.data.fields import (
+    BOXES,
+    CLIP,
+    IMAGE,
+    LABEL,
+    MASK,
+    MAX_BOXES,
+    SMALL_IMAGE,
+    Crop,
+    cut,
+    unit_of,
+)
 
 FIELDS = {
     'hq': IMAGE,
@@ -85,6 +96,21 @@ def test_boxes_are_stacked_with_room_and_labels_as_numbers():
     assert (stacked[0, 0] == [0, 1, 2, 3]).all() and (stacked[1] == -1).all()
     labels = LABEL.finish(LABEL.collate([np.int64(3), np.int64(5)]))
     assert labels.dtype == np.int32 and labels.tolist() == [3, 5]
+
+
+def test_the_class_of_a_box_goes_with_it():
+    plain = np.float32([[0, 1, 2, 3], [4, 5, 9, 7], [6, 0, 8, 2]])
+    boxes = np.concatenate([plain, [[7], [8], [9]]], axis=1)
+    crop = Crop(3, 2, 6, 10)
+    for found, expected in (
+        (BOXES.flip(boxes, 10), BOXES.flip(plain, 10)),
+        (BOXES.rotate(boxes, 10, 3), BOXES.rotate(plain, 10, 3)),
+        (BOXES.cut(boxes, crop)[:1], BOXES.cut(plain, crop)),
+    ):
+        np.testing.assert_array_equal(found[:, :4], expected)
+    assert BOXES.flip(boxes, 10)[:, 4].tolist() == [7, 8, 9]
+    assert BOXES.cut(boxes, crop)[:, 4].tolist() == [8]
+    assert BOXES.collate([boxes, boxes[:0]]).shape == (2, MAX_BOXES, 5)
 
 
 @pytest.mark.parametrize(('dtype', 'most'), [(np.uint8, 255), (np.uint16, 65535)])

@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 
+from sr_jax.data.fields import MASK
 from sr_jax.data.rejection import Rejections, usable_example
 from sr_jax.data.sources.folder import open_folder
 from sr_jax.errors import InputError
@@ -32,3 +34,17 @@ def test_one_more_than_the_limit_is_an_error_with_the_list():
         rejections.add({'b.png': 'too small'})
     assert 'a.png: damaged' in str(caught.value)
     assert 'b.png: too small' in str(caught.value)
+
+
+@pytest.mark.parametrize(('mask', 'fits'), [((18, 12), True), ((9, 6), True), ((17, 12), False)])
+def test_a_mask_of_another_size_is_named(make_folder, mask, fits):
+    source = open_folder(str(make_folder(1, size=(18, 12))), 'all', 0.5)
+    example = {**source.example(0), 'segments': np.zeros(mask, np.uint8)}
+    source.fields = {**source.fields, 'segments': MASK}
+    source.example = lambda index: example
+    if fits:
+        assert usable_example(source, 0, 8) is example
+    else:
+        message = r'000\.png: a part of it has 12x17 pixels, another one 12x18'
+        with pytest.raises(ImageError, match=message):
+            usable_example(source, 0, 8)

@@ -68,6 +68,14 @@ NETWORKS = {
         *('--config.average.images=20', '--config.augmentation.target=0.0'),
     ),
     'srflow:encoder': (*RRDB, CROP),
+    'classification': (*flags('model', dict(features=2)), CROP),
+    'classification:switched': (
+        *flags('model', dict(features=2)),
+        CROP,
+        "--config.model.switching.layers=('backbone/stage_3_block_0/conv_1',)",
+        '--config.model.switching.network=standard',
+    ),
+    'segmentation': (*flags('model', dict(features=2)), CROP),
     'shallow': (CROP,),
     'classify': ('--config.data.source=classes:by_class',),
 }

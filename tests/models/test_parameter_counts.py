@@ -8,6 +8,7 @@ import pytest
 from sr_jax.layers.switching import Switching
 from sr_jax.models import alexnet, inception, vgg
 from sr_jax.models.discriminators import Discriminator
+from sr_jax.models.resnet import ResNet
 from sr_jax.models.rrdb import RRDBNet
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.models.srvgg import SRVGGNetCompact
@@ -36,6 +37,9 @@ CASES = [
     (Discriminator('unet'), 4_376_897),
     (Generator(size=1024), 30_370_060),
     (StyleDiscriminator(size=1024), 29_012_513),
+    (ResNet(18), 11_689_512),
+    (ResNet(34), 21_797_672),
+    (ResNet(50), 25_557_032),
 ]
 
 

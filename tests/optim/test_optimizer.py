@@ -43,6 +43,7 @@ def settings(**changes):
         ({}, {0: 0.1, 50: 0.1, 100: 0.1}),
         ({'schedule': 'cosine'}, {0: 0.1, 50: 0.05, 100: 0.0}),
         ({'schedule': 'linear'}, {0: 0.1, 25: 0.075, 100: 0.0}),
+        ({'schedule': 'polynomial'}, {0: 0.1, 50: 0.1 * 0.5**0.9, 100: 0.0}),
         ({'schedule': 'multistep', 'milestones': (20, 60)}, {19: 0.1, 20: 0.05, 60: 0.025}),
         (
             {'schedule': 'multistep', 'milestones': (20,), 'warmup_steps': 10},
@@ -85,6 +86,18 @@ def run(params, gradients, **changes):
         updates, state = transformation.update(gradient, state, params)
         params = optax.apply_updates(params, updates)
     return params, state
+
+
+@pytest.mark.parametrize('nesterov', [True, False])
+def test_sgd_is_pytorchs(nesterov):
+    gradients, weight, buffer = (0.3, -0.7, 2.0), 1.0, 0.0
+    for gradient in gradients:  # torch.optim.SGD, by its documentation
+        gradient += 0.1 * weight
+        buffer = 0.8 * buffer + gradient
+        weight -= 0.05 * (gradient + 0.8 * buffer if nesterov else buffer)
+    changes = dict(name='sgd', learning_rate=0.05, b1=0.8, weight_decay=0.1, nesterov=nesterov)
+    kernel, _ = run(jnp.ones((2, 3)), [jnp.full((2, 3), g) for g in gradients], **changes)
+    np.testing.assert_allclose(kernel, weight, rtol=1e-6)
 
 
 def test_adam_is_optax_adam():

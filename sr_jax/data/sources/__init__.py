@@ -21,6 +21,7 @@ from types import ModuleType
 from sr_jax.config.extension import extend
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.fields import Fields
+from sr_jax.data.first_of import FirstOf
 from sr_jax.data.protocol import Source
 from sr_jax.errors import InputError
 
@@ -73,7 +74,10 @@ def find_kind(spec: str) -> tuple[ModuleType, str]:
 def training_source(settings: DataSettings) -> Source:
     """Opens the examples to train on."""
     _refuse_overlap(settings)
-    return open_source(settings.source, 'train', settings)
+    source = open_source(settings.source, 'train', settings)
+    if settings.max_examples:
+        return FirstOf(source, min(settings.max_examples, len(source)))
+    return source
 
 
 def validation_source(settings: DataSettings) -> Source:

@@ -66,7 +66,7 @@ def open_photos(part: str) -> ImageFiles:
 
     Raises `InputError` when a package or one of its images is missing.
     """
-    folders = {name: _folder(name) for name in _FOLDERS}
+    folders = {name: find_folder(name, *_FOLDERS[name]) for name in _FOLDERS}
     paths = []
     for name in PARTS[part]:
         package, file = name.split('/')
@@ -77,13 +77,21 @@ def open_photos(part: str) -> ImageFiles:
     return ImageFiles(paths, PARTS[part])
 
 
-def _folder(package: str) -> pathlib.Path:
-    """Returns where an installed package keeps its images, without importing it."""
-    module, inside = _FOLDERS[package]
+def find_folder(package: str, module: str, inside: str | pathlib.Path) -> pathlib.Path:
+    """Returns a folder of an installed package, without importing it.
+
+    Args:
+      package: as it is installed.
+      module: as it is imported.
+      inside: the folder in it.
+
+    Raises:
+      InputError: it is not installed.
+    """
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
-            f"the images of 'photos' come with {package}, which is not installed; "
+            f'what is asked for comes with {package}, which is not installed; '
             f'install it with: pip install {package}'
         )
     return pathlib.Path(spec.submodule_search_locations[0], inside)

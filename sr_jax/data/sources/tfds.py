@@ -10,12 +10,13 @@ import tensorflow_datasets as tfds
 from jaxtyping import Float, Num
 
 from sr_jax.config.settings import DataSettings
-from sr_jax.data.fields import IMAGE, LABEL
+from sr_jax.data import annotations
+from sr_jax.data.fields import IMAGE, Fields
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import decode, to_float
 
 FORM = 'tfds:<name>'
-FIELDS = {'hq': IMAGE}  # at least; where there are classes, 'label' too
+FIELDS = {'hq': IMAGE}  # at least; and those of `annotations.KINDS` that a dataset has
 # The parts to validate on, the best first.
 _VALIDATION_SPLITS = ('validation', 'test')
 
@@ -49,18 +50,24 @@ class TfdsImages:
         builder = _open_builder(self._name)
         self._split = _choose_split(builder, self._name, part)
         self._feature = _choose_image(builder, self._name, feature)
-        self._label = _choose_label(builder)
-        self.fields = {**FIELDS, 'label': LABEL} if self._label else FIELDS
+        self._annotations = annotations.find(builder, self._feature)
         self._records: Sequence[dict[str, Any]] | None = _open_records(
             builder, self._name, self._split
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, '_records': None, 'fields': None}
+    @property
+    def fields(self) -> Fields:
+        """Of which kind each part of an example is, by key."""
+        kinds = {key: annotations.KINDS[key].field for key in self._annotations}
+        return {**FIELDS, **kinds}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.fields = {**FIELDS, 'label': LABEL} if self._label else FIELDS
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """By the key of a part of an example, the names of its classes, where they are told."""
+        return {key: found.classes for key, found in self._annotations.items() if found.classes}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, '_records': None}
 
     def __len__(self) -> int:
         return len(self._open())
@@ -70,10 +77,14 @@ class TfdsImages:
         return f'{self._name}/{self._split}[{index}]'
 
     def example(self, index: int) -> dict[str, Any]:
-        """Returns the image as `{'hq': pixels}`, and its class as 'label' where it has one."""
-        example: dict[str, Any] = {'hq': self.pixels(index)}
-        if self._label:
-            example['label'] = self._open()[index][self._label]
+        """Returns the image as `{'hq': pixels}`, and what else is known of it: its 'label', the
+        class of each pixel 'segments', its 'boxes'. Raises `ImageError` when something is wrong."""
+        record, name = self._open()[index], self.name(index)
+        pixels = decode(record[self._feature], name)
+        example: dict[str, Any] = {'hq': pixels}
+        for key, found in self._annotations.items():
+            value = record[found.feature]
+            example[key] = annotations.KINDS[key].read(value, found, pixels.shape[:2], name)
         return example
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
@@ -126,7 +137,8 @@ def _choose_split(builder: tfds.core.DatasetBuilder, name: str, part: str) -> st
 
 
 def _choose_image(builder: tfds.core.DatasetBuilder, name: str, wanted: str) -> str:
-    """Returns the feature that is the image: the wanted, the only, or the supervised one."""
+    """Returns the feature that is the image: the wanted, the only, the supervised one, or the only
+    one in color."""
     features = dict(builder.info.features.items())
     images = sorted(k for k, kind in features.items() if isinstance(kind, tfds.features.Image))
     if wanted in images or (len(images) == 1 and not wanted):
@@ -134,6 +146,9 @@ def _choose_image(builder: tfds.core.DatasetBuilder, name: str, wanted: str) -> 
     supervised = [key for key in builder.info.supervised_keys or () if key in images]
     if supervised and not wanted:
         return supervised[-1]
+    colored = [key for key in images if features[key].shape[-1] != 1]  # the others are masks
+    if len(colored) == 1 and not wanted:
+        return colored[0]
     if not images:
         raise InputError(
             f'the dataset tfds:{name} has no images, but {", ".join(map(repr, sorted(features)))}'
@@ -143,15 +158,6 @@ def _choose_image(builder: tfds.core.DatasetBuilder, name: str, wanted: str) -> 
         + (f', and none called {wanted!r}' if wanted else '')
         + f': say which, as in tfds:{name}@{images[0]}'
     )
-
-
-def _choose_label(builder: tfds.core.DatasetBuilder) -> str:
-    """Returns which feature is the class of an example: the supervised target, else the only one of
-    classes; '' where there is none."""
-    features = dict(builder.info.features.items())
-    labels = [key for key, kind in features.items() if isinstance(kind, tfds.features.ClassLabel)]
-    supervised = [key for key in builder.info.supervised_keys or () if key in labels]
-    return supervised[-1] if supervised else labels[0] if len(labels) == 1 else ''
 
 
 def _open_records(

@@ -9,11 +9,12 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from PIL import Image
 
-from sr_jax.data import train_iterator
+from sr_jax.data import annotations, train_iterator
 from sr_jax.data.benchmark import open_benchmark
 from sr_jax.data.sources import open_source
 from sr_jax.data.sources.tfds import TfdsImages
 from sr_jax.errors import InputError
+from sr_jax.images.decoding import ImageError
 
 COLOR = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
 GRAY = COLOR[..., 0]
@@ -33,42 +34,59 @@ def prepare(tmp_path, monkeypatch):
     def prepare(splits, feature='image', kind=None, name='tiny_images', label=np.int64, also=None):
         image = tfds.features.Image(shape=(None, None, 3))
         others = {} if also is None else {also: image}
-        features = tfds.features.FeaturesDict({feature: kind or image, 'label': label, **others})
-        folder = tmp_path / name / '1.0.0'
-        folder.mkdir(parents=True)
-        template = tfds.core.ShardedFileTemplate(
-            data_dir=folder,
-            dataset_name=name,
-            filetype_suffix='array_record',
-            template='{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}',
-        )
-        infos = []
-        for split, images in splits.items():
-            files = template.replace(split=split)
-            path = str(files.sharded_filepath(shard_index=0, num_shards=1))
-            writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
-            for number, image in enumerate(images):
-                more = {also: encode(GRAY)} if also else {}
-                example = features.encode_example({feature: image, 'label': number, **more})
-                writer.write(features.serialize_example(example))
-            writer.close()
-            infos.append(
-                tfds.core.SplitInfo(
-                    name=split,
-                    shard_lengths=[len(images)],
-                    num_bytes=1,
-                    filename_template=files,
-                )
-            )
-        tfds.folder_dataset.write_metadata(
-            data_dir=folder,
-            features=features,
-            split_infos=infos,
-            filename_template=template,
-            check_data=False,  # checking would take TensorFlow
+        features = {feature: kind or image, 'label': label, **others}
+        more = {also: encode(GRAY)} if also else {}
+        write(
+            tmp_path,
+            name,
+            features,
+            {
+                split: [{feature: x, 'label': i, **more} for i, x in enumerate(images)]
+                for split, images in splits.items()
+            },
         )
 
     return prepare
+
+
+@pytest.fixture
+def write_set(tmp_path, monkeypatch):
+    """Returns a function that writes the examples of the set 'tiny_images', to train on."""
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+    return lambda features, rows: write(tmp_path, 'tiny_images', features, {'train': rows})
+
+
+def write(root, name, features, splits):
+    """Writes a dataset of examples by split, as TFDS does."""
+    features = tfds.features.FeaturesDict(features)
+    folder = root / name / '1.0.0'
+    folder.mkdir(parents=True)
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=folder,
+        dataset_name=name,
+        filetype_suffix='array_record',
+        template='{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}',
+    )
+    infos = []
+    for split, rows in splits.items():
+        files = template.replace(split=split)
+        path = str(files.sharded_filepath(shard_index=0, num_shards=1))
+        writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
+        for row in rows:
+            writer.write(features.serialize_example(features.encode_example(row)))
+        writer.close()
+        infos.append(
+            tfds.core.SplitInfo(
+                name=split, shard_lengths=[len(rows)], num_bytes=1, filename_template=files
+            )
+        )
+    tfds.folder_dataset.write_metadata(
+        data_dir=folder,
+        features=features,
+        split_infos=infos,
+        filename_template=template,
+        check_data=False,  # checking would take TensorFlow
+    )
 
 
 def test_images_of_any_encoding_become_rgb(prepare):
@@ -194,3 +212,80 @@ def test_a_dataset_without_images_is_an_error(prepare):
         InputError, match="no images, but 'image', 'label'"
     ):
         TfdsImages('tiny_images', 'train')
+
+
+def encode_mask(pixels, mode='L'):
+    file = io.BytesIO()
+    image = Image.fromarray(pixels)
+    if mode == 'P':
+        image.putpalette(bytes(range(255, -1, -1)) * 3)
+    image.save(file, 'PNG')
+    return file.getvalue()
+
+
+MASK = tfds.features.Image(shape=(None, None, 1), use_colormap=True)
+OBJECTS = tfds.features.Sequence(
+    {
+        'bbox': tfds.features.BBoxFeature(),
+        'label': tfds.features.ClassLabel(names=['car', 'cow', 'sea']),
+    }
+)
+BOX = tfds.features.BBox(ymin=0.25, xmin=0.5, ymax=0.75, xmax=0.9)
+
+
+def objects(*labels, box=BOX):
+    return [{'bbox': box, 'label': label} for label in labels]
+
+
+def test_masks_come_as_the_classes_of_pixels(write_set, make_settings):
+    mask = np.random.default_rng(1).integers(0, 4, (40, 50), np.uint8)
+    rows = [dict(image=encode(COLOR), mask=encode_mask(mask, mode)) for mode in ('L', 'P')]
+    rows += [dict(image=encode(COLOR), mask=encode_mask(mask[:39]))]
+    rows += [dict(image=encode(COLOR), mask=encode(COLOR))]
+    write_set(dict(image=tfds.features.Image(shape=(None, None, 3)), mask=MASK), rows)
+    source = TfdsImages('tiny_images', 'train')
+    assert list(source.fields) == ['hq', 'segments']
+    for index in range(2):
+        np.testing.assert_array_equal(source.example(index)['segments'], mask)
+    with pytest.raises(ImageError, match='its mask has 50x39 pixels, the image 50x40'):
+        source.example(2)
+    with pytest.raises(ImageError, match="one channel of 8 bits, not the kind 'RGB'"):
+        source.example(3)
+    settings = make_settings(source='tfds:tiny_images', max_rejected=2)
+    iterator = train_iterator(settings, 6, 0, lambda line: None)
+    assert next(iterator)['segments'].shape == (6, 8, 8)
+    iterator.close()
+
+
+def test_boxes_come_in_pixels_with_their_classes(write_set):
+    several = [objects(2, 0), [], objects(1, box=BOX._replace(xmax=0.5))]
+    rows = [dict(image=encode(COLOR), objects=own) for own in several]
+    write_set(dict(image=tfds.features.Image(shape=(None, None, 3)), objects=OBJECTS), rows)
+    source = TfdsImages('tiny_images', 'train')
+    assert source.classes == {'boxes': ('car', 'cow', 'sea')}
+    expected = [[10, 25, 30, 45, 2], [10, 25, 30, 45, 0]]
+    np.testing.assert_allclose(source.example(0)['boxes'], expected, rtol=1e-6)
+    assert source.example(1)['boxes'].shape == (0, 5)
+    with pytest.raises(ImageError, match=r'train\[2\]: box 0 is empty'):
+        source.example(2)
+
+
+def test_boxes_outside_are_cut_or_refused():
+    found, read = annotations.Annotation('objects', ('car',)), annotations.KINDS['boxes'].read
+    boxes = read({'bbox': [[0.2, -0.005, 1.004, 0.5]], 'label': [0]}, found, (30, 20), 'x')
+    np.testing.assert_allclose(boxes, [[6, 0, 30, 10, 0]])
+    with pytest.raises(ImageError, match='x: box 1 lies outside of the image'):
+        several = [[0.2, 0.1, 0.3, 0.5], [0.2, 0.1, 1.2, 0.5]]
+        read({'bbox': several, 'label': [0, 0]}, found, (30, 20), 'x')
+    with pytest.raises(ImageError, match='the label 1 is out of range: there are 1'):
+        read({'bbox': [[0.2, 0.1, 0.3, 0.5]], 'label': [1]}, found, (30, 20), 'x')
+
+
+def test_a_label_out_of_range_is_an_error(prepare):
+    classes = tfds.features.ClassLabel(names=['cat', 'dog'])
+    prepare({'train': [encode(COLOR), encode(GRAY)]}, label=classes)
+    source = TfdsImages('tiny_images', 'train')
+    source._annotations['label'] = source._annotations['label']._replace(classes=('cat',))
+    assert source.example(0)['label'] == 0
+    with pytest.raises(ImageError, match='the label 1 is out of range: there are 1'):
+        source.example(1)
