@@ -66,7 +66,7 @@ def average_precision(images: Sequence[Found], classes: int) -> dict[str, float]
     return dict(zip(NAMES, map(float, measure.stats), strict=False))
 
 
-def _describe(images: Sequence[Float[np.ndarray, 'm 5']], classes: int) -> dict[str, list[dict]]:
+def _describe(images: Sequence[Float[np.ndarray, '_ 5']], classes: int) -> dict[str, list[dict]]:
     """Returns boxes as COCO's files have them: left, top, width and height."""
     notes: list[dict] = []
     for number, boxes in enumerate(images):

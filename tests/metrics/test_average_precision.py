@@ -12,7 +12,7 @@ TRUTH = np.array([[2, 3, 22, 33, 0], [40, 40, 60, 55, 1.0]])
 def test_all_that_is_found_is_one_and_nothing_is_zero():
     pytest.importorskip('pycocotools')
     right = average_precision([Found(TRUTH, TRUTH, np.array([0.9, 0.4]))], 3)
-    assert right['ap'] == right['ap_50'] == pytest.approx(1)
+    assert right['ap'] == pytest.approx(1) and right['ap_50'] == pytest.approx(1)
     assert tuple(right) == NAMES and right['ap_large'] == -1
     nothing = average_precision([Found(TRUTH, TRUTH[:0], np.zeros(0))], 3)
     assert nothing['ap'] == 0
