@@ -226,14 +226,19 @@ def images(count: int = 4, size: int = 16, seed: int = 0) -> np.ndarray:
 
 
 def examples(task, count: int = 4) -> dict[str, np.ndarray]:
-    """A batch for a task: images of noise, and classes in turn."""
+    """A batch for a task: images of noise, classes in turn, and a box in each image."""
     rng = np.random.default_rng(0)
-    return {
-        name: rng.random(spec.shape, np.float32)
-        if spec.dtype == jnp.float32
-        else np.arange(spec.size, dtype=np.int32).reshape(spec.shape) % 3
-        for name, spec in task.batch(count).items()
-    }
+
+    def make(name: str, spec: jax.ShapeDtypeStruct) -> np.ndarray:
+        if name == 'boxes':
+            boxes = np.full(spec.shape, -1, np.float32)
+            boxes[:, 0] = 2, 3, 11, 14, 1
+            return boxes
+        if spec.dtype == jnp.float32:
+            return rng.random(spec.shape, np.float32)
+        return np.arange(spec.size, dtype=np.int32).reshape(spec.shape) % 3
+
+    return {name: make(name, spec) for name, spec in task.batch(count).items()}
 
 
 def compiled(function, *arguments):
