@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sr_jax import __main__ as verbs
-from sr_jax.commands import detect
+from sr_jax.commands.shared import seeing
 from sr_jax.config.defaults import defaults
 from sr_jax.images.boxes import draw
 from sr_jax.images.files import load_image, save_image
@@ -36,7 +36,7 @@ def run(monkeypatch, tmp_path):
         found = types.SimpleNamespace(
             config=config, task=types.SimpleNamespace(predict=predict), variables={}
         )
-        monkeypatch.setattr(detect, 'load_run', lambda path, best, mesh: found)
+        monkeypatch.setattr(seeing, 'load_run', lambda path, best, mesh: found)
         return verbs.main(['detect', 'runs/x', str(tmp_path / 'given.png'), *words])
 
     return run

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sr_jax import __main__ as verbs
-from sr_jax.commands import segment
+from sr_jax.commands.shared import seeing
 from sr_jax.config.defaults import defaults
 from sr_jax.images.files import load_image, save_image
 from sr_jax.images.segments import overlay
@@ -35,7 +35,7 @@ def run(monkeypatch, tmp_path):
         found = types.SimpleNamespace(
             config=config, task=types.SimpleNamespace(predict=predict), variables={}
         )
-        monkeypatch.setattr(segment, 'load_run', lambda path, best, mesh: found)
+        monkeypatch.setattr(seeing, 'load_run', lambda path, best, mesh: found)
         return verbs.main(['segment', 'runs/x', str(tmp_path / 'given.png'), *words])
 
     return run
