@@ -19,6 +19,7 @@ from sr_jax.commands.shared import results
 from sr_jax.errors import InputError
 from sr_jax.images.contact_sheet import sheet
 from sr_jax.images.files import load_image, save_image
+from sr_jax.images.finite import clip_finite
 from sr_jax.images.resize import imresize
 from sr_jax.inference import networks
 from sr_jax.inference.projection import (
@@ -107,7 +108,7 @@ def _read_distance(name: str) -> Distance:
     measure = lpips.load('vgg')
 
     def apart(first: Any, second: Any) -> Any:
-        shown = jnp.clip(first, 0, 1)
+        shown = clip_finite(first)
         return measure.of_batches(shown, second) + pixel_distance(first, second)
 
     return apart

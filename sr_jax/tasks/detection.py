@@ -231,7 +231,8 @@ def predict(
     height, width = images.shape[1:3]
     where = places(height, width, model.stem)
     corners = place_boxes(found.sides, where)
-    corners = jnp.clip(corners, 0, np.asarray([height, width] * 2, np.float32)[None, None])
+    corners = jnp.maximum(corners, 0)
+    corners = jnp.minimum(corners, np.asarray([height, width] * 2, np.float32)[None, None])
     scores = jnp.sqrt(jax.nn.sigmoid(found.logits) * jax.nn.sigmoid(found.centeredness)[..., None])
     outputs: Outputs = dict(jax.vmap(functools.partial(select, told))(corners, scores))
     if switching.settings_of(model):

@@ -188,6 +188,7 @@ def apart(finished, tmp_path_factory):
     return [str(folder / level) for level in ('top', 'bottom')]
 
 
+@pytest.mark.slow
 def test_levels_trained_apart_draw_a_class_together(apart, tmp_path, capsys):
     def draw(name, *arguments):
         words = ['sample', *apart, '--output', str(tmp_path / name), '--count', '3', '--batch', '3']
@@ -202,6 +203,7 @@ def test_levels_trained_apart_draw_a_class_together(apart, tmp_path, capsys):
     assert '--class 3: ' in (said := capsys.readouterr().err) and 'the classes 0 to 2' in said
 
 
+@pytest.mark.slow
 def test_a_class_of_the_data_that_the_networks_do_not_know_ends_the_run(apart, finished, tmp_path):
     config = tiny.prior(train__steps=2, stage_1__source=str(finished[0]), log__samples=0)
     config.data.source = f'codes:{Path(apart[0]).parent}'

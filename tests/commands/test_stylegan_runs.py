@@ -37,6 +37,7 @@ def drawn(folder, count):
     return [(folder / f'{index:04d}.png').read_bytes() for index in range(count)]
 
 
+@pytest.mark.slow
 def test_going_on_is_bit_for_bit_the_same(run, tmp_path, monkeypatch):
     loop.train(tiny.stylegan(train__steps=2), tmp_path)
     loop.train(tiny.stylegan(), tmp_path)

@@ -80,5 +80,5 @@ def test_what_cannot_be_is_named():
         perceptual_loss(features, X, Y, {'conv1_3': 1.0})
     with pytest.raises(InputError, match='no weights; layers: conv1_1, conv1_2'):
         perceptual_loss(features, X, Y, {})
-    with pytest.raises(InputError, match="'cosine'"):
-        perceptual_loss(features, X, Y, {'conv1_1': 1.0}, 'cosine')
+    with pytest.raises(InputError, match="'sine'"):
+        perceptual_loss(features, X, Y, {'conv1_1': 1.0}, 'sine')

@@ -34,7 +34,9 @@ CASES = [
     ('vqvae_dlas_hardswitch_eval_filled', 2e-3),
     ('vqvae_dlas_vqvae3_hardswitch_standard_train_filled', 2e-3),
     ('vqvae_dlas_vqvae3_hardswitch_lambda_train', 1e-2),
-    ('vqvae_dlas_vqvae3_hardswitch_lambda_eval_filled', 1e-2),
+    pytest.param(
+        'vqvae_dlas_vqvae3_hardswitch_lambda_eval_filled', 1e-2, marks=pytest.mark.slow
+    ),
 ]
 
 

@@ -55,6 +55,7 @@ def whole():
     return advance(tiny.stylegan(train__batch_size=8), images())
 
 
+@pytest.mark.slow
 def test_microbatches_on_several_devices_are_the_whole_batch(whole):
     config = tiny.stylegan(train__batch_size=4, train__accumulation=2, train__fsdp=2)
     state, metrics = advance(config, images(), devices=4)
@@ -121,6 +122,7 @@ def test_regularizers_are_taken_once_in_so_many_updates_and_kept_for_the_log():
     assert 0 < lengths[0] < lengths[2]
 
 
+@pytest.mark.slow
 def test_without_regularizers_and_mixing_augmented():
     config = tiny.stylegan(loss__r1=0.0, loss__path_length=0.0, loss__style_mixing=0.0)
     config.augmentation.update(target=0.6, start=0.25, images=400, every=2)

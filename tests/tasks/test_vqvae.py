@@ -148,6 +148,7 @@ def test_microbatches_on_several_devices_give_the_update_of_one_batch():
     assert_same(train(split, devices=8), reference(**PLAIN))
 
 
+@pytest.mark.slow
 def test_remat_gives_the_same_step_with_less_memory():
     assert_same(train(config_of(train__remat=True)), reference())
 

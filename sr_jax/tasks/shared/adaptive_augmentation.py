@@ -90,7 +90,8 @@ def steer(
     due = (step + 1) % settings.every == 0
     way = settings.every * batch_size / settings.images
     p = old.p + way * jnp.sign(signs / settings.every - settings.target)
-    return Steering(jnp.where(due, jnp.clip(p, 0, 1), old.p), jnp.where(due, 0, signs))
+    p = jnp.minimum(jnp.maximum(p, 0), 1)
+    return Steering(jnp.where(due, p, old.p), jnp.where(due, 0, signs))
 
 
 def augment(

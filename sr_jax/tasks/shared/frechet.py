@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
+from sr_jax.images.finite import clip_finite
 from sr_jax.metrics.fid import Statistics, frechet_distance
 from sr_jax.models import vgg
 from sr_jax.tasks.task import Batch, Evaluation, Load, Outputs, Row, Totals
@@ -84,7 +85,7 @@ def features(
     settings: FeatureSettings, params: Any, images: Float[Array, 'n h w 3']
 ) -> Float[Array, 'n f']:
     """Returns the features of images, clipped to [0, 1]."""
-    made: Any = _model(settings).apply({'params': params}, jnp.clip(images, 0, 1))
+    made: Any = _model(settings).apply({'params': params}, clip_finite(images))
     return made[settings.layer].mean(axis=(1, 2))
 
 

@@ -1,6 +1,6 @@
 import pytest
 from sr_jax.kernels.gpu.compile_check import Report
-from sr_jax.kernels.gpu.device import A100, B200, H100, L4
+from sr_jax.kernels.gpu.device import A100, H100, L4
 from sr_jax.kernels.switched_conv.cases import DTYPES, NETWORKS
 from sr_jax.kernels.switched_conv.triton import block_sizes, compile_check
 
@@ -15,10 +15,9 @@ KERNELS = {
 @pytest.mark.parametrize(
     ('number', 'dtype', 'gpu'),
     [
-        *((0, 'bfloat16', gpu) for gpu in (H100, B200)),
+        (0, 'bfloat16', H100),
         (2, 'float32', A100),
-        (4, 'float16', H100),
-        (6, 'bfloat16', L4),
+        (4, 'float16', L4),
     ],  # the others where slow tests are asked for
 )
 def test_kernels_compile_as_they_should(number, dtype, gpu):
