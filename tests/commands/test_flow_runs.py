@@ -95,6 +95,7 @@ def test_the_benchmark_tells_the_diversity(finished, image, tmp_path, capsys):
     assert 'diversity' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_report(finished, image, tmp_path, capsys):
     output = tmp_path / 'report'
     command = ['flow-report', str(finished / 'run'), '--output', str(output)]

@@ -103,6 +103,7 @@ def test_an_image_is_drawn_anew_from_its_middle_down(prior, tmp_path):
     assert drawn(tmp_path / 'bottom', 2) != drawn(tmp_path / 'lower', 2)
 
 
+@pytest.mark.slow
 def test_codes_are_extracted_once_and_trained_on(prior, finished, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(extract_codes, 'SHARD', 6)
     codes, command = tmp_path / 'codes', ['extract-codes', str(finished[0]), 'photos']

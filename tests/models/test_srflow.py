@@ -29,7 +29,7 @@ def latents(arrays, prefix, scale):
     return tuple(nhwc(arrays[f'{prefix}{i}']) for i in range(LATENTS[scale]))
 
 
-@pytest.fixture(params=[4, 8])
+@pytest.fixture(params=[4, pytest.param(8, marks=pytest.mark.slow)])
 def case(request, golden):
     arrays = golden(f'srflow_net_x{request.param}')
     model = model_of(arrays)

@@ -119,6 +119,7 @@ def test_all_memories_give_the_same_gradients(stack, memory, parametrization):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
 
 
+@pytest.mark.slow
 def test_reversible_activations_do_not_grow_with_depth():
     z, maps = noise(1, 32, 32, CHANNELS), maps_for(1, 32, 32)
 

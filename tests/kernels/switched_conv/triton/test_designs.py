@@ -110,7 +110,10 @@ def test_steps_in_a_loop_are_those_that_are_written_out(monkeypatch):
     ('case', 'dtype', 'window'),
     [
         (Case(2, 11, 19, 6, 7, breadth=5, size=3, stride=1), 'bfloat16', (16, 8, 16)),
-        (Case(1, 7, 13, 18, 20, breadth=9, size=5, stride=1), 'float16', (8, 16, 16)),
+        pytest.param(
+            *(Case(1, 7, 13, 18, 20, breadth=9, size=5, stride=1), 'float16', (8, 16, 16)),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_shared_memory_gives_the_gradient_of_unfolding(case, dtype, window):
