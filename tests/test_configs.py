@@ -40,7 +40,7 @@ CONFIGS = [
 
 
 # Their steps are long to compile: the documentation and the tests of these tasks take them.
-ELSEWHERE = {'stylegan', 'video', 'segmentation', 'detection', 'pixel_contrast'}
+ELSEWHERE = {'gan', 'flow', 'stylegan', 'video', 'segmentation', 'detection', 'pixel_contrast'}
 
 
 def first_of_pairs():

@@ -59,6 +59,7 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_generator_of_another(finished, tmp_path, capsys):
     config, mesh = config_of(train__start_from=str(finished / 'pixels')), sharding.make_mesh()
     checkpoints = Checkpoints(tmp_path, read_settings(config).checkpoint)

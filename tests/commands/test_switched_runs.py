@@ -52,6 +52,7 @@ def switched(dense, tmp_path_factory):
     return workdir, printed.getvalue()
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_a_dense_one(switched):
     workdir, printed = switched
     assert '2 convolutions switched, begins with the network of' in printed

@@ -34,7 +34,10 @@ def dense():
 
 
 # Also 'xla' without a deviation, of two layers, in tests/commands/test_switched_runs.py.
-@pytest.mark.parametrize(('implementation', 'deviation'), [('reference', 0.0), ('xla', 0.3)])
+@pytest.mark.parametrize(
+    ('implementation', 'deviation'),
+    [pytest.param('reference', 0.0, marks=pytest.mark.slow), ('xla', 0.3)],
+)
 def test_a_converted_network_gives_the_dense_output(dense, implementation, deviation):
     variables, x = dense
     switching = Switching(LAYERS, breadth=4, implementation=implementation, deviation=deviation)

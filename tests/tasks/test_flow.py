@@ -84,6 +84,7 @@ def changed(before, after):
     return any(not np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_the_encoder_rests_until_its_step(run):
     states, _ = run
     encoders = [state.params['rrdb']['conv_first'] for state in states]

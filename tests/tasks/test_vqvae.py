@@ -134,6 +134,7 @@ def test_four_microbatches_give_the_update_of_one_batch():
     assert_same(train(split), reference(**PLAIN))
 
 
+@pytest.mark.slow
 def test_switched_convolutions_learn_on_eight_devices_as_on_one():
     layers = ('encoder_bottom/conv', 'decoder/conv')
     switching = {'layers': layers, 'breadth': 4, 'network': 'standard', 'norm_size': 2}

@@ -103,7 +103,7 @@ def gradients(module, variables, z, maps):
     [
         ('remat', 'plain'),
         ('reversible', 'plu'),
-        ('reversible', 'emerging'),
+        pytest.param('reversible', 'emerging', marks=pytest.mark.slow),
         pytest.param('reversible', 'plain', marks=pytest.mark.slow),
         pytest.param('remat', 'plu', marks=pytest.mark.slow),
         pytest.param('remat', 'emerging', marks=pytest.mark.slow),
