@@ -119,7 +119,8 @@ def _compare(
     """How far an ONNX program's result is from a network's, on images of odd sides at best."""
     import onnxruntime  # type: ignore[import-not-found]
 
-    shape = (1, *size) if size else (2, 21, 30)
+    side = module.input_size
+    shape = (1, *size) if size else (2, *((side, side) if side else (21, 30)))
     images = np.random.default_rng(0).random((*shape, module.example(1).shape[-1]), np.float32)
     session = onnxruntime.InferenceSession(data, providers=['CPUExecutionProvider'])
     (found,) = session.run(None, {'input': images.transpose(0, 3, 1, 2)})

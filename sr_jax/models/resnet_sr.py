@@ -12,7 +12,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.layers.convolution import Convolution
-from sr_jax.layers.larger import Larger
+from sr_jax.layers.larger import enlarge_features
 from sr_jax.layers.resampling import pixel_shuffle, upsample_bilinear
 from sr_jax.layers.resnet import Backbone
 from sr_jax.layers.switching import Switching
@@ -61,10 +61,7 @@ class ResNetSR(nn.Module):
         sizes = (self.depth, self.features, 'small')
         backbone = Backbone(*sizes, **fields, remat=self.remat, name='backbone')
         *skips, x = backbone(images, train)
-        step = nn.remat(Larger, static_argnums=(3,)) if self.remat else Larger
-        for level in reversed(range(len(skips))):
-            features = self.features * 2 ** max(level - 1, 0)
-            x = step(features, **fields, name=f'decoder_{level}')(x, skips[level], train)
+        x = enlarge_features(self.features, self.remat, fields, skips, x, train)
         x = Convolution(3 * self.scale**2, 3, dtype=self.dtype, name='last')(x)
         x = pixel_shuffle(x, self.scale).astype(jnp.float32)
         return x + upsample_bilinear(images.astype(jnp.float32), self.scale)

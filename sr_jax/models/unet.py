@@ -13,7 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.layers.convolution import Convolution, upsample_nearest
-from sr_jax.layers.larger import Larger
+from sr_jax.layers.larger import enlarge_features
 from sr_jax.layers.resnet import Backbone
 from sr_jax.layers.switching import Switching
 from sr_jax.models.protocols import image_batch
@@ -66,12 +66,7 @@ class UNet(nn.Module):
             *(self.depth, self.features, self.stem), **fields, remat=self.remat, name='backbone'
         )
         *skips, x = backbone(images, train)
-        step = nn.remat(Larger, static_argnums=(3,)) if self.remat else Larger
-        for level in reversed(range(len(skips))):
-            features = self.features * 2 ** max(level - 1, 0)
-            x = step(features, **fields, name=f'decoder_{level}')(
-                x, skips[level], train, latents
-            )
+        x = enlarge_features(self.features, self.remat, fields, skips, x, train, latents)
         x = Convolution(self.classes, 1, dtype=self.dtype, name='last')(x).astype(jnp.float32)
         height, width = images.shape[1:3]
         return x if self.stem == 'small' else upsample_nearest(x)[:, :height, :width]

@@ -20,7 +20,12 @@ from sr_jax.layers.mixing import mix
 from sr_jax.metrics.calibration import expected_calibration_error
 from sr_jax.tasks.shared import classes
 from sr_jax.tasks.shared.evaluation import join, means
-from sr_jax.tasks.shared.switched import draw_selectors, mean_load_balancing, measure_choices
+from sr_jax.tasks.shared.switched import (
+    draw_selectors,
+    init_network,
+    mean_load_balancing,
+    measure_choices,
+)
 from sr_jax.tasks.step import Objective, Training, check_sections, make_step, read_training
 from sr_jax.tasks.task import (
     Batch,
@@ -93,7 +98,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
             Objective(functools.partial(compute_loss, model, weights)), training
         ),
         predict=functools.partial(predict, model),
-        evaluation=join(measure_guesses(model.classes), measure_choices()),
+        evaluation=join(measure_guesses(), measure_choices()),
         panels=functools.partial(panels, switching.settings_of(model)),
         networks={'model': 'model'},
         complete=complete,
@@ -115,11 +120,7 @@ def check(count: int, batch: Batch) -> Batch:
 
 def init(model: Any, training: Training, key: Array, batch: Batch) -> TrainState:
     """The state at the start: see `Task.init`."""
-    variables = dict(model.init(key, batch['hq'][:1]))
-    params = variables.pop('params')
-    variables.pop('intermediates', None)
-    switching.check_layers(params, model.switching)
-    return training.start(params, variables)
+    return training.start(*init_network(model, key, batch['hq'][:1]))
 
 
 def compute_loss(
@@ -170,8 +171,8 @@ def compare(logits: Float[Array, 'n k'], label: Int[Array, ' n']) -> Outputs:
     }
 
 
-def measure_guesses(count: int) -> Evaluation:
-    """Returns the evaluation of guesses among so many classes.
+def measure_guesses() -> Evaluation:
+    """Returns the evaluation of guesses among classes.
 
     Metrics: 'top_1' and 'top_5', the share of the examples whose label is among so many guesses;
     'cross_entropy'; and 'calibration_error' (`sr_jax.metrics.calibration`).
@@ -180,7 +181,6 @@ def measure_guesses(count: int) -> Evaluation:
     names = [*directions, 'confidence']
 
     def measure(batch: Batch, outputs: Outputs) -> tuple[list[Row], Totals]:
-        check(count, batch)
         columns = zip(*(outputs[name] for name in names), strict=True)
         return [dict(zip(names, map(float, row), strict=True)) for row in columns], {}
 

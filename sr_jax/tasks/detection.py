@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from sr_jax import models
-from sr_jax.config.binding import bind, nearest
+from sr_jax.config.binding import bind
 from sr_jax.data.fields import MAX_BOXES
 from sr_jax.errors import InputError
 from sr_jax.images import boxes as drawing
@@ -28,7 +28,7 @@ from sr_jax.metrics import average_precision
 from sr_jax.models.fcos import FCOS, Findings, Places, places
 from sr_jax.tasks.shared import classes
 from sr_jax.tasks.shared.evaluation import join
-from sr_jax.tasks.shared.switched import draw_selectors, measure_choices
+from sr_jax.tasks.shared.switched import draw_selectors, init_network, measure_choices
 from sr_jax.tasks.step import Objective, Training, check_sections, make_step, read_training
 from sr_jax.tasks.task import (
     Batch,
@@ -102,7 +102,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
     training = read_training(config)
     model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     if not isinstance(model, FCOS):
-        raise InputError(f'config.model.name={config.model.name!r}: {nearest("fcos", ["fcos"])}')
+        raise InputError(f'config.model.name={config.model.name!r} finds no boxes: take fcos')
     weights = bind(LossSettings, config.loss, 'config.loss')
     told = bind(BoxSettings, config.boxes, 'config.boxes')
     size = config.data.crop_size
@@ -145,11 +145,7 @@ def check(count: int, batch: Batch) -> Batch:
 
 def init(model: Any, training: Training, key: Array, batch: Batch) -> TrainState:
     """The state at the start: see `Task.init`."""
-    variables = dict(model.init(key, batch['hq'][:1]))
-    params = variables.pop('params')
-    variables.pop('intermediates', None)
-    switching.check_layers(params, model.switching)
-    return training.start(params, variables)
+    return training.start(*init_network(model, key, batch['hq'][:1]))
 
 
 def match(truth: Float[Array, 'm 5'], where: Places) -> Int[Array, ' l']:
@@ -261,7 +257,6 @@ def measure_boxes(count: int) -> Evaluation:
     """
 
     def measure(batch: Batch, outputs: Outputs) -> tuple[list[Row], Totals]:
-        check(count, batch)
         rows: list[Row] = []
         for truth, found, scores in zip(
             batch['boxes'], outputs['boxes'], outputs['scores'], strict=True

@@ -26,8 +26,6 @@ from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import gradient_penalty, pixel, translational
-from sr_jax.losses.perceptual import perceptual_loss
-from sr_jax.optim.update import select
 from sr_jax.tasks.shared import discriminator as passes_of
 from sr_jax.tasks.shared import enlarging, feature_network
 from sr_jax.tasks.shared.discriminator import Adversarial
@@ -245,10 +243,8 @@ def train_step(parts: Parts, states: States, batch: Batch, rng: Array) -> tuple[
     discriminator, settings = states['discriminator'], parts.loss.adversarial
     if 'discriminator' in gradients.statistics:  # what the generator's passes moved
         applied = gradients.applied & (settings.at(old.step) > 0)
-        variables = discriminator.variables
-        moved = passes_of.learn(variables, gradients.statistics['discriminator'])
-        moved = select(applied, moved, {name: variables[name] for name in moved})
-        discriminator = discriminator.replace(variables={**variables, **moved})
+        passes = gradients.statistics['discriminator']
+        discriminator = passes_of.keep_passes(discriminator, passes, applied)
     discriminator, found = _update_discriminator(
         parts, discriminator, gradients.outputs, discriminator_key
     )
@@ -298,9 +294,8 @@ def _merge_statistics(first: dict[str, Any], second: dict[str, Any]) -> dict[str
 
 
 def _compare_features(parts: Parts, frozen: Any, image: Array, target: Array) -> Array:
-    settings, training = parts.loss.perceptual, parts.training['generator']
-    features = feature_network.features(settings, frozen, training.dtype, training.remat)
-    return perceptual_loss(features, image, target, settings.layers, settings.criterion)
+    training = parts.training['generator']
+    return feature_network.compare(parts.loss.perceptual, frozen, training, image, target)
 
 
 def make(config: ml_collections.ConfigDict) -> Task:

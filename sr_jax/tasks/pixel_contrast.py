@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sr_jax import models
-from sr_jax.config.binding import bind, nearest
+from sr_jax.config.binding import bind
 from sr_jax.errors import InputError
 from sr_jax.images.contact_sheet import repeat_pixels
 from sr_jax.layers import switching
@@ -26,7 +26,7 @@ from sr_jax.layers.views import View, draw_view
 from sr_jax.losses.pixel_contrast import agreement, find_pairs
 from sr_jax.models.pixpro import PixPro, normalize
 from sr_jax.tasks.shared.evaluation import join, measure_numbers
-from sr_jax.tasks.shared.switched import measure_choices
+from sr_jax.tasks.shared.switched import init_network, measure_choices
 from sr_jax.tasks.step import Objective, Training, check_sections, make_step, read_training
 from sr_jax.tasks.task import Batch, Outputs, Panels, Task, TrainState, Variables
 
@@ -67,7 +67,9 @@ def make(config: ml_collections.ConfigDict) -> Task:
     training = read_training(config)
     model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     if not isinstance(model, PixPro):
-        raise InputError(f'config.model.name={config.model.name!r}: {nearest("x", ["pixpro"])}')
+        raise InputError(
+            f'config.model.name={config.model.name!r} has no latents of pixels: take pixpro'
+        )
     momentum = bind(LossSettings, config.loss, 'config.loss').momentum
     size, steps = config.data.crop_size, config.train.steps
     objective = Objective(
@@ -87,10 +89,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
 
 def init(model: Any, training: Training, key: Array, batch: Batch) -> TrainState:
     """The state at the start, of an average that is the network itself: see `Task.init`."""
-    variables = dict(model.init(key, batch['hq'][:1]))
-    params = variables.pop('params')
-    variables.pop('intermediates', None)
-    switching.check_layers(params, model.switching)
+    params, variables = init_network(model, key, batch['hq'][:1])
     copies = {name: jax.tree.map(jnp.copy, params[name]) for name in AVERAGED}
     variables[TARGET] = {'params': copies, 'moved': jnp.zeros((), jnp.int32)}
     return training.start(params, variables)

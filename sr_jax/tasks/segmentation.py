@@ -23,7 +23,12 @@ from sr_jax.models.pixpro import PixPro
 from sr_jax.models.unet import UNet
 from sr_jax.tasks.shared import classes
 from sr_jax.tasks.shared.evaluation import join
-from sr_jax.tasks.shared.switched import draw_selectors, mean_load_balancing, measure_choices
+from sr_jax.tasks.shared.switched import (
+    draw_selectors,
+    init_network,
+    mean_load_balancing,
+    measure_choices,
+)
 from sr_jax.tasks.step import Objective, Training, check_sections, make_step, read_training
 from sr_jax.tasks.task import (
     FROZEN,
@@ -116,7 +121,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
             Objective(functools.partial(compute_loss, parts)), training
         ),
         predict=functools.partial(predict, parts),
-        evaluation=join(measure_segments(model.classes), measure_choices()),
+        evaluation=join(measure_segments(), measure_choices()),
         panels=functools.partial(panels, model.classes, switching.settings_of(model)),
         networks={'model': 'model'},
         frozen=functools.partial(load_frozen, config),
@@ -183,11 +188,7 @@ def init(parts: Parts, training: Training, key: Array, batch: Batch) -> TrainSta
     if parts.guide is not None:
         spec, _ = jax.eval_shape(parts.guide.init_with_output, key, image)
         told = {'latents': jnp.zeros(spec.shape)}
-    variables = dict(model.init(key, image, **told))
-    params = variables.pop('params')
-    variables.pop('intermediates', None)
-    switching.check_layers(params, model.switching)
-    return training.start(params, variables)
+    return training.start(*init_network(model, key, image, **told))
 
 
 def compute_loss(
@@ -271,7 +272,7 @@ def count_told(
     return count_pairs(choice[:, :rows, :columns], middle[:, :rows, :columns], breadth, count)
 
 
-def measure_segments(count: int) -> Evaluation:
+def measure_segments() -> Evaluation:
     """Returns the evaluation of the classes of pixels.
 
     Metrics, over the pixels of all images together: 'mean_iou', the mean over the classes of
@@ -281,7 +282,6 @@ def measure_segments(count: int) -> Evaluation:
     """
 
     def measure(batch: Batch, outputs: Outputs) -> tuple[list[Row], Totals]:
-        check(count, batch)
         totals = {'confusion': outputs['confusion'].astype(np.int64).sum(axis=0)}
         told = {k: v.astype(np.int64).sum(axis=0) for k, v in outputs.get('told', {}).items()}
         return [{} for _ in batch['hq']], {**totals, 'told': told}

@@ -36,6 +36,7 @@ from sr_jax.tasks.shared.stylegan_losses import (
     Parts,
     own_collections,
 )
+from sr_jax.tasks.shared.switched import init_network
 from sr_jax.tasks.step import (
     Objective,
     Training,
@@ -302,13 +303,11 @@ def _check_sizes(generator: Any, discriminator: Any, crop_size: int) -> None:
 def init(parts: Parts, key: Array, batch: Batch) -> States:
     """The states at the start: see `Task.init`."""
     found = {}
-    examples = {'generator': jnp.zeros((1, parts.generator.latent_size)), 'discriminator': batch}
+    latent = jnp.zeros((1, parts.generator.latent_size))
+    examples = {'generator': latent, 'discriminator': batch['hq'][:1]}
     for number, (name, example) in enumerate(examples.items()):
-        given = example if name == 'generator' else batch['hq'][:1]
         own = jax.random.fold_in(key, number)
-        variables = dict(getattr(parts, name).init(own, given))
-        variables.pop('intermediates', None)
-        found[name] = parts.training[name].start(variables.pop('params'), variables)
+        found[name] = parts.training[name].start(*init_network(getattr(parts, name), own, example))
     last = {name: jnp.zeros(()) for name in _remembered(parts.loss)}
     steering = adaptive_augmentation.begin(parts.augmentation)
     moving = {'steering': steering, 'last': last}

@@ -27,7 +27,6 @@ from sr_jax.degradations.settings import GaussianSettings
 from sr_jax.errors import InputError
 from sr_jax.images.finite import clip_finite
 from sr_jax.losses import adversarial, pixel, temporal
-from sr_jax.losses.perceptual import perceptual_loss
 from sr_jax.metrics.protocol import parse_all
 from sr_jax.models.protocols import Recurrent
 from sr_jax.optim.update import select
@@ -198,10 +197,10 @@ def _judge(
 
 
 def _compare_features(parts: Parts, frozen: Any, images: Array, hq: Array) -> Array:
-    settings, training = parts.loss.perceptual, parts.training['generator']
-    features = feature_network.features(settings, frozen, training.dtype, training.remat)
     pair = (clips.flatten(images), clips.flatten(hq))
-    return perceptual_loss(features, *pair, settings.layers, settings.criterion)
+    return feature_network.compare(
+        parts.loss.perceptual, frozen, parts.training['generator'], *pair
+    )
 
 
 def discriminator_loss(
@@ -235,12 +234,13 @@ def train_step(parts: Parts, states: States, batch: Batch, rng: Array) -> tuple[
     states = {**states, 'generator': generator.replace(step=old.step + 1)}
     if parts.discriminator is None:
         return states, metrics
-    discriminator, variables = states['discriminator'], states['discriminator'].variables
-    moved = passes_of.learn(variables, gradients.statistics['discriminator'])
-    moved = select(gradients.applied, moved, {name: variables[name] for name in moved})
-    discriminator = discriminator.replace(variables={**variables, **moved})
     discriminator, found = _update_discriminator(
-        parts, discriminator, gradients.outputs, discriminator_key
+        parts,
+        passes_of.keep_passes(
+            states['discriminator'], gradients.statistics['discriminator'], gradients.applied
+        ),
+        gradients.outputs,
+        discriminator_key,
     )
     finite = (found.pop('finite_gradients'), metrics['finite_gradients'])  # as params are sorted
     states['discriminator'] = discriminator.replace(step=old.step + 1)

@@ -23,6 +23,7 @@ from sr_jax.metrics.protocol import parse_all
 from sr_jax.tasks.shared.evaluation import join, measure_images, measure_numbers
 from sr_jax.tasks.shared.switched import (
     draw_selectors,
+    init_network,
     mean_load_balancing,
     measure_choices,
     selector_metrics,
@@ -107,11 +108,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
 
 def init(model: Any, training: Training, key: Array, batch: Batch) -> TrainState:
     """The state at the start: see `Task.init`."""
-    variables = dict(model.init(key, batch['hq'][:1]))
-    params = variables.pop('params')
-    variables.pop('intermediates', None)
-    switching.check_layers(params, model.switching)
-    return training.start(params, variables)
+    return training.start(*init_network(model, key, batch['hq'][:1]))
 
 
 def compute_loss(

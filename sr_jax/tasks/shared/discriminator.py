@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from sr_jax.errors import InputError
 from sr_jax.layers import batch_norm, spectral_norm
 from sr_jax.losses import adversarial
+from sr_jax.optim.update import select
 from sr_jax.tasks.shared.terms import Term
 from sr_jax.tasks.task import TrainState
 
@@ -95,6 +96,20 @@ def learn(variables: Mapping[str, Any], passes: Passes) -> dict[str, Any]:
             norms = {**variables, **changed}[batch_norm.COLLECTION]
             changed[batch_norm.COLLECTION] = batch_norm.update_batch_norms(norms, statistics)
     return changed
+
+
+def keep_passes(state: TrainState, passes: Passes, applied: Bool[Array, '']) -> TrainState:
+    """Returns a discriminator's state with what a generator's passes moved, where that counts.
+
+    Args:
+      state: of the discriminator.
+      passes: those in which the generator learned.
+      applied: whether its update was.
+    """
+    variables = state.variables
+    moved = learn(variables, passes)
+    moved = select(applied, moved, {name: variables[name] for name in moved})
+    return state.replace(variables={**variables, **moved})
 
 
 def collect(variables: Mapping[str, Any], *norms: Any) -> Passes:

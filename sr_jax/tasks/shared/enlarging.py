@@ -23,7 +23,7 @@ from sr_jax.layers import switching
 from sr_jax.metrics.protocol import parse_all
 from sr_jax.models.protocols import Enlarger
 from sr_jax.tasks.shared.evaluation import join, measure_images
-from sr_jax.tasks.shared.switched import draw_selectors, measure_choices
+from sr_jax.tasks.shared.switched import draw_selectors, init_network, measure_choices
 from sr_jax.tasks.task import Batch, Evaluation, Outputs, Panels, Variables
 
 USAGE = 'upscale IMAGE --weights {run} --output FOLDER'
@@ -57,12 +57,7 @@ def init_variables(model: nn.Module, key: Array, batch: Batch) -> tuple[Any, dic
       InputError: the config would have convolutions switched that the network has not.
     """
     scale: int = model.scale
-    variables = dict(model.init(key, bicubic.degrade(batch['hq'][:1], scale, True)))
-    params = variables.pop('params')
-    variables.pop('intermediates', None)
-    if settings := switching.settings_of(model):
-        switching.check_layers(params, settings)
-    return params, variables
+    return init_network(model, key, bicubic.degrade(batch['hq'][:1], scale, True))
 
 
 def predict(

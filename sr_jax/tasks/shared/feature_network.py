@@ -16,9 +16,10 @@ import jax.numpy as jnp
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.losses import pixel
-from sr_jax.losses.perceptual import Features
+from sr_jax.losses.perceptual import Features, perceptual_loss
 from sr_jax.models import vgg
 from sr_jax.tasks.shared.terms import Term
+from sr_jax.tasks.step import Training
 from sr_jax.tasks.task import Load
 
 DEPTHS = {'vgg16': 16, 'vgg19': 19}
@@ -81,6 +82,22 @@ def features(
         return _model(settings, dtype).apply({'params': params}, images)
 
     return jax.checkpoint(apply) if remat else apply
+
+
+def compare(
+    settings: Perceptual, frozen: Any, training: Training, images: jax.Array, targets: jax.Array
+) -> jax.Array:
+    """Returns the perceptual loss of images [n, h, w, 3] and true ones.
+
+    Args:
+      settings: which layers of which network.
+      frozen: from `load_frozen`.
+      training: of the generator: the type to compute in, and whether to recompute.
+      images: in [0, 1].
+      targets: in [0, 1].
+    """
+    found = features(settings, frozen, training.dtype, training.remat)
+    return perceptual_loss(found, images, targets, settings.layers, settings.criterion)
 
 
 def load_frozen(settings: Perceptual, load: Load, training: bool) -> Any:

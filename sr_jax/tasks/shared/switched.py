@@ -17,6 +17,27 @@ MAX_BREADTH = 256  # of a switched convolution
 MIN_SHARE = 'min_share/'  # begins the metric of a switched convolution's least used kernel
 
 
+def init_network(
+    model: Any, key: Array, *inputs: Array, **named: Array
+) -> tuple[Any, dict[str, Any]]:
+    """Returns the parameters of a new network, and its other collections.
+
+    Args:
+      model: the network.
+      key: a random key.
+      inputs, named: what it is called with.
+
+    Raises:
+      InputError: the config would have convolutions switched that the network has not.
+    """
+    variables = dict(model.init(key, *inputs, **named))
+    params = variables.pop('params')
+    variables.pop('intermediates', None)
+    if settings := switching.settings_of(model):
+        switching.check_layers(params, settings)
+    return params, variables
+
+
 def mean_load_balancing(intermediates: Mapping[str, Any]) -> Float[Array, '']:
     """Returns the mean load-balancing loss of the switched convolutions that sowed choices."""
     losses = [load_balancing(p, choice) for _, choice, p in switching.choices(intermediates)]
