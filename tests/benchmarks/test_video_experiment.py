@@ -34,10 +34,11 @@ def test_a_film_that_stays_as_it_is_does_not_drift():
 def test_tables_are_means_and_deviations_of_what_is_measured(tmp_path):
     table = TABLES['tape']
     for seed, value in ((0, 0.25), (1, 0.75)):
-        folder = tmp_path / f'recurrent_{seed}'
+        folder = tmp_path / f'compact_{seed}'
         folder.mkdir()
         keys = [key for key, _, _ in experiment.COLUMNS['frames'].values()]
         (folder / measures.FILE).write_text(json.dumps(dict.fromkeys(keys, value)))
     text = experiment.markdown(table, tmp_path, [0, 1, 2])
-    assert '| recurrent Compact | 2 | 0.50 ± 0.35 | 0.5000 ± 0.3536 |' in text
+    title = table.rows['compact'].title
+    assert f'| {title} | 2 | 0.50 ± 0.35 | 0.5000 ± 0.3536 |' in text
     assert len(text.splitlines()) == 5
