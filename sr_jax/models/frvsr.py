@@ -152,7 +152,8 @@ class FRVSR(nn.Module):
       motion_features: channels of the network that estimates motion, at the full size.
       center: what the residual body subtracts from the images that it sees. With 0, as published,
         all of its 51 first channels are positive, and a rate of 5e-4 moves what all of them add up
-        to so far in each step that most of the first ReLUs are never above 0 again; 0.5 is well.
+        to so far in each step that most of the first ReLUs are never above 0 again; with 0.5 they
+        live.
       dtype: name of the type that convolutions compute in; parameters and images are float32.
       remat: keep of each frame only what it leaves to the next, and recompute the rest in the
         backward pass.
