@@ -60,7 +60,10 @@ NETWORKS = {
     'video': (*VIDEO, '--config.discriminator.features=2'),
     'video:recurrent': VIDEO,
     'srflow': (*flags('model', tiny.NETWORKS['srflow']), CROP),
-    'prior': (*make_prior('code_transformer'), CROP, '--config.optimizer.warmup_steps=0'),
+    'prior': (
+        *make_prior('code_transformer'),
+        *(CROP, '--config.optimizer.warmup_steps=0', '--workdir=runs/prior'),
+    ),
     'stylegan2': (
         *flags('model', tiny.NETWORKS['stylegan2']),
         *flags('discriminator', tiny.DISCRIMINATOR),
