@@ -45,23 +45,29 @@ def main() -> int:
 def run(table: Table, name: str, seed: int, runs: Path) -> None:
     """Trains one row with one seed, unless it has been done; raises CalledProcessError."""
     workdir = runs / f'{name}_{seed}'
-    if complete(workdir):
-        return
-    row = table.rows[name]
-    flags = [f'--config.{key}={value!s}' for key, value in changes(table, row, seed, runs).items()]
-    command = [sys.executable, '-m', 'sr_jax.main', '--config', table.config, *flags]
+    if not complete(workdir):
+        train(table.config, changes(table, table.rows[name], seed, runs), workdir)
+        print(name, seed, flush=True)
+
+
+def train(config: str, changed: dict, workdir: Path) -> None:
+    """Trains with a config, some keys of it changed; raises CalledProcessError.
+
+    What is said lies beside the run, and what is compiled beside the experiment.
+    """
+    flags = [f'--config.{key}={value!s}' for key, value in changed.items()]
+    command = [sys.executable, '-m', 'sr_jax.main', '--config', config, *flags]
     workdir.parent.mkdir(parents=True, exist_ok=True)
-    cache = {'JAX_COMPILATION_CACHE_DIR': str(runs.parent.resolve() / 'compiled')}
-    with (runs / f'{name}_{seed}.log').open('w') as log:
+    compiled = workdir.parents[1].resolve() / 'compiled'
+    with workdir.with_suffix('.log').open('w') as log:
         subprocess.run(
             [*command, '--workdir', str(workdir)],
             check=True,
             cwd=ROOT,
-            env=cache | os.environ,
+            env={'JAX_COMPILATION_CACHE_DIR': str(compiled)} | os.environ,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    print(name, seed, flush=True)
 
 
 def changes(table: Table, row: Row, seed: int, runs: Path) -> dict:

@@ -70,6 +70,12 @@ NETWORKS = {
         *('--config.data.crop_size=8', '--config.features.layer=relu1_1'),
         *('--config.average.images=20', '--config.augmentation.target=0.0'),
     ),
+    # The generator of the page has fewer pixels than the windows of SSIM.
+    'glean': (
+        *flags('model', {**tiny.NETWORKS['glean'], 'size': 16}),
+        *flags('discriminator', {**tiny.DISCRIMINATOR, 'size': 16}),
+        *('--config.data.crop_size=16', '--config.train.start_from='),
+    ),
     'srflow:encoder': (*RRDB, CROP),
     'classification': (*flags('model', dict(features=2)), CROP),
     'classification:switched': (
