@@ -12,6 +12,7 @@ from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.tasks import gan
+from sr_jax.tasks.shared import dists
 from sr_jax.tasks.shared.terms import Term, compute_if_active
 from sr_jax.tasks.task import FROZEN, parameters, without_frozen
 
@@ -83,7 +84,7 @@ def test_the_feature_network_is_not_in_the_checkpoint(phases):
     saved = abstract_tree(task, MESH)['state']
     assert 'frozen' not in saved['generator'].variables
     first, last = (state['generator'].variables['frozen'] for state in (states[0], states[3]))
-    assert set(first) == {'conv1_1'}
+    assert set(first) == {'perceptual'} and set(first['perceptual']) == {'conv1_1'}
     jax.tree.map(np.testing.assert_array_equal, first, last)
     without = without_frozen(task, states[3])
     assert jax.tree.structure(without) == jax.tree.structure(saved)
@@ -191,6 +192,8 @@ def test_switched_convolutions_learn_beside_a_discriminator():
         (dict(discriminator__norms='batch'), "no key 'norms': did you mean"),
         (dict(loss__perceptual__weight=1.0), 'as `weights` the file'),
         (dict(loss__criteria__weight=1.0), "needs weights={'luma': 1}"),
+        (dict(loss__dists__weight=1.0), "needs `weights`, the file of DISTS' authors"),
+        (dict(mixing__cutmix=1.5), 'parts of the batches'),
         (dict(loss__criteria__weights=dict(lumas=1.0)), "no such criterion: 'lumas'"),
         (dict(loss__perceptual__network='vgg18'), "did you mean 'vgg1"),
         (dict(loss__perceptual__layers=dict(conv9_1=1.0)), "layers has 'conv9_1'"),
@@ -218,7 +221,7 @@ def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(mo
     parts = gan.read_parts(config)
     states = jax.jit(functools.partial(gan.init, parts))(jax.random.key(0), images())
     generator = states['generator']
-    generator = generator.replace(variables={**generator.variables, FROZEN: {}})
+    generator = generator.replace(variables={**generator.variables, FROZEN: {'perceptual': {}}})
     batch = images()
 
     def sharpened(batch, scale, settings, key):
@@ -226,9 +229,12 @@ def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(mo
 
     monkeypatch.setattr(gan.degradations, 'training_pair', sharpened)
     seen = []
-    monkeypatch.setattr(
-        gan, '_compare_features', lambda parts, frozen, *pair: seen.append(pair) or jnp.zeros(())
-    )
+
+    def compare(settings, frozen, training, *pair):
+        seen.append(pair)
+        return jnp.zeros(())
+
+    monkeypatch.setattr(gan.feature_network, 'compare', compare)
 
     @jax.jit
     def run(states, generator, batch):
@@ -242,3 +248,41 @@ def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(mo
     np.testing.assert_array_equal(compared['real'], batch['hq'])
     np.testing.assert_allclose(terms['pixel'], np.abs(compared['fake'] - target).mean(), rtol=1e-5)
     np.testing.assert_array_equal(features_of, target)
+
+
+def test_dists_is_a_term_with_its_own_weights(monkeypatch):
+    """The term is their mean distance, of which the target gets no gradient."""
+    config = config_of(loss__dists=dict(weight=0.5, weights='dists.pth'))
+    asked = []
+
+    def read(path, load):
+        asked.append((path, load))
+        return {'scale': jnp.float32(3)}
+
+    def distances(variables, made, true, dtype):
+        return variables['scale'] * jnp.abs(made - true).mean((1, 2, 3))
+
+    monkeypatch.setattr(dists.dists, 'read', read)
+    monkeypatch.setattr(dists.dists, 'distances', distances)
+    parts = gan.read_parts(config)
+    frozen = tasks.make(config).frozen('load', True)
+    assert asked == [('dists.pth', 'load')] and frozen == {'dists': {'scale': 3}}
+    assert tasks.make(config).frozen('load', False) is None
+    made, true = images()['hq'], images(seed=1)['hq']
+
+    def loss(made, true):
+        return dists.compare(frozen['dists'], parts.training['generator'], made, true)
+
+    value, (to_made, to_true) = jax.value_and_grad(loss, argnums=(0, 1))(made, true)
+    np.testing.assert_allclose(value, 3 * np.abs(made - true).mean(), rtol=1e-5)
+    assert np.abs(to_made).max() > 0 and not np.abs(to_true).any()
+    state = jax.eval_shape(functools.partial(gan.init, parts), jax.random.key(0), images())
+    generator = state['generator']
+    generator = generator.replace(variables={**generator.variables, FROZEN: frozen})
+
+    def run(states, generator):
+        loss = functools.partial(gan.generator_loss, parts, states)
+        return loss(generator.params, generator, images(), jax.random.key(0))
+
+    _, (terms, *_) = jax.eval_shape(run, state, generator)
+    assert terms['dists'].shape == ()
