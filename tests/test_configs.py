@@ -84,7 +84,7 @@ def load_stand_in(source):
 
 
 # The same networks, losses and degradations as in other configs.
-SEEN = {'curriculum:fidelity', 'curriculum:adversarial'}
+SEEN = {'curriculum:fidelity', 'curriculum:degraded', 'curriculum:adversarial'}
 SIZES = [
     pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id in SEEN))
     for config in CONFIGS

@@ -71,7 +71,7 @@ def mix(
     blended = kind < settings.mixup
     cut = ~blended & (kind < settings.mixup + settings.cutmix)
     blurred = ~blended & ~cut & (kind < settings.total)
-    share = jax.random.beta(share_key, ALPHA, ALPHA) * blended
+    share = jax.random.beta(share_key, ALPHA, ALPHA) * blended if settings.mixup else 0.0
     box = draw_box(box_key, *lq.shape[1:3])[None, :, :, None]
     part = jnp.where(cut, box, share * jnp.ones_like(lq[:1, :, :, :1]))  # of the next image
     mixed = [_add_next(lq, part), *(_add_next(x, upsample_nearest(part, scale)) for x in images)]

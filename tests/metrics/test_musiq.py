@@ -20,7 +20,9 @@ def recognized(golden, classes):
     return state, recognition.recognize(state, 'musiq.pth')
 
 
-@pytest.mark.parametrize(('classes', 'image'), [(1, 1), (5, 0)])
+@pytest.mark.parametrize(
+    ('classes', 'image'), [(1, 1), pytest.param(5, 0, marks=pytest.mark.slow)]
+)
 def test_it_agrees_with_pyiqa(golden, classes, image):
     _, found = recognized(golden, classes)
     sizes = {'features': 12, 'num_layers': 2, 'hidden': 7, 'grid': 4, 'classes': classes}
