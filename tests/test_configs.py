@@ -39,8 +39,10 @@ CONFIGS = [
 ]
 
 
-# Their steps are long to compile: the documentation and the tests of these tasks take them.
+# Their steps are long to compile: the documentation and the tests of these tasks take them; of the
+# network, that of its parts.
 ELSEWHERE = {'gan', 'flow', 'stylegan', 'video', 'segmentation', 'detection', 'pixel_contrast'}
+ELSEWHERE |= {'resnet_sr'}
 
 
 def first_of_pairs():
@@ -50,7 +52,7 @@ def first_of_pairs():
     for config in CONFIGS:
         path, variant = config.values
         values = load(path).get_config(variant)
-        if values.task not in ELSEWHERE:
+        if ELSEWHERE.isdisjoint((values.task, values.model.name)):
             found.setdefault((values.task, values.model.name), config.id)
     return set(found.values())
 

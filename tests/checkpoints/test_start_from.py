@@ -103,6 +103,21 @@ def test_a_backbone_begins_with_that_of_another_network_and_its_averages(model):
     assert lines == ['backbone begins with the network of file_4']
 
 
+def test_of_a_part_only_its_own_layers_are_switched():
+    config = tiny.shrink(defaults('segmentation', model='unet'))
+    config.model.classes = 3
+    layer = 'backbone/stage_1_block_0/conv_1'
+    config.model.switching.update(
+        layers=(layer, 'decoder_1/conv_0'), breadth=5, network='standard'
+    )
+    loaded = draw(dict(name='resnet_sr', depth=10, features=2), 4)
+    _, new = started(config, {'backbone': 'a'}, {'a': loaded})
+    kernel = loaded.variables['params']['backbone']['stage_1_block_0']['conv_1']['kernel']
+    found = new.params['backbone']['stage_1_block_0']['conv_1']['kernel']
+    np.testing.assert_array_equal(found, np.broadcast_to(kernel, (5, *kernel.shape)))
+    assert new.params['decoder_1']['conv_0']['kernel'].shape[0] == 5
+
+
 @pytest.mark.parametrize(
     ('sources', 'message'),
     [
