@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from configs.segmentation import LARGE
 
 BREADTH = 4
+ROWS = 32  # of the switch norms' buffers, which are to be full long before the last step
 
 
 class Kind(NamedTuple):
@@ -45,7 +46,11 @@ class Row(NamedTuple):
 
 def switched(layers: tuple[str, ...]) -> dict[str, Any]:
     """Keys of a switched network."""
-    return {'model.switching.layers': layers, 'model.switching.breadth': BREADTH}
+    return {
+        'model.switching.layers': layers,
+        'model.switching.breadth': BREADTH,
+        'model.switching.norm_size': ROWS,
+    }
 
 
 def against_dense(kind: Kind, layers: tuple[str, ...], wide: int) -> dict[str, Row]:
@@ -132,9 +137,8 @@ def by_labels() -> dict[str, Row]:
     return found
 
 
-FEW = {'train.steps': 200, 'train.batch_size': 16}
 CLASSIFY = {'data.crop_size': 24, 'data.validation_crops': 1024, 'optimizer.learning_rate': 0.05}
-SMALL = {**CLASSIFY, **FEW, 'model.features': 8}
+SMALL = {**CLASSIFY, 'train.steps': 200, 'train.batch_size': 16, 'model.features': 8}
 SMALL_18 = Kind('configs/classification.py', 'top_1', {**SMALL, 'model.depth': 18})
 SMALL_50 = Kind('configs/classification.py', 'top_1', {**SMALL, 'model.depth': 50})
 # A lambda layer at the full resolution takes longer than all the rest of so small a network.
@@ -152,14 +156,15 @@ BEFORE = {'train.steps': 250, 'train.batch_size': 16}
 CONTRAST = Kind('configs/pixel_contrast.py', 'agreement', BEFORE)
 
 ENCODER = {'model.features': 8, 'model.depth': 10}
+FEW = {**ENCODER, 'train.steps': 150, 'train.batch_size': 16}
 ENLARGE = Kind('configs/resnet_sr.py', 'psnr_y_matlab_crop4', {**ENCODER, **BEFORE})
 CONTRAST_ALIKE = Kind(
     'configs/pixel_contrast.py',
     'agreement',
     {**ENCODER, **BEFORE, 'data.source': 'textures', 'data.crop_size': 24},
 )
-CLASSIFY_FEW = Kind('configs/classification.py', 'top_1', {**CLASSIFY, **ENCODER, **FEW})
-SEGMENT_FEW = Kind('configs/segmentation.py', 'mean_iou', {**ENCODER, **FEW})
+CLASSIFY_FEW = Kind('configs/classification.py', 'top_1', {**CLASSIFY, **FEW})
+SEGMENT_FEW = Kind('configs/segmentation.py', 'mean_iou', FEW)
 
 EIGHTEEN = upper((2, 3), {2: 2, 3: 2}, (0, 1))
 FIFTY = upper((3,), {3: 3}, (1,))
