@@ -81,7 +81,7 @@ def _place(
     expected = state.inference_variables()
     wanted = bind(Switching, section.get('switching', {}), 'config.model.switching')
     if part in expected['params']:
-        layers = _layers_within(part, wanted.layers, part in variables['params'])
+        layers = layers_within(part, wanted.layers, part in variables['params'])
         wanted = dataclasses.replace(wanted, layers=layers)
     if wanted.layers and not dict(network.model.get('switching', {})).get('layers'):
         key = jax.random.fold_in(jax.random.key(config.seed), network.step)
@@ -105,7 +105,7 @@ def _place(
     return state.starting_with(jax.device_put(copies, sharding.layout(copies, mesh)))
 
 
-def _layers_within(part: str, layers: tuple[str, ...], inner: bool) -> tuple[str, ...]:
+def layers_within(part: str, layers: tuple[str, ...], inner: bool) -> tuple[str, ...]:
     """Returns the layers that are in a part, as paths of the network that is loaded: the part is
     one of its own (`inner`), or all of it."""
     start = f'{part}/'

@@ -94,6 +94,7 @@ def test_a_part_of_the_parameters_begins_with_the_network_of_its_name(sources):
 def test_a_backbone_begins_with_that_of_another_network_and_its_averages(model):
     config = tiny.shrink(defaults('segmentation', model='unet'))
     config.model.classes = 3
+    config.model.switching.update(layers=('decoder_1/conv_0',), network='standard')  # not of it
     loaded = draw(model, 4)
     lines = []
     old, new = started(config, {'backbone': 'a'}, {'a': loaded}, lines.append)
@@ -104,18 +105,10 @@ def test_a_backbone_begins_with_that_of_another_network_and_its_averages(model):
 
 
 def test_of_a_part_only_its_own_layers_are_switched():
-    config = tiny.shrink(defaults('segmentation', model='unet'))
-    config.model.classes = 3
-    layer = 'backbone/stage_1_block_0/conv_1'
-    config.model.switching.update(
-        layers=(layer, 'decoder_1/conv_0'), breadth=5, network='standard'
-    )
-    loaded = draw(dict(name='resnet_sr', depth=10, features=2), 4)
-    _, new = started(config, {'backbone': 'a'}, {'a': loaded})
-    kernel = loaded.variables['params']['backbone']['stage_1_block_0']['conv_1']['kernel']
-    found = new.params['backbone']['stage_1_block_0']['conv_1']['kernel']
-    np.testing.assert_array_equal(found, np.broadcast_to(kernel, (5, *kernel.shape)))
-    assert new.params['decoder_1']['conv_0']['kernel'].shape[0] == 5
+    layers = ('backbone/conv', 'decoder_1/conv_0', 'backbones/conv')
+    assert start_from.layers_within('backbone', layers, inner=True) == ('backbone/conv',)
+    assert start_from.layers_within('backbone', layers, inner=False) == ('conv',)
+    assert start_from.layers_within('guide', layers, inner=False) == ()
 
 
 @pytest.mark.parametrize(
