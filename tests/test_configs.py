@@ -43,7 +43,7 @@ CONFIGS = [
 # take them.
 ELSEWHERE = {
     *('gan', 'flow', 'stylegan', 'video', 'segmentation', 'detection', 'pixel_contrast'),
-    *('code_transformer', 'switched_sr'),
+    *('code_transformer', 'switched_sr', 'resnet_sr'),
 }
 
 

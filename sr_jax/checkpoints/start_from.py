@@ -9,6 +9,7 @@ it does not train. Such a part begins with the part of that name of what is load
 one: {'backbone': 'runs/pixel_contrast'} is its backbone alone.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import jax
@@ -81,12 +82,15 @@ def _place(
 ) -> TrainState:
     """Returns the state of a network with a loaded one, or with that as a part of it."""
     variables, how = network.variables, 'begins with'
+    expected = state.inference_variables()
     wanted = bind(Switching, section.get('switching', {}), 'config.model.switching')
+    if part in expected['params']:
+        layers = layers_within(part, wanted.layers, part in variables['params'])
+        wanted = dataclasses.replace(wanted, layers=layers)
     if wanted.layers and not dict(network.model.get('switching', {})).get('layers'):
         key = jax.random.fold_in(jax.random.key(config.seed), network.step)
         variables = convert_to_switched(variables, wanted, key)
         how = f'{len(wanted.layers)} convolutions switched, begins with'
-    expected = state.inference_variables()
     name, parts = network.model['name'], _parts(expected)
     if name != section['name'] and part not in parts:
         part = name
@@ -114,6 +118,14 @@ def _parts(variables: Mapping[str, PyTree]) -> list[str]:
         if isinstance(kept, Mapping) and 'params' in kept
     )
     return [*variables['params'], *networks]
+
+
+def layers_within(part: str, layers: tuple[str, ...], inner: bool) -> tuple[str, ...]:
+    """Returns the layers that are in a part, as paths of the network that is loaded: the part is
+    one of its own (`inner`), or all of it."""
+    start = f'{part}/'
+    within = tuple(layer for layer in layers if layer.startswith(start))
+    return within if inner else tuple(layer.removeprefix(start) for layer in within)
 
 
 def _put_part(

@@ -95,6 +95,7 @@ def test_a_part_of_the_parameters_begins_with_the_network_of_its_name(sources):
 def test_a_backbone_begins_with_that_of_another_network_and_its_averages(model):
     config = tiny.shrink(defaults('segmentation', model='unet'))
     config.model.classes = 3
+    config.model.switching.update(layers=('decoder_1/conv_0',), network='standard')  # not of it
     loaded = draw(model, 4)
     lines = []
     old, new = started(config, {'backbone': 'a'}, {'a': loaded}, lines.append)
@@ -144,6 +145,13 @@ def test_a_generator_that_does_not_fit_is_named():
         with pytest.raises(InputError, match=f'start_from=.* does not fit .*{message}') as raised:
             started(config, {'generator': name}, {name: network})
         assert '\n' not in str(raised.value)
+
+
+def test_of_a_part_only_its_own_layers_are_switched():
+    layers = ('backbone/conv', 'decoder_1/conv_0', 'backbones/conv')
+    assert start_from.layers_within('backbone', layers, inner=True) == ('backbone/conv',)
+    assert start_from.layers_within('backbone', layers, inner=False) == ('conv',)
+    assert start_from.layers_within('guide', layers, inner=False) == ()
 
 
 @pytest.mark.parametrize(
