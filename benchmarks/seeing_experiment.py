@@ -1,26 +1,37 @@
-"""Dense against switched convolutions in classifiers and segmenters, seed by seed, as a table.
+"""Networks that see, with and without switched convolutions and pre-training, seed by seed.
 
   python benchmarks/seeing_experiment.py classify_18 --runs runs/seeing
 
-Every row is a run of `python -m sr_jax.main`, on the embedded data; the tables are those of
+Every row is a run as by `python -m sr_jax.main`, on the embedded data; the tables are those of
 `seeing_rows.py`. Runs that are complete are not run again, so the same command resumes where it
 stopped; --table only gathers what is there. The table is printed, and written as
 `<runs>/<table>.md`.
 """
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+import jax
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks.seeing_rows import TABLES, Row, Table  # noqa: E402
-from benchmarks.switching_experiment import complete, records  # noqa: E402
+from benchmarks.seeing_rows import TABLES, Row  # noqa: E402
+from benchmarks.switching_experiment import complete, records, spread  # noqa: E402
+from sr_jax.commands import train as verb  # noqa: E402
+
+EACH = {  # changes of every config: what is not needed here, and one validation at the end
+    'log.samples': 0,
+    'log.every': 100,
+    'evaluation.every': 10**6,
+    'checkpoint.every': 10**6,
+    'checkpoint.keep_last': 1,
+}
 
 
 def main() -> int:
@@ -31,45 +42,52 @@ def main() -> int:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--table', action='store_true', help='run nothing')
     arguments = parser.parse_args()
-    table, runs = TABLES[arguments.name], arguments.runs / arguments.name
+    rows, runs = TABLES[arguments.name], arguments.runs / arguments.name
     if not arguments.table:
         for seed in arguments.seeds:
-            for name in table.rows:
-                run(table, name, seed, runs)
-    text = markdown(table, runs, arguments.seeds)
+            for name in rows:
+                run(rows[name], name, seed, runs)
+    text = markdown(rows, runs, arguments.seeds)
     runs.with_suffix('.md').write_text(text)
     print(text)
     return 0
 
 
-def run(table: Table, name: str, seed: int, runs: Path) -> None:
-    """Trains one row with one seed, unless it has been done; raises CalledProcessError."""
+def run(row: Row, name: str, seed: int, runs: Path) -> None:
+    """Trains one row with one seed, unless it has been done; raises SystemExit."""
     workdir = runs / f'{name}_{seed}'
-    if complete(workdir):
-        return
-    row = table.rows[name]
-    flags = [f'--config.{key}={value!s}' for key, value in changes(table, row, seed, runs).items()]
-    command = [sys.executable, '-m', 'sr_jax.main', '--config', table.config, *flags]
+    if not complete(workdir):
+        began = time.time()
+        train(row.kind.config, changes(row, seed, runs), workdir)
+        print(f'{name}, seed {seed}: {time.time() - began:.0f} s', flush=True)
+
+
+def train(config: str, changed: dict, workdir: Path) -> None:
+    """Trains with a config, some keys of it changed; raises SystemExit. What is said lies beside
+    the run."""
+    flags = [f'--config.{key}={value!s}' for key, value in changed.items()]
+    words = ['train', '--config', str(ROOT / config), *flags, '--workdir', str(workdir)]
     workdir.parent.mkdir(parents=True, exist_ok=True)
-    cache = {'JAX_COMPILATION_CACHE_DIR': str(runs.parent.resolve() / 'compiled')}
-    with (runs / f'{name}_{seed}.log').open('w') as log:
-        subprocess.run(
-            [*command, '--workdir', str(workdir)],
-            check=True,
-            cwd=ROOT,
-            env=cache | os.environ,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    print(name, seed, flush=True)
+    path = workdir.with_suffix('.log')
+    with path.open('a') as log, redirect_stdout(log), redirect_stderr(log):
+        status = verb.main(words)
+    if status:
+        raise SystemExit(f'{path} says why it has ended')
+    jax.clear_caches()  # its programs are no other run's
 
 
-def changes(table: Table, row: Row, seed: int, runs: Path) -> dict:
+def changes(row: Row, seed: int, runs: Path) -> dict:
     """What differs from the config in a row."""
-    found = {'seed': seed, 'log.samples': 0, 'checkpoint.every': 10**6, 'log.every': 100}
-    found |= table.common | row.changes
+
+    def folder(name: str) -> str:
+        return str((runs / f'{name}_{seed}').resolve())
+
+    found = {'seed': seed, **EACH, **row.kind.changes, **row.changes}
     if row.start:
-        found['train.start_from'] = str((runs / f'{row.start}_{seed}').resolve())
+        source = folder(row.start)
+        found['train.start_from'] = str({row.part: source}) if row.part else source
+    if row.latents:
+        found['selectors.source'] = folder(row.latents)
     return found
 
 
@@ -80,28 +98,61 @@ def count_parameters(workdir: Path) -> int:
     return int(words[words.index('parameters,') - 1].replace(',', ''))
 
 
-def markdown(table: Table, runs: Path, seeds: list[int]) -> str:
-    """The table: of each row the metric after the last step, seed by seed, and its mean."""
-    lines = [
-        f'| row | parameters | {table.metric}, by seed | mean | kernels told |',
-        '|---|---|---|---|---|',
-    ]
-    for name, row in table.rows.items():
-        done = [runs / f'{name}_{seed}' for seed in seeds if complete(runs / f'{name}_{seed}')]
-        if not done:
-            continue
-        last = [list(records(workdir, 'validation').values())[-1] for workdir in done]
-        values = [record[table.metric] for record in last]
-        told = [v for record in last for k, v in record.items() if k.startswith('told/')]
-        cells = [
-            row.title,
-            f'{count_parameters(done[0]):,}',
-            ', '.join(f'{value:.4f}' for value in values),
-            f'{statistics.mean(values):.4f}',
-            f'{statistics.mean(told):.3f}' if told else '',
+def markdown(rows: dict[str, Row], runs: Path, seeds: list[int]) -> str:
+    """The tables, one for each metric: of each row the metric after the last step, seed by seed,
+    its mean and standard deviation, and those of what it has more than its control of the same
+    seed; of switched layers how many kernels they use, from the least to the most, and how much of
+    the classes the choices tell, the mean over the layers and seeds."""
+    found = {name: {s: last(runs / f'{name}_{s}') for s in seeds} for name in rows}
+    lines = []
+    for metric in dict.fromkeys(row.kind.metric for row in rows.values()):
+        done = [
+            cells(row, runs / name, found[name], found.get(row.control, {}))
+            for name, row in rows.items()
+            if row.kind.metric == metric and any(found[name].values())
         ]
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines) + '\n'
+        if done:
+            lines += [
+                f'| row | parameters | {metric}, by seed | mean | more than its control '
+                '| kernels in use | told |',
+                '|---|---|---|---|---|---|---|',
+                *(f'| {" | ".join(row)} |' for row in done),
+                '',
+            ]
+    return '\n'.join(lines)
+
+
+def cells(row: Row, runs: Path, found: dict[int, dict], control: dict[int, dict]) -> list[str]:
+    """The cells of a row.
+
+    Args:
+      row: of which some runs are complete.
+      runs: how the folders of its runs begin.
+      found: what they measured, by seed.
+      control: likewise those of its control.
+    """
+    metric = row.kind.metric
+    done = {seed: record for seed, record in found.items() if record}
+    values = {seed: record[metric] for seed, record in done.items()}
+    more = [value - control[s][metric] for s, value in values.items() if control.get(s)]
+    used, told = (
+        [v for record in done.values() for k, v in record.items() if k.startswith(prefix)]
+        for prefix in ('kernels/', 'told/')
+    )
+    return [
+        row.title,
+        f'{count_parameters(runs.with_name(f"{runs.name}_{min(done)}")):,}',
+        ', '.join(f'{value:.3f}' for value in values.values()),
+        spread(list(values.values()), 3),
+        spread(more, 3) if more else '',
+        f'{min(used):.1f} to {max(used):.1f}' if used else '',
+        f'{statistics.mean(told):.3f}' if told else '',
+    ]
+
+
+def last(workdir: Path) -> dict[str, float]:
+    """What a complete run measured after its last step; else nothing."""
+    return list(records(workdir, 'validation').values())[-1] if complete(workdir) else {}
 
 
 if __name__ == '__main__':

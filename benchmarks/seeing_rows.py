@@ -4,8 +4,21 @@ from typing import Any, NamedTuple
 
 from configs.segmentation import LARGE
 
-STAGE_1 = 'dense'
 BREADTH = 4
+
+
+class Kind(NamedTuple):
+    """What rows train.
+
+    Attributes:
+      config: of all of them.
+      metric: that is compared.
+      changes: of the config's keys in all of them.
+    """
+
+    config: str
+    metric: str
+    changes: dict[str, Any]
 
 
 class Row(NamedTuple):
@@ -13,29 +26,21 @@ class Row(NamedTuple):
 
     Attributes:
       title: what it says there.
+      kind: what is trained.
       changes: of the config's keys.
       start: the row that it starts from, or ''.
+      part: of that row's network, '' for all of it.
+      latents: the row whose latents its selectors look at, or ''.
+      control: the row that it is compared with, or ''.
     """
 
     title: str
+    kind: Kind
     changes: dict[str, Any] = {}  # noqa: RUF012
     start: str = ''
-
-
-class Table(NamedTuple):
-    """An experiment.
-
-    Attributes:
-      config: of all its rows.
-      metric: that is compared.
-      common: changes of the config's keys in all rows.
-      rows: by name, the first one without any start.
-    """
-
-    config: str
-    metric: str
-    common: dict[str, Any]
-    rows: dict[str, Row]
+    part: str = ''
+    latents: str = ''
+    control: str = ''
 
 
 def switched(layers: tuple[str, ...]) -> dict[str, Any]:
@@ -43,19 +48,27 @@ def switched(layers: tuple[str, ...]) -> dict[str, Any]:
     return {'model.switching.layers': layers, 'model.switching.breadth': BREADTH}
 
 
-def rows(layers: tuple[str, ...], wide: int) -> dict[str, Row]:
+def against_dense(kind: Kind, layers: tuple[str, ...], wide: int) -> dict[str, Row]:
     """Dense and switched from scratch, and both again from the dense one.
 
     Args:
+      kind: what is trained.
       layers: that are switched.
       wide: features of a dense network of at least as many parameters as the switched one.
     """
+    more = {'model.features': wide}
     return {
-        STAGE_1: Row('dense'),
-        'wide': Row('dense, of as many parameters', {'model.features': wide}),
-        'switched': Row('switched, from scratch', switched(layers)),
-        'dense_on': Row('dense, trained on for as long', start=STAGE_1),
-        'converted': Row('converted to switched, trained on', switched(layers), STAGE_1),
+        'dense': Row('dense', kind),
+        'wide': Row('dense, of as many parameters', kind, more, control='dense'),
+        'switched': Row('switched, from scratch', kind, switched(layers), control='dense'),
+        'dense_on': Row('dense, trained on for as long', kind, start='dense'),
+        'converted': Row(
+            'converted to switched, trained on',
+            kind,
+            switched(layers),
+            'dense',
+            control='dense_on',
+        ),
     }
 
 
@@ -69,20 +82,96 @@ def upper(stages: tuple[int, ...], blocks: dict[int, int], convolutions: tuple[i
     )
 
 
-SMALL = {'data.crop_size': 16, 'train.steps': 400, 'model.features': 8, 'evaluation.every': 400}
+def by_latents() -> dict[str, Row]:
+    """Selectors that look at latents of PixPro, and at those of a network that nothing has trained;
+    the control's look at their own features."""
+    untrained = {'train.steps': 1, 'optimizer.learning_rate': 0.0}
+    trained = {**switched(DECODER), 'selectors.trained': True}
+    return {
+        'pixpro': Row('PixPro', CONTRAST),
+        'untrained': Row('PixPro, untrained', CONTRAST, untrained),
+        'random': Row(
+            'switched, by latents of an untrained network',
+            SEGMENT,
+            switched(DECODER),
+            latents='untrained',
+            control='switched',
+        ),
+        'frozen': Row(
+            'switched, by latents of PixPro',
+            SEGMENT,
+            switched(DECODER),
+            latents='pixpro',
+            control='switched',
+        ),
+        'trained': Row(
+            'switched, by latents of PixPro, trained on',
+            SEGMENT,
+            trained,
+            latents='pixpro',
+            control='switched',
+        ),
+    }
+
+
+def by_labels() -> dict[str, Row]:
+    """Classifiers and segmenters of few labels, from encoders that have seen none."""
+    found = {'sr': Row('super-resolution', ENLARGE), 'pixpro': Row('PixPro', CONTRAST_ALIKE)}
+    starts = {'': 'no pre-training', **{key: row.title for key, row in found.items()}}
+    for what, kind in (('classify', CLASSIFY_FEW), ('segment', SEGMENT_FEW)):
+        for count in (10, 100, 1000):
+            for start, title in starts.items():
+                found[f'{what}_{count}_{start or "none"}'] = Row(
+                    f'{count:,} images, {title}',
+                    kind,
+                    {'data.max_examples': count},
+                    start,
+                    'backbone' if start else '',
+                    control=f'{what}_{count}_none' if start else '',
+                )
+    return found
+
+
+CLASSIFY = {'data.crop_size': 24, 'data.validation_crops': 1024, 'optimizer.learning_rate': 0.05}
+SMALL = {**CLASSIFY, 'train.steps': 200, 'train.batch_size': 16, 'model.features': 8}
+SMALL_18 = Kind('configs/classification.py', 'top_1', {**SMALL, 'model.depth': 18})
+# In the others a switch norm's buffer, 256 rows, is not full before the last step.
+SMALL_50 = Kind(
+    'configs/classification.py',
+    'top_1',
+    {**SMALL, 'model.depth': 50, 'model.switching.norm_size': 32},
+)
+# A lambda layer at the full resolution takes longer than all the rest of so small a network.
+SEGMENT = Kind(
+    'configs/segmentation.py',
+    'mean_iou',
+    {
+        'train.steps': 250,
+        'train.batch_size': 8,
+        'model.features': 6,
+        'model.switching.network': 'standard',
+    },
+)
+BEFORE = {'train.steps': 250, 'train.batch_size': 16}
+CONTRAST = Kind('configs/pixel_contrast.py', 'agreement', BEFORE)
+
+ENCODER = {'model.features': 8, 'model.depth': 10}
+FEW = {**ENCODER, 'train.steps': 150, 'train.batch_size': 16}
+ENLARGE = Kind('configs/resnet_sr.py', 'psnr_y_matlab_crop4', {**ENCODER, **BEFORE})
+CONTRAST_ALIKE = Kind(
+    'configs/pixel_contrast.py',
+    'agreement',
+    {**ENCODER, **BEFORE, 'data.source': 'textures', 'data.crop_size': 24},
+)
+CLASSIFY_FEW = Kind('configs/classification.py', 'top_1', {**CLASSIFY, **FEW})
+SEGMENT_FEW = Kind('configs/segmentation.py', 'mean_iou', FEW)
+
 EIGHTEEN = upper((2, 3), {2: 2, 3: 2}, (0, 1))
 FIFTY = upper((3,), {3: 3}, (1,))
+DECODER = tuple(name for name in LARGE if name.startswith('decoder'))
 TABLES = {
-    'classify_18': Table(
-        'configs/classification.py', 'top_1', {**SMALL, 'model.depth': 18}, rows(EIGHTEEN, 17)
-    ),
-    'classify_50': Table(
-        'configs/classification.py', 'top_1', {**SMALL, 'model.depth': 50}, rows(FIFTY, 12)
-    ),
-    'segment': Table(
-        'configs/segmentation.py',
-        'mean_iou',
-        {'data.crop_size': 32, 'train.steps': 400, 'model.features': 6, 'evaluation.every': 400},
-        rows(LARGE, 8),
-    ),
+    'classify_18': against_dense(SMALL_18, EIGHTEEN, 17),
+    'classify_50': against_dense(SMALL_50, FIFTY, 12),
+    'segment': {**against_dense(SEGMENT, DECODER, 7), **by_latents()},
+    'pretraining': by_labels(),
 }

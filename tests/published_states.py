@@ -335,6 +335,8 @@ SNAIL = dict(codes=512, channels=256, kernel_size=5, num_blocks=4, num_res_block
 SNAIL |= dict(res_channels=256, num_out_blocks=0)
 ABOVE = dict(num_condition_blocks=3, condition_codes=512, condition_channels=256)
 ABOVE |= dict(condition_kernel=3)
+
+
 def tecogan(scale=4, features=64, num_blocks=16, motion_features=32) -> Shapes:
     """TecoGAN's generator and its flow network: TensorFlow's names and layouts."""
     unit, flow = 'generator/generator_unit', 'fnet/autoencode_unit'
@@ -362,6 +364,37 @@ def tecogan(scale=4, features=64, num_blocks=16, motion_features=32) -> Shapes:
     yield from layer(f'{flow}/output_stage/conv2', motion_features, 2)
 
 
+def norm(name, features) -> Shapes:
+    yield f'{name}.weight', (features,)
+    yield f'{name}.bias', (features,)
+
+
+def musiq(classes=1, head='head') -> Shapes:
+    """pyiqa's MUSIQ."""
+    encoder = 'transformer_encoder'
+    yield from conv('conv_root', 3, 64, 7, bias=False)
+    yield from norm('gn_root', 64)
+    layers = (('conv1', 64, 64, 1), ('conv2', 64, 64, 3), ('conv3', 64, 256, 1))
+    for name, inputs, outputs, taps in (*layers, ('conv_proj', 64, 256, 1)):
+        yield from conv(f'block1.{name}', inputs, outputs, taps, bias=False)
+        yield from norm(f'block1.{name.replace("conv", "gn")}', outputs)
+    yield from linear('embedding', 16384, 384)
+    yield f'{encoder}.posembed_input.position_emb', (1, 100, 384)
+    yield f'{encoder}.scaleembed_input.scale_emb', (3, 384)
+    yield f'{encoder}.cls', (1, 1, 384)
+    for i in range(14):
+        block = f'{encoder}.transformer.encoderblock_{i}'
+        for name in ('query', 'key', 'value', 'out'):
+            yield from linear(f'{block}.attention.{name}', 384, 384)
+        yield from linear(f'{block}.mlp.fc1', 384, 1152)
+        yield from linear(f'{block}.mlp.fc2', 1152, 384)
+        yield from norm(f'{block}.norm1', 384)
+        yield from norm(f'{block}.norm2', 384)
+    yield from norm(f'{encoder}.encoder_norm', 384)
+    yield from linear(head, 384, classes)
+
+
+MUSIQ = dict(features=384, num_layers=14, hidden=1152, grid=10)
 FAMILIES = {
     'tecogan': (
         'frvsr',
@@ -463,6 +496,8 @@ FAMILIES = {
         unet_discriminator,
     ),
     'inception': ('inception', {}, inception),
+    'musiq-koniq': ('musiq', MUSIQ | dict(classes=1), musiq),
+    'musiq-ava': ('musiq', MUSIQ | dict(classes=10), partial(musiq, 10, 'head.0')),
     'pixelsnail-top': (
         'pixelsnail',
         SNAIL | dict(height=32, width=32, attention=True),

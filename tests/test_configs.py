@@ -43,7 +43,7 @@ CONFIGS = [
 # take them.
 ELSEWHERE = {
     *('gan', 'flow', 'stylegan', 'video', 'segmentation', 'detection', 'pixel_contrast'),
-    *('code_transformer', 'switched_sr'),
+    *('code_transformer', 'switched_sr', 'resnet_sr'),
 }
 
 
@@ -87,7 +87,15 @@ def load_stand_in(source):
     return networks.LoadedNetwork(FROZEN[source], model.init(jax.random.key(0), example), source)
 
 
-@pytest.mark.parametrize(('path', 'variant'), CONFIGS)
+# The same networks, losses and degradations as in other configs.
+SEEN = {'curriculum:fidelity', 'curriculum:degraded', 'curriculum:adversarial'}
+SIZES = [
+    pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id in SEEN))
+    for config in CONFIGS
+]
+
+
+@pytest.mark.parametrize(('path', 'variant'), SIZES)
 def test_shapes_at_full_size(path, variant):
     config = load(path).get_config(variant)
     tasks.make(config).complete(config, load_stand_in)
@@ -166,11 +174,11 @@ def test_every_key_is_there_and_valid(path, variant):
 
 
 def keys(section, path='config'):
-    """The full names of all keys, but for the layers of a perceptual loss, which are any."""
+    """The full names of all keys, but for the layers and losses that have weights: they are any."""
     found = set()
     for key, value in section.items():
         name = f'{path}.{key}'
-        nested = isinstance(value, ml_collections.ConfigDict) and key != 'layers'
+        nested = isinstance(value, ml_collections.ConfigDict) and key not in ('layers', 'weights')
         found |= keys(value, name) if nested else {name}
     return found
 

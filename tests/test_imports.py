@@ -52,7 +52,7 @@ ON_ARRAYS = {'models', 'layers', 'losses', 'degradations'}
 FOR_ARRAYS = {'film': set(), 'images': {'resize'}, 'devices': set()}
 
 # Networks that are built from another one; every other network stands alone.
-BUILT_FROM_SIBLINGS = {'frvsr', 'glean', 'srflow'}
+BUILT_FROM_SIBLINGS = {'frvsr', 'glean', 'glean_dlas', 'srflow'}
 # What a file of networks may import of the package besides: what may be asked of any network.
 OF_ALL_NETWORKS = {'protocols'}
 

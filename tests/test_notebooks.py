@@ -25,6 +25,7 @@ SMALL = {
     'finetune_esrgan': dict(
         WEIGHTS='{weights}', STEPS=2, CROP=32, EFFECTIVE_BATCH=2, DISCRIMINATOR_FEATURES=2
     ),
+    'seeing': dict(STEPS=2, MORE=1, BATCH=2, CROP=16, FEATURES=2, CROPS=2),
     'switched_conv_in_flax': dict(STEPS=3, SIDE=16, FEATURES=4, BREADTH=2),
     'srflow_samples': dict(
         ENCODER_STEPS=2,
@@ -37,9 +38,9 @@ SMALL = {
     ),
 }
 
-# docs/switched_convolutions.md, docs/srflow.md and docs/esrgan.md train the same, docs/extending.md
-# from a file of others' weights.
-LONG = ('switched_vqvae', 'srflow_samples', 'finetune_esrgan')
+# docs/switched_convolutions.md, docs/srflow.md, docs/esrgan.md and docs/seeing.md train the same,
+# docs/extending.md from a file of others' weights.
+LONG = ('switched_vqvae', 'srflow_samples', 'finetune_esrgan', 'seeing')
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def parameters(notebook):
     return cell
 
 
-def test_there_are_six_and_each_has_small_numbers():
+def test_there_are_seven_and_each_has_small_numbers():
     assert [path.stem for path in NOTEBOOKS] == sorted(SMALL)
     for path in NOTEBOOKS:
         names = set(re.findall(r'^(\w+) = ', parameters(nbformat.read(path, 4)).source, re.M))

@@ -98,11 +98,10 @@ def real(**changes) -> ml_collections.ConfigDict:
     return changed(shrink(rrdb_config.get_config('real')), **changes)
 
 
+STYLES = dict(latent_size=5, num_mapping=2, channel_base=40, channel_max=6)
 NETWORKS = {
     'tone': dict(features=2),
-    'stylegan2': dict(
-        size=8, latent_size=5, num_mapping=2, channel_base=40, channel_max=6
-    ),
+    'stylegan2': dict(size=8, **STYLES),
     'vqvae': dict(
         channels=8,
         num_res_blocks=1,
@@ -111,6 +110,7 @@ NETWORKS = {
         codebook_dim=4,
         revive_below=0.5,
     ),
+    'glean': dict(in_size=8, size=32, features=3, num_blocks=1, growth=2, **STYLES),
     'srresnet': dict(features=4, num_blocks=1),
     'rrdb': dict(features=4, num_blocks=1, growth=2),
     'switched_sr': dict(features=4),
@@ -198,8 +198,11 @@ def _shrink_styles(config: ml_collections.ConfigDict) -> None:
 
 def _shrink_adversarial(config: ml_collections.ConfigDict) -> None:
     """Images as large as the least discriminator wants them, all terms from the first step on."""
-    grouped = config.discriminator.get('norm') == 'group'
-    config.discriminator.features = 8 if grouped else 2
+    if config.discriminator.name == 'stylegan2_discriminator':
+        config.discriminator.update(DISCRIMINATOR)
+    else:
+        grouped = config.discriminator.get('norm') == 'group'
+        config.discriminator.features = 8 if grouped else 2
     if 'size' in config.discriminator:
         config.discriminator.size = 32
     config.data.crop_size = 32

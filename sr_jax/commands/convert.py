@@ -3,10 +3,11 @@
   python -m sr_jax convert RealESRGAN_x4plus.pth --output x4plus.safetensors
   python -m sr_jax convert runs/mine --original --output mine.safetensors
   python -m sr_jax convert runs/mine --output mine.onnx
+  python -m sr_jax convert runs/mine --output mine.param
 
 The network and its hyper-parameters are told from the names and shapes of the arrays. A file of
 ours says what network it holds; one in the names of the original opens in the original's tools;
-.onnx and .stablehlo are programs that run without us.
+.onnx and .stablehlo are programs that run without us, .param and .bin are ncnn's.
 """
 
 import argparse
@@ -16,7 +17,9 @@ from pathlib import Path
 
 from sr_jax.errors import InputError
 from sr_jax.inference import exported, networks
-from sr_jax.pretrained import files, recognition
+from sr_jax.pretrained import files, ncnn_writer, recognition
+
+NCNN = '.param'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar='FILE',
-        help='what is written: .safetensors, .onnx (with the extra onnx) or .stablehlo; with '
-        '--original .safetensors, or .pth where PyTorch is installed',
+        help='what is written: .safetensors, .onnx (with the extra onnx), .stablehlo, or .param of '
+        'ncnn, with .bin beside it; with --original .safetensors, or .pth where PyTorch is '
+        'installed',
     )
     parser.add_argument(
         '--size',
@@ -84,6 +88,11 @@ def run(arguments: argparse.Namespace) -> int:
         note = _write_program(arguments, network)
     elif arguments.size:
         raise InputError(f'{arguments.output}: a --size is for .onnx and .stablehlo')
+    elif arguments.output.suffix == NCNN and not arguments.original:
+        layers = recognition.ncnn_layers(
+            *(name, network.module(), network.variables, network.source)
+        )
+        ncnn_writer.write(arguments.output, *layers)
     elif arguments.original:
         state = recognition.foreign_names(
             *(name, network.module(), network.variables, network.source),

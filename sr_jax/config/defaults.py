@@ -31,8 +31,9 @@ SHARED = {
     'checkpoint': CheckpointSettings,
     'log': LogSettings,
 }
-# Fields of networks that are no keys: the trainer says the first two, the upscaler the last.
-NOT_KEYS = ('dtype', 'remat', 'patch')
+# Fields of networks that are no keys: the trainer says the first two, the upscaler the third, the
+# task of segmentation the last.
+NOT_KEYS = ('dtype', 'remat', 'patch', 'guide')
 
 
 def defaults(task: str, **names: str) -> ml_collections.ConfigDict:

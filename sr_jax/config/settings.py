@@ -84,7 +84,8 @@ class OptimizerSettings:
     """The section `config.optimizer`.
 
     Attributes:
-      name: 'adam' (AdamW when weight_decay > 0), 'lamb', 'lion', 'sgd' with momentum, 'adan'
+      name: 'adam' (AdamW when weight_decay > 0), 'lamb', 'lion', 'sgd' with momentum, 'lars' (sgd,
+        each kernel's step by the kernel's norm, arXiv:1708.03888), 'adan'
         (arXiv:2208.06677, whose authors take b1=0.98 and b2=0.92) or 'muon' (kernels by orthogonal
         updates, Jordan et al. 2024, as large as Adam's, arXiv:2502.16982; other arrays by NAdam),
         or 'schedule_free' (AdamW with arXiv:2405.15682: take the schedule 'constant' and a warm-up;
@@ -97,12 +98,14 @@ class OptimizerSettings:
       milestones: updates, for 'multistep'.
       decay_factor: for 'multistep'.
       b1, b2: decay of the first and second moment; of adan, of the gradient's and of its
-        difference's; the momentum of muon and sgd is b1.
+        difference's; the momentum of muon, sgd and lars is b1.
       b3: of adan, decay of the second moment.
-      nesterov: of sgd: whether the gradient is taken ahead, as Nesterov's momentum does.
-      eps: added to the root of the second moment (not of lion and sgd).
-      weight_decay: decoupled (Loshchilov and Hutter, arXiv:1711.05101), or of sgd a part of the
-        gradient, as PyTorch's; on arrays of two or more dimensions, so not on biases; 0 = none.
+      nesterov: of sgd and lars: whether the gradient is taken ahead, as Nesterov's momentum does.
+      eps: added to the root of the second moment, or of lars to the norm of a kernel's gradient
+        (not of lion and sgd).
+      weight_decay: decoupled (Loshchilov and Hutter, arXiv:1711.05101), or of sgd and lars a part
+        of the gradient, as PyTorch's; on arrays of two or more dimensions, so not on biases; 0 =
+        none.
       clip_norm: the gradient's global norm is clipped to it; 0 = never.
       ema_decay: of the moving average of the parameters that predictions then use; 0 = none.
       ema_warmup: the decay of update t, from 0 on, is at most (1 + t) / (ema_warmup + t), so that

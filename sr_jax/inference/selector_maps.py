@@ -13,6 +13,7 @@ from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images.finite import check_finite
 from sr_jax.images.padding import mirror_pad
+from sr_jax.inference import networks
 from sr_jax.metrics.codebook import perplexity
 
 
@@ -40,7 +41,8 @@ class Selectors:
 
     def __init__(self, run: str | Path, best: bool = False):
         mesh = sharding.make_mesh(jax.devices()[:1])
-        self._run, self._found = run, load_run(run, best=best, mesh=mesh)
+        self._run = run
+        self._found = load_run(run, best=best, mesh=mesh, load=networks.load)
         switching = read_switching(self._found.config)
         if not switching.layers:
             raise InputError(

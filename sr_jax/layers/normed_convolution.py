@@ -68,6 +68,14 @@ def normed_convolution(
 def repeat_to(
     x: Float[Array, 'n h w c'], height: int, width: int
 ) -> Float[Array, 'n height width c']:
-    """Repeats the pixels of x until they cover a size, of which x is a part rounded up."""
-    factor = -(-height // x.shape[1])
+    """Repeats the pixels of x until they cover a size, which was halved to that of x."""
+    factor = halved(height, width, *x.shape[1:3])
     return x.repeat(factor, axis=1).repeat(factor, axis=2)[:, :height, :width]
+
+
+def halved(height: int, width: int, small_height: int, small_width: int) -> int:
+    """Returns how many pixels along a side are one after halvings, each rounded up."""
+    factor = 1
+    while factor * small_height < height or factor * small_width < width:
+        factor *= 2
+    return factor

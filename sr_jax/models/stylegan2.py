@@ -10,8 +10,8 @@ differ in how they draw and average, not here. DL-Art-School's copy of lucidrain
 (one style for two convolutions, bilinear enlargement), and is not made here.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ from sr_jax.layers.upfirdn import upsample
 
 NOISE = 'noise'  # the collection of the maps that are added where none are given
 EPSILON = 1e-8
+# Given the side of a resolution, its features and its image: what goes on to the next one.
+Fuse: TypeAlias = Callable[[int, Array, Array], tuple[Array, Array]]
 
 
 class StyledConvolution(nn.Module):
@@ -184,6 +186,7 @@ class Generator(nn.Module):
         styles: Float[Array, 'n num_styles d'],
         noise: Sequence[Float[Array, 'n_or_1 s s 1']] | None = None,
         train: bool = False,
+        fuse: Fuse | None = None,
     ) -> Float[Array, 'n size size channels']:
         """Returns the images of a style for each layer.
 
@@ -193,6 +196,7 @@ class Generator(nn.Module):
           styles: one for each layer.
           noise: of each convolution, as large as its output; None: the fixed one.
           train: whether selectors of switched convolutions are trained.
+          fuse: what another network does to the features and the image of each resolution.
 
         Raises:
           InputError: a size that is no power of two.
@@ -216,6 +220,7 @@ class Generator(nn.Module):
             x = conv(x, styles[:, 2 * i], noise[2 * i], train)
             rgb = to_rgb(self.channels, *fields, name=f'rgb_{side}')
             image = rgb(x, styles[:, 2 * i + 1], image, train)
+            x, image = fuse(side, x, image) if fuse else (x, image)
         assert image is not None  # there are several resolutions
         return (image + 1) / 2
 

@@ -30,6 +30,7 @@ class UNet(nn.Module):
       switching: which convolutions are switched, such as 'decoder_0/conv_1', the last one.
       dtype: name of the type that convolutions compute in; parameters and logits are float32.
       remat: recompute the blocks' activations in the backward pass, for memory.
+      guide: None, or a network of latents, such as `PixPro`, that is a part of this one.
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ()
@@ -41,6 +42,7 @@ class UNet(nn.Module):
     switching: Switching = Switching()
     dtype: str = 'float32'
     remat: bool = False
+    guide: nn.Module | None = None
 
     def example(self, n: int) -> jax.ShapeDtypeStruct:
         """A batch of n images that it can be called with."""
@@ -55,12 +57,14 @@ class UNet(nn.Module):
     ) -> Float[Array, 'n h w classes']:
         """Logits of each pixel's classes, of images in [0, 1].
 
-        Where there are latents of the images, the selectors of the decoder's switched convolutions
-        look at these instead of their own features.
+        Where there are latents of the images, given or by the guide, the selectors of the decoder's
+        switched convolutions look at these instead of their own features.
 
         Raises:
           InputError: a depth or a stem that is not known.
         """
+        if self.guide is not None:
+            latents = self.guide(images, train)
         fields: dict[str, Any] = dict(switching=self.switching, dtype=self.dtype)
         backbone = Backbone(
             *(self.depth, self.features, self.stem), **fields, remat=self.remat, name='backbone'

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -19,6 +20,7 @@ from sr_jax.models.protocols import image_batch
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each of the five blocks
+POOLINGS = ('max', 'l2')
 
 
 class Layer(NamedTuple):
@@ -51,6 +53,7 @@ class Model(nn.Module):
         'pool1' to 'pool5'. By default the last one, so that no parameter is left out.
       depth: 16 or 19.
       dtype: name of the type computed in and returned; parameters stay float32.
+      pooling: 'max' of 2 x 2 pixels, or 'l2', that of `pool_l2`.
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ()
@@ -58,6 +61,7 @@ class Model(nn.Module):
     outputs: tuple[str, ...] = ('pool5',)
     depth: int = 19
     dtype: str = 'float32'
+    pooling: str = 'max'
 
     def example(self, n: int) -> jax.ShapeDtypeStruct:
         """A batch of n images that it can be called with."""
@@ -67,11 +71,14 @@ class Model(nn.Module):
     def __call__(self, images: Float[Array, 'n h w 3']) -> dict[str, Float[Array, 'n h2 w2 c']]:
         """The layers asked for, of RGB images in [0, 1], in the network's order.
 
-        Pooling halves the sides, rounding down: block b needs 2^(b - 1) pixels a side.
+        Pooling halves the sides, rounding down: block b needs 2^(b - 1) pixels a side; 'l2' rounds
+        up.
 
         Raises:
-          InputError: no such layer or depth, or none asked for.
+          InputError: no such layer, depth or pooling, or no layer asked for.
         """
+        if self.pooling not in POOLINGS:
+            raise InputError(f'VGG pools by {self.pooling!r}: {nearest(self.pooling, POOLINGS)}')
         wanted = _until_last(list(plan(self.depth)), self.outputs, self.depth)
         x, found = imagenet.normalize(images).astype(self.dtype), {}
         for name, features in wanted:
@@ -79,11 +86,28 @@ class Model(nn.Module):
                 x = Convolution(features, 3, dtype=self.dtype, name=name)(x)
             elif name.startswith('relu'):
                 x = nn.relu(x)
+            elif self.pooling == 'l2':
+                x = pool_l2(x)
             else:
                 x = nn.max_pool(x, (2, 2), (2, 2))
             if name in self.outputs:
                 found[name] = x
         return found
+
+
+def pool_l2(x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 c']:
+    """The root of the mean square under a Hann window of 3 x 3 pixels, at every second pixel.
+
+    Zeros are around the image. Hénaff and Simoncelli 2015 (arXiv:1511.06394), as DISTS has it.
+    """
+    squares = jnp.pad(x * x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    for axis in (1, 2):
+        last = squares.shape[axis] - 2
+        before, at, after = (
+            jax.lax.slice_in_dim(squares, i, i + last, 2, axis) for i in range(3)
+        )
+        squares = before / 4 + at / 2 + after / 4
+    return jnp.sqrt(squares + 1e-12)
 
 
 def _until_last(known: list[Layer], outputs: tuple[str, ...], depth: int) -> list[Layer]:

@@ -14,6 +14,12 @@ from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
 
 MUON_SIZE = 0.2  # root mean square of Muon's updates, about that of Adam's
+TRUST = 1e-3  # LARS' trust coefficient (You et al. 2017, arXiv:1708.03888)
+
+
+def _are_kernels(params: PyTree) -> PyTree:
+    """Which arrays are neither biases nor scales."""
+    return jax.tree.map(lambda p: p.ndim >= 2, params)
 
 
 def _adam(settings: OptimizerSettings) -> optax.GradientTransformation:
@@ -53,6 +59,11 @@ def _sgd(settings: OptimizerSettings) -> optax.GradientTransformation:
     return optax.trace(settings.b1, settings.nesterov)
 
 
+def _lars(settings: OptimizerSettings) -> optax.GradientTransformation:
+    trust = optax.scale_by_trust_ratio(trust_coefficient=TRUST, eps=settings.eps)
+    return optax.chain(optax.masked(trust, _are_kernels), _sgd(settings))
+
+
 def _adam_without_momentum(settings: OptimizerSettings) -> optax.GradientTransformation:
     return optax.scale_by_adam(0.0, settings.b2, settings.eps)
 
@@ -62,6 +73,7 @@ SCALINGS: dict[str, Callable[[OptimizerSettings], optax.GradientTransformation]]
     'adam': _adam,
     'adan': _adan,
     'lamb': _adam,
+    'lars': _lars,
     'lion': _lion,
     'muon': _muon,
     'sgd': _sgd,
@@ -133,12 +145,9 @@ def make_optimizer(
       InputError: an optimizer or a schedule that is not known.
     """
     check_names(settings)
-    decay = optax.add_decayed_weights(
-        settings.weight_decay,
-        mask=lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
-    )
+    decay = optax.add_decayed_weights(settings.weight_decay, mask=_are_kernels)
     scaling = SCALINGS[settings.name](settings)
-    coupled = settings.name == 'sgd'  # its momentum is also that of the decay
+    coupled = settings.name in ('sgd', 'lars')  # their momentum is also that of the decay
     parts = [
         *((decay, scaling) if coupled else (scaling, decay)),
         optax.scale_by_trust_ratio() if settings.name == 'lamb' else optax.identity(),

@@ -7,19 +7,15 @@ form that `sr_jax.pretrained.ncnn_graph` gives them, so that a network that mere
 refused instead of being run wrongly.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from sr_jax.errors import InputError
-from sr_jax.pretrained.ncnn_graph import CONVOLUTION, DEFAULTS, PRELU, TWINS, Layer, Numbers, parse
+from sr_jax.pretrained import rrdb, srvgg
+from sr_jax.pretrained.ncnn_graph import CONVOLUTION, DEFAULTS, PRELU, TWINS, Layer, parse
 
 HALF_PRECISION = 0x01306B47  # the flag before weights of 16 bits; 0 stands before those of 32
-PLAIN: Numbers = {1: 3, 4: 1, 5: 1}  # a 3 x 3 convolution with a border of one pixel and a bias
-LEAKY: Numbers = {**PLAIN, 9: 2, 10: (0.2,)}
-RESIDUAL: Numbers = {0: 1, 1: (0.2, 1.0)}  # 0.2 a + b
-DOUBLING: Numbers = {0: 1, 1: 2.0, 2: 2.0}  # by repeated pixels
 
 
 def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
@@ -36,10 +32,11 @@ def read_state(param: Path, weights: Path) -> dict[str, np.ndarray]:
     kinds = [layer.kind for layer in layers]
     convolutions = kinds.count(CONVOLUTION)
     if PRELU in kinds:
-        expected = list(_srvgg(kinds.count(PRELU), layers))
+        shuffles = [layer.numbers.get(0, 1) for layer in layers if layer.kind == 'PixelShuffle']
+        expected = srvgg.layers(kinds.count(PRELU), shuffles[0] if shuffles else 1)
         network = 'an SRVGGNetCompact'
     else:
-        expected = list(_rrdb(max(convolutions - 6, 0) // 15))
+        expected = rrdb.layers(max(convolutions - 6, 0) // 15)
         network = 'an RRDBNet of scale 4'
     for number, (layer, wanted) in enumerate(zip(layers, expected, strict=False), 1):
         if problem := _difference(layer, wanted):
@@ -73,53 +70,6 @@ def _difference(layer: Layer, wanted: Layer) -> str:
         if not channels and not same:
             return f'({layer.kind}) has {numbers[key]}, not {value}, as its number {key}'
     return ''
-
-
-def _rrdb(num_blocks: int) -> Iterator[Layer]:
-    """The layers of an RRDBNet of scale 4, in order."""
-    yield Layer(CONVOLUTION, (0,), PLAIN, 'conv_first')
-    done = block_init = rdb_init = 1
-    for i, j in np.ndindex(num_blocks, 3):
-        outputs = [rdb_init]
-        for k in range(5):
-            if k:
-                yield Layer('Concat', tuple(outputs), {})
-                done += 1
-            source = done if k else rdb_init
-            numbers = LEAKY if k < 4 else PLAIN
-            yield Layer(CONVOLUTION, (source,), numbers, f'body.{i}.rdb{j + 1}.conv{k + 1}')
-            done += 1
-            outputs.append(done)
-        yield Layer('Eltwise', (done, rdb_init), RESIDUAL)
-        done += 1
-        rdb_init = done
-        if j == 2:
-            yield Layer('Eltwise', (done, block_init), RESIDUAL)
-            done += 1
-            block_init = rdb_init = done
-    yield Layer(CONVOLUTION, (done,), PLAIN, 'conv_body')
-    yield Layer('BinaryOp', (1, done + 1), {})
-    done += 2
-    for name in ('conv_up1', 'conv_up2'):
-        yield Layer('Interp', (done,), DOUBLING)
-        yield Layer(CONVOLUTION, (done + 1,), LEAKY, name)
-        done += 2
-    yield Layer(CONVOLUTION, (done,), LEAKY, 'conv_hr')
-    yield Layer(CONVOLUTION, (done + 1,), PLAIN, 'conv_last')
-
-
-def _srvgg(num_activations: int, layers: list[Layer]) -> Iterator[Layer]:
-    """The layers of an SRVGGNetCompact, of the scale that the given layers shuffle pixels by."""
-    shuffles = [layer.numbers.get(0, 1) for layer in layers if layer.kind == 'PixelShuffle']
-    scale = shuffles[0] if shuffles else 1
-    for i in range(num_activations):
-        yield Layer(CONVOLUTION, (2 * i,), PLAIN, f'body.{2 * i}')
-        yield Layer(PRELU, (2 * i + 1,), {}, f'body.{2 * i + 1}')
-    done = 2 * num_activations
-    yield Layer(CONVOLUTION, (done,), PLAIN, f'body.{done}')
-    yield Layer('PixelShuffle', (done + 1,), {0: scale})
-    yield Layer('Interp', (0,), {0: 1, 1: scale, 2: scale})
-    yield Layer('BinaryOp', (done + 2, done + 3), {})
 
 
 def _read_weights(path: Path, layers: list[Layer], names: list[str]) -> dict[str, np.ndarray]:

@@ -19,6 +19,11 @@ and, where several programs have the network,
 
   DIALECTS                           functions from the arrays of `to_torch` to other names, by name
 
+and, where the network can be one of ncnn's,
+
+  to_ncnn(module, variables)         its layers there (`sr_jax.pretrained.ncnn_graph.Layer`), and
+                                     their arrays by name
+
 They are found by themselves: to add one is to add its file.
 """
 
@@ -33,6 +38,7 @@ import numpy as np
 from sr_jax import pretrained
 from sr_jax.errors import InputError
 from sr_jax.pretrained import layouts, strangers, untold, wrappers
+from sr_jax.pretrained.ncnn_graph import Layer
 
 
 class Recognized(NamedTuple):
@@ -122,6 +128,27 @@ def foreign_names(
         return dialects[dialect](state) if dialect else state
     except InputError as error:
         raise InputError(f'{source}: {error}') from error
+
+
+def ncnn_layers(
+    name: str, module: Any, variables: Mapping[str, Any], source: str
+) -> tuple[list[Layer], dict[str, np.ndarray]]:
+    """The layers of ncnn that a network is, and their arrays by name; arguments as above.
+
+    Raises:
+      InputError: it is none of ncnn's here.
+    """
+    known = {key: reader for key, reader in readers().items() if 'to_ncnn' in vars(reader)}
+    if name not in known:
+        raise InputError(
+            f"{source}: {name} is not written as ncnn's files: {', '.join(known)} are; others "
+            'become .onnx'
+        )
+    try:
+        layers: tuple[list[Layer], dict[str, np.ndarray]] = known[name].to_ncnn(module, variables)
+    except InputError as error:
+        raise InputError(f'{source}: {error}') from error
+    return layers
 
 
 def _take_off(

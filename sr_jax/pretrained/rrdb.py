@@ -21,10 +21,13 @@ import numpy as np
 
 from sr_jax.errors import InputError
 from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, shape_of, write
+from sr_jax.pretrained.ncnn_graph import Layer
+from sr_jax.pretrained.ncnn_layers import NEAREST, PLAIN, RESIDUAL, Layers, leaky
 
 NETWORK = 'an RRDBNet'
 UNSHUFFLING = {4: 2, 16: 4}  # by channels of the first convolution for each one of the image made
 SHORTCUT = 'conv1x1'  # of ESRGAN+, in each dense block
+LEAKY = leaky(0.2)
 
 # Older names, as patterns of whole layers, and today's.
 RENAMED = (
@@ -164,3 +167,45 @@ def entries(num_blocks: int, num_ups: int, plus: bool = False) -> Iterator[Entry
             yield from layer_entries(f'{foreign}.conv{k + 1}', (*path, f'conv_{k}'), 'conv')
         if plus:
             yield from layer_entries(f'{foreign}.{SHORTCUT}', (*path, 'conv_1x1'), 'conv', False)
+
+
+def to_ncnn(module: Any, variables: Mapping[str, Any]) -> tuple[list[Layer], dict[str, np.ndarray]]:
+    """The layers that an `RRDBNet` is in ncnn, and their arrays by name."""
+    state = modern_names(to_torch(variables))
+    return layers(module.num_blocks, _count_ups(state), module.multiple, module.plus), state
+
+
+def layers(num_blocks: int, num_ups: int = 2, factor: int = 1, plus: bool = False) -> list[Layer]:
+    """The layers of ncnn of a network of so many blocks and doublings.
+
+    Args:
+      num_blocks: of three dense blocks each.
+      num_ups: doublings.
+      factor: by which the image is laid out in channels.
+      plus: the blocks are ESRGAN+'s.
+    """
+    net = Layers()
+    image = net.add('Reorg', 0, numbers={0: factor}) if factor > 1 else 0
+    x = first = net.conv(image, 'conv_first')
+    for i in range(num_blocks):
+        block = x
+        for j in range(3):
+            x = _add_dense_block(net, x, f'body.{i}.rdb{j + 1}', plus)
+        x = net.add('Eltwise', x, block, numbers=RESIDUAL)
+    x = net.sum(first, net.conv(x, 'conv_body'))
+    for i in range(num_ups):
+        x = net.conv(net.enlarge(x, NEAREST, 2), f'conv_up{i + 1}', LEAKY)
+    net.conv(net.conv(x, 'conv_hr', LEAKY), 'conv_last')
+    return net.made
+
+
+def _add_dense_block(net: Layers, x: int, name: str, plus: bool) -> int:
+    shortcut = net.conv(x, f'{name}.{SHORTCUT}', {1: 1}) if plus else 0
+    outputs = [x]
+    for k in range(5):
+        source = net.concat(outputs) if k else x
+        made = net.conv(source, f'{name}.conv{k + 1}', LEAKY if k < 4 else PLAIN)
+        if plus and k in (1, 3):
+            made = net.sum(made, shortcut if k == 1 else outputs[2])
+        outputs.append(made)
+    return net.add('Eltwise', outputs[-1], x, numbers=RESIDUAL)

@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from sr_jax.layers.reconstruction import RGB_MEAN
 from sr_jax.pretrained.layouts import Entry, layer_entries, plain, read, shape_of, write
+from sr_jax.pretrained.ncnn_graph import Layer
+from sr_jax.pretrained.ncnn_layers import SINGLE, Layers
 
 NETWORK = 'a SPAN'
 NUM_BLOCKS = 6
 MERGED = '.eval_conv.'
 UNNORMALIZED = 'no_norm'
+COLOR_RANGE = 255.0  # in which others compute
 PARTS = (('sk', 'skip'), ('conv.0', 'expand'), ('conv.1', 'conv'), ('conv.2', 'reduce'))
 
 
@@ -69,6 +73,28 @@ def to_torch(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def constants(module: Any) -> dict[str, np.ndarray]:
     """What the original's files hold besides: a mark of networks that do not normalize."""
     return {} if module.normalize else {UNNORMALIZED: np.zeros(1, np.float32)}
+
+
+def to_ncnn(module: Any, variables: Mapping[str, Any]) -> tuple[list[Layer], dict[str, np.ndarray]]:
+    """The layers that a `SPAN` is in ncnn, its merged convolutions, and their arrays by name."""
+    net, x, state = Layers(), 0, to_torch(variables)
+    if module.normalize:
+        x = net.add('Scale', 0, numbers={1: 1}, name='normalize')
+        state['normalize.weight'] = np.full(len(RGB_MEAN), COLOR_RANGE, np.float32)
+        state['normalize.bias'] = np.array(RGB_MEAN, np.float32) * -COLOR_RANGE
+    x = first = net.conv(x, f'conv_1{MERGED[:-1]}')
+    outputs = []
+    for i in range(NUM_BLOCKS):
+        names = [f'block_{i + 1}.c{j + 1}_r{MERGED[:-1]}' for j in range(3)]
+        inside = net.add('Swish', net.conv(x, names[0]))
+        h = net.conv(net.add('Swish', net.conv(inside, names[1])), names[2])
+        weights = net.add('BinaryOp', net.add('Sigmoid', h), numbers={0: 1, 1: 1, 2: 0.5})
+        x = net.product(net.sum(h, x), weights)
+        outputs.append(x)
+    joined = net.concat([first, net.conv(x, f'conv_2{MERGED[:-1]}'), outputs[0], inside])
+    x = net.conv(net.conv(joined, 'conv_cat', SINGLE), 'upsampler.0')
+    net.add('PixelShuffle', x, numbers={0: module.scale})
+    return net.made, state
 
 
 def _merge(*layers: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

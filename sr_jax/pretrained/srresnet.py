@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, shape_of, write
+from sr_jax.pretrained.ncnn_graph import Layer
+from sr_jax.pretrained.ncnn_layers import BILINEAR, RELU, Layers, leaky
 
 NETWORK = 'an MSRResNet'
+SLOPE = 0.1
 
 
 def matches(state: Mapping[str, Any]) -> bool:
@@ -58,3 +61,18 @@ def _entries(num_blocks: int, num_ups: int) -> Iterator[Entry]:
             yield from layer_entries(f'body.{i}.conv{j + 1}', (f'block_{i}', f'conv_{j}'), 'conv')
     for i in range(num_ups):
         yield from layer_entries(f'upconv{i + 1}', (f'conv_up_{i}',), 'conv')
+
+
+def to_ncnn(module: Any, variables: Mapping[str, Any]) -> tuple[list[Layer], dict[str, np.ndarray]]:
+    """The layers that an `SRResNet` is in ncnn, and their arrays by name."""
+    net = Layers()
+    x = net.conv(0, 'conv_first', leaky(SLOPE))
+    for i in range(module.num_blocks):
+        h = net.conv(net.conv(x, f'body.{i}.conv1', RELU), f'body.{i}.conv2')
+        x = net.sum(x, h)
+    for i, factor in enumerate((2, 2) if module.scale == 4 else (module.scale,)):
+        x = net.add('PixelShuffle', net.conv(x, f'upconv{i + 1}'), numbers={0: factor})
+        x = net.add('ReLU', x, numbers={0: SLOPE})
+    x = net.conv(net.conv(x, 'conv_hr', leaky(SLOPE)), 'conv_last')
+    net.sum(x, net.enlarge(0, BILINEAR, module.scale))
+    return net.made, to_torch(variables)

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from sr_jax.pretrained.layouts import Entry, count, layer_entries, plain, read, shape_of, write
+from sr_jax.pretrained.ncnn_graph import PRELU, Layer
+from sr_jax.pretrained.ncnn_layers import NEAREST, PLAIN, RELU, Layers, leaky
 from sr_jax.pretrained.untold import Untold
 
 NETWORK = 'an SRVGGNetCompact'
 SLOPES = 'body.1.weight'
+ACTIVATED = {'prelu': PLAIN, 'relu': RELU, 'leaky_relu': leaky(0.1)}  # convolutions in ncnn
 
 
 def matches(state: Mapping[str, Any]) -> bool:
@@ -73,3 +76,21 @@ def _entries(num_convs: int, has_slopes: bool) -> Iterator[Entry]:
         if has_slopes:
             yield Entry(f'body.{2 * i + 1}.weight', ('params', block, 'slope'), 'vector')
     yield from layer_entries(f'body.{2 * num_convs + 2}', ('conv_last',), 'conv')
+
+
+def to_ncnn(module: Any, variables: Mapping[str, Any]) -> tuple[list[Layer], dict[str, np.ndarray]]:
+    """The layers that an `SRVGGNetCompact` is in ncnn, and their arrays by name."""
+    return layers(module.num_convs + 1, module.scale, module.activation), to_torch(variables)
+
+
+def layers(num_activations: int, scale: int, activation: str = 'prelu') -> list[Layer]:
+    """The layers of ncnn of a network of so many activations."""
+    net, x = Layers(), 0
+    for i in range(num_activations):
+        x = net.conv(x, f'body.{2 * i}', ACTIVATED[activation])
+        if activation == 'prelu':
+            x = net.add(PRELU, x, name=f'body.{2 * i + 1}')
+    x = net.conv(x, f'body.{2 * num_activations}')
+    x = net.add('PixelShuffle', x, numbers={0: scale})
+    net.sum(x, net.enlarge(0, NEAREST, scale))
+    return net.made

@@ -10,7 +10,6 @@ discriminator's, on the images that the generator made before its update.
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -23,15 +22,17 @@ from jaxtyping import Array
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind
 from sr_jax.config.settings import OptimizerSettings
+from sr_jax.degradations.mixing import MixingSettings, mix
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import gradient_penalty, pixel, translational
 from sr_jax.tasks.shared import discriminator as passes_of
-from sr_jax.tasks.shared import enlarging, feature_network
+from sr_jax.tasks.shared import dists, enlarging, feature_network
 from sr_jax.tasks.shared.discriminator import Adversarial
+from sr_jax.tasks.shared.dists import Dists
 from sr_jax.tasks.shared.feature_network import Perceptual
 from sr_jax.tasks.shared.switched import mean_load_balancing
-from sr_jax.tasks.shared.terms import Term, compute_if_active
+from sr_jax.tasks.shared.terms import Criteria, Term, compute_if_active
 from sr_jax.tasks.step import (
     Objective,
     Training,
@@ -42,7 +43,7 @@ from sr_jax.tasks.step import (
     step_metrics,
     update,
 )
-from sr_jax.tasks.task import FROZEN, Batch, Metrics, Task, TrainState
+from sr_jax.tasks.task import FROZEN, Batch, Load, Metrics, Task, TrainState
 
 States = dict[str, TrainState]  # of 'generator' and, if there is one, 'discriminator'
 
@@ -69,37 +70,13 @@ class Translational(Term):
 
 
 @dataclasses.dataclass(frozen=True)
-class Criteria(Term):
-    """The section `config.loss.criteria`: more losses of the image and the true one.
-
-    Attributes:
-      weights: of files of `sr_jax.losses` that export a `criterion`, such as {'ms_ssim': 0.2,
-        'luma': 0.1}; the term is their weighted sum.
-    """
-
-    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self):
-        super().__post_init__()
-        for name in self.weights:
-            pixel.find_criterion(name)
-        if self.ever and not self.weights:
-            raise InputError("config.loss.criteria has a weight, so it needs weights={'luma': 1}")
-
-    def compute(self, image: Array, target: Array) -> Array:
-        """The weighted sum of the losses."""
-        losses = {name: pixel.find_criterion(name)(image, target) for name in self.weights}
-        return jnp.asarray(sum(self.weights[name] * loss for name, loss in losses.items()))
-
-
-@dataclasses.dataclass(frozen=True)
 class LossSettings:
     """The section `config.loss`: the terms of the generator's loss.
 
     Attributes:
       criterion: of the pixels: 'l1', 'l2' or 'charbonnier', of images in [0, 1].
       pixel: the weight of the pixels.
-      criteria, perceptual, adversarial, translational: see there.
+      criteria, perceptual, dists, adversarial, translational: see there.
       load_balancing: of Switch Transformers' loss for even use of the kernels of switched
         convolutions.
     """
@@ -108,6 +85,7 @@ class LossSettings:
     pixel: Term = dataclasses.field(default_factory=lambda: Term(1.0))
     criteria: Criteria = dataclasses.field(default_factory=Criteria)
     perceptual: Perceptual = dataclasses.field(default_factory=Perceptual)
+    dists: Dists = dataclasses.field(default_factory=Dists)
     adversarial: Adversarial = dataclasses.field(default_factory=Adversarial)
     translational: Translational = dataclasses.field(default_factory=Translational)
     load_balancing: Term = dataclasses.field(default_factory=Term)
@@ -120,6 +98,7 @@ class LossSettings:
 OWN_SECTIONS = {
     'loss': LossSettings,
     'degradation': degradations.KINDS,
+    'mixing': MixingSettings,
     'discriminator_optimizer': OptimizerSettings,
 }
 
@@ -133,6 +112,7 @@ class Parts(NamedTuple):
       size: side of the true images that losses see.
       loss: the terms of the loss.
       degradation: how small images come from true ones.
+      mixing: how images of a batch are mixed.
       training: of each network by its name.
     """
 
@@ -141,6 +121,7 @@ class Parts(NamedTuple):
     size: int
     loss: LossSettings
     degradation: degradations.Settings
+    mixing: MixingSettings
     training: dict[str, Training]
 
 
@@ -160,19 +141,20 @@ def generator_loss(
         rngs={'dropout': dropout_key},
     )
     settings, size, scale = parts.loss, parts.size, parts.generator.scale
-    lq, target = degradations.training_pair(
-        batch, scale, parts.degradation, jax.random.fold_in(key, 1)
-    )
-    target = target[:, :size, :size]
+    training, frozen = parts.training['generator'], state.variables.get(FROZEN, {})
+    lq, target, real = _make_images(parts, batch, key)
     height, width = lq.shape[1:3]
     pair = translational.corner_crops(crop_key, height, width, size // scale, 'top_left')
     image, mutated = apply(translational.crop(lq, pair.first, pair.size))
-    images = {'real': batch['hq'][:, :size, :size], 'fake': image}
+    images = {'real': real, 'fake': image}
 
     terms: dict[str, Any] = {'pixel': pixel.find_criterion(settings.criterion)(image, target)}
     for name, compute in {
         'criteria': lambda: settings.criteria.compute(image, target),
-        'perceptual': lambda: _compare_features(parts, state.variables[FROZEN], image, target),
+        'perceptual': lambda: feature_network.compare(
+            settings.perceptual, frozen['perceptual'], training, image, target
+        ),
+        'dists': lambda: dists.compare(frozen['dists'], training, image, target),
         'translational': lambda: translational.translational_loss(
             lambda x: apply(x)[0],
             *(lq, image, pair, scale),
@@ -191,6 +173,15 @@ def generator_loss(
         terms['adversarial'], statistics['discriminator'] = terms['adversarial']
     total = sum(getattr(settings, name).at(state.step) * terms[name] for name in terms)
     return jnp.asarray(total), (terms, statistics, lax.stop_gradient(images))
+
+
+def _make_images(parts: Parts, batch: Batch, key: Array) -> list[Array]:
+    """The small images, and of the size that losses see what they compare with, and true ones."""
+    lq, target = degradations.training_pair(
+        batch, parts.generator.scale, parts.degradation, jax.random.fold_in(key, 1)
+    )
+    mixed = mix(parts.mixing, jax.random.fold_in(key, 2), lq, target, batch['hq'])
+    return [mixed[0], *(x[:, : parts.size, : parts.size] for x in mixed[1:])]
 
 
 def discriminator_loss(
@@ -293,9 +284,13 @@ def _merge_statistics(first: dict[str, Any], second: dict[str, Any]) -> dict[str
     return {name: merges[name](first[name], second[name]) for name in first}
 
 
-def _compare_features(parts: Parts, frozen: Any, image: Array, target: Array) -> Array:
-    training = parts.training['generator']
-    return feature_network.compare(parts.loss.perceptual, frozen, training, image, target)
+def load_frozen(settings: LossSettings, load: Load, training: bool) -> dict[str, Any] | None:
+    """What the terms of the loss need by their names: see `Task.frozen`."""
+    found = {
+        'perceptual': feature_network.load_frozen(settings.perceptual, load, training),
+        'dists': dists.load_frozen(settings.dists, load, training),
+    }
+    return {name: part for name, part in found.items() if part is not None} or None
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
@@ -327,7 +322,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         evaluation=enlarging.make_evaluation(config),
         panels=enlarging.make_panels(generator),
         networks=networks,
-        frozen=functools.partial(feature_network.load_frozen, parts.loss.perceptual),
+        frozen=functools.partial(load_frozen, parts.loss),
         usage=enlarging.USAGE,
     )
 
@@ -336,7 +331,9 @@ def read_parts(config: ml_collections.ConfigDict) -> Parts:
     """Returns what a config makes; raises as `make` does."""
     own = ('discriminator', 'discriminator_optimizer')
     check_sections(
-        config, 'degradation', *(own if 'discriminator' in config else ()), optional=own
+        *(config, 'degradation', 'mixing'),
+        *(own if 'discriminator' in config else ()),
+        optional=own,
     )
     loss = bind(LossSettings, config.loss, 'config.loss')
     training = {'generator': read_training(config)}
@@ -353,7 +350,8 @@ def read_parts(config: ml_collections.ConfigDict) -> Parts:
     elif loss.adversarial.ever:
         raise InputError('config.loss.adversarial has a weight, so it needs a config.discriminator')
     degradation = enlarging.read_degradation(config)
-    return Parts(generator, discriminator, size, loss, degradation, training)
+    mixing = bind(MixingSettings, config.mixing, 'config.mixing')
+    return Parts(generator, discriminator, size, loss, degradation, mixing, training)
 
 
 def _compared_size(settings: Translational, crop_size: int, scale: int) -> int:

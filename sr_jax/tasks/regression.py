@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind
+from sr_jax.degradations.mixing import MixingSettings, mix
 from sr_jax.layers import switching
 from sr_jax.losses import pixel
 from sr_jax.tasks.shared import enlarging
@@ -40,7 +41,11 @@ class LossSettings:
 
 
 # Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
-OWN_SECTIONS = {'loss': LossSettings, 'degradation': degradations.KINDS}
+OWN_SECTIONS = {
+    'loss': LossSettings,
+    'degradation': degradations.KINDS,
+    'mixing': MixingSettings,
+}
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
@@ -55,13 +60,14 @@ def make(config: ml_collections.ConfigDict) -> Task:
       InputError: a key that is missing, unknown or of the wrong type, or crops that the scale does
         not divide.
     """
-    check_sections(config, 'degradation')
+    check_sections(config, 'degradation', 'mixing')
     training = read_training(config)
     model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
     degradation = enlarging.read_degradation(config)
     enlarging.check_enlarger(model, config.data.crop_size)
-    objective = Objective(functools.partial(compute_loss, model, weights, degradation))
+    mixing = bind(MixingSettings, config.mixing, 'config.mixing')
+    objective = Objective(functools.partial(compute_loss, model, weights, degradation, mixing))
     return Task(
         batch=functools.partial(enlarging.make_batch, config, model.scale, degradation),
         init=lambda key, batch: training.start(*enlarging.init_variables(model, key, batch)),
@@ -78,6 +84,7 @@ def compute_loss(
     model: nn.Module,
     weights: LossSettings,
     degradation: degradations.Settings,
+    mixing: MixingSettings,
     params: Any,
     state: TrainState,
     microbatch: Batch,
@@ -87,6 +94,7 @@ def compute_loss(
     lq, target = degradations.training_pair(
         microbatch, model.scale, degradation, jax.random.fold_in(key, 1)
     )
+    lq, target = mix(mixing, jax.random.fold_in(key, 2), lq, target)
     image, mutated = model.apply(
         {'params': params, **state.variables},
         lq,

@@ -14,10 +14,12 @@ from jaxtyping import Array, Int
 
 from sr_jax import models
 from sr_jax.config.binding import bind
+from sr_jax.config.settings import read_sources
 from sr_jax.errors import InputError
 from sr_jax.images.segments import overlay
 from sr_jax.layers import switching
 from sr_jax.layers.batch_norm import COLLECTION as BATCH_STATS
+from sr_jax.layers.normed_convolution import halved
 from sr_jax.metrics import confusion
 from sr_jax.models.pixpro import PixPro
 from sr_jax.models.unet import UNet
@@ -45,6 +47,7 @@ from sr_jax.tasks.task import (
 )
 
 IGNORED = 255  # the class of pixels that do not count
+GUIDE = 'guide'  # the part of a U-Net's parameters that is the network of the latents
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +71,21 @@ class SelectorSettings:
 
     Attributes:
       source: '' for their own features; or a run of the task pixel_contrast, or a file of such a
-        network, for its latents of the image, which stay as they are.
+        network, for its latents of the image.
+      trained: whether that network is trained on, as the part `guide` of the U-Net, by what the
+        selectors learn; else it stays as it is.
       network: its name and fields; a run fills them in.
     """
 
     source: str = ''
+    trained: bool = False
     network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.trained and not self.source:
+            raise InputError(
+                'config.selectors.trained: name the network of the latents, config.selectors.source'
+            )
 
 
 # Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
@@ -86,8 +98,8 @@ class Parts(NamedTuple):
     Attributes:
       model: the network.
       weights: of the loss.
-      guide: the module of the latents; None where selectors look at their own features, or while a
-        config does not tell it yet.
+      guide: the module of the latents that stay as they are; None where selectors look at their
+        own features, where it is a part of the network, or while a config does not tell it yet.
     """
 
     model: Any
@@ -126,7 +138,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         networks={'model': 'model'},
         frozen=functools.partial(load_frozen, config),
         complete=complete,
-        fixed=('config.selectors.network',),
+        fixed=('config.selectors.network', 'config.selectors.trained'),
         check=functools.partial(check, model.classes),
         usage='segment {run} IMAGE --output FOLDER',
     )
@@ -149,21 +161,30 @@ def read_parts(config: ml_collections.ConfigDict, training: Training) -> Parts:
             f'config.selectors.source={section.source!r} is a {network["name"]}, which tells no '
             'latents: take a run of the task pixel_contrast'
         )
+    if section.trained:
+        model, guide = model.clone(guide=guide), None
     return Parts(model, weights, guide)
 
 
 def complete(config: ml_collections.ConfigDict, load: Load) -> None:
-    """Writes the number of classes, and the network of the latents, into a config: see
-    `Task.complete`."""
+    """Writes the number of classes, and the network of the latents, into a config; one that is
+    trained on is a part that begins with it: see `Task.complete`."""
     classes.complete(config, 'segments')
-    if config.selectors.source:
-        config.selectors.network = dict(load(config.selectors.source).model)
+    selectors = config.selectors
+    if not selectors.source:
+        return
+    selectors.network = dict(load(selectors.source).model)
+    if selectors.trained:
+        parts = read_sources(config.train.start_from)
+        with config.ignore_type():
+            config.train.start_from = {GUIDE: selectors.source, **parts}
 
 
 def load_frozen(config: ml_collections.ConfigDict, load: Load, training: bool) -> Any:
     """Returns what the network of the latents has learned: see `Task.frozen`."""
     del training
-    if not config.get('selectors', {}).get('source'):
+    selectors = config.get('selectors', {})
+    if not selectors.get('source') or selectors.get('trained'):
         return None
     variables = load(config.selectors.source).variables
     return {name: variables[name] for name in ('params', BATCH_STATS) if name in variables}
@@ -266,7 +287,7 @@ def count_told(
     choice: Int[Array, 'n h2 w2'], truth: Int[Array, 'n h w'], breadth: int, count: int
 ) -> Int[Array, 'n breadth count']:
     """Returns how many pixels have each kernel and each class, at the resolution of the choices."""
-    factor = -(-truth.shape[1] // choice.shape[1])
+    factor = halved(*truth.shape[1:], *choice.shape[1:])
     middle = truth[:, factor // 2 :: factor, factor // 2 :: factor]
     rows, columns = (min(a, b) for a, b in zip(choice.shape[1:], middle.shape[1:], strict=True))
     return count_pairs(choice[:, :rows, :columns], middle[:, :rows, :columns], breadth, count)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tiny
 
+from configs import glean as glean_config
 from sr_jax import models, tasks
 from sr_jax.checkpoints import start_from
 from sr_jax.config.binding import bind
@@ -94,6 +95,7 @@ def test_a_part_of_the_parameters_begins_with_the_network_of_its_name(sources):
 def test_a_backbone_begins_with_that_of_another_network_and_its_averages(model):
     config = tiny.shrink(defaults('segmentation', model='unet'))
     config.model.classes = 3
+    config.model.switching.update(layers=('decoder_1/conv_0',), network='standard')  # not of it
     loaded = draw(model, 4)
     lines = []
     old, new = started(config, {'backbone': 'a'}, {'a': loaded}, lines.append)
@@ -101,6 +103,55 @@ def test_a_backbone_begins_with_that_of_another_network_and_its_averages(model):
     same(new.variables['batch_stats']['backbone'], loaded.variables['batch_stats']['backbone'])
     same(new.params['decoder_0'], old.params['decoder_0'])
     assert lines == ['backbone begins with the network of file_4']
+
+
+def glean_run():
+    """A config of a GLEAN, and a generator that fits it."""
+    config = glean_config.get_config()
+    model = {'name': 'stylegan2', **tiny.NETWORKS['stylegan2']}
+    size = {key: value for key, value in model.items() if key != 'name'}
+    config.model.update(in_size=4, features=3, num_blocks=1, growth=2, **size)
+    config.discriminator.update(**tiny.DISCRIMINATOR)
+    config.data.crop_size = 8
+    return config, model
+
+
+def latents(model):
+    return 1, model['latent_size']
+
+
+def test_a_network_that_another_holds_and_does_not_train_begins_with_its_own():
+    config, model = glean_run()
+    bank, whole = draw(model, 5, latents(model)), draw(config.model, 6, (1, 4, 4, 3))
+    loaded, lines = {'a': bank, 'b': whole}, []
+    old, new = started(config, {'generator': 'a'}, loaded, lines.append)
+    same(new['generator'].variables['generator'], bank.variables)
+    same(new['generator'].params, old['generator'].params)
+    assert 'generator' not in new['generator'].params  # so that nothing trains it
+    assert lines == ['generator begins with the network of file_5']
+    _, new = started(config, {'generator': 'b'}, loaded)  # all of it: so is the task's network
+    same(new['generator'].inference_variables(), whole.variables)
+
+
+def test_a_generator_that_does_not_fit_is_named():
+    config, model = glean_run()
+    images = (1, 8, 8, 3)
+    others = {
+        'wide': (draw({**model, 'channel_max': 7}, 1, latents(model)), 'constant is .*4, 4, 7'),
+        'large': (draw({**model, 'size': 16}, 2, latents(model)), r'noise/03 is \(16, 16\) there'),
+        'other': (draw({'name': 'srvgg', 'features': 3, 'num_convs': 1}, 3, images), "'srvgg'"),
+    }
+    for name, (network, message) in others.items():
+        with pytest.raises(InputError, match=f'start_from=.* does not fit .*{message}') as raised:
+            started(config, {'generator': name}, {name: network})
+        assert '\n' not in str(raised.value)
+
+
+def test_of_a_part_only_its_own_layers_are_switched():
+    layers = ('backbone/conv', 'decoder_1/conv_0', 'backbones/conv')
+    assert start_from.layers_within('backbone', layers, inner=True) == ('backbone/conv',)
+    assert start_from.layers_within('backbone', layers, inner=False) == ('conv',)
+    assert start_from.layers_within('guide', layers, inner=False) == ()
 
 
 @pytest.mark.parametrize(

@@ -159,21 +159,36 @@ class Means(nn.Module):
         return jnp.pad(x.mean(axis=(1, 2)), ((0, 0), (0, 2045)))
 
 
+class Brightness:
+    """In the place of NIQE and MUSIQ."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, image):
+        return float(image.mean())
+
+
 def test_lpips_and_fid_have_their_columns(weights, true, tmp_path, monkeypatch, capsys):
     folder, _ = true
+    monkeypatch.setattr(measures, 'load_dists', lambda path: Differences(path))
+    monkeypatch.setattr(measures, 'load_niqe', Brightness)
+    monkeypatch.setattr(measures, 'load_musiq', Brightness)
     monkeypatch.setattr(measures.lpips, 'load', Differences)
     module = fid.Fid(Means(), {}, 'bicubic')
     asked = []
     monkeypatch.setattr(measures, 'load_fid', lambda *given: asked.append(given) or module)
     file = tmp_path / 'numbers.json'
     wanted = ('--lpips', 'vgg', '--lpips', 'alex', '--fid', 'f.pth', '--fid-resize', 'bicubic')
+    wanted += ('--dists', 'd.pth', '--niqe', 'n.mat', '--musiq', 'm.pth')
     source = f'folder:{folder}'
     assert benchmark(source, '--weights', weights, *wanted, '--json', file) == 0
     assert asked == [('f.pth', 'bicubic')]
     record = json.loads(file.read_text())
     for numbers in record['mean'].values():
         assert numbers['fid_bicubic'] > 0
-        assert numbers['lpips_vgg'] == numbers['lpips_alex'] > 0
+        assert numbers['lpips_vgg'] == numbers['lpips_alex'] == numbers['lpips_d.pth'] > 0
+        assert numbers['n.mat'] == numbers['m.pth'] > 0
     shown = capsys.readouterr()
     assert 'FID over 2 images, no more than its 2048 features, is biased upwards' in shown.err
     assert 'fid_bicubic, bicubic: ' in shown.out

@@ -3,6 +3,7 @@
 import re
 import sys
 
+import jax
 import numpy as np
 import pytest
 from ncnn_files import state_of
@@ -51,10 +52,20 @@ def test_a_program(tmp_path, capsys):
     np.testing.assert_allclose(exported.read_stablehlo(program)(given), expected, atol=1e-5)
 
 
+def test_files_of_ncnn(tmp_path, capsys):
+    networks.save(tmp_path / 'w.safetensors', net := network('srvgg'))
+    assert convert(tmp_path / 'w.safetensors', '--output', tmp_path / 'w.param') == 0
+    assert 'w.param: srvgg {' in capsys.readouterr().out
+    found = networks.load(tmp_path / 'w.param')
+    assert found.model == net.model
+    jax.tree.map(np.testing.assert_array_equal, found.variables, net.variables)
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
         (('o.stablehlo', '--original'), r'o\.stablehlo: --original is for weights'),
+        (('o.param', '--original'), r'o\.param: weights are written as \.safetensors'),
         (('o.safetensors', '--size', '5x8'), 'o.safetensors: a --size is for .onnx and'),
         (('o.onnx',), r"o\.onnx: ONNX is written by jax2onnx.*pip install 'sr_jax\[onnx\]'"),
     ],

@@ -14,6 +14,7 @@ from sr_jax.commands.shared import seeing
 from sr_jax.config.defaults import defaults
 from sr_jax.images.boxes import draw
 from sr_jax.images.files import load_image, save_image
+from sr_jax.inference import networks
 
 # The last one lies in what is mirrored beyond the lower edge.
 BOXES = [[2, 3, 12, 21, 1], [5, 8, 40, 60, 0], [1, 1, 4, 5, 2], [30, 2, 50, 20, 1]]
@@ -36,7 +37,12 @@ def run(monkeypatch, tmp_path):
         found = types.SimpleNamespace(
             config=config, task=types.SimpleNamespace(predict=predict), variables={}
         )
-        monkeypatch.setattr(seeing, 'load_run', lambda path, best, mesh: found)
+
+        def load_run(path, best, mesh, load):
+            assert load is networks.load  # of what the run predicts with beside its own
+            return found
+
+        monkeypatch.setattr(seeing, 'load_run', load_run)
         return verbs.main(['detect', 'runs/x', str(tmp_path / 'given.png'), *words])
 
     return run

@@ -15,6 +15,7 @@ from sr_jax.commands.shared import seeing
 from sr_jax.config.defaults import defaults
 from sr_jax.images.files import load_image, save_image
 from sr_jax.images.segments import overlay
+from sr_jax.inference import networks
 
 IMAGE = np.random.default_rng(0).random((19, 26, 3), np.float32)
 
@@ -35,7 +36,12 @@ def run(monkeypatch, tmp_path):
         found = types.SimpleNamespace(
             config=config, task=types.SimpleNamespace(predict=predict), variables={}
         )
-        monkeypatch.setattr(seeing, 'load_run', lambda path, best, mesh: found)
+
+        def load_run(path, best, mesh, load):
+            assert load is networks.load  # of what the run predicts with beside its own
+            return found
+
+        monkeypatch.setattr(seeing, 'load_run', load_run)
         return verbs.main(['segment', 'runs/x', str(tmp_path / 'given.png'), *words])
 
     return run

@@ -57,15 +57,38 @@ NETWORKS = {
         '--config.data.crop_size=32',
         '--config.loss.adversarial.start=0',
     ),
+    'curriculum': (*RRDB, CROP),
+    # The second and the third step are those of rrdb:real and of esrgan, compiled once.
+    'curriculum:degraded': (
+        *(*RRDB, CROP, '--config.mixing.cutblur=0.0'),
+        *flags('optimizer', dict(learning_rate=2e-4, schedule='constant', ema_warmup=0.0)),
+    ),
+    'curriculum:adversarial': (
+        *(*RRDB, '--config.data.crop_size=32', '--config.mixing.cutblur=0.0'),
+        *flags('discriminator', dict(form='vgg', features=2, size=32)),
+        *flags('optimizer', dict(ema_decay=0.99, ema_warmup=0.0)),
+        *flags('loss.adversarial', dict(weight=0.003, relativistic=True)),
+        "--config.degradation={'name': 'bicubic'}",
+        '--config.loss.criteria.weight=0.0',
+    ),
     'video': (*VIDEO, '--config.discriminator.features=2'),
     'video:recurrent': VIDEO,
     'srflow': (*flags('model', tiny.NETWORKS['srflow']), CROP),
-    'prior': (*make_prior('code_transformer'), CROP, '--config.optimizer.warmup_steps=0'),
+    'prior': (
+        *make_prior('code_transformer'),
+        *(CROP, '--config.optimizer.warmup_steps=0', '--workdir=runs/prior'),
+    ),
     'stylegan2': (
         *flags('model', tiny.NETWORKS['stylegan2']),
         *flags('discriminator', tiny.DISCRIMINATOR),
         *('--config.data.crop_size=8', '--config.features.layer=relu1_1'),
         *('--config.average.images=20', '--config.augmentation.target=0.0'),
+    ),
+    # The generator of the page has fewer pixels than the windows of SSIM.
+    'glean': (
+        *flags('model', {**tiny.NETWORKS['glean'], 'size': 16}),
+        *flags('discriminator', {**tiny.DISCRIMINATOR, 'size': 16}),
+        *('--config.data.crop_size=16', '--config.train.start_from='),
     ),
     'srflow:encoder': (*RRDB, CROP),
     'classification': (*flags('model', dict(features=2)), CROP),

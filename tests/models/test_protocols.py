@@ -74,7 +74,7 @@ def test_what_is_repeated_are_fields_and_all_that_number_layers(name):
 
 
 def arrays(module, **fields):
-    return len(jax.tree.leaves(shapes(module.clone(**fields))['params']))
+    return len(jax.tree.leaves(shapes(module.clone(**fields))))
 
 
 @pytest.mark.parametrize('name', models.names())
@@ -116,7 +116,7 @@ def test_enlargers_keep_their_promises_about_sizes(name):
 def test_which_networks_enlarge_and_which_draw():
     transformers = ['atd', 'dat', 'drct', 'hat', 'omnisr', 'rgt', 'srformer', 'swinir']
     convolutional = ['mosr', 'rcan', 'realplksr', 'rrdb', 'span', 'srflow', 'srresnet', 'srvgg']
-    others = ['frvsr', 'resnet_sr', 'switched_sr']
+    others = ['frvsr', 'glean', 'glean_dlas', 'resnet_sr', 'switched_sr']
     assert models.names(Enlarger) == sorted([*transformers, *convolutional, *others])
     assert models.names(Recurrent) == ['frvsr']
     assert models.names(Gridded) == ['drct', 'srformer', 'swinir']

@@ -100,6 +100,24 @@ def test_sgd_is_pytorchs(nesterov):
     np.testing.assert_allclose(kernel, weight, rtol=1e-6)
 
 
+def test_lars_is_the_one_of_pixpros_authors():
+    weight, bias, moments = np.ones((2, 3)), np.ones(3), [0.0, 0.0]
+    gradients = (0.3, -0.7, 2.0)
+    for gradient in gradients:  # zdaxie/PixPro, contrast/lars.py, around torch.optim.SGD
+        kernel = gradient + 0.1 * weight
+        kernel = kernel * 1e-3 * np.linalg.norm(weight) / (np.linalg.norm(kernel) + 1e-8)
+        moments = [0.8 * moments[0] + kernel, 0.8 * moments[1] + gradient]
+        weight, bias = weight - 4 * moments[0], bias - 4 * moments[1]
+    changes = dict(name='lars', learning_rate=4.0, b1=0.8, weight_decay=0.1, nesterov=False)
+    params = {'kernel': jnp.ones((2, 3)), 'bias': jnp.ones(3)}
+    found, _ = run(
+        params, [jax.tree.map(lambda p, g=g: g * jnp.ones_like(p), params) for g in gradients],
+        **changes,
+    )
+    np.testing.assert_allclose(found['kernel'], weight, rtol=1e-6)
+    np.testing.assert_allclose(found['bias'], bias, rtol=1e-6)
+
+
 def test_adam_is_optax_adam():
     params = {'kernel': jnp.ones((2, 3)), 'bias': jnp.ones(3)}
     gradients = [jax.tree.map(lambda p, s=s: p * s, params) for s in (0.3, -0.7, 2.0)]

@@ -1,15 +1,16 @@
-"""Networks in ncnn's files: read as what they are, and refused where they are another."""
+"""Networks in ncnn's files: read as what they are, refused where they are another, and written."""
 
 import itertools
 import re
 
+import jax
 import numpy as np
 import pytest
 from ncnn_files import Style, state_of, write_rrdb, write_srvgg
-from tiny_networks import network
+from tiny_networks import SMALL, drawn, network
 
 from sr_jax.errors import InputError
-from sr_jax.pretrained import files, ncnn, rrdb, srvgg
+from sr_jax.pretrained import files, ncnn, ncnn_writer, recognition, rrdb, srvgg
 
 
 @pytest.fixture(scope='module')
@@ -123,3 +124,68 @@ def test_damaged_files_are_named(tmp_path, rrdb_state):
     param.write_text('\n'.join(param.read_text().splitlines()[:-1]))
     with pytest.raises(InputError, match=r'net\.param: damaged: \d+ of \d+ layers'):
         ncnn.read_state(param, weights)
+
+
+WRITTEN = {
+    'rrdb': SMALL['rrdb'],
+    'rrdb_x2': SMALL['rrdb_x2'],
+    'rrdb_plus': dict(SMALL['rrdb'], plus=True),
+    'rrdb_x8': dict(SMALL['rrdb'], scale=8),
+    'srvgg': SMALL['srvgg'],
+    'srvgg_relu': dict(SMALL['srvgg'], activation='leaky_relu'),
+    'srresnet': SMALL['srresnet'],
+    'span': dict(name='span', scale=2, features=5),
+}
+
+
+def write_ours(folder, key):
+    net = drawn(WRITTEN[key], key)
+    layers = recognition.ncnn_layers(net.model['name'], net.module(), net.variables, key)
+    ncnn_writer.write(folder / 'ours.param', *layers)
+    return net, folder / 'ours.param'
+
+
+@pytest.mark.parametrize(('key', 'reader'), [('rrdb', rrdb), ('srvgg', srvgg)])
+def test_what_is_written_is_read_again(tmp_path, key, reader):
+    net, param = write_ours(tmp_path, key)
+    assert_same(files.read_state(param), state_of(reader, net.variables))
+
+
+@pytest.mark.parametrize('key', WRITTEN)
+def test_every_blob_is_made_before_it_is_taken_and_taken_once(tmp_path, key):
+    _, param = write_ours(tmp_path, key)
+    magic, counts, *rows = param.read_text().splitlines()
+    there, made = set(), []
+    for row in rows:
+        _, _, given, count, *blobs = row.split()
+        taken, new = blobs[: int(given)], blobs[int(given) : int(given) + int(count)]
+        assert len(set(taken)) == len(taken) and there >= set(taken)
+        there = (there - set(taken)) | set(new)
+        made += new
+    assert there == {'output'} and len(set(made)) == len(made)
+    assert (magic, counts) == ('7767517', f'{len(rows)} {len(made)}')
+
+
+@pytest.mark.parametrize('key', WRITTEN)
+def test_ncnn_makes_the_same_image(tmp_path, key):
+    runtime = pytest.importorskip('ncnn')
+    net, param = write_ours(tmp_path, key)
+    image = np.random.default_rng(0).random((14, 18, 3), np.float32)
+    loaded = runtime.Net()
+    for kind in ('packed', 'storage', 'arithmetic'):
+        setattr(loaded.opt, f'use_fp16_{kind}', False)
+    loaded.load_param(str(param))
+    loaded.load_model(str(param.with_suffix('.bin')))
+    extractor = loaded.create_extractor()
+    extractor.input('data', runtime.Mat(image.transpose(2, 0, 1).copy()))
+    found = np.array(extractor.extract('output')[1]).transpose(1, 2, 0)
+    expected = jax.jit(net.module().apply)(net.variables, image[None])[0]
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_what_ncnn_cannot_be_is_said(tmp_path):
+    net = network('swinir')
+    with pytest.raises(InputError, match=r"swinir is not written as ncnn's files: rrdb, span, sr"):
+        recognition.ncnn_layers('swinir', net.module(), net.variables, 'a.pth')
+    with pytest.raises(InputError, match='ends in .param'):
+        ncnn_writer.write(tmp_path / 'a.txt', [], {})

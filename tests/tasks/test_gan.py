@@ -13,6 +13,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.tasks import gan
+from sr_jax.tasks.shared import dists
 from sr_jax.tasks.shared.terms import Term, compute_if_active
 from sr_jax.tasks.task import FROZEN, parameters, without_frozen
 
@@ -21,8 +22,10 @@ pytestmark = pytest.mark.usefixtures('small_discriminators')
 
 @pytest.fixture(scope='module')
 def phases(small_discriminators):
-    """Pixels, from step 1 on features too, from step 2 on a discriminator too."""
+    """Pixels, from step 1 on features too, from step 2 on a discriminator too; images are mixed."""
     config = config_of(
+        mixing__cutmix=0.5,
+        loss__dists=dict(weight=0.3, start=1, weights='dists.pth'),
         optimizer__schedule='multistep',
         optimizer__milestones=(2,),
         loss__pixel=dict(weight=0.1, start=1, before=1.0),
@@ -34,19 +37,27 @@ def phases(small_discriminators):
         loss__perceptual__layers=dict(conv1_1=1.0),
     )
     config.discriminator_optimizer.update(schedule='multistep', milestones=(2,))
-    states, history, step = run(config, 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dists.dists, 'read', lambda path, load: {path: np.float32(3)})
+        patch.setattr(dists.dists, 'distances', stand_in)
+        states, history, step = run(config, 3)
     return config, states, history, step
+
+
+def stand_in(variables, made, true, dtype):
+    """In the place of DISTS, whose network is large."""
+    return variables['dists.pth'] * jnp.abs(made - true).mean((1, 2, 3))
 
 
 def test_terms_begin_one_after_the_other(phases):
     _, states, history, _ = phases
-    begins = {'criteria': 1, 'perceptual': 1, 'adversarial': 2, 'discriminator': 2}
+    begins = {'criteria': 1, 'perceptual': 1, 'dists': 1, 'adversarial': 2, 'discriminator': 2}
     for name, start_step in begins.items():
         for step, metrics in enumerate(history):
             assert (metrics[name] > 0) == (step >= start_step), (name, step)
     for step, metrics in enumerate(history):
         weights = {'pixel': 0.1 if step else 1.0, 'perceptual': 0.1, 'adversarial': 3e-3}
-        weights['criteria'] = 0.7
+        weights |= {'criteria': 0.7, 'dists': 0.3}
         total = sum(weight * metrics[name] for name, weight in weights.items())
         assert metrics['loss'] == pytest.approx(total, rel=1e-5)
     for name in ('params', 'variables', 'opt_state'):
@@ -84,7 +95,7 @@ def test_the_feature_network_is_not_in_the_checkpoint(phases):
     saved = abstract_tree(task, MESH)['state']
     assert 'frozen' not in saved['generator'].variables
     first, last = (state['generator'].variables['frozen'] for state in (states[0], states[3]))
-    assert set(first) == {'conv1_1'}
+    assert set(first) == {'perceptual', 'dists'} and set(first['perceptual']) == {'conv1_1'}
     jax.tree.map(np.testing.assert_array_equal, first, last)
     without = without_frozen(task, states[3])
     assert jax.tree.structure(without) == jax.tree.structure(saved)
@@ -193,6 +204,8 @@ def test_switched_convolutions_learn_beside_a_discriminator():
         (dict(discriminator__norms='batch'), "no key 'norms': did you mean"),
         (dict(loss__perceptual__weight=1.0), 'as `weights` the file'),
         (dict(loss__criteria__weight=1.0), "needs weights={'luma': 1}"),
+        (dict(loss__dists__weight=1.0), "needs `weights`, the file of DISTS' authors"),
+        (dict(mixing__cutmix=1.5), 'parts of the batches'),
         (dict(loss__criteria__weights=dict(lumas=1.0)), "no such criterion: 'lumas'"),
         (dict(loss__perceptual__network='vgg18'), "did you mean 'vgg1"),
         (dict(loss__perceptual__layers=dict(conv9_1=1.0)), "layers has 'conv9_1'"),
@@ -220,7 +233,7 @@ def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(mo
     parts = gan.read_parts(config)
     states = jax.jit(draw_in_loops(functools.partial(gan.init, parts)))(jax.random.key(0), images())
     generator = states['generator']
-    generator = generator.replace(variables={**generator.variables, FROZEN: {}})
+    generator = generator.replace(variables={**generator.variables, FROZEN: {'perceptual': {}}})
     batch = images()
 
     def sharpened(batch, scale, settings, key):
@@ -228,9 +241,12 @@ def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(mo
 
     monkeypatch.setattr(gan.degradations, 'training_pair', sharpened)
     seen = []
-    monkeypatch.setattr(
-        gan, '_compare_features', lambda parts, frozen, *pair: seen.append(pair) or jnp.zeros(())
-    )
+
+    def compare(settings, frozen, training, *pair):
+        seen.append(pair)
+        return jnp.zeros(())
+
+    monkeypatch.setattr(gan.feature_network, 'compare', compare)
 
     @jax.jit
     def run(states, generator, batch):
@@ -244,3 +260,18 @@ def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(mo
     np.testing.assert_array_equal(compared['real'], batch['hq'])
     np.testing.assert_allclose(terms['pixel'], np.abs(compared['fake'] - target).mean(), rtol=1e-5)
     np.testing.assert_array_equal(features_of, target)
+
+
+def test_the_target_of_dists_gets_no_gradient_and_predictions_need_no_weights(monkeypatch):
+    config = config_of(loss__dists=dict(weight=0.5, weights='dists.pth'))
+    monkeypatch.setattr(dists.dists, 'distances', stand_in)
+    training = gan.read_parts(config).training['generator']
+    assert tasks.make(config).frozen(None, False) is None
+
+    def loss(made, true):
+        return dists.compare({'dists.pth': 3.0}, training, made, true)
+
+    made, true = images()['hq'], images(seed=1)['hq']
+    value, (to_made, to_true) = jax.value_and_grad(loss, argnums=(0, 1))(made, true)
+    np.testing.assert_allclose(value, 3 * np.abs(made - true).mean(), rtol=1e-5)
+    assert np.abs(to_made).max() > 0 and not np.abs(to_true).any()

@@ -9,7 +9,8 @@ from sr_jax import models, tasks
 from sr_jax.config.defaults import defaults
 from sr_jax.errors import InputError
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.layers.switching import Switching
+from sr_jax.layers.larger import Larger
+from sr_jax.layers.switching import MUTABLE, Switching
 from sr_jax.tasks import segmentation
 from sr_jax.tasks.task import TrainState, with_frozen
 
@@ -157,6 +158,42 @@ def test_selectors_look_at_frozen_latents():
     outputs = jax.eval_shape(task.predict, state.inference_variables(), batch, jax.random.key(2))
     assert outputs['told'].keys() == {'decoder_0/conv_1', 'backbone/conv'}
     assert taken == [5, 3]
+
+
+def test_latents_that_are_trained_on_are_a_part_of_the_network():
+    config, load = guided()
+    config.selectors.trained = True
+    config.train.start_from = 'runs/backbone'
+    tasks.make(config).complete(config, load)
+    assert dict(config.train.start_from) == {'guide': 'runs/latents', '': 'runs/backbone'}
+    task = tasks.make(config)
+    assert task.frozen(load, True) is None
+    batch = task.batch(4)
+    state = jax.eval_shape(task.init, jax.random.key(0), batch)
+    latents = load('').variables
+    for own, loaded in (
+        (state.params['guide'], latents['params']),
+        (state.variables['batch_stats']['guide'], latents['batch_stats']),
+    ):
+        assert jax.tree.map(jnp.shape, own) == jax.tree.map(jnp.shape, loaded)
+    new, _ = jax.eval_shape(task.train_step, state, batch, jax.random.key(1))
+    assert jax.tree.map(jnp.shape, new) == jax.tree.map(jnp.shape, state)
+    with pytest.raises(InputError, match='selectors.trained: name the network of the latents'):
+        segmentation.SelectorSettings(trained=True)
+
+
+def test_selectors_teach_the_latents_that_they_look_at():
+    settings = Switching(layers=('conv_1',), breadth=6, network='standard')
+    module, rng = Larger(2, settings), np.random.default_rng(0)
+    shapes = ((1, 3, 2, 4), (1, 5, 4, 3), (1, 2, 1, 5))
+    x, skip, latents = (rng.standard_normal(s).astype(np.float32) for s in shapes)
+    variables = module.init(jax.random.key(0), x, skip, True, latents)
+
+    def total(latents):
+        y, _ = module.apply(variables, x, skip, True, latents, mutable=list(MUTABLE))
+        return jnp.sum(y * rng.random(y.shape))
+
+    assert np.abs(jax.jit(jax.grad(total))(latents)).min() > 0
 
 
 def test_what_tells_no_latents_is_refused():

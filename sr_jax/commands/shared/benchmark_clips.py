@@ -40,6 +40,7 @@ SMALL: dict[str, degradations.Settings] = {
     'bicubic': BicubicSettings(),
     'gaussian': GaussianSettings(),
 }
+FOR_IMAGES = ('fid', 'dists', 'niqe', 'musiq')  # measures
 Frames = Float[np.ndarray, 't h w 3']
 
 
@@ -64,8 +65,10 @@ def has_clips(source: str) -> bool:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a row of numbers for each clip, and their means; returns and raises as `benchmark`."""
-    if arguments.fid or arguments.samples > 1:
-        raise InputError('--fid and --samples are for images, not for clips')
+    given = [name for name in FOR_IMAGES if getattr(arguments, name)]
+    given += ['samples'] if arguments.samples > 1 else []
+    if given:
+        raise InputError(f'--{given[0]} is for images, not for clips')
     folder = frames.folder_of(find_kind(arguments.source)[1])
     names = frames.find_films(folder)
     upscaler, scale = _load_upscaler(arguments)

@@ -13,6 +13,7 @@ from sr_jax.commands.shared.image_jobs import each_image, find_images, make_load
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images.padding import mirror_pad
+from sr_jax.inference import networks
 from sr_jax.tasks.task import Outputs
 
 # An image, what the run makes of it (a batch of one), the number of classes, the file to write.
@@ -51,7 +52,7 @@ def look(arguments: argparse.Namespace, task: str, lack: str, show: Show) -> int
     found = find_images(arguments.images, Path(arguments.output))
     images, files = plan_folder(arguments, found)
     mesh = sharding.make_mesh(jax.devices()[:1])
-    model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh)
+    model = load_run(arguments.checkpoint, best=arguments.best, mesh=mesh, load=networks.load)
     if model.config.task != task:
         raise InputError(
             f'{arguments.checkpoint} is a run of the task {model.config.task!r}, which {lack}: '

@@ -116,7 +116,8 @@ def _repeat_pixels(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def check_enlarger(model: nn.Module, crop_size: int) -> None:
-    """Raises InputError unless the network has a scale that divides the side of the crops."""
+    """Raises InputError unless the network has a scale that divides the side of the crops, and
+    takes the small images that they give."""
     if not isinstance(model, Enlarger):
         raise InputError(
             f'config.model.name: {type(model).__name__} has no scale, as networks for '
@@ -126,6 +127,12 @@ def check_enlarger(model: nn.Module, crop_size: int) -> None:
         raise InputError(
             f'config.data.crop_size={crop_size} is no multiple of config.model.scale='
             f'{model.scale}: take {-(-crop_size // model.scale) * model.scale}'
+        )
+    side = model.input_size
+    if side and crop_size != side * model.scale:
+        raise InputError(
+            f'config.data.crop_size={crop_size}: this network makes images of '
+            f'{side * model.scale} pixels, of those of {side}: take {side * model.scale}'
         )
 
 

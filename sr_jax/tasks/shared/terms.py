@@ -1,7 +1,7 @@
 """Terms of a loss whose weights change in the course of a run, and which cost nothing at 0."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import jax
@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from sr_jax.errors import InputError
+from sr_jax.losses import pixel
 
 T = TypeVar('T')
 
@@ -46,6 +47,30 @@ class Term:
     def always(self) -> bool:
         """Whether the weight is above 0 all the time."""
         return self.weight > 0 and (self.start == 0 or self.before > 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Criteria(Term):
+    """The section `config.loss.criteria`: more losses of the image and the true one.
+
+    Attributes:
+      weights: of files of `sr_jax.losses` that export a `criterion`, such as {'ms_ssim': 0.2,
+        'luma': 0.1}; the term is their weighted sum.
+    """
+
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in self.weights:
+            pixel.find_criterion(name)
+        if self.ever and not self.weights:
+            raise InputError("config.loss.criteria has a weight, so it needs weights={'luma': 1}")
+
+    def compute(self, image: Array, target: Array) -> Array:
+        """The weighted sum of the losses."""
+        losses = {name: pixel.find_criterion(name)(image, target) for name in self.weights}
+        return jnp.asarray(sum(self.weights[name] * loss for name, loss in losses.items()))
 
 
 def compute_if_active(term: Term, step: Int[Array, ''], compute: Callable[[], T]) -> T:

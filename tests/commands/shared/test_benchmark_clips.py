@@ -134,7 +134,7 @@ def test_results_of_others_are_measured_and_what_does_not_fit_is_named(films, tm
 @pytest.mark.parametrize(
     ('source', 'arguments', 'message'),
     [
-        ('frames:{hq}', ('--results', '{hq}', '--fid', 'x.pth'), '--fid and --samples are for'),
+        ('frames:{hq}', ('--results', '{hq}', '--fid', 'x.pth'), '--fid is for'),
         ('folder:{hq}', ('--results', '{hq}', '--degradation', 'gaussian'), 'is for clips, frames'),
         ('moving:photos', ('--results', '{hq}'), 'frames:<folder of folders>'),
         ('frames:{empty}', ('--results', '{hq}'), 'no images in the folders here'),

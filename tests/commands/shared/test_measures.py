@@ -6,7 +6,9 @@ from tiny_networks import network
 from sr_jax.commands.shared import measures
 from sr_jax.degradations import bicubic
 from sr_jax.errors import InputError
+from sr_jax.images.files import save_image
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.metrics import niqe
 from sr_jax.metrics.protocol import parse
 from sr_jax.models import inception
 
@@ -46,6 +48,45 @@ def test_a_kind_of_lpips_is_loaded_once(monkeypatch):
     monkeypatch.setattr(measures.lpips, 'load', loaded.append)
     measures.load_perceptual(['vgg', 'alex', 'vgg'])
     assert loaded == ['vgg', 'alex']
+
+
+class Brightness:
+    """In the place of NIQE and MUSIQ."""
+
+    name = 'brightness'
+
+    def __call__(self, image):
+        return float(image.mean())
+
+
+def test_what_looks_at_no_true_image_is_given_none():
+    measure = measures.Measures([], [], None, [Brightness()])
+    assert measure.names == ['brightness']
+    assert measure(HQ, None, None) == {'brightness': pytest.approx(HQ.mean())}
+
+
+def test_a_model_of_niqe_is_read_or_fitted(monkeypatch, tmp_path):
+    asked, model = [], niqe.Gaussian(np.zeros(36), np.eye(36))
+
+    def fit(images):
+        asked.extend(image.shape for image in images)
+        return model
+
+    monkeypatch.setattr(measures.niqe, 'fit', fit)
+    monkeypatch.setattr(measures.niqe, 'read', lambda path: asked.append(path) or model)
+    save_image(tmp_path / 'a.png', HQ)
+    for source in (f'folder:{tmp_path}', 'model.mat'):
+        assert measures.load_niqe(source).name == 'niqe'
+    assert asked == [HQ.shape, 'model.mat']
+
+
+def test_musiq_takes_the_weights_of_its_network_only(monkeypatch):
+    found = LoadedNetwork({'name': 'musiq', 'classes': 2}, {'params': {}}, 'm.pth')
+    monkeypatch.setattr(measures.networks, 'load', lambda path: found)
+    assert measures.load_musiq('m.pth').name == 'musiq'
+    monkeypatch.setattr(measures.networks, 'load', lambda path: network('rrdb'))
+    with pytest.raises(InputError, match=r'm\.pth: MUSIQ needs .* these are weights of rrdb'):
+        measures.load_musiq('m.pth')
 
 
 def test_fid_takes_the_weights_of_its_network_only(monkeypatch):
