@@ -23,6 +23,7 @@ from sr_jax.config.serialization import differences
 from sr_jax.config.settings import read_sources
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, first_line
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.repeated import initial_shapes
 from sr_jax.layers.switching import Switching
 from sr_jax.tasks.task import (
@@ -102,7 +103,9 @@ def begin(task: Task, seed: int, mesh: Mesh) -> PyTree:
 
     # The same function of the same kind of seed: it is traced once.
     places = sharding.layout(jax.eval_shape(init, np.uint32(seed)), mesh)
-    return jax.jit(init, out_shardings=places)(np.uint32(seed))
+    # What is split over devices is drawn where it lies.
+    make = init if sharding.FSDP_AXIS in mesh.axis_names else draw_in_loops(init)
+    return jax.jit(make, out_shardings=places)(np.uint32(seed))
 
 
 def resume_or_init(

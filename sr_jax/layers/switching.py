@@ -20,6 +20,7 @@ from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.layers import batch_norm, switch_norm
 from sr_jax.layers.convolution import Convolution
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.switched_conv import SwitchedConv
 
 # Collections that the switched convolutions of a network own, beside their parameters.
@@ -142,7 +143,7 @@ def convert_to_switched(
         taps, _, channels, features = kernel.shape
         module = switching.make(features, taps, use_bias=bias is not None)
         image = jnp.zeros((1, 8, 8, channels))
-        fresh = dict(jax.jit(module.init)(jax.random.fold_in(rng, number), image))
+        fresh = dict(jax.jit(draw_in_loops(module.init))(jax.random.fold_in(rng, number), image))
         params = fresh.pop('params')
         if switching.deviation:
             trained = {'shared': kernel}

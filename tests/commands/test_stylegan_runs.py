@@ -13,6 +13,7 @@ from sr_jax.commands.project import fit
 from sr_jax.images.files import load_image, save_image
 from sr_jax.inference import networks, style_images
 from sr_jax.inference.projection import neighbor_products
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.training import loop
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -123,7 +124,8 @@ def test_what_cannot_be_meant_is_refused(run, tmp_path, capsys, words, message):
 def test_another_network_draws_nothing_of_styles(tmp_path, capsys):
     vqvae = {'name': 'srresnet', **tiny.NETWORKS['srresnet']}
     model = networks.LoadedNetwork(vqvae, {}, 'x').module()
-    variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, 5, 6, 3), np.float32))
+    x = np.zeros((1, 5, 6, 3), np.float32)
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), x)
     file = tmp_path / 'other.safetensors'
     networks.save(file, networks.LoadedNetwork(vqvae, dict(variables), 'x'))
     assert sample(file, tmp_path / 'out') == 1

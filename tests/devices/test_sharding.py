@@ -109,6 +109,7 @@ def trained_for(steps, task, fsdp, size, start):
 
 
 WIDE = {
+    'regression': dict(model__features=40, optimizer__ema_decay=0.9),
     'vqvae': dict(model__channels=48, model__codebook_size=64, optimizer__ema_decay=0.9),
     'gan': dict(model__features=32, model__growth=16),
     'flow': dict(model__features=32, model__growth=16, model__hidden=32),
@@ -116,7 +117,8 @@ WIDE = {
 
 
 @pytest.mark.parametrize(
-    'name', ['vqvae', *(pytest.param(name, marks=pytest.mark.slow) for name in ('gan', 'flow'))]
+    'name',
+    ['regression', *(pytest.param(n, marks=pytest.mark.slow) for n in ('vqvae', 'gan', 'flow'))],
 )
 def test_split_parameters_train_as_whole_ones_do_in_less_memory(name, tmp_path):
     config = getattr(tiny, name)(train__batch_size=8, **WIDE[name])

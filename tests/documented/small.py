@@ -60,7 +60,10 @@ NETWORKS = {
     'video': (*VIDEO, '--config.discriminator.features=2'),
     'video:recurrent': VIDEO,
     'srflow': (*flags('model', tiny.NETWORKS['srflow']), CROP),
-    'prior': (*make_prior('pixelsnail'), CROP, '--config.optimizer.warmup_steps=0'),
+    'prior': (
+        *make_prior('code_transformer'),
+        *(CROP, '--config.optimizer.warmup_steps=0', '--workdir=runs/prior'),
+    ),
     'stylegan2': (
         *flags('model', tiny.NETWORKS['stylegan2']),
         *flags('discriminator', tiny.DISCRIMINATOR),
@@ -88,6 +91,8 @@ NETWORKS = {
 }
 # Instead of a value that a command gives.
 INSTEAD = {
+    # Its programs are those of tests/commands/test_prior_runs.py; PixelSNAIL's take minutes.
+    'configs/prior.py': 'configs/prior.py:transformer',
     '--config.train.steps=200': '--config.train.steps=4',
     '--config.train.steps=800': '--config.train.steps=6',
     '--config.train.effective_batch_size=128': '--config.train.effective_batch_size=4',

@@ -9,6 +9,7 @@ import pytest
 from parity import assert_close
 
 from sr_jax.layers.convolution import convolve
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.selector import Selector
 from sr_jax.layers.soft_routing import blended_convolution
 from sr_jax.layers.switched_conv import SwitchedConv
@@ -20,7 +21,7 @@ def random_layer(credit, seed=0, **changes):
     layer = SwitchedConv(
         9, 3, breadth=4, stride=2, network='standard', norm_size=0, credit=credit, **changes
     )
-    return layer, jax.jit(layer.init)(jax.random.key(seed), x)['params'], x
+    return layer, jax.jit(draw_in_loops(layer.init))(jax.random.key(seed), x)['params'], x
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -15,6 +15,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.borders import Images, _find_inside, apply_within
 from sr_jax.layers.convolution import Convolution, upsample_nearest
 from sr_jax.layers.in_patches import in_patches
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.switching import Switching
 from sr_jax.models.rrdb import RRDBNet
 
@@ -46,7 +47,7 @@ class Network(nn.Module):
 
 def make(scale, side, x):
     module = Network(scale, side)
-    return module, jax.jit(module.init)(jax.random.key(0), x)
+    return module, jax.jit(draw_in_loops(module.init))(jax.random.key(0), x)
 
 
 def draw(*shape):
@@ -97,7 +98,7 @@ def test_long_sides_do_not_overflow():
 def test_rrdb_net(scale):
     x = draw(1, 2 * 26 // scale * 2, 46, 3)
     whole = RRDBNet(scale, num_blocks=1, **SMALL)
-    variables = jax.jit(whole.init)(jax.random.key(0), x)
+    variables = jax.jit(draw_in_loops(whole.init))(jax.random.key(0), x)
     found = jax.jit(whole.clone(patch=10).apply)(variables, x)
     np.testing.assert_allclose(found, jax.jit(whole.apply)(variables, x), atol=2e-6)
 

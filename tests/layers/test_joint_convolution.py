@@ -13,6 +13,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers import joint_convolution
 from sr_jax.layers.convolution import convolve, normal_init, upsample_nearest
 from sr_jax.layers.joint_convolution import JointConvolution, convolve_enlarged
+from sr_jax.layers.random_draws import draw_in_loops
 
 SIDE = st.integers(1, 5)
 
@@ -54,7 +55,7 @@ def test_maps_of_three_sizes():
     maps = [noise(1, 8, 4, 2), noise(1, 2, 1, 3, seed=1), noise(1, 8, 4, 1, seed=2)]
     maps.append(noise(1, 4, 2, 2, seed=3))
     module = JointConvolution(5, normal_init(1.0))
-    variables = jax.jit(module.init)(jax.random.key(0), maps)
+    variables = jax.jit(draw_in_loops(module.init))(jax.random.key(0), maps)
     assert variables['params']['kernel'].shape == (3, 3, 8, 5)
 
     @jax.jit

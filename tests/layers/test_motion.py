@@ -7,6 +7,7 @@ import pytest
 
 from sr_jax.errors import InputError
 from sr_jax.layers.motion import MAX_MOTION, MotionNetwork, enlarge_motion, warp
+from sr_jax.layers.random_draws import draw_in_loops
 
 
 def sample(plane, y, x):
@@ -56,7 +57,7 @@ def test_motion_is_enlarged_in_pixels_of_the_large_image():
 def test_the_network_mirrors_what_is_beyond_the_last_eight_pixels():
     model = MotionNetwork(features=2)
     frames = np.random.default_rng(3).random((2, 1, 19, 21, 3)).astype(np.float32)
-    variables = jax.jit(model.init)(jax.random.key(0), *frames)
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), *frames)
     apply = jax.jit(model.apply)
     motion = np.asarray(apply(variables, *frames))
     assert motion.shape == (1, 19, 21, 2) and np.abs(motion).max() < MAX_MOTION

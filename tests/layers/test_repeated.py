@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.repeated import Repetition, apply_repeated, initial_shapes, repeating
 from sr_jax.layers.switching import Switching
 from sr_jax.models.rrdb import RRDBNet
@@ -84,7 +85,7 @@ def test_the_shapes_of_an_rrdb_net_are_those_of_its_init(switched):
 def test_an_rrdb_net_as_a_loop_is_a_program_of_one_block():
     model = RRDBNet(features=5, growth=3, num_blocks=4, patch=6)
     x = jax.random.uniform(jax.random.key(1), (2, 7, 9, 3))
-    variables = jax.jit(model.init)(jax.random.key(0), x)
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), x)
 
     def run(how):
         def apply(variables, x):

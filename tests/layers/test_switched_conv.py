@@ -15,6 +15,7 @@ from switched import batch_stats, hyperparameters, kernels, selector_params, swi
 from sr_jax.errors import InputError
 from sr_jax.layers import switched_conv as switched_conv_layer
 from sr_jax.layers.convolution import convolve
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.switch_norm import update_switch_norms
 from sr_jax.layers.switched_conv import SharedSelector, SwitchedConv
 
@@ -108,7 +109,7 @@ def test_equal_kernels_give_the_dense_convolution():
     """Whatever a fresh selector chooses: so a converted network begins as it was."""
     x = jax.random.normal(jax.random.key(0), (2 * 7 * 6 * 5,)).reshape(2, 7, 6, 5)
     layer = SwitchedConv(8, 3, breadth=4, stride=2, network='standard')
-    variables = jax.jit(layer.init)(jax.random.key(1), x)
+    variables = jax.jit(draw_in_loops(layer.init))(jax.random.key(1), x)
     kernel = variables['params']['kernel'][:1]
     params = {**variables['params'], 'kernel': jnp.repeat(kernel, 4, axis=0)}
     apply = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))
@@ -121,7 +122,7 @@ def test_equal_kernels_give_the_dense_convolution():
 @pytest.mark.parametrize(('start', 'fan_in'), [('published', 5 * 9 * 8), ('convolution', 5 * 9)])
 def test_start_values(start, fan_in):
     layer = SwitchedConv(16, 3, network='standard', start=start)
-    variables = jax.jit(layer.init)(jax.random.key(0), jnp.ones((1, 4, 4, 5)))
+    variables = jax.jit(draw_in_loops(layer.init))(jax.random.key(0), jnp.ones((1, 4, 4, 5)))
     largest = jnp.abs(variables['params']['kernel']).max()
     assert 0.99 / np.sqrt(fan_in) < largest <= 1 / np.sqrt(fan_in)
     assert jnp.abs(variables['params']['bias']).max() <= 1 / np.sqrt(5 * 9)
@@ -131,7 +132,7 @@ def test_start_values(start, fan_in):
 def test_bfloat16_inside_leaves_the_selector_and_parameters_in_float32():
     x = jax.random.normal(jax.random.key(0), (4 * 6 * 5,)).reshape(1, 4, 6, 5)
     layer = SwitchedConv(7, 3, breadth=2, network='standard', dtype='bfloat16')
-    variables = jax.jit(layer.init)(jax.random.key(1), x)
+    variables = jax.jit(draw_in_loops(layer.init))(jax.random.key(1), x)
     full = jax.jit(SwitchedConv(7, 3, breadth=2, network='standard').apply)(variables, x)
     y, sown = jax.jit(functools.partial(layer.apply, mutable=['intermediates']))(variables, x)
     assert y.dtype == jnp.bfloat16 and variables['params']['kernel'].dtype == jnp.float32
@@ -142,7 +143,7 @@ def test_bfloat16_inside_leaves_the_selector_and_parameters_in_float32():
 def test_gathered_statistics_update_the_layer():
     x = jax.random.normal(jax.random.key(0), (4 * 6 * 5,)).reshape(1, 4, 6, 5)
     layer = SwitchedConv(7, 3, breadth=2, network='standard')
-    variables = jax.jit(layer.init)(jax.random.key(1), x)
+    variables = jax.jit(draw_in_loops(layer.init))(jax.random.key(1), x)
     collections = ['switch_norm', 'switch_norm_statistics']
     apply = functools.partial(layer.apply, train=True, mutable=collections)
     _, changed = jax.jit(apply)(variables, x)
@@ -173,7 +174,7 @@ def test_a_shared_selector_sorts_once_and_learns_from_all(monkeypatch):
     monkeypatch.setattr(switched_conv_layer, 'route', count)
     monkeypatch.setattr(api, 'route', count)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 6, 8)), jnp.float32)
-    params = jax.jit(Two(True).init)(jax.random.key(0), x)['params']
+    params = jax.jit(draw_in_loops(Two(True).init))(jax.random.key(0), x)['params']
     assert set(params['first']) == {'kernel', 'bias'}
 
     def loss(params, shared):
@@ -208,7 +209,7 @@ def test_without_a_norm_there_is_no_buffer_to_save():
 def test_what_cannot_be_used_is_named():
     x = jnp.ones((1, 4, 6, 5))
     layer = SwitchedConv(7, 3, breadth=2, network='standard')
-    params = jax.jit(layer.init)(jax.random.key(0), x)['params']
+    params = jax.jit(draw_in_loops(layer.init))(jax.random.key(0), x)['params']
     with pytest.raises(InputError, match=r"norm needs.*'switch_norm'"):
         layer.apply({'params': params}, x)
     with pytest.raises(InputError, match=r'\(3, 6\) pixels.*\(4, 6\)'):
@@ -233,7 +234,7 @@ def test_a_norm_that_begins_with_its_first_row_changes_the_first_batch():
         functools.partial(SwitchedConv, 7, 5, breadth=3, network='standard'),
         functools.partial(SharedSelector, 3, network='standard'),
     ):
-        variables = jax.jit(module().init)(jax.random.key(1), x)
+        variables = jax.jit(draw_in_loops(module().init))(jax.random.key(1), x)
 
         def probabilities(start, module=module, variables=variables):
             layer = module(norm_start=start)

@@ -6,6 +6,7 @@ from flax import traverse_util
 
 from sr_jax.errors import InputError
 from sr_jax.layers import switching as switching_lib
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.switching import Switching, check_layers, convert_to_switched
 from sr_jax.models.vqvae import VQVAE
 
@@ -29,7 +30,7 @@ LAYERS = (
 @pytest.fixture(scope='module')
 def dense():
     x = jax.random.uniform(jax.random.key(1), (2 * 16 * 16 * 3,)).reshape(2, 16, 16, 3)
-    variables = jax.jit(VQVAE(**SMALL).init)(jax.random.key(0), x)
+    variables = jax.jit(draw_in_loops(VQVAE(**SMALL).init))(jax.random.key(0), x)
     return dict(variables), x
 
 

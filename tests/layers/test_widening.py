@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sr_jax.errors import InputError
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.widening import copies, widen, widen_kernel
 from sr_jax.models.vqvae import VQVAE
 
@@ -20,7 +21,7 @@ def make(upsampling, channels, res_channels):
 def test_a_widened_vqvae_gives_the_same_output_and_its_copies_part(upsampling):
     narrow, wide = make(upsampling, 8, 4), make(upsampling, 20, 7)
     x = jnp.asarray(np.random.default_rng(0).random((2, 16, 16, 3), np.float32))
-    variables = dict(jax.jit(narrow.init)(jax.random.key(1), x))
+    variables = dict(jax.jit(draw_in_loops(narrow.init))(jax.random.key(1), x))
     shapes = jax.eval_shape(wide.init, jax.random.key(2), x)['params']
     joined = wide.find_concatenations(narrow)
     widened = jax.jit(lambda params, key: widen(params, shapes, key, joined))

@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from sr_jax.errors import InputError
 from sr_jax.layers.motion import enlarge_motion, warp
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.models.frvsr import FRVSR, DoublingConvolution, Generator
 from sr_jax.tasks.shared.clips import enlarge_clip, ping_pong
@@ -21,7 +22,7 @@ def frames(*shape):
 
 @pytest.fixture(scope='module')
 def variables():
-    return jax.jit(TINY.init)(jax.random.key(0), jnp.zeros((1, 8, 9, 3)))
+    return jax.jit(draw_in_loops(TINY.init))(jax.random.key(0), jnp.zeros((1, 8, 9, 3)))
 
 
 def test_a_clip_is_a_loop_that_feeds_the_moved_image_back(variables):
@@ -48,7 +49,7 @@ def test_ping_pong_shows_the_last_frame_once():
 def test_doubling_is_tensorflows_transposed_convolution():
     x = np.random.default_rng(1).random((1, 4, 5, 3)).astype(np.float32)
     model = DoublingConvolution(2)
-    variables = jax.jit(model.init)(jax.random.key(0), x)
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), x)
     kernel = np.asarray(variables['params']['kernel'])
     expected = np.zeros((10, 12, 2))
     for y, column in np.ndindex(4, 5):
@@ -90,7 +91,7 @@ def cubic(x, factor):
 
 def test_the_generator_looks_as_far_as_its_halo_and_no_further():
     model, x = Generator(2, 3, 2), frames(1, 31, 31)
-    variables = jax.jit(model.init)(jax.random.key(0), x)
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), x)
     apply = jax.jit(model.apply)
     before = apply(variables, x)
     x[0, 15, 15] += 1

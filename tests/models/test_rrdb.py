@@ -8,6 +8,7 @@ from flax import traverse_util
 from parity import assert_parity, error, errors, nhwc, part
 
 from sr_jax.errors import InputError
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.switching import Switching, check_layers, choices, convert_to_switched
 from sr_jax.models.rrdb import ResidualDenseBlock, RRDBNet
 from sr_jax.pretrained import rrdb as weights
@@ -67,7 +68,7 @@ def test_a_dense_block_against_the_original(golden):
 
 def test_start_values():
     model = RRDBNet(features=32, num_blocks=1)
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     inside = variables['params']['block_0']['rdb_1']['conv_2']
     fan_in = (32 + 2 * 32) * 9
     np.testing.assert_allclose(inside['kernel'].std(), 0.1 * (2 / fan_in) ** 0.5, rtol=0.03)
@@ -90,7 +91,7 @@ def test_sizes_that_do_not_divide_are_refused(scale, size, multiple):
 @pytest.fixture(scope='module')
 def converted():
     dense = RRDBNet(**SMALL)
-    variables = jax.jit(dense.init)(jax.random.key(0), X)
+    variables = jax.jit(draw_in_loops(dense.init))(jax.random.key(0), X)
     output = jax.jit(dense.apply)(variables, X)
     return convert_to_switched(variables, SWITCHING, jax.random.key(2)), output
 
@@ -133,7 +134,7 @@ def test_selectors_learn_with_rematerialisation(converted):
 def test_switched_kernels_of_the_blocks_start_as_their_convolutions_do():
     switching = Switching(('block_0/rdb_0/conv_0',), breadth=4, network='standard')
     model = RRDBNet(features=32, num_blocks=1, switching=switching)
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     layer = variables['params']['block_0']['rdb_0']['conv_0']
     assert layer['kernel'].shape == (4, 3, 3, 32, 32)
     np.testing.assert_allclose(layer['kernel'].std(), 0.1 * (2 / (32 * 9)) ** 0.5, rtol=0.03)

@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 from sr_jax.errors import InputError
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.models.srvgg import SRVGGNetCompact
 from sr_jax.pretrained import srvgg as weights
 
@@ -30,7 +31,7 @@ def by_definition(state, x, scale, slope):
 def test_against_the_definition(activation, slope):
     model = SRVGGNetCompact(scale=3, features=6, num_convs=2, activation=activation)
     x = np.random.default_rng(0).random((3, 5, 4), np.float32)
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), jnp.zeros((1, 4, 6, 3)))
     slopes = jax.random.uniform(jax.random.key(1), (3, 6))
     for i in range(3 if slope is None else 0):
         assert np.unique(variables['params'][f'block_{i}']['slope']) == [0.25]

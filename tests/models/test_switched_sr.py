@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.switching import Switching, check_layers, choices, convert_to_switched
 from sr_jax.models.switched_sr import LAYERS, SwitchedSR
 
@@ -17,7 +18,7 @@ X = jnp.asarray(np.random.default_rng(1).random((2, 5, 4, 3), np.float32))
 def run():
     """The image, what a training call wrote, and gradients; of a network with new weights."""
     model = SwitchedSR(scale=2, features=8, switching=SMALL)
-    variables = jax.jit(model.init)(jax.random.key(0), X)
+    variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), X)
     collections = {'switch_norm': variables['switch_norm']}
 
     @jax.jit
@@ -54,7 +55,7 @@ def test_every_parameter_of_every_layer_learns(run):
 
 def test_without_switched_layers_it_is_the_dense_network_to_begin_with():
     dense = SwitchedSR(scale=2, features=8, switching=Switching())
-    variables = jax.jit(dense.init)(jax.random.key(0), X)
+    variables = jax.jit(draw_in_loops(dense.init))(jax.random.key(0), X)
     assert set(variables) == {'params'}
     switched = convert_to_switched(variables, SMALL, jax.random.key(2))
     model = SwitchedSR(scale=2, features=8, switching=SMALL)

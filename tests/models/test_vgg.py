@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sr_jax.errors import InputError
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.losses.perceptual import perceptual_loss
 from sr_jax.models import vgg
 
@@ -12,7 +13,7 @@ IMAGES = jnp.array(np.random.default_rng(0).random((1, 6, 4, 3)), jnp.float32)
 
 def made(outputs, **fields):
     model = vgg.Model(outputs, **fields)
-    return model, jax.jit(model.init)(jax.random.key(0), IMAGES)
+    return model, jax.jit(draw_in_loops(model.init))(jax.random.key(0), IMAGES)
 
 
 def correlate(x, layer):

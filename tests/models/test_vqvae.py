@@ -12,6 +12,7 @@ from parity import assert_close, nhwc, part
 
 from sr_jax.errors import InputError
 from sr_jax.layers.quantizer import merge_statistics
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.models.vqvae import VQVAE, Decoder, Encoder, ResBlock
 from sr_jax.pretrained import vqvae as weights
 from sr_jax.pretrained.layouts import to_ours
@@ -178,7 +179,7 @@ MODEL = VQVAE(**SMALL)
 
 @pytest.fixture(scope='module')
 def variables():
-    return jax.jit(MODEL.init)(jax.random.key(0), jnp.zeros((1, 8, 16, 3)))
+    return jax.jit(draw_in_loops(MODEL.init))(jax.random.key(0), jnp.zeros((1, 8, 16, 3)))
 
 
 @pytest.fixture(scope='module')

@@ -10,6 +10,7 @@ from sr_jax import tasks
 from sr_jax.checkpoints.run import abstract_tree
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.models.srresnet import SRResNet
 from sr_jax.tasks import gan
 from sr_jax.tasks.shared.terms import Term, compute_if_active
@@ -102,6 +103,7 @@ def test_microbatches_give_the_update_of_one_batch():
         same(state.opt_state, whole[network].opt_state, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_step_of_one():
     config = config_of(loss__adversarial__start=1)
     batch = images(8)
@@ -216,7 +218,7 @@ def test_a_discriminator_needs_its_optimizer():
 def test_losses_see_the_sharpened_target_and_the_discriminator_the_true_image(monkeypatch):
     config = config_of(loss__perceptual__weight=1.0, loss__perceptual__weights='random')
     parts = gan.read_parts(config)
-    states = jax.jit(functools.partial(gan.init, parts))(jax.random.key(0), images())
+    states = jax.jit(draw_in_loops(functools.partial(gan.init, parts)))(jax.random.key(0), images())
     generator = states['generator']
     generator = generator.replace(variables={**generator.variables, FROZEN: {}})
     batch = images()

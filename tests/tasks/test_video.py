@@ -11,6 +11,7 @@ from tiny import changed, video
 from sr_jax import tasks
 from sr_jax.config.defaults import defaults
 from sr_jax.errors import InputError
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.tasks import video as task_of
 from sr_jax.tasks.shared import clips
 
@@ -23,7 +24,7 @@ def parts():
 @pytest.fixture(scope='module')
 def states(parts):
     batch = {'hq': jnp.zeros((1, 3, 32, 32, 3))}
-    return jax.jit(functools.partial(task_of.init, parts))(jax.random.key(0), batch)
+    return jax.jit(draw_in_loops(functools.partial(task_of.init, parts)))(jax.random.key(0), batch)
 
 
 def hq(n=2, t=3):

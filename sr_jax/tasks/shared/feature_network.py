@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
+from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.losses import pixel
 from sr_jax.losses.perceptual import Features, perceptual_loss
 from sr_jax.models import vgg
@@ -117,7 +118,7 @@ def load_frozen(settings: Perceptual, load: Load, training: bool) -> Any:
         return None
     model, images = _model(settings), jnp.zeros((1, 32, 32, 3))
     if settings.weights == RANDOM:
-        return jax.jit(model.init)(jax.random.key(0), images)['params']
+        return jax.jit(draw_in_loops(model.init))(jax.random.key(0), images)['params']
     used = jax.eval_shape(model.init, jax.random.key(0), images)['params']
     network = load(settings.weights)
     missing = [name for name in used if name not in network.variables.get('params', {})]

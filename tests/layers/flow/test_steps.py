@@ -19,6 +19,7 @@ from sr_jax.layers.flow.coupling import ConditionalCoupling
 from sr_jax.layers.flow.mixing import InvertibleConvolution
 from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import MEMORY, FlowStep, FlowSteps
+from sr_jax.layers.random_draws import draw_in_loops
 
 CHANNELS = 4
 
@@ -42,7 +43,7 @@ def maps_for(n, h, w):
 def stack():
     module = FlowSteps(3, FlowStep(CHANNELS, hidden=5))
     z, maps = noise(2, 6, 10, CHANNELS), maps_for(2, 6, 10)
-    return module, shake(jax.jit(module.init)(jax.random.key(0), z, maps)), z, maps
+    return module, shake(jax.jit(draw_in_loops(module.init))(jax.random.key(0), z, maps)), z, maps
 
 
 def test_a_stack_is_its_steps_one_after_the_other(stack):
@@ -62,7 +63,7 @@ def test_a_stack_is_its_steps_one_after_the_other(stack):
 def test_the_inverse_goes_back(stack, parametrization):
     module, _, z, maps = stack
     module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
-    variables = shake(jax.jit(module.init)(jax.random.key(0), z, maps))
+    variables = shake(jax.jit(draw_in_loops(module.init))(jax.random.key(0), z, maps))
     out, _, _ = jax.jit(module.apply)(variables, z, maps)
     back = jax.jit(functools.partial(module.apply, method='inverse'))(variables, out, maps)
     np.testing.assert_allclose(back, z, atol=1e-5)
@@ -70,7 +71,7 @@ def test_the_inverse_goes_back(stack, parametrization):
 
 def test_a_stack_begins_with_the_data_as_its_steps_do(stack):
     module, _, z, maps = stack
-    fresh = jax.jit(module.init)(jax.random.key(5), z, maps)
+    fresh = jax.jit(draw_in_loops(module.init))(jax.random.key(5), z, maps)
     z = 3 * z + 2
     (out, _, _), begun = jax.jit(lambda v: module.apply(v, z, maps, mutable=['params']))(fresh)
     step = jax.jit(functools.partial(module.step.apply, mutable=['params']))
@@ -112,7 +113,7 @@ def gradients(module, variables, z, maps):
 def test_all_memories_give_the_same_gradients(stack, memory, parametrization):
     module, _, z, maps = stack
     module = module.clone(step=FlowStep(CHANNELS, hidden=5, parametrization=parametrization))
-    variables = shake(jax.jit(module.init)(jax.random.key(0), z, maps))
+    variables = shake(jax.jit(draw_in_loops(module.init))(jax.random.key(0), z, maps))
     expected = gradients(module, variables, z, maps)
     found = gradients(module.clone(memory=memory), variables, z, maps)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -158,7 +159,7 @@ def jacobian(function, x):
 def test_the_log_determinant_is_that_of_the_jacobian(parametrization, middle):
     step = FlowStep(CHANNELS, hidden=3, parametrization=parametrization, middle=middle)
     z, maps = noise(1, 2, 4, CHANNELS), maps_for(1, 2, 4)
-    variables = shake(jax.jit(step.init)(jax.random.key(0), z, maps), by=0.3)
+    variables = shake(jax.jit(draw_in_loops(step.init))(jax.random.key(0), z, maps), by=0.3)
     _, gained = jax.jit(step.apply)(variables, z, maps)
     expected = jacobian(lambda z: step.apply(variables, z, maps)[0], z)
     np.testing.assert_allclose(gained[0], expected, rtol=1e-4, atol=1e-4)
@@ -184,7 +185,8 @@ def test_the_log_determinant_of_a_split_is_that_of_the_jacobian():
 def test_matrices_their_determinants_and_inverses(channels, parametrization, seed):
     module = InvertibleConvolution(channels, parametrization)
     x = noise(1, 2, 3, channels)
-    params = shake(jax.jit(module.init)(jax.random.key(seed), x)['params'], seed, by=0.05)
+    params = jax.jit(draw_in_loops(module.init))(jax.random.key(seed), x)['params']
+    params = shake(params, seed, by=0.05)
     several = jax.tree.map(lambda p: np.stack([p, 0.5 * p]), params)
     weight, log_determinant = jax.jit(mixing.matrix)(several)
     expected = np.linalg.slogdet(np.asarray(weight, np.float64))[1]
@@ -251,7 +253,7 @@ def test_a_least_scale_bounds_how_much_the_inverse_magnifies():
     def magnify(min_scale):
         module = ConditionalCoupling(CHANNELS, hidden=5, min_scale=min_scale)
         # By small parameters: what large ones give is too badly conditioned for float32.
-        variables = shake(jax.jit(module.init)(jax.random.key(0), z, maps), by=0.4)
+        variables = shake(jax.jit(draw_in_loops(module.init))(jax.random.key(0), z, maps), by=0.4)
         inverse = jax.jit(functools.partial(module.apply, method='inverse'))
         one, other = (inverse(variables, x, maps) for x in (z, 1.001 * z))
         back, _ = jax.jit(module.apply)(variables, one, maps)

@@ -15,7 +15,7 @@ KERNELS = {
 @pytest.mark.parametrize(
     ('number', 'dtype', 'gpu'),
     [
-        (0, 'bfloat16', H100),
+        pytest.param(0, 'bfloat16', H100, marks=pytest.mark.slow),
         (2, 'float32', A100),
         (4, 'float16', L4),
     ],  # the others where slow tests are asked for
