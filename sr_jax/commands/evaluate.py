@@ -3,8 +3,9 @@
   python -m sr_jax evaluate runs/mine
   python -m sr_jax evaluate runs/mine --best --data folder:photos --protocol rgb_crop4
 
-MSE, PSNR, SSIM, and what else its task measures, such as the use of codebooks. Whole images are
-measured by `benchmark`.
+MSE, PSNR, SSIM, and what else its task measures, such as the use of codebooks; with --lpips how
+images look, and of clips how that changes from frame to frame. Whole images are measured by
+`benchmark`.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from sr_jax import tasks
 from sr_jax.checkpoints.run import load_run
+from sr_jax.commands.shared import measures
 from sr_jax.commands.shared.table import check_place, write_json
 from sr_jax.config.binding import bind
 from sr_jax.config.settings import DataSettings, EvaluationSettings
@@ -22,6 +24,8 @@ from sr_jax.errors import InputError
 from sr_jax.inference import networks
 from sr_jax.pretrained import openmodeldb
 from sr_jax.pretrained.named import WEIGHTS
+from sr_jax.tasks.shared.evaluation import join
+from sr_jax.tasks.shared.perceptual_evaluation import measure_perceptually
 from sr_jax.training.validation import evaluate_batches
 
 BENCHMARK = 'whole images are measured by `sr-jax benchmark SOURCE --weights NETWORK`'
@@ -57,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='how PSNR and SSIM are measured, such as rgb_crop0, or y_matlab_crop4,rgb_crop4 '
         "(default: the run's)",
     )
+    measures.add_lpips(parser)
     parser.add_argument(
         '--best', action='store_true', help='take the best checkpoint instead of the newest'
     )
@@ -92,12 +97,14 @@ def run(arguments: argparse.Namespace) -> int:
     config = model.config.copy_and_resolve_references().unlock()
     config.evaluation.protocol = arguments.protocol or settings.protocol
     task = tasks.make(config)
+    perceptual = measures.load_perceptual(arguments.lpips or ())
+    parts = [task.evaluation, *([measure_perceptually(perceptual)] if perceptual else [])]
     batch_size = -(-settings.batch_size // mesh.size) * mesh.size
     metrics = evaluate_batches(
         sharding.jit_predict(task.predict, mesh, config.dtype),
         model.variables,
         map(task.check, validation_batches(data, batch_size, print, task.batch(1))),
-        task.evaluation,
+        join(*parts),
         mesh,
     )
     source = data.validation_source or data.source

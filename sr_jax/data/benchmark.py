@@ -9,7 +9,7 @@ from sr_jax.data.sources.paired import match_names, open_images, split_folders, 
 from sr_jax.data.sources.photos import open_photos
 from sr_jax.errors import InputError
 
-WHOLE = ('folder', 'lmdb', 'paired', 'photos', 'tfds')  # kinds of sources of whole images
+WHOLE = ('folder', 'lmdb', 'paired', 'photos', 'tfds', 'frames')  # kinds of whole images, films
 
 
 class Benchmark(NamedTuple):

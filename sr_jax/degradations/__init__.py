@@ -88,7 +88,7 @@ def degrade(
         return gaussian.degrade(hq, scale, settings.sigma), hq
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(hq)))
     if isinstance(settings, TapeSettings):
-        return tape.degrade(hq[:, None], scale, settings, keys)[:, 0], hq
+        return _play_images(hq, scale, settings, keys), hq
     return second_order.degrade(hq, scale, settings, keys)
 
 
@@ -133,8 +133,18 @@ def small_images(
     if isinstance(settings, SecondOrderSettings):
         return second_order.degrade(hq, scale, settings, keys_of(hq))[0]
     if isinstance(settings, TapeSettings):
-        return tape.degrade(hq[:, None], scale, settings, keys_of(hq))[:, 0]
+        return _play_images(hq, scale, settings, keys_of(hq))
     return degrade(hq, scale, settings, jax.random.key(0))[0]
+
+
+def _play_images(
+    hq: Float[Array, 'n h w 3'], scale: int, settings: TapeSettings, keys: Key[Array, ' n']
+) -> Float[Array, 'n h2 w2 3']:
+    if settings.codec:
+        raise InputError(
+            f"config.degradation.codec={settings.codec!r} is for clips: take '' with single images"
+        )
+    return tape.degrade(hq[:, None], scale, settings, keys)[:, 0]
 
 
 def keys_of(hq: Float[Array, 'n *shape']) -> Key[Array, ' n']:

@@ -3,6 +3,8 @@
 import dataclasses
 
 KERNELS = ('iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso')
+# The range of how strongly encoders compress: MPEG-2's quantizer, H.264's constant rate factor.
+CODECS = {'mpeg2video': (1, 31), 'h264': (0, 51)}
 
 
 def _check_probability(key: str, value: float) -> None:
@@ -75,6 +77,9 @@ class TapeSettings:
       switch_shift: by at most so many pixels.
       switch_noise: their noise, in steps of 1/255.
       field_prob: that one field is kept and the other made of it.
+      codec: through which clips go at last, on the host: '' (none), 'mpeg2video' or 'h264'.
+      strength: of the compression: the encoder's quantizer (of mpeg2video, 1 to 31) or constant
+        rate factor (of h264, 0 to 51).
     """
 
     name: str = 'tape'
@@ -97,6 +102,8 @@ class TapeSettings:
     switch_shift: float = 12.0
     switch_noise: float = 20.0
     field_prob: float = 0.2
+    codec: str = ''
+    strength: tuple[int, ...] = (4, 16)
 
     def __post_init__(self) -> None:
         for key in ('drift', 'dropouts', 'switch_prob', 'field_prob'):
@@ -110,6 +117,12 @@ class TapeSettings:
         for key in ('sigma', 'jitter', 'switch_shift', 'switch_noise'):
             if not 0 <= getattr(self, key) < float('inf'):
                 raise ValueError(f'{key}={getattr(self, key)} must not be negative')
+        if self.codec and self.codec not in CODECS:
+            raise ValueError(f"codec={self.codec!r}: it is '' or {' or '.join(CODECS)}")
+        least, most = CODECS.get(self.codec, (0, 51))
+        _check_range('strength', self.strength, least)
+        if self.strength[1] > most:
+            raise ValueError(f'strength={self.strength} goes beyond {most}')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,8 @@ in which it happens:
   head switch  the last lines shift much, and are noisy
   fields       every other line is of another moment and is replaced by the mean of its neighbors;
                the lines that are kept change from frame to frame
+
+Clips can be compressed after that, by an encoder: `sr_jax.tasks.shared.compression`.
 """
 
 import math

@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 RADIUS = 5  # pixels of the window that motion is found by
+WARPS = 4  # rounds of it
+PROTOCOL = f'ilk_radius{RADIUS}_warps{WARPS}'  # what numbers that rest on motion were measured by
 SEEN = 0.02  # a true pixel that differs by more from where it came from was hidden before
 FLAT = 4 / 255  # the largest difference to a neighbor in a flat area
 STILL = 2 / 255  # and to the frame before
@@ -25,7 +27,8 @@ def find_motion(
     in pixels from there."""
     from skimage.registration import optical_flow_ilk  # a slow import
 
-    found: np.ndarray = optical_flow_ilk(later @ LUMA, earlier @ LUMA, radius=RADIUS, num_warp=4)
+    pair = (later @ LUMA, earlier @ LUMA)
+    found: np.ndarray = optical_flow_ilk(*pair, radius=RADIUS, num_warp=WARPS)
     return found
 
 

@@ -74,12 +74,14 @@ class Generator(nn.Module):
       scale: output pixels per input pixel along a side: 2, 4 or 8.
       features: channels inside.
       num_blocks: residual blocks.
+      center: what is subtracted from the images in the channels.
       dtype: name of the type computed in; parameters and images are float32.
     """
 
     scale: int
     features: int
     num_blocks: int
+    center: float = 0.0
     dtype: str = 'float32'
 
     @property
@@ -93,7 +95,7 @@ class Generator(nn.Module):
     ) -> Float[Array, 'n h2 w2 3']:
         """Images in [0, 1], not clipped; the first three channels are the frame."""
         frame = x[..., :3].astype(jnp.float32)
-        x = nn.relu(self._conv('conv_first', x))
+        x = nn.relu(self._conv('conv_first', x - self.center))
         for i in range(self.num_blocks):
             h = nn.relu(self._conv(f'block_{i}_0', x))
             x = x + self._conv(f'block_{i}_1', h)
@@ -109,7 +111,9 @@ class Generator(nn.Module):
 
 
 def _make_residual(net: 'FRVSR', **parent: Any) -> nn.Module:
-    return Generator(net.scale, net.features, net.num_blocks, net.dtype, **parent)
+    return Generator(
+        net.scale, net.features, net.num_blocks, net.center, net.dtype, **parent
+    )
 
 
 def _make_rrdb(net: 'FRVSR', **parent: Any) -> nn.Module:
@@ -146,6 +150,9 @@ class FRVSR(nn.Module):
         between the first and the last.
       growth: channels that a convolution adds in a dense block of an RRDBNet.
       motion_features: channels of the network that estimates motion, at the full size.
+      center: what the residual body subtracts from the images that it sees. With 0, as published,
+        all of its 51 first channels are positive, and a rate of 5e-4 moves what all of them add up
+        to so far in each step that most of the first ReLUs are never above 0 again; 0.5 is well.
       dtype: name of the type that convolutions compute in; parameters and images are float32.
       remat: keep of each frame only what it leaves to the next, and recompute the rest in the
         backward pass.
@@ -162,6 +169,7 @@ class FRVSR(nn.Module):
     num_blocks: int = 16
     growth: int = 32
     motion_features: int = 32
+    center: float = 0.0
     dtype: str = 'float32'
     remat: bool = False
 

@@ -7,6 +7,7 @@ import tiny
 
 from sr_jax import __main__ as verbs
 from sr_jax import tasks
+from sr_jax.commands.shared import measures
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images.files import save_image
@@ -26,6 +27,16 @@ def test_the_checkpoint_alone_gives_the_numbers_of_the_training(finished, tmp_pa
     shown = capsys.readouterr().out
     assert 'step 4, validation images of photos in crops of 16x16' in shown
     assert 'psnr_rgb_crop0' in shown
+
+
+def test_how_images_look_is_measured_where_it_is_asked_for(finished, monkeypatch, capsys):
+    def metric(image, reference):
+        return 0.125
+
+    metric.name = 'lpips_vgg'
+    monkeypatch.setattr(measures.lpips, 'load', lambda kind: metric)
+    assert verbs.main(['evaluate', str(finished[0]), '--lpips', 'vgg', '--crops', '2']) == 0
+    assert 'lpips_vgg          0.125' in capsys.readouterr().out
 
 
 def test_other_images_protocol_and_step(finished, tmp_path, capsys):

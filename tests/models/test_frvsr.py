@@ -59,6 +59,19 @@ def test_doubling_is_tensorflows_transposed_convolution():
     np.testing.assert_allclose(found[0], expected[:8, :10], atol=1e-5)
 
 
+def test_in_the_middle_of_the_range_the_first_kernels_do_not_move_what_is_seen_of_grey():
+    grey = jnp.full((1, 5, 6, 15), 0.5)
+    change = {}
+    for center in (0.5, 0.0):
+        model = Generator(2, 4, 1, center)
+        params = jax.jit(model.init)(jax.random.key(0), grey)['params']
+        first = {**params['conv_first'], 'kernel': params['conv_first']['kernel'] + 0.1}
+        apply = jax.jit(model.apply)
+        made = [apply({'params': p}, grey) for p in (params, {**params, 'conv_first': first})]
+        change[center] = float(jnp.abs(made[0] - made[1]).max())
+    assert change[0.5] == 0 < 0.1 < change[0.0]
+
+
 def test_without_learning_a_frame_is_enlarged_by_the_cubic_kernel_from_its_corner():
     frame = frames(1, 6, 7)
     zeros = jax.tree.map(

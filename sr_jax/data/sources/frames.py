@@ -76,18 +76,26 @@ def check_length(name: str, count: int, frames: int) -> None:
 def open_part(rest: str, part: str, settings: DataSettings) -> FrameClips:
     """Opens the clips of folders: see `sr_jax.data.sources`."""
     folder = folder_of(rest)
-    names = sorted(
-        {
-            path.parent.relative_to(folder).as_posix()
-            for path in folder.rglob('*')
-            if path.suffix.lower() in SUFFIXES
-        }
-    )
-    if not names:
-        raise InputError(f'{folder}: no images in the folders here ({" ".join(SUFFIXES)})')
+    names = find_films(folder)
     whole = 'all' if settings.validation_source else part
     chosen = split_part(folder, names, whole, settings.validation_fraction)
     return FrameClips([folder / name for name in chosen], settings.frames)
+
+
+def find_films(folder: pathlib.Path) -> list[str]:
+    """Returns the folders below one that hold images, as paths from there.
+
+    Raises:
+      InputError: there are none.
+    """
+    names = {
+        path.parent.relative_to(folder).as_posix()
+        for path in folder.rglob('*')
+        if path.suffix.lower() in SUFFIXES
+    }
+    if not names:
+        raise InputError(f'{folder}: no images in the folders here ({" ".join(SUFFIXES)})')
+    return sorted(names)
 
 
 def folder_of(rest: str) -> pathlib.Path:

@@ -15,6 +15,7 @@ from sr_jax.degradations.settings import PairedSettings, SecondOrderSettings, Ta
 from sr_jax.errors import InputError
 from sr_jax.layers.motion import warp
 from sr_jax.models.protocols import Recurrent
+from sr_jax.tasks.shared import compression
 
 
 def enlarge_clip(
@@ -73,9 +74,9 @@ def degrade_clips(
       key: what is drawn from; None: a clip's draws come from its own pixels, always alike.
     """
     if isinstance(settings, TapeSettings):
-        if key is None:
-            return tape.degrade(hq, scale, settings, degradations.keys_of(hq))
-        return tape.degrade(hq, scale, settings, jax.random.split(key, len(hq)))
+        keys = degradations.keys_of(hq) if key is None else jax.random.split(key, len(hq))
+        small = tape.degrade(hq, scale, settings, keys)
+        return compression.compress(small, settings, keys) if settings.codec else small
     lq, _ = degradations.degrade(flatten(hq), scale, settings, jax.random.key(0))
     return unflatten(lq, len(hq))
 

@@ -1,0 +1,137 @@
+"""The rows of `video_experiment.py`: each is a variant of this config.
+
+  python -m sr_jax.main --config benchmarks/video_rows.py:ping_pong
+
+With those of `clips`, a recurrent network first learns from the pixels (`start`) and goes on in one
+of several ways; `images` and `translational` go on with single images, by the task `gan`. With
+those of `tape`, networks learn to clean and enlarge degraded clips.
+"""
+
+from typing import NamedTuple
+
+import ml_collections
+
+from configs import video
+from sr_jax.config.defaults import check_variant, defaults
+
+START, FURTHER, TAPE = 600, 150, 200  # updates
+SIZE, FRAMES = 48, 5
+FRACTION = 0.2  # of the photographs, to validate on
+ADVERSARIAL, BLOCKS, PING_PONG, TRANSLATIONAL = 0.01, 1.0, 1.0, 1.0  # weights of losses
+RATE, FURTHER_RATE = 2e-3, 5e-4
+PUBLISHED = 'realesr-animevideov3'
+
+
+class Row(NamedTuple):
+    """A line of a table.
+
+    Attributes:
+      title: what it says there.
+      start: the row that it starts from, or the name of published weights, or ''.
+    """
+
+    title: str
+    start: str = ''
+
+
+class Table(NamedTuple):
+    """An experiment.
+
+    Attributes:
+      kind: of the small frames that it measures with: see `video_measures.KINDS`.
+      rows: by the variant of the config, the first one without a start.
+    """
+
+    kind: str
+    rows: dict[str, Row]
+
+
+TABLES = {
+    'clips': Table(
+        'clean',
+        {
+            'start': Row(f'pixels, {START:,} updates'),
+            'on': Row(f'pixels, {FURTHER} more', 'start'),
+            'ping_pong': Row('ping-pong', 'start'),
+            'adversarial': Row('temporal discriminator', 'start'),
+            'both': Row('temporal discriminator and ping-pong', 'start'),
+            'images': Row('discriminator of images', 'start'),
+            'translational': Row('discriminator of images, translational loss', 'start'),
+        },
+    ),
+    'tape': Table(
+        'tape',
+        {
+            'recurrent': Row('recurrent Compact'),
+            'compact': Row(f'Compact, from {PUBLISHED}', PUBLISHED),
+        },
+    ),
+}
+VARIANTS = tuple(name for table in TABLES.values() for name in table.rows)
+
+
+def get_config(variant: str = 'start') -> ml_collections.ConfigDict:
+    """Returns the config of a row; raises ValueError for one that is not there."""
+    check_variant(variant, VARIANTS, __file__)
+    if variant in ('images', 'translational'):
+        config = _images(variant)
+    elif variant == 'compact':
+        config = _compact()
+    else:
+        config = _clips(variant)
+    config.data.validation_fraction = FRACTION
+    config.log.update(every=100, samples=0)
+    config.evaluation.every = config.checkpoint.every = 10**6
+    return config
+
+
+def _clips(variant: str) -> ml_collections.ConfigDict:
+    adversarial = variant in ('adversarial', 'both')
+    config = video.get_config('photos' if adversarial else 'recurrent')
+    config.data.update(crop_size=SIZE, frames=FRAMES, validation_crops=8)
+    config.loss.criterion, config.loss.pixel.weight = 'l1', 1.0
+    config.train.update(steps=FURTHER, remat=False)
+    _further(config)
+    if variant in ('start', 'recurrent'):
+        config.train.steps = START
+        config.optimizer.update(learning_rate=RATE, schedule='cosine', warmup_steps=20)
+    if adversarial:
+        config.loss.adversarial.weight, config.loss.blocks.weight = ADVERSARIAL, BLOCKS
+    config.loss.ping_pong.weight = PING_PONG if variant in ('ping_pong', 'both') else 0.0
+    if variant == 'recurrent':
+        config.model.update(body='compact', features=24, num_blocks=6)
+        config.degradation = ml_collections.ConfigDict(_tape())
+    return config
+
+
+def _further(config: ml_collections.ConfigDict) -> None:
+    for name in ('optimizer', 'discriminator_optimizer'):
+        if name in config:
+            config[name].update(learning_rate=FURTHER_RATE, schedule='constant')
+
+
+def _images(variant: str) -> ml_collections.ConfigDict:
+    """ESRGAN's discriminator, of images alone; the losses see crops as large as clips have."""
+    config = defaults('gan', model='frvsr', discriminator='discriminators', degradation='gaussian')
+    config.model = video.get_config('recurrent').model
+    config.discriminator.update(form='unet', features=8)
+    config.data.update(crop_size=64, validation_crops=8)
+    config.train.update(steps=FURTHER, batch_size=4 * FRAMES)
+    _further(config)
+    config.loss.adversarial.weight = ADVERSARIAL
+    config.loss.translational.crop_size = SIZE
+    config.loss.translational.weight = TRANSLATIONAL if variant == 'translational' else 0.0
+    return config
+
+
+def _compact() -> ml_collections.ConfigDict:
+    config = defaults('regression', model='srvgg', degradation='tape')
+    config.model.update(features=64, num_convs=16)
+    config.data.update(crop_size=64, validation_crops=8)
+    config.optimizer.learning_rate = 2e-4
+    config.train.update(steps=TAPE, batch_size=8)
+    return config
+
+
+def _tape() -> dict:
+    return {**defaults('regression', model='srvgg', degradation='tape').degradation}
