@@ -16,6 +16,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import jax
+
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
@@ -41,6 +43,7 @@ def main() -> int:
         for seed in arguments.seeds:
             for name in arguments.rows or rows:
                 run(rows[name], name, seed, arguments.source, runs)
+    jax.config.update('jax_compilation_cache_dir', str(arguments.runs.resolve() / 'compiled'))
     make = {'style': style_table, 'glean': glean_table}[arguments.name]
     text = make(rows, runs, arguments.seeds)
     (arguments.runs / f'{arguments.name}.md').write_text(text)
@@ -101,7 +104,7 @@ def style_table(rows: dict[str, Row], runs: Path, seeds: list[int]) -> str:
 def glean_table(rows: dict[str, Row], runs: Path, seeds: list[int]) -> str:
     """PSNR, SSIM and LPIPS of the enlarged validation crops, with a sheet to look at."""
     lines = [
-        '| row | trained parameters | PSNR, dB, by seed | mean | SSIM | LPIPS, by seed | mean |',
+        '| row | parameters | PSNR, dB, by seed | mean | SSIM | LPIPS, by seed | mean |',
         '|---|---|---|---|---|---|---|',
     ]
     shown = {}

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 SIZE, SMALL = 32, 8  # sides of crops, and of what they are made of
-STEPS, FURTHER = 240, 120
+STEPS, FURTHER = 200, 100
 BREADTH = 4
 GENERATOR = {'latent_size': 32, 'num_mapping': 2, 'channel_base': 512, 'channel_max': 32}
 # The convolutions of the finer resolutions, whose pixels are many enough to choose.

@@ -1,3 +1,4 @@
+import functools
 import importlib
 import json
 
@@ -6,8 +7,10 @@ import pytest
 
 from benchmarks import generative_experiment as experiment
 from benchmarks.generative_rows import TABLES
-from sr_jax import models, tasks
+from sr_jax import models
 
+NETWORKS = {'stylegan': ('generator', 'discriminator'), 'regression': ('model',)}
+NETWORKS['gan'] = NETWORKS['stylegan']
 ROWS = {name: row for rows in TABLES.values() for name, row in rows.items()}
 
 
@@ -16,6 +19,8 @@ def config_of(row, runs):
     config = module.get_config()
     with config.ignore_type():
         changes = experiment.changes(row, 1, 'photos', runs)
+        for key in changes:
+            functools.reduce(lambda section, name: section[name], key.split('.'), config)
         config.update_from_flattened_dict(changes)
     return config
 
@@ -23,7 +28,9 @@ def config_of(row, runs):
 @pytest.mark.parametrize('name', ROWS)
 def test_rows_are_valid_and_begin_with_rows_before_them(name, tmp_path):
     row, names = ROWS[name], list(ROWS)
-    tasks.make(config_of(row, tmp_path))
+    config = config_of(row, tmp_path)
+    assert bool(config.train.start_from) == bool(row.start)
+    assert set(row.start) <= set(NETWORKS[config.task])
     before = names[: names.index(name)]
     assert {start.partition('#')[0] for start in row.start.values()} <= set(before)
 
@@ -34,6 +41,7 @@ def parameters(name, runs):
     return sum(x.size for x in jax.tree.leaves(shapes['params']))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('first', 'second'), [('switched', 'wide'), ('rrdb', 'glean')])
 def test_networks_that_are_compared_have_about_as_many_parameters(first, second, tmp_path):
     counts = [parameters(name, tmp_path) for name in (first, second)]

@@ -29,12 +29,17 @@ def draw(section, seed, images=(1, 32, 32, 3)):
     return LoadedNetwork(model, random, f'file_{seed}')
 
 
-def started(config, sources, loaded, report=lambda line: None):
+def begun(config):
+    """The task of a config, and a state of random numbers."""
     task = tasks.make(config)
     batch = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), task.batch(1))
     shapes = jax.eval_shape(task.init, jax.random.key(0), batch)
     rng = np.random.default_rng(9)
-    state = jax.tree.map(lambda s: rng.standard_normal(s.shape).astype(s.dtype), shapes)
+    return task, jax.tree.map(lambda s: rng.standard_normal(s.shape).astype(s.dtype), shapes)
+
+
+def started(config, sources, loaded, report=lambda line: None):
+    task, state = begun(config)
     read = read_sources(sources)
     return state, start_from.start(state, read, config, task, MESH, loaded.__getitem__, report)
 
@@ -105,46 +110,54 @@ def test_a_backbone_begins_with_that_of_another_network_and_its_averages(model):
     assert lines == ['backbone begins with the network of file_4']
 
 
-def glean_run():
-    """A config of a GLEAN, and a generator that fits it."""
+@pytest.fixture(scope='module')
+def glean():
+    """A config of a GLEAN without a discriminator, its task and its state."""
     config = glean_config.get_config()
-    model = {'name': 'stylegan2', **tiny.NETWORKS['stylegan2']}
-    size = {key: value for key, value in model.items() if key != 'name'}
-    config.model.update(in_size=4, features=3, num_blocks=1, growth=2, **size)
-    config.discriminator.update(**tiny.DISCRIMINATOR)
+    small = dict(in_size=4, features=3, num_blocks=0, growth=2)
+    config.model.update(**small, **tiny.NETWORKS['stylegan2'])
+    config.discriminator.name, config.loss.adversarial.weight = '', 0.0
     config.data.crop_size = 8
-    return config, model
+    return config, *begun(config)
 
 
-def latents(model):
-    return 1, model['latent_size']
+def test_a_network_that_another_holds_and_does_not_train_begins_with_its_own(glean):
+    config, task, old = glean
+    whole = jax.tree.map(lambda x: x + 1, old['generator'].inference_variables())
+    bank, lines = whole['generator'], []
+
+    def load(source):
+        name = {'bank': 'stylegan2', 'whole': 'glean'}[source]
+        return LoadedNetwork({'name': name}, {'bank': bank, 'whole': whole}[source], source)
+
+    def start(source):
+        sources = {'generator': source}
+        return start_from.start(old, sources, config, task, MESH, load, lines.append)['generator']
+
+    new = start('bank')
+    same(new.variables['generator'], bank)
+    same(new.params, old['generator'].params)
+    assert 'generator' not in new.params  # so that nothing trains it
+    assert lines == ['generator begins with the network of bank']
+    same(start('whole').inference_variables(), whole)  # the task's network is called so too
 
 
-def test_a_network_that_another_holds_and_does_not_train_begins_with_its_own():
-    config, model = glean_run()
-    bank, whole = draw(model, 5, latents(model)), draw(config.model, 6, (1, 4, 4, 3))
-    loaded, lines = {'a': bank, 'b': whole}, []
-    old, new = started(config, {'generator': 'a'}, loaded, lines.append)
-    same(new['generator'].variables['generator'], bank.variables)
-    same(new['generator'].params, old['generator'].params)
-    assert 'generator' not in new['generator'].params  # so that nothing trains it
-    assert lines == ['generator begins with the network of file_5']
-    _, new = started(config, {'generator': 'b'}, loaded)  # all of it: so is the task's network
-    same(new['generator'].inference_variables(), whole.variables)
-
-
-def test_a_generator_that_does_not_fit_is_named():
-    config, model = glean_run()
-    images = (1, 8, 8, 3)
-    others = {
-        'wide': (draw({**model, 'channel_max': 7}, 1, latents(model)), 'constant is .*4, 4, 7'),
-        'large': (draw({**model, 'size': 16}, 2, latents(model)), r'noise/03 is \(16, 16\) there'),
-        'other': (draw({'name': 'srvgg', 'features': 3, 'num_convs': 1}, 3, images), "'srvgg'"),
-    }
-    for name, (network, message) in others.items():
-        with pytest.raises(InputError, match=f'start_from=.* does not fit .*{message}') as raised:
-            started(config, {'generator': name}, {name: network})
-        assert '\n' not in str(raised.value)
+def test_a_generator_that_does_not_fit_is_named(glean):
+    config, task, old = glean
+    bank = old['generator'].variables['generator']
+    wide = {**bank, 'params': {**bank['params'], 'constant': np.zeros((4, 4, 7))}}
+    large = {**bank, 'noise': {**bank['noise'], '03': np.zeros((16, 16))}}
+    for name, variables, message in (
+        ('stylegan2', wide, r'constant is \(4, 4, 7\) there and \(4, 4, 6\) here'),
+        ('stylegan2', large, r'noise/03 is \(16, 16\) there and none here'),
+        ('srvgg', {'params': {'conv_last': {'bias': np.zeros(3)}}}, "It is a 'srvgg'"),
+    ):
+        network = LoadedNetwork({'name': name}, variables, 'x')
+        with pytest.raises(InputError, match=f'=x does not fit config.model: .*{message}') as error:
+            start_from.start(
+                old, {'generator': 'x'}, config, task, MESH, lambda _, n=network: n, print
+            )
+        assert '\n' not in str(error.value)
 
 
 def test_of_a_part_only_its_own_layers_are_switched():

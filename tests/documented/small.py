@@ -84,11 +84,12 @@ NETWORKS = {
         *('--config.data.crop_size=8', '--config.features.layer=relu1_1'),
         *('--config.average.images=20', '--config.augmentation.target=0.0'),
     ),
-    # The generator of the page has fewer pixels than the windows of SSIM.
+    # The generator of the page has fewer pixels than the windows of SSIM; without a discriminator,
+    # since ESRGAN's page has one.
     'glean': (
-        *flags('model', {**tiny.NETWORKS['glean'], 'size': 16}),
-        *flags('discriminator', {**tiny.DISCRIMINATOR, 'size': 16}),
-        *('--config.data.crop_size=16', '--config.train.start_from='),
+        *flags('model', {**tiny.NETWORKS['glean'], 'in_size': 4, 'size': 16, 'num_blocks': 0}),
+        *('--config.discriminator.name=', '--config.loss.adversarial.weight=0.0'),
+        *(CROP, '--config.train.start_from='),
     ),
     'srflow:encoder': (*RRDB, CROP),
     'classification': (*flags('model', dict(features=2)), CROP),

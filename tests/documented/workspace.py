@@ -22,7 +22,7 @@ def make(folder: pathlib.Path) -> None:
     for name in ('configs', 'requirements.txt', 'Makefile', 'setup.cfg', 'tests'):
         (folder / name).symlink_to(ROOT / name)
     draw(folder / 'photo.png', ODD)
-    draw(folder / 'small.png', (8, 8))  # what a tiny GLEAN takes
+    draw(folder / 'small.png', (4, 4))  # what a tiny GLEAN takes
     if importlib.util.find_spec('av'):
         import television_films  # it needs PyAV, and that Python 3.12
 

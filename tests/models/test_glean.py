@@ -9,11 +9,11 @@ import pytest
 import tiny
 from parity import assert_close, error, nhwc, part
 
-from configs import glean as glean_config
-from sr_jax import models, tasks
+from sr_jax import models
 from sr_jax.errors import InputError
 from sr_jax.models import glean, glean_dlas
 from sr_jax.pretrained import recognition, stylegan2
+from sr_jax.tasks.shared import enlarging
 
 TINY = dict(features=3, num_blocks=1, growth=2, **tiny.NETWORKS['stylegan2'])
 # Of mmagic's layers, and as they are called in the golden file, where BasicSR's stand for them.
@@ -54,33 +54,54 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize('case', CASES)
-def test_images_gradients_and_weights_of_the_original(golden, case):
-    name, rename, span, known = CASES[case]
+def original(golden, case):
+    """The golden file's arrays, its state by the names that are read, and what is recognized."""
+    _, rename, _, _ = CASES[case]
     arrays = golden(case)
     state = rename(part(arrays, 'param/', 'buffer/'))
-    found = recognition.recognize(state, 'x')
+    return arrays, state, recognition.recognize(state, 'x')
+
+
+def apply_as_there(found, span):
+    """The function of parameters and images of the original's range, which has that length."""
+    model, offset = models.make(found.model), (span - 1) / 2
+
+    def apply(params, x):
+        image = model.apply({**found.variables, 'params': params}, x / span + offset)
+        return span * (image - offset)
+
+    return apply
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_images_and_weights_of_the_original(golden, case):
+    name, _, span, known = CASES[case]
+    arrays, state, found = original(golden, case)
     assert found.model == {'name': name, **found.model, **known}
-    model = models.make(found.model)
-    back = recognition.foreign_names(name, model, found.variables, 'x')
+    back = recognition.foreign_names(name, models.make(found.model), found.variables, 'x')
     for key, value in state.items():
         np.testing.assert_array_equal(back[key], value, err_msg=key)
     assert all('kernel' in key for key in back.keys() - state.keys())
+    apply = jax.jit(apply_as_there(found, span))
+    image = apply(found.variables['params'], nhwc(arrays['in/x']))
+    assert_close(image, nhwc(arrays['out/y']), 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('case', CASES)
+def test_gradients_of_the_original(golden, case):
+    name, rename, span, _ = CASES[case]
+    arrays, _, found = original(golden, case)
 
     @jax.jit
     def run(params, x, cotangent):
-        def apply(params, x):
-            offset = (span - 1) / 2
-            y = model.apply({**found.variables, 'params': params}, x / span + offset)
-            return span * (y - offset)
+        return jax.vjp(apply_as_there(found, span), params, x)[1](cotangent)
 
-        y, pull_back = jax.vjp(apply, params, x)
-        return y, *pull_back(cotangent)
-
-    y, params, x = run(found.variables['params'], nhwc(arrays['in/x']), nhwc(arrays['cotangent']))
-    assert_close(y, nhwc(arrays['out/y']), 1e-5)
+    given = nhwc(arrays['in/x']), nhwc(arrays['cotangent'])
+    params, x = run(found.variables['params'], *given)
     assert_close(x, nhwc(arrays['grad/in/x']), 1e-4)
-    gradients = recognition.foreign_names(name, model, {**found.variables, 'params': params}, 'x')
+    variables = {**found.variables, 'params': params}
+    gradients = recognition.foreign_names(name, models.make(found.model), variables, 'x')
     wanted = {
         key: value
         for key, value in rename(part(arrays, 'grad/param/')).items()
@@ -103,13 +124,6 @@ def test_the_generator_is_no_parameter(module):
     shapes = (jax.tree.map(jnp.shape, dict(x)) for x in (variables['generator'], alone))
     assert next(shapes) == next(shapes)
     assert 'generator' not in variables['params']
-
-
-def shrunk(config, **changes):
-    config.model.update(in_size=4, **TINY)
-    config.discriminator.update(**tiny.DISCRIMINATOR)
-    config.data.crop_size = 8
-    return tiny.changed(config, **changes)
 
 
 @pytest.mark.parametrize('module', [glean, glean_dlas])
@@ -139,7 +153,7 @@ def test_images_of_another_size_are_refused(module):
 
 def test_crops_of_another_size_and_a_bank_too_small_are_refused():
     with pytest.raises(InputError, match='crop_size=16: .* of 8 pixels, of those of 4: take 8'):
-        tasks.make(shrunk(glean_config.get_config(), data__crop_size=16))
+        enlarging.check_enlarger(glean.GLEAN(**TINY, in_size=4), 16)
     with pytest.raises(InputError, match='bank_size=4 must be at least size=8'):
         variables_of(glean_dlas.GLEAN(**TINY, in_size=4, bank_size=4))
 
