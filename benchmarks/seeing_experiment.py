@@ -40,12 +40,15 @@ def main() -> int:
     parser.add_argument('name', choices=list(TABLES), help='which table')
     parser.add_argument('--runs', type=Path, default=Path('runs/seeing'))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--rows', nargs='*', help='only these, by their names in seeing_rows.py')
     parser.add_argument('--table', action='store_true', help='run nothing')
     arguments = parser.parse_args()
     rows, runs = TABLES[arguments.name], arguments.runs / arguments.name
+    if unknown := set(arguments.rows or ()) - rows.keys():
+        parser.error(f'{arguments.name} has no rows {sorted(unknown)}, but {list(rows)}')
     if not arguments.table:
         for seed in arguments.seeds:
-            for name in rows:
+            for name in arguments.rows or rows:
                 run(rows[name], name, seed, runs)
     text = markdown(rows, runs, arguments.seeds)
     runs.with_suffix('.md').write_text(text)
