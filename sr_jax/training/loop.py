@@ -17,7 +17,7 @@ from jaxtyping import PyTree
 from sr_jax import tasks
 from sr_jax.checkpoints.lock import hold
 from sr_jax.checkpoints.manager import FOLDER, Checkpoints
-from sr_jax.checkpoints.run import resume_or_init
+from sr_jax.checkpoints.run import read_switching, resume_or_init
 from sr_jax.config.serialization import to_json
 from sr_jax.data.pipeline import TrainIterator, train_iterator
 from sr_jax.data.validation import validation_batches
@@ -27,7 +27,7 @@ from sr_jax.devices.signals import Stop, stop_signals
 from sr_jax.errors import InputError
 from sr_jax.images.atomic import write
 from sr_jax.inference import networks
-from sr_jax.tasks.shared.switched import MIN_SHARE
+from sr_jax.tasks.shared.switched import MIN_SHARE, describe_late_norms
 from sr_jax.tasks.task import (
     Task,
     check_finite,
@@ -146,6 +146,9 @@ def _train(
         write(workdir / 'config.json', (to_json(config) + '\n').encode())
     stop = stack.enter_context(stop_signals(mesh))
     if line := advise_dtype(mesh.devices.flat[0], config.dtype, "config.dtype='bfloat16'"):
+        report(line)
+    start = read_switching(config).norm_start
+    if line := describe_late_norms(tree['state'], start, settings.train.steps - step):
         report(line)
     progress.begin(step)
     return _loop(run, tree, step, stop)

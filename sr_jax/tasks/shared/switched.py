@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from sr_jax.images.selector_map import draw
 from sr_jax.layers import switching
@@ -100,3 +101,27 @@ def draw_selectors(
         return {}
     choices = {layer: choice[0] for layer, choice in outputs['choices'].items()}
     return {'selectors': [draw(images[0], choices, settings.breadth)[None]]}
+
+
+def describe_late_norms(state: PyTree, start: str, steps: int) -> str:
+    """Returns a line about switch norms that do not begin before a run ends, or ''.
+
+    Args:
+      state: of all networks.
+      start: the config's `norm_start`; with 'first' they begin at once.
+      steps: that are left.
+    """
+
+    def is_norm(node: Any) -> bool:
+        return isinstance(node, Mapping) and 'filled' in node
+
+    nodes = jax.tree.leaves(state, is_leaf=is_norm)
+    waiting = [node for node in nodes if is_norm(node) and not node['filled']]
+    missing = max((len(norm['buffer']) - int(norm['index']) for norm in waiting), default=0)
+    if start != 'full' or not 0 < steps < missing:
+        return ''
+    return (
+        f'switch norms begin when their buffers are full, after {missing} steps, and this run has '
+        f'{steps}: nothing will keep kernels in use. Take fewer rows '
+        "(config.model.switching.norm_size), or norm_start='first'"
+    )
