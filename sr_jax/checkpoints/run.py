@@ -42,7 +42,7 @@ class LoadedRun(NamedTuple):
     """What `load` returns.
 
     Attributes:
-      config: the resolved config of the run.
+      config: the resolved config of the run, with the defaults of keys that have come since.
       task: its functions.
       variables: what `task.predict` takes; of another network, what its `apply` takes.
       step: updates done.
@@ -207,7 +207,8 @@ def load_run(
     else:
         restored = found.restore(step, abstract)
     found.close()
-    task = tasks.make(restored.config)
+    config = completed(restored.config)
+    task = tasks.make(config)
     states = states_by_network(
         task, with_frozen(task, restored.tree['state'], task.frozen(load, False))
     )
@@ -216,7 +217,7 @@ def load_run(
     variables = predicting_variables(task, states)
     if network:
         variables = states[network].inference_variables()
-    return LoadedRun(restored.config, task, variables, restored.step)
+    return LoadedRun(config, task, variables, restored.step)
 
 
 def _saved_task(
@@ -228,7 +229,7 @@ def _saved_task(
       InputError: it is not one that this version can train by.
     """
     try:
-        task = tasks.make(config)
+        task = tasks.make(completed(config))
         return task, abstract_tree(task, mesh)
     except InputError as error:
         raise InputError(f'{folder}: the saved config is of no use: {first_line(error)}') from error

@@ -1,12 +1,15 @@
 from types import SimpleNamespace
 
 import jax
+import ml_collections
 import numpy as np
 import pytest
 import tiny
 
 from sr_jax import tasks
+from sr_jax.checkpoints.manager import Checkpoints
 from sr_jax.checkpoints.run import begin, fixed_keys, init_tree, load_run
+from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 
@@ -32,6 +35,20 @@ def test_a_network_that_a_task_predicts_with_is_loaded_with_its_run(finished_toy
 def test_another_network_of_a_run_is_named(finished_toy):
     with pytest.raises(InputError, match="has no network 'discriminator': "):
         load_run(finished_toy[0], network='discriminator')
+
+
+def test_a_run_from_before_keys_and_sections_were_there_is_loaded(tmp_path):
+    config = tiny.regression()
+    old = ml_collections.ConfigDict(config.to_dict())
+    del old.mixing, old.optimizer.b3
+    settings = CheckpointSettings(every=1, keep_last=1, keep_best=0, best_metric='mse')
+    checkpoints = Checkpoints(tmp_path, settings)
+    tree = begin(tasks.make(config), 3, sharding.make_mesh())
+    checkpoints.save(1, tree, config=old, data=None, metrics=None)
+    checkpoints.wait()
+    checkpoints.close()
+    found = load_run(tmp_path)
+    assert (found.step, found.config.to_dict()) == (1, config.to_dict())
 
 
 def test_what_a_run_cannot_resume_with_is_said_by_its_networks(finished_toy):
