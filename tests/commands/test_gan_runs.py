@@ -76,6 +76,7 @@ def test_a_run_starts_from_the_generator_of_another(finished, tmp_path, capsys):
         jax.tree.map(np.testing.assert_array_equal, found, theirs.params)
 
 
+@pytest.mark.slow
 def test_going_on_is_bit_for_bit_the_same(finished, tmp_path):
     start = {'train__start_from': str(finished / 'pixels')}
     train(config_of(train__steps=1, **start), tmp_path)

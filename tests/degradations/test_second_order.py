@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from sr_jax.degradations import degrade, second_order, small_images
 from sr_jax.degradations.sharpening import sharpen
@@ -73,6 +74,7 @@ def test_odd_sizes_are_rounded_up(photograph, settings):
     assert target.shape == (1, 41, 33, 3)
 
 
+@pytest.mark.slow
 def test_images_stay_on_their_devices(photograph, settings):
     mesh = sharding.make_mesh(jax.devices()[:4])
     split = sharding.batch_sharding(mesh)

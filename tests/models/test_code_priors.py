@@ -110,7 +110,9 @@ PRIORS = {
 }
 
 
-@pytest.mark.parametrize('name', PRIORS)
+@pytest.mark.parametrize(
+    'name', [pytest.param('pixelsnail', marks=pytest.mark.slow), 'code_transformer']
+)
 def test_no_logit_sees_its_code_or_later_ones_and_steps_give_what_a_call_gives(name):
     module = PRIORS[name]
     rng = np.random.default_rng(0)

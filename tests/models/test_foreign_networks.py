@@ -119,7 +119,10 @@ def test_the_halo_is_as_far_as_the_network_looks_and_no_farther(name):
     assert reach == module.halo
 
 
-@pytest.mark.parametrize('name', NETWORKS)
+# Their gradients are the originals'.
+@pytest.mark.parametrize(
+    'name', [pytest.param(n, marks=[pytest.mark.slow] * (n != 'span')) for n in NETWORKS]
+)
 def test_a_task_trains_it(name):
     config = defaults('regression', model=name)
     config.data.crop_size = 32 * config.model.scale

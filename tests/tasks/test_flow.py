@@ -105,6 +105,7 @@ def test_layers_begin_with_the_first_batch(run):
     np.testing.assert_allclose(average, after['bias'], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_eight_devices_begin_as_one_does(trainer, run):
     model, loss = models.make(trainer.config.model), flow.LossSettings(0, -1)
     pair = functools.partial(flow.make_pair, model, BICUBIC, loss)

@@ -101,6 +101,7 @@ def test_the_feature_network_is_not_in_the_checkpoint(phases):
     assert jax.tree.structure(without) == jax.tree.structure(saved)
 
 
+@pytest.mark.slow
 def test_microbatches_give_the_update_of_one_batch():
     config = config_of(batch_norm=False, loss__adversarial__relativistic=False)
     (_, whole), (expected,), _ = run(config)

@@ -104,6 +104,7 @@ def test_the_step_is_the_losses_written_down(whole):
     )
 
 
+@pytest.mark.slow
 def test_regularizers_are_taken_once_in_so_many_updates_and_kept_for_the_log():
     config = tiny.stylegan(loss__r1_every=3, loss__path_every=2, train__batch_size=4)
     task = tasks.make(config)

@@ -164,7 +164,9 @@ def test_remat_gives_the_same_step_with_less_memory():
     assert temporary(remat=True) < 0.9 * temporary(remat=False)
 
 
-@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+@pytest.mark.parametrize(
+    'dtype', ['bfloat16', pytest.param('float16', marks=pytest.mark.slow)]
+)
 def test_mixed_precision_stays_near_float32(dtype):
     config = config_of(dtype=dtype)
     shapes = abstract_tree(tasks.make(config), ONE)
