@@ -3,7 +3,7 @@
   python benchmarks/generative_experiment.py style --source folder:/path/to/photos
   python benchmarks/generative_experiment.py glean --source folder:/path/to/photos
 
-Every row is a run of `python -m sr_jax.main`, small; the rows are those of `generative_rows.py`.
+Every row is a run as by `python -m sr_jax.main`, small; the rows are those of `generative_rows.py`.
 'glean' begins with the generators of 'style'. Runs that are complete are not run again, so the same
 command resumes where it stopped; --rows names some of them, --table only gathers what is there. The
 table is printed, and written as `<runs>/<table>.md`; beside that of 'glean' comes `glean.png`, of
@@ -23,9 +23,9 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks import enlarged_crops  # noqa: E402
+from benchmarks.experiments import complete, records, train_once  # noqa: E402
 from benchmarks.generative_rows import SIZE, TABLES, Row  # noqa: E402
-from benchmarks.seeing_experiment import count_parameters, train  # noqa: E402
-from benchmarks.switching_experiment import complete, records  # noqa: E402
+from benchmarks.seeing_experiment import count_parameters  # noqa: E402
 
 
 def main() -> int:
@@ -42,21 +42,15 @@ def main() -> int:
     if not arguments.table:
         for seed in arguments.seeds:
             for name in arguments.rows or rows:
-                run(rows[name], name, seed, arguments.source, runs)
+                row = rows[name]
+                changed = changes(row, seed, arguments.source, runs)
+                train_once(row.config, changed, runs / f'{name}_{seed}')
     jax.config.update('jax_compilation_cache_dir', str(arguments.runs.resolve() / 'compiled'))
     make = {'style': style_table, 'glean': glean_table}[arguments.name]
     text = make(rows, runs, arguments.seeds)
     (arguments.runs / f'{arguments.name}.md').write_text(text)
     print(text)
     return 0
-
-
-def run(row: Row, name: str, seed: int, source: str, runs: Path) -> None:
-    """Trains one row with one seed, unless it has been done; raises CalledProcessError."""
-    workdir = runs / f'{name}_{seed}'
-    if not complete(workdir):
-        train(row.config, changes(row, seed, source, runs), workdir)
-        print(name, seed, flush=True)
 
 
 def changes(row: Row, seed: int, source: str, runs: Path) -> dict:

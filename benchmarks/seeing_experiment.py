@@ -11,19 +11,14 @@ stopped; --table only gathers what is there. The table is printed, and written a
 import argparse
 import statistics
 import sys
-import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-
-import jax
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from benchmarks.experiments import complete, records, spread, train_once  # noqa: E402
 from benchmarks.seeing_rows import TABLES, Row  # noqa: E402
-from benchmarks.switching_experiment import complete, records, spread  # noqa: E402
-from sr_jax.commands import train as verb  # noqa: E402
 
 EACH = {  # changes of every config: what is not needed here, and one validation at the end
     'log.samples': 0,
@@ -49,34 +44,12 @@ def main() -> int:
     if not arguments.table:
         for seed in arguments.seeds:
             for name in arguments.rows or rows:
-                run(rows[name], name, seed, runs)
+                changed = changes(rows[name], seed, runs)
+                train_once(rows[name].kind.config, changed, runs / f'{name}_{seed}')
     text = markdown(rows, runs, arguments.seeds)
     runs.with_suffix('.md').write_text(text)
     print(text)
     return 0
-
-
-def run(row: Row, name: str, seed: int, runs: Path) -> None:
-    """Trains one row with one seed, unless it has been done; raises SystemExit."""
-    workdir = runs / f'{name}_{seed}'
-    if not complete(workdir):
-        began = time.time()
-        train(row.kind.config, changes(row, seed, runs), workdir)
-        print(f'{name}, seed {seed}: {time.time() - began:.0f} s', flush=True)
-
-
-def train(config: str, changed: dict, workdir: Path) -> None:
-    """Trains with a config, some keys of it changed; raises SystemExit. What is said lies beside
-    the run."""
-    flags = [f'--config.{key}={value!s}' for key, value in changed.items()]
-    words = ['train', '--config', str(ROOT / config), *flags, '--workdir', str(workdir)]
-    workdir.parent.mkdir(parents=True, exist_ok=True)
-    path = workdir.with_suffix('.log')
-    with path.open('a') as log, redirect_stdout(log), redirect_stderr(log):
-        status = verb.main(words)
-    if status:
-        raise SystemExit(f'{path} says why it has ended')
-    jax.clear_caches()  # its programs are no other run's
 
 
 def changes(row: Row, seed: int, runs: Path) -> dict:

@@ -2,7 +2,7 @@
 
   python benchmarks/sr_experiment.py --source folder:/path/to/photos --runs runs/sr_experiment
 
-Every row is a run of `python -m sr_jax.main --config configs/sr_experiment.py`, with a few keys
+Every row is a run as by `python -m sr_jax.main --config configs/sr_experiment.py`, with a few keys
 changed; some start from another row's network with the same seed. Runs that are complete are not
 run again, nor measured again, so the same command resumes where it stopped; --rows names the rows
 to run, --table only gathers what is there. How networks are measured is in `sr_measures.py`.
@@ -11,10 +11,7 @@ Beside the runs come `tables.md` and `tables.json`, and `figure.png`.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +20,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks import dots, sr_measures, sr_tables  # noqa: E402
-from benchmarks.switching_experiment import complete  # noqa: E402
+from benchmarks.experiments import train_once  # noqa: E402
 
 CONFIG = 'configs/sr_experiment.py'
 UPDATES = 250  # of each batch size in the comparison at equal updates
@@ -126,28 +123,12 @@ def main() -> int:
 
 
 def run(name: str, seed: int, source: str, runs: Path) -> None:
-    """Trains one row with one seed, unless it has been done; raises CalledProcessError."""
-    row, workdir = ROWS[name], runs / f'{name}_{seed}'
-    if complete(workdir):
-        return
+    """Trains one row with one seed, unless it has been done; raises SystemExit."""
+    row = ROWS[name]
     changes = {'seed': seed, 'data.source': source, **row.changes}
     if row.start:
         changes['train.start_from'] = str((runs / f'{row.start}_{seed}').resolve())
-    flags = [f'--config.{key}={value!s}' for key, value in changes.items()]
-    command = [sys.executable, '-m', 'sr_jax.main', '--config', f'{CONFIG}:{row.variant}', *flags]
-    cache = {'JAX_COMPILATION_CACHE_DIR': str(runs.resolve() / 'compiled')}
-    began = time.time()
-    runs.mkdir(parents=True, exist_ok=True)
-    with (runs / f'{name}_{seed}.log').open('w') as log:
-        subprocess.run(
-            [*command, '--workdir', str(workdir.resolve())],
-            check=True,
-            cwd=ROOT,
-            env=cache | os.environ,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    print(f'{name}, seed {seed}: {time.time() - began:.0f} s', flush=True)
+    train_once(f'{CONFIG}:{row.variant}', changes, runs / f'{name}_{seed}')
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.switching_experiment import complete, spread
+from benchmarks.experiments import complete, spread
 from configs import sr_experiment
 from sr_jax import models, tasks
 from sr_jax.checkpoints.run import abstract_tree

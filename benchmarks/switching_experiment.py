@@ -3,7 +3,7 @@
   python benchmarks/switching_experiment.py --source folder:/path/to/photos --runs runs/experiment
 
 Stage 1 trains a dense VQ-VAE for each seed; every row then starts from it with the same batches,
-through `python -m sr_jax.main --config configs/vqvae_experiment.py`. Rows that start from scratch
+as by `python -m sr_jax.main --config configs/vqvae_experiment.py`. Rows that start from scratch
 say so. Runs that are complete are not run again, so the same command resumes where it stopped;
 --rows names the rows to run, --table only gathers what is there. Beside the runs come `table.md`,
 `table.json` and `figure.png`.
@@ -11,11 +11,7 @@ say so. Runs that are complete are not run again, so the same command resumes wh
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +20,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks import dots  # noqa: E402
+from benchmarks.experiments import complete, records, spread, train_once  # noqa: E402
 from benchmarks.switching_rows import CONTROL, ROWS, STAGE_1, WIDE, WIDENED, Row  # noqa: E402
 
 CONFIG = 'configs/vqvae_experiment.py'
@@ -56,31 +53,15 @@ def main() -> int:
 
 
 def run(name: str, seed: int, source: str, runs: Path) -> None:
-    """Trains one row with one seed, unless it has been done; raises CalledProcessError."""
+    """Trains one row with one seed, unless it has been done; raises SystemExit."""
     row = ROWS.get(name, Row('stage 1', 'dense', start=''))
     workdir = runs / f'{name}_{seed}'
     changes = {'seed': seed, 'data.source': source, **row.changes}
     if row.start:
         changes['train.start_from'] = str(runs / f'{row.start}_{seed}')
-    if complete(workdir):
-        return
-    if row.start == WIDENED:
+    if row.start == WIDENED and not complete(workdir):
         widened(runs / f'{STAGE_1}_{seed}', runs / f'{WIDENED}_{seed}', seed)
-    flags = [f'--config.{key}={value!s}' for key, value in changes.items()]
-    command = [sys.executable, '-m', 'sr_jax.main', '--config', f'{CONFIG}:{row.variant}', *flags]
-    cache = {'JAX_COMPILATION_CACHE_DIR': str(runs.resolve() / 'compiled')}
-    began = time.time()
-    workdir.parent.mkdir(parents=True, exist_ok=True)
-    with (runs / f'{name}_{seed}.log').open('w') as log:
-        subprocess.run(
-            [*command, '--workdir', str(workdir)],
-            check=True,
-            cwd=ROOT,
-            env=cache | os.environ,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    print(f'{name}, seed {seed}: {time.time() - began:.0f} s', flush=True)
+    train_once(f'{CONFIG}:{row.variant}', changes, workdir)
 
 
 def widened(source: Path, target: Path, seed: int) -> None:
@@ -115,23 +96,6 @@ def widened(source: Path, target: Path, seed: int) -> None:
     tree['state'] = tree['state'].replace(params=params, variables=variables)
     checkpoints.save(step, tree, config=config, data=None, metrics=None)
     checkpoints.close()
-
-
-def records(workdir: Path, event: str) -> dict[int, dict[str, float]]:
-    """The last record of an event by step, from a run's `metrics.jsonl`; empty without one."""
-    path = workdir / 'metrics.jsonl'
-    if not path.exists():
-        return {}
-    lines = (json.loads(line) for line in path.read_text().splitlines())
-    return {line['step']: line for line in lines if line['event'] == event}
-
-
-def complete(workdir: Path) -> bool:
-    """Whether a run has been validated after its last step."""
-    if not (workdir / 'config.json').exists():
-        return False
-    steps = json.loads((workdir / 'config.json').read_text())['train']['steps']
-    return steps in records(workdir, 'validation') and (workdir / 'checkpoints').exists()
 
 
 def measured(workdir: Path) -> dict[str, Any] | None:
@@ -207,12 +171,6 @@ def ratios(table: dict[str, Any], name: str) -> list[float]:
     seeds = table[name]['seeds']
     control = table[ROWS[name].control if name in ROWS else CONTROL]['seeds']
     return [seeds[s]['loss'] / control[s]['loss'] for s in seeds if s in control]
-
-
-def spread(values: list[float], digits: int = 2) -> str:
-    """Mean and sample standard deviation in words."""
-    mean = f'{statistics.mean(values):.{digits}f}'
-    return mean if len(values) < 2 else f'{mean} ± {statistics.stdev(values):.{digits}f}'
 
 
 def points(table: dict[str, Any]) -> dict[str, list[float]]:

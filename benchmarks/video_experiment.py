@@ -3,7 +3,7 @@
   python benchmarks/video_experiment.py clips --source folder:/path/to/photos --runs runs/video
   python benchmarks/video_experiment.py tape --source folder:/path/to/photos --runs runs/video
 
-Every row is a run of `python -m sr_jax.main --config benchmarks/video_rows.py`, and measured as
+Every row is a run as by `python -m sr_jax.main --config benchmarks/video_rows.py`, and measured as
 `video_measures.py` says. Runs that are complete are not run again, nor measured again, so the same
 command resumes where it stopped; --table only gathers what is there. The table is printed, and
 written as `<runs>/<table>.md`; of `tape` there is a film beside it that shows the last seed's
@@ -12,10 +12,7 @@ networks side by side.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -25,7 +22,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks import video_film, video_measures  # noqa: E402
-from benchmarks.switching_experiment import complete, spread  # noqa: E402
+from benchmarks.experiments import spread, train_once  # noqa: E402
 from benchmarks.video_rows import PUBLISHED, TABLES, Table  # noqa: E402
 
 PLAIN = 'cubic enlargement'
@@ -83,31 +80,15 @@ def main() -> int:
 
 def run(table: Table, name: str, seed: int, runs: Path, source: str) -> None:
     """Trains one row with one seed and measures it, unless that has been done; raises
-    CalledProcessError."""
+    SystemExit."""
     workdir, row = runs / f'{name}_{seed}', table.rows[name]
-    began = time.time()
-    if not complete(workdir):
-        single = name in ('images', 'translational', 'compact')
-        changes = {'seed': seed, 'data.source': source if single else f'moving:{source}'}
-        if row.start:
-            start = runs / f'{row.start}_{seed}'
-            changes['train.start_from'] = str(start.resolve()) if start.exists() else row.start
-        flags = [f'--config.{key}={value}' for key, value in changes.items()]
-        config = f'benchmarks/video_rows.py:{name}'
-        command = [sys.executable, '-m', 'sr_jax.main', '--config', config]
-        cache = {'JAX_COMPILATION_CACHE_DIR': str(runs.parent.resolve() / 'compiled')}
-        with (runs / f'{name}_{seed}.log').open('w') as log:
-            subprocess.run(
-                [*command, *flags, '--workdir', str(workdir)],
-                check=True,
-                cwd=ROOT,
-                env=cache | os.environ,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-    trained = time.time() - began
+    single = name in ('images', 'translational', 'compact')
+    changes = {'seed': seed, 'data.source': source if single else f'moving:{source}'}
+    if row.start:
+        start = runs / f'{row.start}_{seed}'
+        changes['train.start_from'] = str(start.resolve()) if start.exists() else row.start
+    train_once(f'benchmarks/video_rows.py:{name}', changes, workdir)
     video_measures.measured(workdir, table.kind, source)
-    print(f'{name}, seed {seed}: {trained:.0f} s, {time.time() - began:.0f} s in all', flush=True)
 
 
 def compare(table: Table, runs: Path, source: str) -> None:

@@ -40,12 +40,21 @@ def test_they_are_the_same(monkeypatch, impl):
             np.testing.assert_allclose(one, other, rtol=rounding, atol=rounding, err_msg=name)
 
 
-def test_draws_of_one_kind_share_a_loop():
-    def normals(seed):
+@pytest.mark.parametrize(
+    'draw',
+    [
+        jax.random.normal,
+        lambda key, shape: jax.random.uniform(key, shape, minval=-3.0, maxval=shape[1]),
+        lambda key, shape: jax.random.truncated_normal(key, -2.0, 1.5, shape),
+    ],
+    ids=list(random_draws.DRAWS),
+)
+def test_draws_of_one_kind_share_a_loop(draw):
+    def several(seed):
         keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(12)]
-        return [jax.random.normal(key, (3, 5 + i)) for i, key in enumerate(keys)]
+        return [draw(key, (3, 5 + i)) for i, key in enumerate(keys)]
 
-    steps = jax.make_jaxpr(draw_in_loops(normals))(np.uint32(0)).jaxpr.eqns
+    steps = jax.make_jaxpr(draw_in_loops(several))(np.uint32(0)).jaxpr.eqns
     names = [step.primitive.name for step in steps]
     assert names.count('scan') == 2  # of the keys, and of the draws
     assert 'random_fold_in' not in names
