@@ -24,6 +24,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from sr_jax.devices.cores import split_cpu
 from sr_jax.inference import networks
 from sr_jax.inference.film.job import FilmJob
 from sr_jax.inference.film.options import FilmOptions
@@ -168,6 +169,7 @@ def report(rounds: list[dict[str, float]], shown: int) -> None:
 def main() -> None:
     """Times all ways of enlarging a film."""
     args = parse_arguments()
+    split_cpu()  # as the command does
     width, height = map(int, args.size.split('x'))
     with tempfile.TemporaryDirectory() as name, peers(args, Path(name)) as theirs:
         folder = Path(name)

@@ -80,7 +80,7 @@ def jax_forward(network: LoadedNetwork, image: np.ndarray, few_products: bool) -
     module = network.module()
 
     def forward(variables: Any, images: np.ndarray) -> Any:
-        with repeating(Repetition.LOOP), fewer_products(few_products):
+        with repeating(Repetition.LOOP), fewer_products(int(few_products)):
             return module.apply(variables, images)
 
     apply = jax.jit(forward).lower(network.variables, image[None]).compile()

@@ -23,7 +23,7 @@ if str(ROOT) not in sys.path:
 
 from benchmarks import video_film, video_measures  # noqa: E402
 from benchmarks.experiments import spread, train_once  # noqa: E402
-from benchmarks.video_rows import PUBLISHED, TABLES, Table  # noqa: E402
+from benchmarks.video_rows import PUBLISHED, TABLES, Table, get_config  # noqa: E402
 
 PLAIN = 'cubic enlargement'
 COLUMNS = {  # of a kind of table: heading -> (number, factor, digits)
@@ -82,8 +82,8 @@ def run(table: Table, name: str, seed: int, runs: Path, source: str) -> None:
     """Trains one row with one seed and measures it, unless that has been done; raises
     SystemExit."""
     workdir, row = runs / f'{name}_{seed}', table.rows[name]
-    single = name in ('images', 'translational', 'compact')
-    changes = {'seed': seed, 'data.source': source if single else f'moving:{source}'}
+    moves = get_config(name).task == 'video'
+    changes = {'seed': seed, 'data.source': f'moving:{source}' if moves else source}
     if row.start:
         start = runs / f'{row.start}_{seed}'
         changes['train.start_from'] = str(start.resolve()) if start.exists() else row.start

@@ -5,8 +5,6 @@
 With those of `clips`, a recurrent network first learns from the pixels (`start`) and goes on in one
 of several ways; `images` and `translational` go on with single images, by the task `gan`. With
 those of `tape`, a network learns to clean and enlarge degraded clips.
-
-Of `clips` no seed has been run to its end yet.
 """
 
 from typing import NamedTuple
@@ -16,7 +14,7 @@ import ml_collections
 from configs import video
 from sr_jax.config.defaults import check_variant, defaults
 
-START, FURTHER, TAPE = 600, 150, 150  # updates
+START, FURTHER, TAPE = 4000, 500, 150  # updates
 SIZE, FRAMES = 48, 5
 FRACTION = 0.2  # of the photographs, to validate on
 ADVERSARIAL, BLOCKS, PING_PONG, TRANSLATIONAL = 0.01, 1.0, 1.0, 1.0  # weights of losses
@@ -94,7 +92,7 @@ def _clips(variant: str) -> ml_collections.ConfigDict:
     _further(config)
     if variant == 'start':
         config.train.steps = START
-        config.optimizer.update(learning_rate=RATE, schedule='constant', warmup_steps=20)
+        config.optimizer.update(learning_rate=RATE, schedule='cosine', warmup_steps=20)
     if adversarial:
         config.loss.adversarial.weight, config.loss.blocks.weight = ADVERSARIAL, BLOCKS
     config.loss.ping_pong.weight = PING_PONG if variant in ('ping_pong', 'both') else 0.0

@@ -18,9 +18,9 @@ from sr_jax.models.protocols import Enlarger
 # As many pixels take RRDBNet 100 s on two cores, of which written out blocks save the 3 s that they
 # are compiled longer.
 MANY_PIXELS = 2**19
-# Multiply-adds of convolutions, about. As many take 3 s on two cores; with fewer products a third
-# less, each time, but programs are compiled 1 to 2 s longer.
-MANY_PRODUCTS = 2**38
+# Multiply-adds of convolutions, about. As many take 12 s on two cores; with fewer products a third
+# less on some and about as long on others, each time, but programs are compiled 1 to 4 s longer.
+MANY_PRODUCTS = 2**40
 # Of convolutions: all; fewer, on CPUs in float32; these where there is work enough for them.
 PRODUCTS = ('auto', 'all', 'few')
 
@@ -31,10 +31,12 @@ class Form(NamedTuple):
     Attributes:
       as_loop: equal blocks are one loop, which is compiled sooner and runs a little slower.
       few_products: 3 x 3 convolutions by Winograd's algorithm, where it is quicker on CPUs.
+      devices: over which images are split.
     """
 
     as_loop: bool = False
     few_products: bool = False
+    devices: int = 1
 
     def describe(self, repeats: bool) -> str:
         """Returns what is to be said of it, of a network that has equal blocks or not."""
@@ -42,7 +44,7 @@ class Form(NamedTuple):
         return (said if repeats else '') + ', few products' * self.few_products
 
 
-def choose_form(pixels: float, weights: int, products: str) -> Form:
+def choose_form(pixels: float, weights: int, products: str, devices: int = 1) -> Form:
     """Returns the form in which a program for so many pixels is done soonest.
 
     Where there are fewer products, blocks are always a loop: each convolution is compiled longer.
@@ -51,10 +53,11 @@ def choose_form(pixels: float, weights: int, products: str) -> Form:
       pixels: of all images.
       weights: the network's.
       products: one of `PRODUCTS`.
+      devices: over which images are split.
     """
     enough = pixels * weights >= MANY_PRODUCTS
     few_products = products == 'few' or (products == 'auto' and enough)
-    return Form(few_products or pixels < MANY_PIXELS, few_products)
+    return Form(few_products or pixels < MANY_PIXELS, few_products, devices)
 
 
 def make_module(network: LoadedNetwork, dtype: str) -> Enlarger:
@@ -99,7 +102,7 @@ def apply_network(
     inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
     windows = channels.fit_channels(windows, module)
     repetition = Repetition.LOOP if form.as_loop else Repetition.WRITTEN_OUT
-    with repeating(repetition), fewer_products(form.few_products):
+    with repeating(repetition), fewer_products(form.devices * form.few_products):
         made = apply_within(module, variables, windows, valid, *inputs, method=method)
     restored = channels.restore_channels(made, count, source)
     return clip_finite(restored) if bounded else restored

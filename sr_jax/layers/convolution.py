@@ -87,16 +87,18 @@ def convolve(
 
     Inside of `winograd.fewer_products` it is computed so where that is quicker; gradients are not.
     """
-    few_products = padded and winograd.serves(x, kernel, stride)
-    return _differentiable(x, kernel, stride, padded, few_products)
+    devices = winograd.serving_devices(x, kernel, stride) if padded else 0
+    return _differentiable(x, kernel, stride, padded, devices)
 
 
 # JAX remembers what it has traced by the arguments, so that the choice must be one.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def _differentiable(
-    x: Array, kernel: Array, stride: int, padded: bool, few_products: bool
+    x: Array, kernel: Array, stride: int, padded: bool, devices: int
 ) -> Array:
-    return winograd.convolve(x, kernel) if few_products else _convolve(x, kernel, stride, padded)
+    if devices:
+        return winograd.convolve(x, kernel, devices)
+    return _convolve(x, kernel, stride, padded)
 
 
 def _convolve(x: Array, kernel: Array, stride: int, padded: bool) -> Array:
@@ -105,9 +107,9 @@ def _convolve(x: Array, kernel: Array, stride: int, padded: bool) -> Array:
 
 
 def _convolve_forward(
-    x: Array, kernel: Array, stride: int, padded: bool, few_products: bool
+    x: Array, kernel: Array, stride: int, padded: bool, devices: int
 ) -> tuple[Array, tuple[Array, Array]]:
-    return _differentiable(x, kernel, stride, padded, few_products), (x, kernel)
+    return _differentiable(x, kernel, stride, padded, devices), (x, kernel)
 
 
 # Traced once for all layers of the same shapes.
@@ -115,7 +117,7 @@ def _convolve_forward(
 def _convolve_backward(
     stride: int,
     padded: bool,
-    few_products: bool,
+    devices: int,
     residuals: tuple[Array, Array],
     cotangent: Array,
 ) -> tuple[Array, Array]:

@@ -22,50 +22,60 @@ from jaxtyping import Array, Float
 TILE = 4
 SIDE = TILE + 2
 POINTS = (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))
-# Numbers of a strip at each of a tile's 36 places: more of them would leave the cache.
-STRIP = 2**15
+# Numbers of a strip at each of a tile's 36 places, on each device: more would leave a core's cache.
+STRIP = 2**13
 MIN_CHANNELS = 16  # given and made: the transforms take time by channel, the products by both
 MIN_PIXELS = 24**2
 
 # Set while a network is traced, so each thread has its own.
-_chosen: contextvars.ContextVar[bool] = contextvars.ContextVar('winograd', default=False)
+_devices: contextvars.ContextVar[int] = contextvars.ContextVar('winograd', default=0)
 
 
 @contextlib.contextmanager
-def fewer_products(chosen: bool) -> Iterator[None]:
-    """Within it, if chosen, networks convolve so where it is quicker on CPUs in float32."""
-    token = _chosen.set(chosen)
+def fewer_products(devices: int) -> Iterator[None]:
+    """Within it networks convolve so where it is quicker on CPUs in float32.
+
+    Args:
+      devices: over which images are split; 0: networks convolve as elsewhere.
+    """
+    token = _devices.set(devices)
     try:
         yield
     finally:
-        _chosen.reset(token)
+        _devices.reset(token)
 
 
-def serves(x: Float[Array, 'n h w c'], kernel: Float[Array, 'k l c o'], stride: int) -> bool:
-    """Whether it was chosen, and a convolution is one that it makes quicker."""
-    return (
-        _chosen.get()
-        and stride == 1
+def serving_devices(
+    x: Float[Array, 'n h w c'], kernel: Float[Array, 'k l c o'], stride: int
+) -> int:
+    """The devices that were said, if a convolution is one that it makes quicker, or else 0."""
+    quicker = (
+        stride == 1
         and kernel.shape[:2] == (3, 3)
         and x.dtype == kernel.dtype == jnp.float32
         and min(kernel.shape[2:]) >= MIN_CHANNELS
         and x.shape[1] * x.shape[2] >= MIN_PIXELS
     )
+    return _devices.get() if quicker else 0
 
 
 def convolve(
-    x: Float[Array, 'n h w c'], kernel: Float[Array, '3 3 c o'], strip: int = STRIP
+    x: Float[Array, 'n h w c'],
+    kernel: Float[Array, '3 3 c o'],
+    devices: int = 1,
+    strip: int = STRIP,
 ) -> Float[Array, 'n h w o']:
     """Returns the cross-correlation of x with a kernel, a zero around x.
 
     Args:
       x: images or features.
       kernel: of 3 x 3 taps.
-      strip: most tiles computed at a time, times their channels.
+      devices: over which the images are split.
+      strip: most tiles computed at a time on each, times their channels.
     """
     n, height, width, channels = x.shape
     down, across = -(-height // TILE), -(-width // TILE)
-    strips = -(-down // max(strip // (n * across * channels), 1))
+    strips = -(-down // max(strip * devices // (n * across * channels), 1))
     rows = -(-down // strips)  # of tiles in a strip
     shape = (n, rows * TILE + 2, across * TILE + 2, channels)
     after = (strips * rows * TILE + 1 - height, across * TILE + 1 - width)

@@ -10,4 +10,4 @@ def test_work_enough_is_worth_another_form():
     assert choose_form(little, weights + 1, 'auto') == Form(as_loop=True, few_products=True)
     assert choose_form(much, weights, 'auto') == Form(as_loop=True, few_products=True)
     assert choose_form(much, weights, 'all') == Form()
-    assert choose_form(much, 5, 'few') == Form(as_loop=True, few_products=True)
+    assert choose_form(much, 5, 'few', 3) == Form(as_loop=True, few_products=True, devices=3)

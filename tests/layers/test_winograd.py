@@ -13,10 +13,13 @@ def drawn():
     return jax.random.normal(keys[0], (2, 27, 22, 17)), jax.random.normal(keys[1], (3, 3, 17, 19))
 
 
-@pytest.mark.parametrize('strip', [1, 3 * 2 * 6 * 17, 2**20])  # one row of tiles, three, all seven
-def test_it_is_the_convolution(strip, drawn):
+# One row of tiles, three, six (three on each device), all seven.
+@pytest.mark.parametrize(
+    ('devices', 'strip'), [(1, 1), (1, 3 * 2 * 6 * 17), (2, 3 * 2 * 6 * 17), (1, 2**20)]
+)
+def test_it_is_the_convolution(devices, strip, drawn):
     x, kernel = drawn
-    made = jax.jit(winograd.convolve, static_argnums=2)(x, kernel, strip)
+    made = jax.jit(winograd.convolve, static_argnums=(2, 3))(x, kernel, devices, strip)
     expected = _correlate(x, kernel)
     np.testing.assert_allclose(made, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
@@ -32,17 +35,17 @@ def _correlate(x, kernel):
 
 
 def test_gradients_are_the_convolution_s(drawn):
-    def differentiate(chosen):
+    def differentiate(devices):
         def run(x, kernel):
-            with winograd.fewer_products(chosen):
+            with winograd.fewer_products(devices):
                 return jnp.sin(convolve(x, kernel) / 9).sum()
 
         return jax.jit(jax.value_and_grad(run, argnums=(0, 1)))
 
-    expected, found = (differentiate(chosen)(*drawn) for chosen in (False, True))
+    expected, found = (differentiate(devices)(*drawn) for devices in (0, 3))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
-    programs = [str(jax.make_jaxpr(differentiate(chosen))(*drawn)) for chosen in (False, True)]
+    programs = [str(jax.make_jaxpr(differentiate(devices))(*drawn)) for devices in (0, 3)]
     assert ['scan' in program for program in programs] == [False, True]
 
 
@@ -60,6 +63,6 @@ def test_gradients_are_the_convolution_s(drawn):
 )
 def test_what_it_serves(x, kernel, dtype, stride, expected):
     x, kernel = (jax.ShapeDtypeStruct(shape, dtype) for shape in (x, kernel))
-    assert not winograd.serves(x, kernel, stride)
-    with winograd.fewer_products(True):
-        assert winograd.serves(x, kernel, stride) == expected
+    assert not winograd.serving_devices(x, kernel, stride)
+    with winograd.fewer_products(5):
+        assert winograd.serving_devices(x, kernel, stride) == (5 if expected else 0)

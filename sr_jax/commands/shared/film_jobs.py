@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sr_jax.commands.shared import film_arguments, results, upscaler_arguments
+from sr_jax.devices.cores import split_cpu
 from sr_jax.errors import INTERRUPTED, InputError, describe
 from sr_jax.film.muxing import is_raw
 from sr_jax.images.decoding import Layers
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace, films: list[Path]) -> int:
     say: Say = _say_aside if arguments.output == film_arguments.PIPE else print
     outputs = _plan(arguments, films)
     weights = upscaler_arguments.read_weights(arguments)
+    split_cpu()
     network = networks.load(weights, best=arguments.best, report=say)
     upscaler = upscaler_arguments.make(arguments, network, bounded=False, report=say)
     say(f'{weights}: {network.model["name"]} of scale {upscaler.scale}, {len(outputs)} film(s)')
