@@ -5,9 +5,10 @@
 
 Every row is a run as by `python -m sr_jax.main`, small; the rows are those of `generative_rows.py`.
 'glean' begins with the generators of 'style'. Runs that are complete are not run again, so the same
-command resumes where it stopped; --rows names some of them, --table only gathers what is there. The
-table is printed, and written as `<runs>/<table>.md`; beside that of 'glean' comes `glean.png`, of
-the last seed.
+command resumes where it stopped; --rows names some of them, --times 10 makes all of them ten times
+as long (in a folder of their own, by --runs), --table only gathers what is there. The table is
+printed, and written as `<runs>/<table>.md`; beside that of 'glean' comes `glean.png`, of the last
+seed.
 """
 
 import argparse
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument('--runs', type=Path, default=Path('runs/generative'))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--rows', nargs='*', default=[], metavar='ROW')
+    parser.add_argument('--times', type=int, default=1, metavar='N', help='as many steps')
     parser.add_argument('--table', action='store_true', help='run nothing')
     arguments = parser.parse_args()
     rows, runs = TABLES[arguments.name], arguments.runs / 'runs'
@@ -43,7 +45,7 @@ def main() -> int:
         for seed in arguments.seeds:
             for name in arguments.rows or rows:
                 row = rows[name]
-                changed = changes(row, seed, arguments.source, runs)
+                changed = changes(row, seed, arguments.source, runs, arguments.times)
                 train_once(row.config, changed, runs / f'{name}_{seed}')
     jax.config.update('jax_compilation_cache_dir', str(arguments.runs.resolve() / 'compiled'))
     make = {'style': style_table, 'glean': glean_table}[arguments.name]
@@ -53,8 +55,8 @@ def main() -> int:
     return 0
 
 
-def changes(row: Row, seed: int, source: str, runs: Path) -> dict:
-    """What differs from the config in a row."""
+def changes(row: Row, seed: int, source: str, runs: Path, times: int = 1) -> dict:
+    """What differs from the config in a row, of so many times its steps."""
     found = {
         'seed': seed,
         'data.source': source,
@@ -67,6 +69,8 @@ def changes(row: Row, seed: int, source: str, runs: Path) -> dict:
         'evaluation.batch_size': 32,
         **row.changes,
     }
+    for key in ('train.steps', 'evaluation.every'):
+        found[key] *= times
     sources = {}
     for part, start in row.start.items():
         begun, *network = start.split('#')

@@ -54,6 +54,14 @@ def test_a_row_begins_with_runs_of_its_seed(tmp_path):
     assert start == str({'generator': str(run), 'discriminator': f'{run}#discriminator'})
 
 
+def test_rows_can_be_so_many_times_as_long(tmp_path):
+    once, thrice = (
+        experiment.changes(ROWS['dense_on'], 1, 'photos', tmp_path, times) for times in (1, 3)
+    )
+    for key in ('train.steps', 'evaluation.every'):
+        assert thrice[key] == 3 * once[key]
+
+
 def test_the_table_of_distances(tmp_path):
     for seed, values in ((0, (9.0, 5.0)), (2, (8.0, 6.5))):
         folder = tmp_path / f'dense_{seed}'
