@@ -75,6 +75,8 @@ def draw(name: str) -> LoadedNetwork:
     others = ('parent', 'name', 'dtype', 'remat')
     keys = [field.name for field in dataclasses.fields(module) if field.name not in others]
     model = {key: getattr(module, key) for key in keys}
+    sections = {k: dataclasses.asdict(v) for k, v in model.items() if dataclasses.is_dataclass(v)}
+    model |= sections
     variables = jax.tree.map_with_path(values, variables)
     return LoadedNetwork({'name': name, **model}, variables, name)
 

@@ -7,19 +7,20 @@ mirror images at the lower and the right edge, and cut what they give.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import export, lax
+from jax import export
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.onnx_graph import evaluate, join_activations
 from sr_jax.inference.programs import make_module
 from sr_jax.layers.windows import crop, pad_to_multiple
 from sr_jax.models.protocols import Enlarger
@@ -27,9 +28,6 @@ from sr_jax.models.protocols import Enlarger
 ONNX, STABLEHLO = '.onnx', '.stablehlo'
 PLATFORMS = ('cpu', 'cuda')  # that a StableHLO program is for
 MAX_ERROR = 1e-4  # of an ONNX program, as a part of the largest value
-# Equations of a jaxpr that call another one, and their parameters that hold it.
-CALLS = ('jit', 'pjit', 'custom_vjp_call', 'custom_jvp_call', 'remat2', 'checkpoint')
-CALLED = ('jaxpr', 'call_jaxpr', 'fun_jaxpr')
 NAMES = {'input_names': ['input'], 'output_names': ['output']}
 LAYOUT = {'inputs_as_nchw': [0], 'outputs_as_nchw': [0]}
 
@@ -99,8 +97,10 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
     try:
         shapes = _describe(module, size)
         jaxpr = jax.make_jaxpr(apply)(shapes)
-        flat = functools.partial(_evaluate, jaxpr.jaxpr, jaxpr.consts)
-        data = to_onnx(lambda x: flat(x)[0], [shapes], **LAYOUT, **NAMES).SerializeToString()
+        flat = functools.partial(evaluate, jaxpr.jaxpr, jaxpr.consts)
+        program = to_onnx(lambda x: flat(x)[0], [shapes], **LAYOUT, **NAMES)
+        join_activations(program)
+        data = program.SerializeToString()
         difference = _compare(data, apply, module, size)
     except Exception as error:  # of what it lacks, the converter raises many kinds
         raise _cannot(network, 'ONNX', size, error) from error
@@ -151,49 +151,6 @@ def _apply(
     height, width = (module.scale * side for side in x.shape[1:3])
     x = pad_to_multiple(x, module.multiple, 'symmetric')
     return crop(module.apply(variables, x), height, width)
-
-
-def _evaluate(jaxpr: Any, consts: Sequence[Any], *inputs: Any) -> list[Any]:
-    """The results of a jaxpr, what it calls written out.
-
-    jax2onnx 0.17.1 looks for a class that JAX 0.12 no longer has wherever a function is called, and
-    what it puts in place of functions of jax.numpy takes other arguments than these do.
-    """
-    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
-
-    def read(atom: Any) -> Any:
-        return atom.val if hasattr(atom, 'val') else values[atom]
-
-    for equation in jaxpr.eqns:
-        called = next((equation.params[key] for key in CALLED if key in equation.params), None)
-        given = [read(atom) for atom in equation.invars]
-        made: Any
-        if called is not None and equation.primitive.name in CALLS:
-            made = _evaluate(called.jaxpr, called.consts, *given)
-        elif equation.primitive is lax.pad_p:
-            x, value = given
-            made = _pad(x, value, equation.params['padding_config'])
-        else:
-            made = equation.primitive.bind(*given, **equation.params)
-        many = equation.primitive.multiple_results or called is not None
-        values.update(zip(equation.outvars, made if many else [made], strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
-
-
-def _pad(x: Array, value: Array, widths: Sequence[tuple[int, int, int]]) -> Array:
-    """`lax.pad`, for which jax2onnx asks for known sizes where there is no need of them."""
-    if any(between or before < 0 or after < 0 for before, after, between in widths):
-        return lax.pad(x, value, widths)
-    for axis, (*around, _) in enumerate(widths):
-        before, after = (
-            [lax.broadcast(value, (*x.shape[:axis], width, *x.shape[axis + 1 :]))]
-            if width != 0
-            else []
-            for width in around
-        )
-        if before or after:
-            x = lax.concatenate([*before, x, *after], axis)
-    return x
 
 
 def _cannot(
