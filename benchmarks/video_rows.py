@@ -102,7 +102,8 @@ def _clips(variant: str) -> ml_collections.ConfigDict:
 def _further(config: ml_collections.ConfigDict) -> None:
     for name in ('optimizer', 'discriminator_optimizer'):
         if name in config:
-            config[name].update(learning_rate=FURTHER_RATE, schedule='constant')
+            rate = {'learning_rate': FURTHER_RATE, 'schedule': 'constant', 'warmup_steps': 0}
+            config[name].update(rate)
 
 
 def _images(variant: str) -> ml_collections.ConfigDict:

@@ -158,4 +158,4 @@ def _both_ways(node: Any) -> Iterator[tuple[str, str]]:
 
 
 def _is_zero(number: np.ndarray | None) -> bool:
-    return number is not None and number.dtype.kind == 'f' and not np.any(number)
+    return number is not None and number.dtype.kind == 'f' and number.size == 1 and not number.any()
