@@ -91,7 +91,7 @@ def join_activations(model: Any) -> None:
     Args:
       model: an `onnx.ModelProto`, which is changed.
     """
-    from onnx import helper, numpy_helper  # type: ignore[import-not-found]
+    from onnx import helper, numpy_helper
 
     graph = model.graph
     numbers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}

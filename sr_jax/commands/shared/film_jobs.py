@@ -79,7 +79,9 @@ def run(arguments: argparse.Namespace, films: list[Path]) -> int:
     split_cpu()
     network = networks.load(weights, best=arguments.best, report=say)
     upscaler = upscaler_arguments.make(arguments, network, bounded=False, report=say)
-    say(f'{weights}: {network.model["name"]} of scale {upscaler.scale}, {len(outputs)} film(s)')
+    devices = f'{upscaler.mesh.size} {upscaler.mesh.devices.flat[0].device_kind} device(s)'
+    kind = f'{network.model["name"]} of scale {upscaler.scale}'
+    say(f'{weights}: {kind}, {len(outputs)} film(s) on {devices}')
     how = {name: getattr(arguments, name) for name in OF_THE_NETWORK}
     failed = 0
     for path, output in outputs:
