@@ -26,6 +26,7 @@ TEXTS = (
     *('docs/from_dl_art_school.md', 'docs/speed.md', 'docs/notebooks.md'),
     'CONTRIBUTING.md',
 )
+SLOW = {'docs/stylegan2.md'}  # whose verbs are tried by tests/commands/test_stylegan_runs.py too
 
 
 @pytest.fixture(scope='module')
@@ -46,7 +47,9 @@ def done():
     return set()
 
 
-@pytest.mark.parametrize('text', TEXTS)
+@pytest.mark.parametrize(
+    'text', [pytest.param(text, marks=[pytest.mark.slow] * (text in SLOW)) for text in TEXTS]
+)
 def test_what_it_shows_runs(text, folder, done, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     if text in ('docs/film.md', 'docs/video.md'):
