@@ -20,7 +20,8 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.inference.onnx_graph import evaluate, join_activations
+from sr_jax.inference.onnx_program.graph import join
+from sr_jax.inference.onnx_program.jaxpr import evaluate
 from sr_jax.inference.programs import make_module
 from sr_jax.layers.windows import crop, pad_to_multiple
 from sr_jax.models.protocols import Enlarger
@@ -99,7 +100,7 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
         jaxpr = jax.make_jaxpr(apply)(shapes)
         flat = functools.partial(evaluate, jaxpr.jaxpr, jaxpr.consts)
         program = to_onnx(lambda x: flat(x)[0], [shapes], **LAYOUT, **NAMES)
-        join_activations(program)
+        join(program)
         data = program.SerializeToString()
         difference = _compare(data, apply, module, size)
     except Exception as error:  # of what it lacks, the converter raises many kinds
@@ -148,6 +149,8 @@ def _describe(module: Enlarger, size: Size | None) -> jax.ShapeDtypeStruct:
 def _apply(
     module: Any, variables: dict[str, Any], x: Float[Array, 'n h w c']
 ) -> Float[Array, 'n h2 w2 c2']:
+    if module.multiple == 1:
+        return module.apply(variables, x)
     height, width = (module.scale * side for side in x.shape[1:3])
     x = pad_to_multiple(x, module.multiple, 'symmetric')
     return crop(module.apply(variables, x), height, width)

@@ -187,7 +187,8 @@ def test_unknown_kernels_give_nan_under_jit(implementation):
     expected, *others = value_and_gradients(x, selector, kernel, bias, clean, 1, implementation)
     mask = np.asarray(wrong != selector)
     assert np.isnan(y[mask]).all()
-    np.testing.assert_array_equal(y[~mask], expected[~mask])
+    # A pixel of no kernel moves the others in their blocks, and with it the order of their sums.
+    assert_close((y[~mask],), (expected[~mask],), 1e-6)
     assert_close(gradients[:2], others[:2], 1e-6)
 
 

@@ -1,0 +1,70 @@
+"""What is made of the ONNX program that jax2onnx wrote, to be as fast as it can be.
+
+One node takes the place of several for convolutions with their biases and scales, activations,
+sub-pixel convolutions' shuffles and enlargement by repeated pixels. The programs that run such
+files know how to compute these fast, some of them in one go.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sr_jax.inference.onnx_program.parts import Parts, names
+from sr_jax.inference.onnx_program.rules import (
+    add_in_convolution,
+    move_numbers,
+    multiply_in_convolution,
+    rectify,
+    repeat_both_ways,
+    repeat_pixels,
+    shuffle_pixels,
+    state_shape,
+)
+
+# In this order: a scale is of what has its bias, and repetition both ways of two others.
+RULES = (
+    move_numbers,
+    add_in_convolution,
+    multiply_in_convolution,
+    rectify,
+    shuffle_pixels,
+    repeat_pixels,
+    repeat_both_ways,
+    state_shape,
+)
+
+
+def join(model: Any) -> None:
+    """Makes one node of what is one operation, and leaves out what nothing needs then.
+
+    The rules compare shapes as far as a program states them: the caller compares what it computes.
+
+    Args:
+      model: an `onnx.ModelProto`, which is changed.
+    """
+    for rule in RULES:
+        _rewrite(model.graph, rule)
+
+
+def _rewrite(graph: Any, rule: Callable[[Any, Parts], list[Any] | None]) -> None:
+    """Puts what a rule makes of a node in its place, if the rule makes anything of it."""
+    from onnx import numpy_helper
+
+    parts = Parts(graph)
+    nodes, needed = [], set(parts.given)
+    for node in reversed(graph.node):
+        if not needed.isdisjoint(node.output):
+            made = rule(node, parts)
+            for each in [node] if made is None else reversed(made):
+                nodes.append(each)
+                needed.update(names(each))
+    added = [numpy_helper.from_array(x, name) for name, x in parts.added.items()]
+    numbers = [each for each in graph.initializer if each.name not in parts.added] + added
+    used = [tensor for tensor in numbers if tensor.name in needed]
+    stated = [value for value in graph.value_info if value.name in needed]
+    for field, kept in (
+        (graph.node, nodes[::-1]),
+        (graph.initializer, used),
+        (graph.value_info, stated),
+    ):
+        del field[:]
+        field.extend(kept)
