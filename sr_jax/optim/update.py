@@ -40,7 +40,8 @@ class Gradients(NamedTuple):
       terms: each named scalar of the loss, mean over the microbatches.
       statistics: of the batch, merged over the microbatches.
       outputs: what the loss gave of each image, in the order of the batch.
-      finite: one flag for each parameter array, in the order of `jax.tree.leaves`.
+      finite: for each parameter array whether the sum of its gradient's squares is finite, in the
+        order of `jax.tree.leaves`; where it is not, second moments would not be finite either.
       applied: whether loss and gradients were finite, so that the update was applied.
     """
 
@@ -82,8 +83,8 @@ def accumulated_update(
     """One update of the parameters from a batch applied as `accumulation` microbatches.
 
     The loss, its terms and the gradients are averaged; the optimiser sees the mean alone, so that
-    `opt_state` is the same whatever the accumulation. An update whose loss or gradient is not
-    finite is computed but not applied: the old values come back.
+    `opt_state` is the same whatever the accumulation. An update whose loss or gradient, squared, is
+    not finite is computed but not applied: the old values come back.
 
     Args:
       loss: (params, microbatch, rng) -> (scalar, (terms, statistics, outputs)); the first axis of
@@ -103,7 +104,9 @@ def accumulated_update(
     else:
         passes = functools.partial(_pass_all, loss, merge, params, loss_scale)
         loss_scale, (value, terms, grads), statistics, outputs = passes(microbatches, keys)
-    finite = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
+    # The optimizer computes the same sums, for the norm.
+    squares = [optax.tree.norm(g, squared=True) for g in jax.tree.leaves(grads)]
+    finite = jnp.isfinite(jnp.stack(squares))
     # The barrier keeps XLA from computing the flag anew, of all arrays, in the selection of each:
     # what is compiled would grow with the square of their number.
     applied = jax.lax.optimization_barrier(finite.all() & jnp.isfinite(value))

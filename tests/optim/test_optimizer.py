@@ -249,6 +249,19 @@ def test_an_update_that_is_not_finite_is_not_taken(accumulation):
     assert not gradients.applied
 
 
+def test_a_gradient_whose_square_is_too_large_is_not_taken():
+    def loss(params, batch, key):
+        value, aside = quadratic(params, batch, key)
+        return value + 1e20 * params['a'][1], aside
+
+    params = {'a': jnp.ones(2), 'w': jnp.array([0.3, -0.2, 0.9])}
+    after, _, _, gradients = update(params, jnp.ones((4, 3)), 1, loss=loss)
+    jax.tree.map(np.testing.assert_array_equal, after, params)
+    assert gradients.finite.tolist() == [False, True]
+    assert jnp.isfinite(gradients.loss)
+    assert not gradients.applied
+
+
 def test_the_loss_scale_falls_when_a_gradient_overflows_and_comes_back():
     def loss(params, batch, key):
         value, aux = quadratic(jax.tree.map(lambda p: p.astype(jnp.float16), params), batch, key)
