@@ -20,7 +20,9 @@ def part(arrays, *prefixes):
 def nhwc(x):
     """Images in our layout, float32; other arrays as they are."""
     x = np.asarray(x)
-    return jnp.asarray(x.transpose(0, 2, 3, 1).astype(np.float32) if x.ndim == 4 else x)
+    if x.ndim == 4:
+        x = np.ascontiguousarray(x.transpose(0, 2, 3, 1), np.float32)
+    return jnp.asarray(x)
 
 
 def assert_close(actual, expected, rtol=1e-4, name='', scale=None):

@@ -85,9 +85,10 @@ def switch_norm(arrays, prefix):
 
 def kernels(arrays, prefix):
     """The kernels of a switched convolution and its bias, which may be None."""
-    weight = np.asarray(arrays[f'{prefix}weight'], np.float32).transpose(2, 3, 4, 1, 0)
+    weight = arrays[f'{prefix}weight'].transpose(2, 3, 4, 1, 0)
     bias = arrays.get(f'{prefix}bias')
-    return jnp.asarray(weight), None if bias is None else jnp.asarray(bias, jnp.float32)
+    weight = jnp.asarray(np.ascontiguousarray(weight, np.float32))
+    return weight, None if bias is None else jnp.asarray(bias.astype(np.float32))
 
 
 def arguments(case: Case, seed: int = 0, dtype='float32'):
@@ -99,7 +100,8 @@ def arguments(case: Case, seed: int = 0, dtype='float32'):
     kernel = rng.normal(size=(breadth, size, size, channels, features))
     kernel /= size * channels**0.5
     bias, cotangent = rng.normal(size=features), rng.normal(size=(*shape, features))
-    selector = jnp.asarray(rng.integers(0, breadth, shape), jnp.int32)
-    floats = (jnp.asarray(array, dtype) for array in (x, kernel, bias, cotangent))
+    selector = jnp.asarray(rng.integers(0, breadth, shape).astype(np.int32))
+    # What NumPy has made of that type, no program has to make.
+    floats = (jnp.asarray(array.astype(jnp.dtype(dtype))) for array in (x, kernel, bias, cotangent))
     x, kernel, bias, cotangent = floats
     return x, selector, kernel, bias, cotangent

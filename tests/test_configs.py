@@ -88,7 +88,13 @@ def load_stand_in(source):
 
 
 # The same networks, losses and degradations as in other configs.
-SEEN = {'curriculum:fidelity', 'curriculum:degraded', 'curriculum:adversarial'}
+SEEN = {
+    'curriculum:fidelity',
+    'curriculum:degraded',
+    'curriculum:adversarial',
+    'srflow:x4',
+    'stylegan2:photos',
+}
 SIZES = [
     pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id in SEEN))
     for config in CONFIGS

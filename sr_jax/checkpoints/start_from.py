@@ -13,8 +13,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import jax
-import jax.numpy as jnp
 import ml_collections
+import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
@@ -105,7 +105,8 @@ def _place(
         )
     after = f' after {network.step} steps' if network.step else ''
     report(f'{how} the network of {network.source}{after}')
-    copies = jax.tree.map(jnp.copy, dict(variables))
+    # By NumPy: on devices each shape would be a program of its own.
+    copies = jax.tree.map(lambda x: np.array(x, order='C'), dict(variables))
     return state.starting_with(jax.device_put(copies, sharding.layout(copies, mesh)))
 
 

@@ -4,6 +4,9 @@ Chu et al. 2020 (arXiv:1811.09393), section 4: a standard deviation of 1.5 for a
 first pixel is kept (thunil/TecoGAN, `lib/dataloader.py`).
 """
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -11,6 +14,7 @@ from jaxtyping import Array, Float
 REACH = 3  # standard deviations, to either side
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def degrade(hq: Float[Array, 'n h w 3'], scale: int, sigma: float) -> Float[Array, 'n h2 w2 3']:
     """Returns the small images of true ones, ceil(side / scale) pixels a side, in [0, 1].
 

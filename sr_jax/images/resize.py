@@ -16,6 +16,7 @@ from PIL import Image
 _ROUNDING = 1e-9  # a product this near a whole number is that number
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2), static_argnames=('scale', 'antialias'))
 def imresize(
     x: Float[Array, '*batch h w c'], scale: float, antialias: bool = True
 ) -> Float[Array, '*batch h2 w2 c']:
@@ -36,8 +37,8 @@ def imresize(
       ValueError: `scale` is not positive and finite.
     """
     height, width = x.shape[-3:-1]
-    down = jnp.asarray(cubic_matrix(height, scale, antialias), jnp.float32)
-    across = jnp.asarray(cubic_matrix(width, scale, antialias), jnp.float32)
+    down = cubic_matrix(height, scale, antialias).astype(np.float32)
+    across = cubic_matrix(width, scale, antialias).astype(np.float32)
     x = x.astype(jnp.float32)
     exact = jax.lax.Precision.HIGHEST
     x = jnp.einsum('ih,...hwc->...iwc', down, x, precision=exact)

@@ -92,13 +92,14 @@ def test_chroma_is_late_and_lines_shift_to_the_right():
 def test_dots_turn_from_line_to_line_and_from_frame_to_frame():
     parts = np.zeros((2, 4, 40, 3), np.float32)
     parts[..., 20:, 1] = 0.4
-    dots = np.asarray(tape.mix(parts, jnp.float32(0.5)))[..., 0]
+    mix = jax.jit(tape.mix)
+    dots = np.asarray(mix(parts, jnp.float32(0.5)))[..., 0]
     assert np.abs(dots[0, 0, 16:24]).max() > 0.02
     np.testing.assert_allclose(dots[0, 1], -dots[0, 0], atol=1e-5)
     np.testing.assert_allclose(dots[1, 0], -dots[0, 0], atol=1e-5)
     stripes = np.zeros((1, 2, 40, 3), np.float32)
     stripes[..., 0] = np.sin(2 * np.pi * tape.CARRIER * np.arange(40))
-    rainbow = np.asarray(tape.mix(stripes, jnp.float32(0.5)))[..., 1:]
+    rainbow = np.asarray(mix(stripes, jnp.float32(0.5)))[..., 1:]
     assert np.abs(rainbow[..., 10:30, :]).max() > 0.1
 
 
@@ -114,16 +115,19 @@ def test_noise_has_its_strength_whatever_the_band_and_the_generations(play):
 
 def test_dropouts_fade_heads_switch_and_fields_are_made_of_each_other():
     luma = np.zeros((5, 9, 40, 1), np.float32)
-    lost = np.asarray(tape.drop(luma, jax.random.key(0), 1.0))
+    drop = jax.jit(tape.drop)
+    lost = np.asarray(drop(luma, jax.random.key(0), 1.0))
     lines = lost.max(axis=(2, 3))
     assert set((lines > 0).sum(axis=1)) <= {1, 2, 3} and lost.max() > 0.7
-    assert not np.asarray(tape.drop(luma, jax.random.key(0), 0.0)).any()
+    assert not np.asarray(drop(luma, jax.random.key(0), 0.0)).any()
     settings = dataclasses.replace(QUIET, switch_prob=1.0)
     x = np.random.default_rng(3).random((2, 30, 20, 3)).astype(np.float32)
-    switched = np.asarray(tape.switch_heads(x, jax.random.key(1), settings))
+    switched = np.asarray(
+        jax.jit(tape.switch_heads, static_argnums=2)(x, jax.random.key(1), settings)
+    )
     same = np.isclose(switched, x, atol=1e-6).all(axis=(0, 2, 3))
     assert 1 <= (~same).sum() <= tape.MAX_SWITCH and same[: same.argmin()].all()
-    kept = np.asarray(tape.keep_one_field(x))
+    kept = np.asarray(jax.jit(tape.keep_one_field)(x))
     np.testing.assert_array_equal(kept[0, ::2], x[0, ::2])
     np.testing.assert_array_equal(kept[1, 1::2], x[1, 1::2])
     np.testing.assert_allclose(kept[0, 1], (x[0, 0] + x[0, 2]) / 2, rtol=1e-6)

@@ -49,12 +49,13 @@ def check_part(module, arrays, layers):
     params, expected = layer_params(arrays, layers)
     cotangent = nhwc(arrays['cotangent'])
 
-    def output(params, x):
-        return module.apply({'params': params}, x)
+    @jax.jit
+    def run(params, x, cotangent):
+        y, pull_back = jax.vjp(lambda params, x: module.apply({'params': params}, x), params, x)
+        return y, pull_back(cotangent)
 
-    y, pull_back = jax.vjp(output, params, nhwc(arrays['in/x']))
+    y, (gradients, gradient_x) = run(params, nhwc(arrays['in/x']), cotangent)
     assert_close(y, nhwc(arrays['out/y']))
-    gradients, gradient_x = pull_back(cotangent)
     assert_close(gradient_x, nhwc(arrays['grad/in/x']), rtol=1e-3)
     for path, gradient in traverse_util.flatten_dict(gradients).items():
         assert_close(gradient, expected[path], rtol=1e-3, name='/'.join(path))

@@ -81,9 +81,10 @@ def test_a_wrong_name_is_named_without_a_schedule_too():
 def run(params, gradients, **changes):
     chosen = settings(**changes)
     transformation = make_optimizer(chosen, make_schedule(chosen, 10))
-    state = transformation.init(params)
+    state = jax.jit(transformation.init)(params)
+    update = jax.jit(transformation.update)
     for gradient in gradients:
-        updates, state = transformation.update(gradient, state, params)
+        updates, state = update(gradient, state, params)
         params = optax.apply_updates(params, updates)
     return params, state
 

@@ -52,7 +52,7 @@ def test_the_terms_are_what_their_names_say(parts, states, loss):
     assert float(terms['pixel']) == pytest.approx(np.square(images - truth).mean(), rel=1e-4)
     difference = np.abs(images[:, :2] - images[:, :2:-1]).mean()
     assert float(terms['ping_pong']) == pytest.approx(difference, rel=1e-4)
-    warped = clips.move_to_next(lq, motions)
+    warped = jax.jit(clips.move_to_next)(lq, motions)
     assert float(terms['warp']) == pytest.approx(np.square(warped - lq[:, 1:]).mean(), rel=1e-4)
     weights = {'pixel': 12, 'warp': 3, 'ping_pong': 1, 'adversarial': 0.01, 'blocks': 1}
     assert set(terms) == set(weights)
