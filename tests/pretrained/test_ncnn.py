@@ -177,7 +177,9 @@ def test_ncnn_makes_the_same_image(tmp_path, key):
     loaded.load_param(str(param))
     loaded.load_model(str(param.with_suffix('.bin')))
     extractor = loaded.create_extractor()
-    extractor.input('data', runtime.Mat(image.transpose(2, 0, 1).copy()))
+    # A Mat of an array is a view that keeps neither the array alive nor counts who uses it.
+    planes = image.transpose(2, 0, 1).copy()
+    extractor.input('data', runtime.Mat(planes).clone())
     found = np.array(extractor.extract('output')[1]).transpose(1, 2, 0)
     expected = jax.jit(net.module().apply)(net.variables, image[None])[0]
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
