@@ -82,31 +82,36 @@ def upper(stages: tuple[int, ...], blocks: dict[int, int], convolutions: tuple[i
     )
 
 
-def by_latents() -> dict[str, Row]:
+def by_latents(segment: Kind, contrast: Kind) -> dict[str, Row]:
     """Selectors that look at latents of PixPro, and at those of a network that nothing has trained;
-    the control's look at their own features."""
+    the control's look at their own features.
+
+    Args:
+      segment: of the segmenters.
+      contrast: of PixPro.
+    """
     untrained = {'train.steps': 1, 'optimizer.learning_rate': 0.0}
     trained = {**switched(DECODER), 'selectors.trained': True}
     return {
-        'pixpro': Row('PixPro', CONTRAST),
-        'untrained': Row('PixPro, untrained', CONTRAST, untrained),
+        'pixpro': Row('PixPro', contrast),
+        'untrained': Row('PixPro, untrained', contrast, untrained),
         'random': Row(
             'switched, by latents of an untrained network',
-            SEGMENT,
+            segment,
             switched(DECODER),
             latents='untrained',
             control='switched',
         ),
         'frozen': Row(
             'switched, by latents of PixPro',
-            SEGMENT,
+            segment,
             switched(DECODER),
             latents='pixpro',
             control='switched',
         ),
         'trained': Row(
             'switched, by latents of PixPro, trained on',
-            SEGMENT,
+            segment,
             trained,
             latents='pixpro',
             control='switched',
@@ -133,19 +138,18 @@ def by_labels() -> dict[str, Row]:
 
 
 CLASSIFY = {'data.crop_size': 24, 'data.validation_crops': 1024, 'optimizer.learning_rate': 0.05}
-SMALL = {**CLASSIFY, 'train.steps': 200, 'train.batch_size': 16, 'model.features': 8}
+# A switch norm begins once its buffer is full: 256 rows would not be before the last step.
+NORM = {'model.switching.norm_size': 32}
+SMALL = {**CLASSIFY, **NORM, 'train.steps': 200, 'train.batch_size': 16, 'model.features': 8}
 SMALL_18 = Kind('configs/classification.py', 'top_1', {**SMALL, 'model.depth': 18})
-# In the others a switch norm's buffer, 256 rows, is not full before the last step.
-SMALL_50 = Kind(
-    'configs/classification.py',
-    'top_1',
-    {**SMALL, 'model.depth': 50, 'model.switching.norm_size': 32},
-)
+LONGER_18 = SMALL_18._replace(changes={**SMALL_18.changes, 'train.steps': 1000})
+SMALL_50 = Kind('configs/classification.py', 'top_1', {**SMALL, 'model.depth': 50})
 # A lambda layer at the full resolution takes longer than all the rest of so small a network.
 SEGMENT = Kind(
     'configs/segmentation.py',
     'mean_iou',
     {
+        **NORM,
         'train.steps': 250,
         'train.batch_size': 8,
         'model.features': 6,
@@ -154,6 +158,9 @@ SEGMENT = Kind(
 )
 BEFORE = {'train.steps': 250, 'train.batch_size': 16}
 CONTRAST = Kind('configs/pixel_contrast.py', 'agreement', BEFORE)
+SEGMENT_LONGER, CONTRAST_LONGER = (
+    kind._replace(changes={**kind.changes, 'train.steps': 1500}) for kind in (SEGMENT, CONTRAST)
+)
 
 ENCODER = {'model.features': 8, 'model.depth': 10}
 FEW = {**ENCODER, 'train.steps': 150, 'train.batch_size': 16}
@@ -171,7 +178,12 @@ FIFTY = upper((3,), {3: 3}, (1,))
 DECODER = tuple(name for name in LARGE if name.startswith('decoder'))
 TABLES = {
     'classify_18': against_dense(SMALL_18, EIGHTEEN, 17),
+    'classify_18_longer': against_dense(LONGER_18, EIGHTEEN, 17),
     'classify_50': against_dense(SMALL_50, FIFTY, 12),
-    'segment': {**against_dense(SEGMENT, DECODER, 7), **by_latents()},
+    'segment': {**against_dense(SEGMENT, DECODER, 7), **by_latents(SEGMENT, CONTRAST)},
+    'segment_longer': {
+        **against_dense(SEGMENT_LONGER, DECODER, 7),
+        **by_latents(SEGMENT_LONGER, CONTRAST_LONGER),
+    },
     'pretraining': by_labels(),
 }
