@@ -1,6 +1,5 @@
 """What every test shares: eight CPU devices, strict JAX, compiled programs, the golden fixtures."""
 
-import atexit
 import gc
 import importlib.util
 import os
@@ -98,11 +97,7 @@ class Stopwatch:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keeps the durations, and bounds the compiled programs, once for all processes."""
-    # Once more, and then pytest's own two passes, at three seconds each, have nothing to look at.
     gc.unfreeze()  # nanobind calls what is never collected a leak
-    gc.collect()
-    gc.freeze()
-    atexit.register(gc.unfreeze)
     if not is_worker(session.config):
         from sr_jax.devices.kept_programs import forget_old_programs
 
