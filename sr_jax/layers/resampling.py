@@ -29,6 +29,8 @@ def pixel_unshuffle(
     x: Float[Array, 'n factor*h factor*w c'], factor: int
 ) -> Float[Array, 'n h w c*factor*factor']:
     """Returns the inverse of `pixel_shuffle`; height and width must divide by `factor`."""
+    if factor == 1:
+        return x
     n, h, w, channels = x.shape
     x = x.reshape(n, h // factor, factor, w // factor, factor, channels)
     x = x.transpose(0, 1, 3, 5, 2, 4)
