@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 REACH = 3  # standard deviations, to either side
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
+@functools.partial(jax.jit, static_argnames=('scale', 'sigma'))
 def degrade(hq: Float[Array, 'n h w 3'], scale: int, sigma: float) -> Float[Array, 'n h2 w2 3']:
     """Returns the small images of true ones, ceil(side / scale) pixels a side, in [0, 1].
 

@@ -16,7 +16,7 @@ from PIL import Image
 _ROUNDING = 1e-9  # a product this near a whole number is that number
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2), static_argnames=('scale', 'antialias'))
+@functools.partial(jax.jit, static_argnames=('scale', 'antialias'))
 def imresize(
     x: Float[Array, '*batch h w c'], scale: float, antialias: bool = True
 ) -> Float[Array, '*batch h2 w2 c']:

@@ -149,8 +149,6 @@ def _describe(module: Enlarger, size: Size | None) -> jax.ShapeDtypeStruct:
 def _apply(
     module: Any, variables: dict[str, Any], x: Float[Array, 'n h w c']
 ) -> Float[Array, 'n h2 w2 c2']:
-    if module.multiple == 1:
-        return module.apply(variables, x)
     height, width = (module.scale * side for side in x.shape[1:3])
     x = pad_to_multiple(x, module.multiple, 'symmetric')
     return crop(module.apply(variables, x), height, width)

@@ -44,7 +44,7 @@ def program(onnx, nodes, kind=np.float32, shapes=None, **numbers):
 
     Args:
       shapes: of x, y and what lies between, where they are stated.
-      numbers: constants by name; a list of int is one of int64.
+      numbers: constants by name, of the same type as x; those named s_... are shapes.
     """
     helper, shapes = onnx.helper, {'x': ['n', 'c'], 'y': ['n', 'c'], **(shapes or {})}
     of = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
@@ -151,7 +151,7 @@ BIAS = RNG.standard_normal(7, np.float32)
 def test_a_convolution_adds_its_bias(nodes, bias, kinds, onnx):
     sides = ['n', None, None, None]
     model = program(onnx, nodes, shapes={**IMAGES, 'y': sides}, kernel=KERNEL, bias=bias)
-    x = RNG.standard_normal((2, 5, 6, 9), np.float32)
+    x = RNG.standard_normal((4, 5, 6, 9), np.float32)
     assert joined(onnx, model, x) == kinds
 
 
@@ -175,7 +175,7 @@ def test_a_convolution_adds_its_bias(nodes, bias, kinds, onnx):
 def test_a_convolution_multiplies_its_weights(nodes, kinds, onnx):
     shapes = {**IMAGES, 'y': ['n', None, None, None]}
     model = program(onnx, nodes, shapes=shapes, kernel=KERNEL, bias=BIAS, fifth=0.2)
-    assert joined(onnx, model, RNG.standard_normal((2, 5, 6, 9), np.float32)) == kinds
+    assert joined(onnx, model, RNG.standard_normal((4, 5, 6, 9), np.float32)) == kinds
 
 
 def test_weights_are_moved_before(onnx):
@@ -185,20 +185,20 @@ def test_weights_are_moved_before(onnx):
     ]
     turned = KERNEL.transpose(2, 3, 1, 0)
     model = program(onnx, nodes, shapes={**IMAGES, 'y': IMAGES['convolved']}, turned=turned)
-    assert joined(onnx, model, RNG.standard_normal((2, 5, 6, 9), np.float32)) == ['Conv']
+    assert joined(onnx, model, RNG.standard_normal((4, 5, 6, 9), np.float32)) == ['Conv']
 
 
-def shuffle(order=(0, 1, 4, 2, 5, 3), more=(), sides=(2, 12, 15, 5)):
-    """Nodes and numbers of a pixel shuffle by 3 of [2, 4, 5, 45], as jax2onnx writes it."""
+def shuffle(order=(0, 1, 4, 2, 5, 3), more=(), sides=(2, 12, 21, 5)):
+    """Nodes and numbers of a pixel shuffle by 3 of [2, 4, 7, 45], as jax2onnx writes it."""
     nodes = [
         ('Reshape', ['x', 's_apart'], 'apart'),
         ('Transpose', ['apart'], 'together', {'perm': order}),
         *more,
         ('Reshape', ['together', 's_sides'], 'y'),
     ]
-    apart = [2, 4, 5, 5, 3, 3]
+    apart = [2, 4, 7, 5, 3, 3]
     shapes = {
-        'x': [2, 4, 5, 45],
+        'x': [2, 4, 7, 45],
         'apart': apart,
         'together': [apart[axis] for axis in order],
         'y': list(sides),
@@ -209,17 +209,17 @@ def shuffle(order=(0, 1, 4, 2, 5, 3), more=(), sides=(2, 12, 15, 5)):
 def test_a_pixel_shuffle_is_one_node(onnx):
     nodes, shapes, numbers = shuffle()
     model = program(onnx, nodes, shapes=shapes, **numbers)
-    x = RNG.standard_normal((2, 4, 5, 45), np.float32)
+    x = RNG.standard_normal((2, 4, 7, 45), np.float32)
     assert joined(onnx, model, x) == ['Transpose', 'DepthToSpace', 'Transpose']
 
 
 @pytest.mark.parametrize(
-    'changes', [{'order': (0, 1, 5, 2, 4, 3)}, {'sides': (2, 4, 45, 5)}, {'sides': (2, 12, 5, 15)}]
+    'changes', [{'order': (0, 1, 5, 2, 4, 3)}, {'sides': (2, 4, 63, 5)}, {'sides': (2, 12, 7, 15)}]
 )
 def test_what_lays_channels_out_otherwise_is_none(changes, onnx):
     nodes, shapes, numbers = shuffle(**changes)
     model = program(onnx, nodes, shapes=shapes, **numbers)
-    x = RNG.standard_normal((2, 4, 5, 45), np.float32)
+    x = RNG.standard_normal((2, 4, 7, 45), np.float32)
     assert joined(onnx, model, x) == ['Reshape', 'Transpose', 'Reshape']
 
 
@@ -238,21 +238,21 @@ def repeat(factor, x, y, axis, sides):
 
 
 def test_repeated_pixels_are_one_node(onnx):
-    rows, shapes, numbers = repeat(2, 'x', 'rows', 1, [1, 4, 5, 3])
-    columns, more_shapes, more = repeat(3, 'rows', 'y', 2, [1, 8, 5, 3])
+    rows, shapes, numbers = repeat(2, 'x', 'rows', 1, [7, 4, 5, 6])
+    columns, more_shapes, more = repeat(3, 'rows', 'y', 2, [7, 8, 5, 6])
     shapes, numbers = {**shapes, **more_shapes}, {**numbers, **more}
     model = program(onnx, [*rows, *columns], shapes=shapes, **numbers)
-    assert joined(onnx, model, RNG.standard_normal((1, 4, 5, 3), np.float32)) == ['Resize']
+    assert joined(onnx, model, RNG.standard_normal((7, 4, 5, 6), np.float32)) == ['Resize']
     (scales,) = map(onnx.numpy_helper.to_array, model.graph.initializer)
     np.testing.assert_array_equal(scales, [1, 2, 3, 1])
 
 
 def test_pixels_repeated_one_after_the_other_are_not(onnx):
-    nodes, shapes, numbers = repeat(2, 'x', 'y', 1, [1, 4, 5, 3])
-    shapes = {**shapes, 'wide_y': [1, 2, 4, 5, 3], 'once_y': [1, 1, 4, 5, 3]}
-    numbers = {**numbers, 's_once_y': [1, 1, 4, 5, 3], 's_wide_y': [1, 2, 4, 5, 3]}
+    nodes, shapes, numbers = repeat(2, 'x', 'y', 1, [7, 4, 5, 6])
+    shapes = {**shapes, 'wide_y': [7, 2, 4, 5, 6], 'once_y': [7, 1, 4, 5, 6]}
+    numbers = {**numbers, 's_once_y': [7, 1, 4, 5, 6], 's_wide_y': [7, 2, 4, 5, 6]}
     model = program(onnx, nodes, shapes=shapes, **numbers)
-    x = RNG.standard_normal((1, 4, 5, 3), np.float32)
+    x = RNG.standard_normal((7, 4, 5, 6), np.float32)
     assert joined(onnx, model, x) == ['Reshape', 'Expand', 'Reshape']
 
 

@@ -38,14 +38,16 @@ def test_a_clip_is_a_loop_that_feeds_the_moved_image_back(variables):
         beside = pixel_unshuffle(image, 2)
         return TINY.bind(variables).generator(jnp.concatenate([frame, beside], axis=-1))
 
+    @jax.jit
+    def move(image, motion):
+        return warp(image, enlarge_motion(motion, 2))
+
     image = np.zeros((2, 22, 26, 3), np.float32)
     for i in range(3):
         if i:
             motion = estimate(clip[:, i - 1], clip[:, i])
             np.testing.assert_allclose(motions[:, i], motion, atol=1e-5)
-            image = jax.jit(lambda image, motion: warp(image, enlarge_motion(motion, 2)))(
-                image, motion
-            )
+            image = move(image, motion)
         image = enlarge(clip[:, i], image)
         np.testing.assert_allclose(images[:, i], image, atol=1e-5)
     np.testing.assert_allclose(jax.jit(TINY.apply)(variables, clip[:, 0]), images[:, 0], atol=1e-5)

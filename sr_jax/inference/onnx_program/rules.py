@@ -30,13 +30,11 @@ def add_in_convolution(node: Any, parts: Parts) -> list[Any] | None:
 
     if node.op_type != 'Add':
         return None
-    for x, bias in _both_ways(node):
-        moved = parts.maker(x, 'Transpose')
-        conv = parts.maker(moved.input[0] if moved else x, 'Conv')
-        if conv is None or len(conv.input) != 2 or bias not in parts.numbers:
+    for x, conv, moved, numbers in _convolutions(node, parts):
+        if len(conv.input) != 2:
             continue
         channels = parts.shape(conv.output[0])[1:2]
-        numbers, axis = parts.numbers[bias], list(_order(moved)).index(1) if moved else 1
+        axis = _order(moved).index(1) if moved else 1
         wide = [1] * len(parts.shape(x))
         wide[axis : axis + 1] = channels
         if [numbers.size] != channels or list(numbers.shape) != wide[len(wide) - numbers.ndim :]:
@@ -55,13 +53,10 @@ def multiply_in_convolution(node: Any, parts: Parts) -> list[Any] | None:
 
     if node.op_type != 'Mul':
         return None
-    for x, scale in _both_ways(node):
-        moved = parts.maker(x, 'Transpose')
-        conv = parts.maker(moved.input[0] if moved else x, 'Conv')
-        factor = parts.numbers.get(scale)
-        if conv is None or factor is None or factor.size != 1 or factor.ndim > 4:
-            continue
+    for x, conv, moved, factor in _convolutions(node, parts):
         image, *weights = conv.input
+        if factor.size != 1 or factor.ndim > len(parts.shape(x)):
+            continue
         if any(weight not in parts.numbers for weight in weights):
             continue
         (out,) = node.output
@@ -73,6 +68,16 @@ def multiply_in_convolution(node: Any, parts: Parts) -> list[Any] | None:
         scaled.attribute.extend(conv.attribute)
         return _moved_alike(scaled, moved, out)
     return None
+
+
+def _convolutions(node: Any, parts: Parts) -> Iterator[tuple[str, Any, Any, np.ndarray]]:
+    """Of a node of two inputs: one that a convolution makes, that, what moved its axes since, if
+    anything did, and the other one, which is of numbers."""
+    for x, other in _both_ways(node):
+        moved = parts.maker(x, 'Transpose')
+        conv = parts.maker(moved.input[0] if moved else x, 'Conv')
+        if conv is not None and other in parts.numbers:
+            yield x, conv, moved, parts.numbers[other]
 
 
 def _moved_alike(conv: Any, moved: Any, out: str) -> list[Any]:
@@ -217,7 +222,7 @@ def _times(side: Any, factor: int) -> Any:
 
 
 def _may_be(shape: Sequence[Any], stated: Sequence[Any]) -> bool:
-    """Whether two shapes may be the same, as far as they are known: None is not."""
+    """Whether two shapes may be the same, as far as they are known; None is a side that is not."""
     return len(shape) == len(stated) and all(
         a == b or None in (a, b) or any('dynamic' in str(side) for side in (a, b))
         for a, b in zip(shape, stated, strict=True)
