@@ -5,10 +5,10 @@
 
 Every row is a run as by `python -m sr_jax.main`, small; the rows are those of `generative_rows.py`.
 'glean' begins with the generators of 'style'. Runs that are complete are not run again, so the same
-command resumes where it stopped; --rows names some of them, --times 10 makes all of them ten times
-as long (in a folder of their own, by --runs), --table only gathers what is there. The table is
-printed, and written as `<runs>/<table>.md`; beside that of 'glean' comes `glean.png`, of the last
-seed.
+command resumes where it stopped. --rows names some of them, --times 10 makes all of them ten times
+as long, --size 64 makes crops of another size (both in a folder of their own, by --runs), --table
+only gathers what is there. The table is printed, and written as `<runs>/<table>.md`; beside that of
+'glean' comes `glean.png`, of the last seed.
 """
 
 import argparse
@@ -25,27 +25,29 @@ if str(ROOT) not in sys.path:
 
 from benchmarks import enlarged_crops  # noqa: E402
 from benchmarks.experiments import complete, records, train_once  # noqa: E402
-from benchmarks.generative_rows import SIZE, TABLES, Row  # noqa: E402
+from benchmarks.generative_rows import Row, tables  # noqa: E402
 from benchmarks.seeing_experiment import count_parameters  # noqa: E402
 
 
 def main() -> int:
     """Runs what is missing and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('name', choices=list(TABLES), help='which table')
+    parser.add_argument('name', choices=['style', 'glean'], help='which table')
     parser.add_argument('--source', required=True, help='images, such as folder:/path/to/photos')
     parser.add_argument('--runs', type=Path, default=Path('runs/generative'))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--rows', nargs='*', default=[], metavar='ROW')
     parser.add_argument('--times', type=int, default=1, metavar='N', help='as many steps')
+    parser.add_argument('--size', type=int, default=32, metavar='PIXELS', help='side of crops')
     parser.add_argument('--table', action='store_true', help='run nothing')
     arguments = parser.parse_args()
-    rows, runs = TABLES[arguments.name], arguments.runs / 'runs'
+    size, runs = arguments.size, arguments.runs / 'runs'
+    rows = tables(size)[arguments.name]
     if not arguments.table:
         for seed in arguments.seeds:
             for name in arguments.rows or rows:
                 row = rows[name]
-                changed = changes(row, seed, arguments.source, runs, arguments.times)
+                changed = changes(row, seed, arguments.source, runs, arguments.times, size)
                 train_once(row.config, changed, runs / f'{name}_{seed}')
     jax.config.update('jax_compilation_cache_dir', str(arguments.runs.resolve() / 'compiled'))
     make = {'style': style_table, 'glean': glean_table}[arguments.name]
@@ -55,13 +57,15 @@ def main() -> int:
     return 0
 
 
-def changes(row: Row, seed: int, source: str, runs: Path, times: int = 1) -> dict:
-    """What differs from the config in a row, of so many times its steps."""
+def changes(
+    row: Row, seed: int, source: str, runs: Path, times: int = 1, size: int = 32
+) -> dict:
+    """What differs from the config in a row, of so many times its steps, with crops of a size."""
     found = {
         'seed': seed,
         'data.source': source,
         'data.validation_fraction': 0.2,
-        'data.crop_size': SIZE,
+        'data.crop_size': size,
         'checkpoint.every': 10**6,
         'log.every': 25,
         'log.samples': 16,

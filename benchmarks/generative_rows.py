@@ -2,12 +2,10 @@
 
 from typing import Any, NamedTuple
 
-SIZE, SMALL = 32, 8  # sides of crops, and of what they are made of
 STEPS, FURTHER = 200, 100
 BREADTH = 4
-GENERATOR = {'latent_size': 32, 'num_mapping': 2, 'channel_base': 512, 'channel_max': 32}
-# The convolutions of the finer resolutions, whose pixels are many enough to choose.
-FINE = tuple(f'{kind}_{side}/modulated/conv' for side in (16, 32) for kind in ('up', 'conv'))
+L2 = {'loss.criterion': 'l2'}
+HALF = {'train.steps': FURTHER}
 
 
 class Row(NamedTuple):
@@ -32,15 +30,67 @@ def section(name: str, values: dict[str, Any]) -> dict[str, Any]:
     return {f'{name}.{key}': value for key, value in values.items()}
 
 
-DISCRIMINATOR = section('discriminator', {'size': SIZE, 'channel_base': 512, 'channel_max': 32})
+def tables(size: int = 32) -> dict[str, dict[str, Row]]:
+    """The rows of each table by their names, for crops of so many pixels a side."""
+    return {'style': style_rows(size), 'glean': glean_rows(size)}
 
 
-def style(title: str, changes: dict[str, Any], start: str = '') -> Row:
+def style_rows(size: int) -> dict[str, Row]:
+    """StyleGAN2, dense and switched in the convolutions of its two finest resolutions."""
+    finest = (size // 2, size)  # whose pixels are many enough to choose
+    layers = [f'{kind}_{side}/modulated/conv' for side in finest for kind in ('up', 'conv')]
+    switched = {'model.switching.layers': tuple(layers), 'model.switching.breadth': BREADTH}
+    wide = section('model', channels(size, 1.75))
+    return {
+        'dense': style(size, 'dense', {}),
+        'wide': style(size, 'dense, of as many parameters', wide),
+        'switched': style(size, 'switched, from scratch', switched),
+        'dense_on': style(size, 'dense, trained on', {}, 'dense'),
+        'converted': style(size, 'converted to switched, trained on', switched, 'dense'),
+    }
+
+
+def glean_rows(size: int) -> dict[str, Row]:
+    """GLEAN with the generators of 'style', RRDBNet and ESRGAN, all four times."""
+    against = {
+        **HALF,
+        'discriminator.size': size,
+        'optimizer.learning_rate': 1e-4,
+        'optimizer.schedule': 'constant',
+    }
+    return {
+        'rrdb': enlarger('RRDBNet', 'configs/rrdb.py', L2),
+        'glean_pixels': glean(size, 'GLEAN, no discriminator', 0.0),
+        'glean_random': glean(size, 'the same, its generator at random', 0.0, trained=False),
+        'rrdb_half': enlarger('RRDBNet, half as long', 'configs/rrdb.py', L2 | HALF),
+        'esrgan': enlarger(
+            'ESRGAN, from that', 'configs/esrgan.py', against, {'generator': 'rrdb_half'}
+        ),
+        'glean': glean(size, 'GLEAN', 1e-2),
+    }
+
+
+def channels(size: int, times: float = 1.0) -> dict[str, int]:
+    """Widths: 32 channels, of the finest resolution 16, or so many times as many."""
+    return {'channel_base': int(16 * size * times), 'channel_max': int(32 * times)}
+
+
+def generator(size: int) -> dict[str, Any]:
+    """A small generator of StyleGAN2."""
+    return {'size': size, 'latent_size': 32, 'num_mapping': 2, **channels(size)}
+
+
+def discriminator(size: int) -> dict[str, Any]:
+    """The keys of a small discriminator."""
+    return section('discriminator', {'size': size, **channels(size)})
+
+
+def style(size: int, title: str, changes: dict[str, Any], start: str = '') -> Row:
     """A StyleGAN2; from another row it goes on against the same discriminator, half as long."""
     networks = {'generator': start, 'discriminator': f'{start}#discriminator'} if start else {}
     common = {
-        **section('model', {'size': SIZE, **GENERATOR}),
-        **DISCRIMINATOR,
+        **section('model', generator(size)),
+        **discriminator(size),
         'train.steps': FURTHER if start else STEPS,
         'augmentation.target': 0.0,
         # So short a run needs a longer average at its beginning, or its distances swing with it.
@@ -69,43 +119,12 @@ def enlarger(
     return Row(title, config, common | changes, start or {})
 
 
-def glean(title: str, adversarial: float, trained: bool = True) -> Row:
+def glean(size: int, title: str, adversarial: float, trained: bool = True) -> Row:
     """A GLEAN, whose generator is the trained one of the row 'dense', or one at random."""
     start = {'generator': 'dense', 'discriminator': 'dense#discriminator'} if trained else {}
     changes = {
-        **section('model', {'in_size': SMALL, 'size': SIZE, **GENERATOR}),
-        **DISCRIMINATOR,
+        **section('model', {'in_size': size // 4, **generator(size)}),
+        **discriminator(size),
         'loss.adversarial.weight': adversarial,
     }
     return enlarger(title, 'configs/glean.py', changes, start)
-
-
-SWITCHED = {'model.switching.layers': FINE, 'model.switching.breadth': BREADTH}
-WIDE = section('model', {'channel_base': 896, 'channel_max': 56})
-HALF = {'train.steps': FURTHER}
-L2 = {'loss.criterion': 'l2'}
-AGAINST = {
-    **HALF,
-    'discriminator.size': SIZE,
-    'optimizer.learning_rate': 1e-4,
-    'optimizer.schedule': 'constant',
-}
-TABLES = {
-    'style': {
-        'dense': style('dense', {}),
-        'wide': style('dense, of as many parameters', WIDE),
-        'switched': style('switched, from scratch', SWITCHED),
-        'dense_on': style('dense, trained on', {}, 'dense'),
-        'converted': style('converted to switched, trained on', SWITCHED, 'dense'),
-    },
-    'glean': {
-        'rrdb': enlarger('RRDBNet', 'configs/rrdb.py', L2),
-        'glean_pixels': glean('GLEAN, no discriminator', 0.0),
-        'glean_random': glean('the same, its generator at random', 0.0, trained=False),
-        'rrdb_half': enlarger('RRDBNet, half as long', 'configs/rrdb.py', L2 | HALF),
-        'esrgan': enlarger(
-            'ESRGAN, from that', 'configs/esrgan.py', AGAINST, {'generator': 'rrdb_half'}
-        ),
-        'glean': glean('GLEAN', 1e-2),
-    },
-}

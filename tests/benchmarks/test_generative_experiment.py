@@ -6,11 +6,12 @@ import jax
 import pytest
 
 from benchmarks import generative_experiment as experiment
-from benchmarks.generative_rows import TABLES
+from benchmarks.generative_rows import tables
 from sr_jax import models
 
 NETWORKS = {'stylegan': ('generator', 'discriminator'), 'regression': ('model',)}
 NETWORKS['gan'] = NETWORKS['stylegan']
+TABLES = tables()
 ROWS = {name: row for rows in TABLES.values() for name, row in rows.items()}
 
 
@@ -60,6 +61,18 @@ def test_rows_can_be_so_many_times_as_long(tmp_path):
     )
     for key in ('train.steps', 'evaluation.every'):
         assert thrice[key] == 3 * once[key]
+
+
+def test_crops_can_be_of_another_size(tmp_path):
+    rows = tables(64)
+    found = experiment.changes(rows['style']['converted'], 1, 'photos', tmp_path, size=64)
+    assert found['data.crop_size'] == found['model.size'] == found['discriminator.size'] == 64
+    assert {name.split('/')[0] for name in found['model.switching.layers']} == {
+        'up_32', 'conv_32', 'up_64', 'conv_64'
+    }  # fmt: skip
+    found = experiment.changes(rows['glean']['glean'], 1, 'photos', tmp_path, size=64)
+    assert (found['model.in_size'], found['model.size']) == (16, 64)
+    assert found['model.channel_base'] // 64 == 16
 
 
 def test_the_table_of_distances(tmp_path):
