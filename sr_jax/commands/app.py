@@ -59,6 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     if opened.share_url:
         print(f'and for others at {opened.share_url}', flush=True)
     with contextlib.suppress(KeyboardInterrupt):
+        from sr_jax.devices.cores import split_cpu  # it imports JAX, while the page is open
+
+        split_cpu()
         opened.wait()
     print('closing: what is at work is ended', flush=True)
     opened.close()

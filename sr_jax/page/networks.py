@@ -104,11 +104,16 @@ class Networks:
         return (steps if steps.is_dir() else path).stat().st_mtime
 
     def _make(self, name: str, version: float, tile: int, bounded: bool) -> Any:
+        import jax
+
         from sr_jax.inference import networks
         from sr_jax.inference.upscaler import Upscaler
 
         network = networks.load(self.find(name), report=_say_nothing)
-        return Upscaler(network, tile=tile, bounded=bounded)
+        devices = jax.devices()
+        if bounded and devices[0].platform == 'cpu':
+            devices = devices[:1]  # all cores work for each: more are for the frames of films
+        return Upscaler(network, tile=tile, bounded=bounded, devices=devices)
 
 
 def _say_speed(seconds: float) -> str:

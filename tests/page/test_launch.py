@@ -1,5 +1,6 @@
 """What is said where the page cannot be opened."""
 
+import subprocess
 import sys
 
 import pytest
@@ -27,3 +28,24 @@ def test_without_gradio_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'gradio', None)
     with pytest.raises(InputError, match=r"pip install 'sr_jax\[app\]'"):
         sr_jax.app()
+
+
+IMPORT = """
+import pathlib, sys
+from sr_jax.page.launch import import_gradio
+read, finders = [], list(sys.meta_path)
+original = pathlib.Path.read_text
+def read_text(self, *args, **named):
+    read.append(self)
+    return original(self, *args, **named)
+pathlib.Path.read_text = read_text
+gradio = import_gradio()
+assert sys.meta_path == finders
+assert hasattr(gradio.Button, 'click') and hasattr(gradio.component_meta, 'create_or_modify_pyi')
+print(sum(path.suffix == '.pyi' for path in read))
+"""
+
+
+def test_gradio_is_imported_without_a_look_at_its_stubs():
+    done = subprocess.run([sys.executable, '-c', IMPORT], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ('0\n', 0), done.stderr

@@ -2,6 +2,7 @@
 
 import os
 
+import jax
 import pytest
 from tiny_networks import network, repeating
 
@@ -34,6 +35,12 @@ def test_a_file_that_has_changed_is_loaded_anew(found, tmp_path):
     networks.save(tmp_path / 'mine.safetensors', network('srresnet'))
     os.utime(tmp_path / 'mine.safetensors', (1, 1))
     assert (first.scale, found.upscaler('mine').scale) == (2, 3)
+
+
+def test_devices_share_the_frames_of_films_and_a_cpu_has_one_for_images(found):
+    assert jax.local_device_count() > 1
+    assert found.upscaler('mine').mesh.size == 1
+    assert found.upscaler('mine', bounded=False).mesh.size == jax.local_device_count()
 
 
 def test_license_and_speed_are_said(found, monkeypatch):
