@@ -14,7 +14,7 @@ from jaxtyping import Float, Num, Shaped, UInt
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from sr_jax.errors import InputError
-from sr_jax.images import chunks, formats, metadata, sixteen_bits
+from sr_jax.images import chunks, formats, metadata, sixteen_bits, tiff_planes
 from sr_jax.images.metadata import Metadata
 
 _Read = TypeVar('_Read')
@@ -301,7 +301,9 @@ def _read_layers(
     is_deep = sixteen_bits.is_sixteen_bit(image)
     if is_deep and index and image.format != 'TIFF':
         raise ImageError('', 'an animation of 16 bits is not supported; save it with 8')
-    if is_deep:
+    if is_deep and tiff_planes.are_apart(image):
+        color, alpha = tiff_planes.read(image, encoded, functools.partial(_open, name=name))
+    elif is_deep:
         color, alpha = sixteen_bits.read(image, functools.partial(_reopen, encoded, name, index))
     else:
         color, alpha = _read_eight_bits(image)
