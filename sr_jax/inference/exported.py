@@ -23,6 +23,7 @@ from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.onnx_program.graph import join
 from sr_jax.inference.onnx_program.jaxpr import evaluate
 from sr_jax.inference.programs import make_module
+from sr_jax.layers.depthwise import whole_convolutions
 from sr_jax.layers.windows import crop, pad_to_multiple
 from sr_jax.models.protocols import Enlarger
 
@@ -97,7 +98,8 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
     apply = functools.partial(_apply, module, network.variables)
     try:
         shapes = _describe(module, size)
-        jaxpr = jax.make_jaxpr(apply)(shapes)
+        with whole_convolutions():
+            jaxpr = jax.make_jaxpr(apply)(shapes)
         flat = functools.partial(evaluate, jaxpr.jaxpr, jaxpr.consts)
         program = to_onnx(lambda x: flat(x)[0], [shapes], **LAYOUT, **NAMES)
         join(program)

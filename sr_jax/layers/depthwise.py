@@ -1,5 +1,9 @@
 """Convolutions of each channel by itself, with PyTorch's padding and start values."""
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
@@ -9,12 +13,26 @@ from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import uniform_init
 from sr_jax.layers.windows import crop
 
+# Set while a network is traced.
+_whole: contextvars.ContextVar[bool] = contextvars.ContextVar('whole', default=False)
+
+
+@contextlib.contextmanager
+def whole_convolutions() -> Iterator[None]:
+    """Inside, `DepthwiseConvolution` is one grouped convolution, for programs that others run."""
+    token = _whole.set(True)
+    try:
+        yield
+    finally:
+        _whole.reset(token)
+
 
 class DepthwiseConvolution(nn.Module):
     """Convolves every channel with a kernel of its own, padded with zeros.
 
     Kernels are [height, width, 1, channels]. It is computed as a sum of shifted products, which
-    XLA makes one loop of: on CPUs grouped convolutions take many times as long.
+    XLA makes one loop of: on CPUs grouped convolutions take many times as long. Programs for
+    others have such a convolution: see `whole_convolutions`.
 
     Attributes:
       kernel_size: taps along each side, an odd number.
@@ -34,13 +52,23 @@ class DepthwiseConvolution(nn.Module):
         kernel = self.param('kernel', start, (taps, taps, 1, channels))
         kernel = jnp.asarray(kernel, self.dtype)
         around = (taps // 2,) * 2
-        padded = zero_outside(x.astype(self.dtype))
-        padded = jnp.pad(padded, ((0, 0), around, around, (0, 0)))
-        made = jnp.zeros(x.shape, self.dtype)
-        for i in range(taps):
-            for j in range(taps):
-                moved = lax.slice(padded, (0, i, j, 0), (n, i + h, j + w, channels))
-                made += moved * kernel[i, j][None, None]
+        x = zero_outside(x.astype(self.dtype))
+        if _whole.get():
+            made = lax.conv_general_dilated(
+                x,
+                kernel,
+                (1, 1),
+                (around, around),
+                dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+                feature_group_count=channels,
+            )
+        else:
+            padded = jnp.pad(x, ((0, 0), around, around, (0, 0)))
+            made = jnp.zeros(x.shape, self.dtype)
+            for i in range(taps):
+                for j in range(taps):
+                    moved = lax.slice(padded, (0, i, j, 0), (n, i + h, j + w, channels))
+                    made += moved * kernel[i, j][None, None]
         if self.use_bias:
             bias = self.param('bias', start, (channels,))
             made += jnp.asarray(bias, self.dtype)[None, None, None]

@@ -3,12 +3,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from onnx_programs import joined, program
 
 from sr_jax.inference.onnx_program.graph import join
 from sr_jax.inference.onnx_program.jaxpr import evaluate
 from sr_jax.layers.convolution import convolve
 
 WEIGHTS = np.random.default_rng(0).random((3, 3, 5, 7), np.float32)
+
+
+@pytest.fixture
+def onnx():
+    return pytest.importorskip('onnx')
 
 
 def written_out(apply, x):
@@ -32,52 +38,6 @@ def test_what_would_be_large_is_left_to_the_program():
     x = jnp.ones((999, 7))
     made = written_out(lambda x: x + jnp.broadcast_to(WEIGHTS[0, 0, 0], x.shape), x)
     assert [equation.primitive.name for equation in made.eqns] == ['broadcast_in_dim', 'add']
-
-
-@pytest.fixture
-def onnx():
-    return pytest.importorskip('onnx')
-
-
-def program(onnx, nodes, kind=np.float32, shapes=None, **numbers):
-    """A program of nodes (operation, inputs, output, attributes) from x to y.
-
-    Args:
-      shapes: of x, y and what lies between, where they are stated.
-      numbers: constants by name, of the same type as x; those named s_... are shapes.
-    """
-    helper, shapes = onnx.helper, {'x': ['n', 'c'], 'y': ['n', 'c'], **(shapes or {})}
-    of = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
-    values = {name: helper.make_tensor_value_info(name, of, each) for name, each in shapes.items()}
-    made = [
-        helper.make_node(operation, given, [output], **dict(*attributes))
-        for operation, given, output, *attributes in nodes
-    ]
-    constants = [
-        onnx.numpy_helper.from_array(
-            np.asarray(value, np.int64 if name.startswith('s_') else kind), name
-        )
-        for name, value in numbers.items()
-    ]
-    graph = helper.make_graph(
-        made,
-        'graph',
-        [values.pop('x')],
-        [values.pop('y')],
-        constants,
-        value_info=list(values.values()),
-    )
-    return helper.make_model(graph)
-
-
-def joined(onnx, model, x):
-    """The names of a program's operations, once it is joined and found to compute the same."""
-    evaluator = pytest.importorskip('onnx.reference').ReferenceEvaluator
-    expected = evaluator(model).run(None, {'x': x})[0]
-    join(model)
-    onnx.checker.check_model(model, full_check=True)
-    np.testing.assert_allclose(evaluator(model).run(None, {'x': x})[0], expected, 2e-6, 1e-6)
-    return [node.op_type for node in model.graph.node]
 
 
 SLOPED = [
@@ -155,6 +115,16 @@ def test_a_convolution_adds_its_bias(nodes, bias, kinds, onnx):
     assert joined(onnx, model, x) == kinds
 
 
+NORMED = [  # what a batch norm is in evaluation
+    CONVOLVED,
+    MOVED,
+    ('Add', ['moved', 'bias'], 'added'),
+    ('Sub', ['added', 'mean'], 'centered'),
+    ('Mul', ['centered', 'scale'], 'scaled'),
+    ('Add', ['scaled', 'bias'], 'y'),
+]
+
+
 @pytest.mark.parametrize(
     ('nodes', 'kinds'),
     [
@@ -169,12 +139,20 @@ def test_a_convolution_adds_its_bias(nodes, bias, kinds, onnx):
             ],
             ['Conv', 'Transpose'],
         ),
-        ([CONVOLVED, MOVED, ('Mul', ['bias', 'moved'], 'y')], ['Conv', 'Transpose', 'Mul']),
+        ([CONVOLVED, MOVED, ('Mul', ['bias', 'moved'], 'y')], ['Conv', 'Transpose']),
+        ([CONVOLVED, MOVED, ('Mul', ['lines', 'moved'], 'y')], ['Conv', 'Transpose', 'Mul']),
+        (NORMED, ['Conv', 'Transpose']),
+        ([CONVOLVED, MOVED, ('Sub', ['bias', 'moved'], 'y')], ['Conv', 'Transpose', 'Sub']),
     ],
 )
 def test_a_convolution_multiplies_its_weights(nodes, kinds, onnx):
-    shapes = {**IMAGES, 'y': ['n', None, None, None]}
-    model = program(onnx, nodes, shapes=shapes, kernel=KERNEL, bias=BIAS, fifth=0.2)
+    alike = dict.fromkeys(('added', 'centered', 'scaled'), IMAGES['moved'])
+    shapes = {**IMAGES, **alike, 'y': ['n', None, None, None]}
+    numbers = dict(kernel=KERNEL, bias=BIAS, fifth=0.2, mean=BIAS**2, scale=BIAS - 2)
+    numbers['lines'] = RNG.standard_normal((7, 1), np.float32)  # of columns, as many as channels
+    used = {name for _, given, *_ in nodes for name in given}
+    numbers = {name: value for name, value in numbers.items() if name in used}
+    model = program(onnx, nodes, shapes=shapes, **numbers)
     assert joined(onnx, model, RNG.standard_normal((4, 5, 6, 9), np.float32)) == kinds
 
 

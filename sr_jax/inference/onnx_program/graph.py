@@ -8,11 +8,17 @@ files know how to compute these fast, some of them in one go.
 from collections.abc import Callable
 from typing import Any
 
+from sr_jax.inference.onnx_program.attention_rules import (
+    flatten_bias,
+    make_softmax,
+    multiply_matrices,
+    normalize_layer,
+    write_gelu,
+)
 from sr_jax.inference.onnx_program.parts import Parts, names
 from sr_jax.inference.onnx_program.rules import (
-    add_in_convolution,
+    fold_in_convolution,
     move_numbers,
-    multiply_in_convolution,
     rectify,
     repeat_both_ways,
     repeat_pixels,
@@ -20,16 +26,21 @@ from sr_jax.inference.onnx_program.rules import (
     state_shape,
 )
 
-# In this order: a scale is of what has its bias, and repetition both ways of two others.
+# In this order: repetition both ways is of two others, and a bias is what no convolution and no
+# norm adds.
 RULES = (
     move_numbers,
-    add_in_convolution,
-    multiply_in_convolution,
+    fold_in_convolution,
     rectify,
     shuffle_pixels,
     repeat_pixels,
     repeat_both_ways,
     state_shape,
+    multiply_matrices,
+    normalize_layer,
+    make_softmax,
+    write_gelu,
+    flatten_bias,
 )
 
 
@@ -42,18 +53,20 @@ def join(model: Any) -> None:
       model: an `onnx.ModelProto`, which is changed.
     """
     for rule in RULES:
-        _rewrite(model.graph, rule)
+        while _rewrite(model.graph, rule) and rule is fold_in_convolution:
+            pass  # of what was folded more can be
 
 
-def _rewrite(graph: Any, rule: Callable[[Any, Parts], list[Any] | None]) -> None:
-    """Puts what a rule makes of a node in its place, if the rule makes anything of it."""
+def _rewrite(graph: Any, rule: Callable[[Any, Parts], list[Any] | None]) -> bool:
+    """Puts what a rule makes of a node in its place; returns whether it made anything of any."""
     from onnx import numpy_helper
 
     parts = Parts(graph)
-    nodes, needed = [], set(parts.given)
+    nodes, needed, found = [], set(parts.given), False
     for node in reversed(graph.node):
         if not needed.isdisjoint(node.output):
             made = rule(node, parts)
+            found |= made is not None
             for each in [node] if made is None else reversed(made):
                 nodes.append(each)
                 needed.update(names(each))
@@ -68,3 +81,4 @@ def _rewrite(graph: Any, rule: Callable[[Any, Parts], list[Any] | None]) -> None
     ):
         del field[:]
         field.extend(kept)
+    return found

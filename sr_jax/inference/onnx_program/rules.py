@@ -24,56 +24,52 @@ def move_numbers(node: Any, parts: Parts) -> list[Any] | None:
     return []
 
 
-def add_in_convolution(node: Any, parts: Parts) -> list[Any] | None:
-    """Conv, perhaps Transpose, Add: the convolution adds it."""
+def fold_in_convolution(node: Any, parts: Parts) -> list[Any] | None:
+    """Conv, perhaps Transpose, then Add, Sub or Mul of numbers: weights and bias are others then.
+
+    Numbers are one for each channel, or one in all that is multiplied.
+    """
     from onnx import helper
 
-    if node.op_type != 'Add':
+    if node.op_type not in ('Add', 'Sub', 'Mul'):
         return None
     for x, conv, moved, numbers in _convolutions(node, parts):
-        if len(conv.input) != 2:
+        weights = [parts.numbers.get(name) for name in conv.input[1:]]
+        is_product = node.op_type == 'Mul'
+        # What is added needs no known weights, only a known bias, if there is one.
+        if any(each is None for each in (weights if is_product else weights[1:])):
             continue
-        channels = parts.shape(conv.output[0])[1:2]
+        kernel = weights[0]
+        channels = parts.shape(conv.output[0])[1:2] if kernel is None else [len(kernel)]
         axis = _order(moved).index(1) if moved else 1
         wide = [1] * len(parts.shape(x))
         wide[axis : axis + 1] = channels
-        if [numbers.size] != channels or list(numbers.shape) != wide[len(wide) - numbers.ndim :]:
+        by_channel = [numbers.size] == channels
+        by_channel &= list(numbers.shape) == wide[len(wide) - numbers.ndim :]
+        by_one = is_product and numbers.size == 1 and numbers.ndim <= len(wide)
+        if not (by_channel or by_one):
             continue
-        (out,) = node.output
-        added = helper.make_node('Conv', [*conv.input, f'{out}_bias'], [f'{out}_conv'])
-        added.attribute.extend(conv.attribute)
-        parts.add(f'{out}_bias', numbers.reshape(-1))
-        return _moved_alike(added, moved, out)
-    return None
-
-
-def multiply_in_convolution(node: Any, parts: Parts) -> list[Any] | None:
-    """Conv, perhaps Transpose, Mul by one number: the convolution's weights are multiplied."""
-    from onnx import helper
-
-    if node.op_type != 'Mul':
-        return None
-    for x, conv, moved, factor in _convolutions(node, parts):
-        image, *weights = conv.input
-        if factor.size != 1 or factor.ndim > len(parts.shape(x)):
-            continue
-        if any(weight not in parts.numbers for weight in weights):
-            continue
-        (out,) = node.output
-        weights = [
-            parts.add(f'{out}_{role}', parts.numbers[weight] * factor.reshape(()))
-            for role, weight in zip(('kernel', 'bias'), weights, strict=False)
-        ]
-        scaled = helper.make_node('Conv', [image, *weights], [f'{out}_conv'])
-        scaled.attribute.extend(conv.attribute)
-        return _moved_alike(scaled, moved, out)
+        (out,), given = node.output, [*conv.input]
+        changed = numbers.reshape(-1)
+        if is_product:
+            given[1] = parts.add(f'{out}_kernel', weights[0] * changed.reshape(-1, 1, 1, 1))
+            if weights[1:]:
+                given[2] = parts.add(f'{out}_bias', weights[1] * changed)
+        else:
+            bias = -changed if node.op_type == 'Sub' else changed
+            given[2:] = [parts.add(f'{out}_bias', weights[1] + bias if weights[1:] else bias)]
+        folded = helper.make_node('Conv', given, [f'{out}_conv'])
+        folded.attribute.extend(conv.attribute)
+        return _moved_alike(folded, moved, out)
     return None
 
 
 def _convolutions(node: Any, parts: Parts) -> Iterator[tuple[str, Any, Any, np.ndarray]]:
     """Of a node of two inputs: one that a convolution makes, that, what moved its axes since, if
-    anything did, and the other one, which is of numbers."""
-    for x, other in _both_ways(node):
+    anything did, and the other one, which is of numbers, the second one of a Sub."""
+    for x, other in both_ways(node):
+        if node.op_type == 'Sub' and x != node.input[0]:
+            continue
         moved = parts.maker(x, 'Transpose')
         conv = parts.maker(moved.input[0] if moved else x, 'Conv')
         if conv is not None and other in parts.numbers:
@@ -124,7 +120,7 @@ def shuffle_pixels(node: Any, parts: Parts) -> list[Any] | None:
     stated = [given[0], *(_times(side, factor) for side in given[1:3]), channels]
     if apart[:3] != given[:3] or factor != again or given[3] != channels * factor**2:
         return None
-    if not _may_be(made, stated):
+    if not may_be(made, stated):
         return None
     return [
         helper.make_node('Transpose', [x], [f'{out}_deep'], perm=[0, 3, 1, 2]),
@@ -147,13 +143,13 @@ def repeat_pixels(node: Any, parts: Parts) -> list[Any] | None:
     )
     for axis in range(len(given)):
         stated = [*given[: axis + 1], 1, *given[axis + 1 :]]
-        if not _may_be(apart, stated) or apart[axis + 1] != 1:
+        if not may_be(apart, stated) or apart[axis + 1] != 1:
             continue
         factor = wide[axis + 1]
         if not isinstance(factor, int) or wide != [*apart[: axis + 1], factor, *apart[axis + 2 :]]:
             continue
         joint = [*given[:axis], _times(given[axis], factor), *given[axis + 1 :]]
-        if factor > 1 and _may_be(made, joint):
+        if factor > 1 and may_be(made, joint):
             scales = [1.0] * len(given)
             scales[axis] = float(factor)
             return [_resize(x, out, scales, parts)]
@@ -221,7 +217,7 @@ def _times(side: Any, factor: int) -> Any:
     return side * factor if isinstance(side, int) else None
 
 
-def _may_be(shape: Sequence[Any], stated: Sequence[Any]) -> bool:
+def may_be(shape: Sequence[Any], stated: Sequence[Any]) -> bool:
     """Whether two shapes may be the same, as far as they are known; None is a side that is not."""
     return len(shape) == len(stated) and all(
         a == b or None in (a, b) or any('dynamic' in str(side) for side in (a, b))
@@ -234,7 +230,7 @@ def _find_rectifier(node: Any, parts: Parts) -> tuple[str, str | None] | None:
     makers, numbers, uses = parts.makers, parts.numbers, parts.uses
     if node.op_type == 'Max' and len(node.input) == 2:
         return next(
-            ((x, None) for x, zero in _both_ways(node) if _is_zero(numbers.get(zero))), None
+            ((x, None) for x, zero in both_ways(node) if _is_zero(numbers.get(zero))), None
         )
     if node.op_type != 'Where':
         return None
@@ -246,11 +242,12 @@ def _find_rectifier(node: Any, parts: Parts) -> tuple[str, str | None] | None:
         return None
     if compared.input[0] != x or not _is_zero(numbers.get(compared.input[1])):
         return None
-    slopes = (slope for multiplied, slope in _both_ways(product) if multiplied == x)
+    slopes = (slope for multiplied, slope in both_ways(product) if multiplied == x)
     return next(((x, slope) for slope in slopes if slope in numbers), None)
 
 
-def _both_ways(node: Any) -> Iterator[tuple[str, str]]:
+def both_ways(node: Any) -> Iterator[tuple[str, str]]:
+    """The two inputs of a node in both orders."""
     first, second = node.input
     yield first, second
     yield second, first
