@@ -1,11 +1,16 @@
-"""Which axes of a surrounding shard_map arrays vary over: JAX wants it equal where arrays meet."""
+"""The axes of devices that arrays lie on: JAX wants them equal where arrays meet.
+
+Those of a surrounding shard_map, over which arrays vary; and the explicit ones of a mesh, which are
+part of an array's type.
+"""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
 
@@ -21,12 +26,45 @@ def vary_equally(tree: PyTree) -> PyTree:
     The gradient of what every device holds whole is thereby summed over the devices.
     """
     axes = varying_axes(tree)
+    if not axes:
+        return tree
 
     def mark(leaf: Array) -> Array:
         missing = tuple(sorted(axes - varying_axes(leaf)))
         return lax.pcast(leaf, missing, to='varying') if missing else leaf
 
     return jax.tree.map(mark, tree)
+
+
+def explicit_axes(tree: PyTree) -> tuple[str, ...]:
+    """Axes of the mesh of arrays that are part of their types, as `jax.make_mesh` makes them."""
+    for leaf in jax.tree.leaves(tree):
+        mesh = jax.typeof(leaf).sharding.mesh
+        kinds = zip(mesh.axis_names, mesh.axis_types, strict=True)
+        found = tuple(name for name, kind in kinds if kind == AxisType.Explicit)
+        if found:
+            return found
+    return ()
+
+
+def leave_to_compiler(function: Callable[..., PyTree], *inputs: PyTree) -> PyTree:
+    """Calls a function of arrays that may lie on explicit axes, without these inside of it.
+
+    What it makes lies as the first of the inputs does along the first axis, where it is as long,
+    and whole on each device otherwise.
+    """
+    axes, first = explicit_axes(inputs), jax.tree.leaves(inputs)[0]
+    if not axes:
+        return function(*inputs)
+    plain = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), inputs)
+    sharding = jax.typeof(first).sharding
+
+    def place(made: jax.ShapeDtypeStruct) -> NamedSharding:
+        alike = made.shape[:1] == first.shape[:1]
+        return NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[: int(alike)]))
+
+    where = jax.tree.map(place, jax.eval_shape(function, *plain))
+    return jax.sharding.auto_axes(function, axes=axes, out_sharding=where)(*inputs)
 
 
 def varying_zeros(shape: tuple[int, ...], like: Array) -> Array:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int32
 
 from ..gpu.device import present_gpu
 from ..gpu.jax_triton import find_obstacle
-from ..manual_axes import vary_equally
+from ..manual_axes import leave_to_compiler, vary_equally
 from .backend import Backend, choose_by_platform
 from .reference import REFERENCE
 from .routing import Routing, route_by, sort_segments
@@ -79,11 +79,16 @@ def switched_conv(
     _check_kernel(x, kernel, bias)
     _check_selector(x, selector, kernel.shape[0], stride)
     backend = _find_backend(implementation, x, kernel, stride)
-    pixels: Routing | Array = selector
-    if backend.sort is not None:
-        pixels = _route_or_check(routing, selector, kernel.shape[0], implementation)
-    x, kernel, bias, pixels = vary_equally((x, kernel, bias, pixels))
-    return convolve(x, kernel, bias, pixels, stride, backend, _find_precision(precision))
+    precise = _find_precision(precision)
+
+    def compute(x, selector, kernel, bias, routing):
+        pixels: Routing | Array = selector
+        if backend.sort is not None:
+            pixels = _route_or_check(routing, selector, kernel.shape[0], implementation)
+        x, kernel, bias, pixels = vary_equally((x, kernel, bias, pixels))
+        return convolve(x, kernel, bias, pixels, stride, backend, precise)
+
+    return leave_to_compiler(compute, x, selector, kernel, bias, routing)
 
 
 def _route_or_check(
@@ -121,7 +126,10 @@ def route(
     """
     backend = _find_backend(implementation)
     segment = backend.segment if segment is None else segment
-    return route_by(selector, breadth, block, groups, segment, backend.sort or sort_segments)
+    sort = backend.sort or sort_segments
+    return leave_to_compiler(
+        lambda selector: route_by(selector, breadth, block, groups, segment, sort), selector
+    )
 
 
 def _find_backend(implementation: str | None, *arguments: Any) -> Backend:

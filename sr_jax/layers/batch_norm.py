@@ -60,7 +60,9 @@ def update_batch_norms(
     collection: Mapping[str, Any], statistics: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns the collection `'batch_stats'` after a merged `'batch_norm_statistics'`."""
-    return gathered.apply_statistics(update_batch_norm, collection, statistics)
+    return gathered.apply_statistics(
+        gathered.of_each(update_batch_norm, 'mean', 1), collection, statistics
+    )
 
 
 class BatchNorm(nn.Module):

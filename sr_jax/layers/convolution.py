@@ -14,6 +14,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from sr_jax.kernels.manual_axes import explicit_axes, vary_equally  # type: ignore[import-not-found]
 from sr_jax.layers import winograd
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.parameter import parameter
@@ -88,6 +89,7 @@ def convolve(
     Inside of `winograd.fewer_products` it is computed so where that is quicker; gradients are not.
     """
     devices = winograd.serving_devices(x, kernel, stride) if padded else 0
+    x, kernel = vary_equally((x, kernel))
     return _differentiable(x, kernel, stride, padded, devices)
 
 
@@ -151,6 +153,8 @@ def _convolve_backward(
         )
         return gradient_x, gradient_kernel.transpose(1, 2, 0, 3)
 
+    if explicit_axes((residuals, cotangent)):
+        return as_jax(*residuals, cotangent)  # JAX knows where each gradient is to lie
     return lax.platform_dependent(*residuals, cotangent, cpu=in_layout, default=as_jax)
 
 
@@ -163,7 +167,6 @@ def _of_single_pixels(x: Array, cotangent: Array) -> Array:
 _differentiable.defvjp(_convolve_forward, _convolve_backward)
 
 
-@jax.custom_vjp
 def transposed_convolve(
     x: Float[Array, 'n h w c'], kernel: Float[Array, 'k k c o']
 ) -> Float[Array, 'n h2 w2 o']:
@@ -176,6 +179,11 @@ def transposed_convolve(
     exchanged parts. JAX's own rule convolves the dilated input with the cotangent, which took 15
     to 35 times as long on CPUs (BENCHMARKS.md). Reverse mode only, to any order.
     """
+    return _transposed(*vary_equally((x, kernel)))
+
+
+@jax.custom_vjp
+def _transposed(x: Array, kernel: Array) -> Array:
     return lax.conv_general_dilated(
         x, kernel, (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2), dimension_numbers=_LAYOUT
     )
@@ -187,7 +195,7 @@ def _turn_kernel(kernel: Float[Array, 'k l i o']) -> Float[Array, 'k l o i']:
 
 
 def _transposed_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return transposed_convolve(x, kernel), (x, kernel)
+    return _transposed(x, kernel), (x, kernel)
 
 
 def _transposed_backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
@@ -199,7 +207,7 @@ def _transposed_backward(residuals: tuple[Array, Array], cotangent: Array) -> tu
     return strided, _turn_kernel(*pull_back(x))
 
 
-transposed_convolve.defvjp(_transposed_forward, _transposed_backward)
+_transposed.defvjp(_transposed_forward, _transposed_backward)
 
 
 class Convolution(nn.Module):

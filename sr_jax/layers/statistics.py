@@ -8,11 +8,33 @@ that k microbatches change the module as one large batch would.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+
 NAME = 'statistics'
+
+Update = Callable[[Mapping[str, Any], Any], Mapping[str, Any]]
+
+
+def of_each(update: Update, name: str, rank: int) -> Update:
+    """Returns an update that is mapped over modules that `nn.scan` or `nn.vmap` has stacked.
+
+    Args:
+      update: of one module: see `apply_statistics`.
+      name: of one of its variables.
+      rank: axes of that variable; those before are of the stack.
+    """
+
+    def update_all(variables: Mapping[str, Any], statistics: Any) -> Mapping[str, Any]:
+        if variables[name].ndim > rank:
+            stacked: Mapping[str, Any] = jax.vmap(update_all)(variables, statistics)
+            return stacked
+        return update(variables, statistics)
+
+    return update_all
 
 
 def apply_statistics(
-    update: Callable[[Mapping[str, Any], Any], Mapping[str, Any]],
+    update: Update,
     variables: Mapping[str, Any],
     statistics: Mapping[str, Any],
 ) -> dict[str, Any]:

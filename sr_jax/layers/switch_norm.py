@@ -65,7 +65,9 @@ def update_switch_norms(
     collection: Mapping[str, Any], statistics: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns the collection `'switch_norm'` after a merged `'switch_norm_statistics'`."""
-    return gathered.apply_statistics(update_switch_norm, collection, statistics)
+    return gathered.apply_statistics(
+        gathered.of_each(update_switch_norm, 'index', 0), collection, statistics
+    )
 
 
 def log_norm(state: Mapping[str, Array], start: str = 'full') -> Float[Array, 'b']:

@@ -242,15 +242,17 @@ def update(variables: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[
     return changed
 
 
-def shares(collection: Mapping[str, Any]) -> dict[str, Float[Array, 'b']]:
+def shares(collection: Mapping[str, Any]) -> dict[str, Float[Array, '*stack b']]:
     """Returns the share of each kernel over the rows so far in the buffer of each switch norm.
 
-    Zeros where there is no row yet. By the paths of the switched convolutions.
+    Zeros where there is no row yet. By the paths of the switched convolutions; of those that
+    `nn.scan` or `nn.vmap` has stacked, [..., b].
     """
     flat = traverse_util.flatten_dict(dict(collection), sep='/')
     found = {}
     for name in sorted(flat):
         if name.endswith('/norm/buffer'):
-            total = flat[name].sum(axis=0)
-            found[name.removesuffix('/norm/buffer')] = total / jnp.maximum(total.sum(), 1e-30)
+            total = flat[name].sum(axis=-2)
+            uses = jnp.maximum(total.sum(axis=-1, keepdims=True), 1e-30)
+            found[name.removesuffix('/norm/buffer')] = total / uses
     return found
