@@ -24,6 +24,7 @@ from sr_jax.layers.reconstruction import (
 from sr_jax.layers.rectangles import GatedMLP, RectangleAttention, is_shifted
 from sr_jax.layers.residual_groups import apply_groups
 from sr_jax.layers.tokens import gelu, layer_norm, linear
+from sr_jax.layers.window_attention import split_heads
 from sr_jax.layers.windows import Window, check_heads
 from sr_jax.models.protocols import image_batch
 
@@ -101,7 +102,7 @@ class Aggregation(nn.Module):
         n, h, w, _ = qkv.shape
         start = nn.initializers.ones
         temperature = jnp.asarray(self.param('temperature', start, (self.heads, 1, 1)))
-        q, k, v = jnp.moveaxis(qkv.reshape(n, h * w, 3, self.heads, -1), 2, 0)
+        q, k, v = split_heads(qkv.reshape(n, h * w, -1), 3, self.heads)
         return attend_channels(q, k, v, temperature[:, 0, 0]).reshape(n, h, w, -1)
 
 

@@ -7,7 +7,6 @@ Chen et al. 2022, "Activating More Pixels in Image Super-Resolution Transformer"
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -21,7 +20,13 @@ from sr_jax.layers.reconstruction import (
     rgb_mean,
 )
 from sr_jax.layers.tokens import MLP, gelu, layer_norm, linear
-from sr_jax.layers.window_attention import WindowAttention, attend, bias_table, look_up
+from sr_jax.layers.window_attention import (
+    WindowAttention,
+    attend,
+    bias_table,
+    look_up,
+    split_heads,
+)
 from sr_jax.layers.windows import (
     check_heads,
     crop,
@@ -124,7 +129,7 @@ class OverlappingBlock(nn.Module):
         q = split_windows(qkv[..., :channels], sides)
         q = q.reshape(*q.shape[:3], self.heads, -1)
         kv = overlapping_windows(qkv[..., channels:], sides, self.overlap)
-        k, v = jnp.moveaxis(kv.reshape(*kv.shape[:3], 2, self.heads, -1), 3, 0)
+        k, v = split_heads(kv, 2, self.heads)
         rows = (2 * self.window + 2 * self.overlap - 1) ** 2
         table = bias_table(self, 'bias_table', rows, self.heads)
         positions = overlapping_positions(self.window, self.overlap) % rows

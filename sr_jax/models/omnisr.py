@@ -18,7 +18,7 @@ from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.depthwise import DepthwiseConvolution
 from sr_jax.layers.resampling import pixel_shuffle
 from sr_jax.layers.tokens import gelu, layer_norm, linear
-from sr_jax.layers.window_attention import attend, bias_table, look_up
+from sr_jax.layers.window_attention import attend, bias_table, look_up, split_heads
 from sr_jax.layers.windows import (
     check_heads,
     crop,
@@ -85,7 +85,7 @@ class PixelAttention(nn.Module):
         sides, channels = (self.window,) * 2, x.shape[-1]
         windows = (split_grids if self.grid else split_windows)(x, sides)
         qkv = linear(3 * channels, 'qkv', self.dtype, use_bias=False)(windows)
-        q, k, v = jnp.moveaxis(qkv.reshape(*qkv.shape[:3], 3, HEADS, -1), 3, 0)
+        q, k, v = split_heads(qkv, 3, HEADS)
         bias = None
         if self.positions:
             table = bias_table(self, 'bias_table', (2 * self.window - 1) ** 2, HEADS)
@@ -118,7 +118,7 @@ class ChannelsAttention(nn.Module):
             windows = windows.swapaxes(1, 2)
         start = nn.initializers.ones
         temperature = jnp.asarray(self.param('temperature', start, (HEADS, 1, 1)))[:, 0, 0]
-        q, k, v = jnp.moveaxis(windows.reshape(*windows.shape[:3], 3, HEADS, -1), 3, 0)
+        q, k, v = split_heads(windows, 3, HEADS)
         made = attend_channels(q, k, v, temperature)
         made = join_windows(made.swapaxes(1, 2) if self.grid else made, x.shape[1:3], sides)
         return Convolution(channels, 1, dtype=self.dtype, use_bias=False, name='proj')(made)

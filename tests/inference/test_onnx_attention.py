@@ -158,3 +158,12 @@ def test_biases_have_no_axes_of_one(onnx):
     rows = program(onnx, [('Add', ['x', 'bias'], 'y')], shapes=shapes, bias=bias)
     joined(onnx, rows, X)
     assert [list(each.dims) for each in rows.graph.initializer] == [[5, 1, 1]]
+
+
+def test_a_scale_comes_after_what_is_moved(onnx):
+    moved = {'perm': [0, 2, 1, 3]}
+    nodes = [('Mul', ['third', 'x'], 'scaled'), ('Transpose', ['scaled'], 'y', moved)]
+    shapes = {'x': list(X.shape), 'scaled': list(X.shape), 'y': [2, 7, 5, 6]}
+    assert joined(onnx, program(onnx, nodes, shapes=shapes, third=0.3), X) == ['Transpose', 'Mul']
+    columns = program(onnx, nodes, shapes=shapes, third=RNG.standard_normal(6, np.float32))
+    assert joined(onnx, columns, X) == ['Mul', 'Transpose']

@@ -76,6 +76,22 @@ def _product(
     return [*nodes, helper.make_node('Transpose', [f'{out}_product'], [out], perm=later)]
 
 
+def scale_after_moving(node: Any, parts: Parts) -> list[Any] | None:
+    """Mul by one number, then Transpose: the other way round, for MatMul multiplies too."""
+    from onnx import helper
+
+    product = parts.maker(node.input[0], 'Mul') if node.op_type == 'Transpose' else None
+    for x, factor in both_ways(product) if product else ():
+        number = parts.numbers.get(factor)
+        if number is not None and number.size == 1 and number.ndim <= len(parts.shape(x)):
+            (out,) = node.output
+            moved = helper.make_node('Transpose', [x], [f'{out}_moved'])
+            moved.attribute.extend(node.attribute)
+            one = parts.add(f'{out}_factor', number.reshape(()))
+            return [moved, helper.make_node('Mul', [f'{out}_moved', one], [out])]
+    return None
+
+
 def flatten_bias(node: Any, parts: Parts) -> list[Any] | None:
     """Add of numbers along the last axis: these alone, as onnxruntime looks for biases."""
     from onnx import helper

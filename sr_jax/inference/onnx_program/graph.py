@@ -13,6 +13,7 @@ from sr_jax.inference.onnx_program.attention_rules import (
     make_softmax,
     multiply_matrices,
     normalize_layer,
+    scale_after_moving,
     write_gelu,
 )
 from sr_jax.inference.onnx_program.parts import Parts, names
@@ -41,6 +42,7 @@ RULES = (
     make_softmax,
     write_gelu,
     flatten_bias,
+    scale_after_moving,
 )
 
 
