@@ -6,7 +6,7 @@ kinds, these by their names, the default first. Of a network they are the fields
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +72,38 @@ def completed(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     Raises:
       InputError: no such task, network or kind; names the nearest.
     """
-    return _filled(config, defaults(config.task, **chosen_names(config)))
+    names = chosen_names(config)
+    tables: set[str] = set()
+    for key, kind in _task_sections(config.task).items():
+        if isinstance(kind, Mapping):
+            kind = kind[names.get(key, next(iter(kind)))]
+        tables |= {f'{key}.{name}' for name in _tables(kind)}
+    return _filled(config, defaults(config.task, **names), tables)
 
 
-def _filled(config: Section, standard: Section) -> ml_collections.ConfigDict:
+def _filled(
+    config: Section, standard: Section, tables: Set[str], path: str = ''
+) -> ml_collections.ConfigDict:
+    """Returns a section with what it lacks, but for its tables, whose keys are anybody's."""
     values = {**standard, **config}
     for key, value in config.items():
-        if isinstance(value, Section) and isinstance(standard.get(key), Section):
-            values[key] = _filled(value, standard[key])
+        where = f'{path}{key}'
+        both = isinstance(value, Section) and isinstance(standard.get(key), Section)
+        if both and where not in tables:
+            values[key] = _filled(value, standard[key], tables, f'{where}.')
     return ml_collections.ConfigDict(values)
+
+
+def _tables(target: type) -> Iterator[str]:
+    """Yields the names of a dataclass's fields that are mappings, also of those in its fields."""
+    for field in config_fields(target):
+        if field.default_factory is dataclasses.MISSING:
+            continue
+        value = field.default_factory()
+        if isinstance(value, Mapping):
+            yield field.name
+        elif dataclasses.is_dataclass(value):
+            yield from (f'{field.name}.{name}' for name in _tables(type(value)))
 
 
 def chosen_names(config: ml_collections.ConfigDict) -> dict[str, str]:

@@ -4,7 +4,7 @@ import ml_collections
 import pytest
 
 from sr_jax import tasks
-from sr_jax.config.defaults import SHARED, check_variant, chosen_names, defaults
+from sr_jax.config.defaults import SHARED, check_variant, chosen_names, completed, defaults
 from sr_jax.errors import InputError
 from sr_jax.training.settings import read_settings
 
@@ -84,3 +84,12 @@ def test_every_call_gives_a_config_of_its_own():
     first.train.steps = 3
     assert isinstance(first, ml_collections.ConfigDict)
     assert second.train.steps != 3
+
+
+def test_a_table_of_a_saved_config_is_whole():
+    config = defaults('gan', model='rrdb', discriminator='discriminators')
+    config.loss.perceptual.layers = {'relu3_3': 0.5}
+    del config.loss.perceptual.criterion
+    found = completed(config).loss.perceptual
+    assert found.layers.to_dict() == {'relu3_3': 0.5}
+    assert found.criterion == 'l1'
