@@ -151,12 +151,14 @@ def join(
     segments: Sequence[Path],
     output: Path,
     source: Source | None = None,
+    first: int = 0,
 ) -> None:
     """Joins segments into a film, in the order of their times.
 
     Args:
       segments: files.
       output, source: as of `sr_jax.film.writer.FilmWriter`.
+      first: the tick from which times are counted; with a source, its `span` says that.
 
     Raises:
       InputError: segments that do not go together, or what FilmWriter raises.
@@ -164,7 +166,7 @@ def join(
     found = sorted((read_segment(path) for path in segments), key=lambda part: int(part.pts[0]))
     _check_together(found)
     video, settings = found[0].video, found[0].settings
-    times = iter(DecodeTimes([int(pts) for part in found for pts in part.pts]))
+    times = iter(DecodeTimes([int(pts) - first for part in found for pts in part.pts]))
     with contextlib.ExitStack() as stack:
         muxer = open_muxer(stack, output, video, settings, source)
         if (muxer.stream.codec_context.extradata or b'') != found[0].head:
@@ -174,7 +176,7 @@ def join(
             )
         with in_one_line(f'{output} cannot be written'):
             for part in found:
-                muxer.write([_packet(*each, next(times)) for each in _read_packets(part)])
+                muxer.write([_packet(*each, next(times)) for each in _read_packets(part, first)])
             muxer.finish()
 
 
@@ -193,14 +195,15 @@ def _check_together(parts: Sequence[Segment]) -> None:
             raise InputError(f'{part.path} and {before.path} hold the same moment of the film')
 
 
-def _read_packets(part: Segment) -> Iterator[tuple[int, int, bool, bytes, bytes]]:
-    """Yields of each packet pts, duration, whether it is a key frame, bytes, and opacity."""
+def _read_packets(part: Segment, first: int) -> Iterator[tuple[int, int, bool, bytes, bytes]]:
+    """Yields of each packet pts, counted from the tick `first`, duration, whether it is a key
+    frame, bytes, and opacity."""
     with _arrays(part.path) as arrays:
         data = _cut(arrays['data'], part.sizes)
         opacities = _cut(arrays['opacities'], arrays['opacity_sizes'])
     rows = zip(part.pts, part.durations, part.keys, data, opacities, strict=True)
     for pts, duration, key, each, opacity in rows:
-        yield int(pts), int(duration), bool(key), each, opacity
+        yield int(pts) - first, int(duration), bool(key), each, opacity
 
 
 def _cut(joined: np.ndarray, sizes: np.ndarray) -> list[bytes]:

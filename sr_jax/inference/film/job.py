@@ -133,7 +133,7 @@ class FilmJob:
         files = self.parts.files(count)
         if not files:
             raise InputError(f'{self.plan.found.path}: no frame lies in what was asked for')
-        segments.join(files, self.output, self.plan.source)
+        segments.join(files, self.output, self.plan.source, self.plan.first)
         self.parts.remove()
         return FilmResult(True, note)
 

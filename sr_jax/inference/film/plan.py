@@ -74,6 +74,14 @@ class FilmPlan(NamedTuple):
     span: tuple[Fraction, Fraction | None]
 
     @property
+    def first(self) -> int:
+        """The tick from which the times of a folder's frames are counted: its first frame's.
+
+        Of a film, `source` says it.
+        """
+        return 0 if self.source else math.ceil(self.span[0] / self.video.time_base)
+
+    @property
     def segments(self) -> int:
         """How many pieces there are."""
         begin, end = self.span

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import television_films
 from film_copies import packets, read, seconds
+from PIL import Image
 from tiny_networks import repeating
 
 import sr_jax
@@ -28,6 +29,15 @@ PIECE = Fraction(1, 20)
 def upscaler():
     """Repeats pixels, so that what comes of a film is known."""
     return Upscaler(repeating(), bounded=False, devices=jax.devices()[:1])
+
+
+@pytest.fixture(scope='module')
+def frames(tmp_path_factory):
+    """A folder of nine images."""
+    folder = tmp_path_factory.mktemp('frames')
+    for number in range(9):
+        Image.fromarray(films.picture(34, 22, 5 * number)).save(folder / f'{number}.png')
+    return folder
 
 
 def make_job(upscaler, path, output, **options):
@@ -198,6 +208,26 @@ def test_a_part_of_a_film_begins_at_zero_with_its_sound(upscaler, film, tmp_path
     whole, part = packets(film('disc')), packets(job.output)
     assert all(0 < len(part[k]) < len(whole[k]) for k in (0, 1))
     assert set(part[0]) < set(whole[0])
+
+
+@pytest.mark.parametrize(
+    ('span', 'count'),
+    [
+        (dict(start=Fraction(1, 2), end=Fraction(4, 5)), 3),
+        (dict(start=Fraction(11, 20), end=Fraction(1)), 3),  # between two frames
+        (dict(preview=Fraction(2, 5)), 4),
+        (dict(end=Fraction(1, 5)), 2),
+    ],
+)
+@pytest.mark.parametrize('suffix', ['.mkv', '.mp4'])
+def test_a_part_of_a_folder_begins_at_zero(suffix, span, count, upscaler, frames, tmp_path):
+    job = make_job(
+        upscaler, frames, tmp_path / f'o{suffix}', rate=Fraction(10), codec='libx264', **span
+    )
+    assert job.run().note.frames == count
+    info, found = read(job.output)
+    assert seconds(found) == [Fraction(number, 10) for number in range(count)]
+    assert info.duration == Fraction(count, 10)
 
 
 @pytest.mark.parametrize(
