@@ -50,6 +50,9 @@ WITHOUT_ASPECT = ('libsvtav1', 'av1_nvenc', 'libvpx-vp9', 'prores_ks', 'ffv1')
 MIN_WIDTH = {'libx265': 64}
 # Those that hold opacity.
 WITH_ALPHA = ('ffv1', 'libvpx-vp9', 'prores_ks')
+# What Y4M holds: bits of a sample, and for how many of luma, across and down, one of chroma is.
+Y4M_DEPTHS = (8, 10, 12, 16)
+Y4M_SAMPLINGS = ((1, 1), (2, 1), (2, 2))
 # In MP4 and MOV these are called hvc1: Apple's players refuse FFmpeg's default name, hev1.
 HEVC = ('libx265', 'hevc_nvenc')
 
@@ -110,21 +113,30 @@ def choose_pixels(codec: str, wanted: PixelFormat) -> PixelFormat:
     Raises:
       InputError: no such encoder.
     """
+    return min(_offered(codec), key=functools.partial(_losses, wanted))
 
-    def losses(offered: PixelFormat) -> tuple[Any, ...]:
-        return (
-            wanted.layout != 'gray' and offered.layout == 'gray',
-            max(0, wanted.depth - offered.depth),
-            wanted.alpha and not offered.alpha,
-            max(0, offered.horizontal - wanted.horizontal),
-            max(0, offered.vertical - wanted.vertical),
-            wanted.layout != offered.layout,
-            offered.alpha and not wanted.alpha,
-            offered.depth,
-            -offered.horizontal * offered.vertical,
-        )
 
-    return min(_offered(codec), key=losses)
+def choose_y4m(wanted: PixelFormat) -> PixelFormat:
+    """Returns the pixels, of those that Y4M holds, that lose the least; see `choose_pixels`."""
+    held = [
+        PixelFormat('yuv', depth, *sampling) for depth in Y4M_DEPTHS for sampling in Y4M_SAMPLINGS
+    ]
+    held += [PixelFormat('gray', depth) for depth in Y4M_DEPTHS]
+    return min(held, key=functools.partial(_losses, wanted))
+
+
+def _losses(wanted: PixelFormat, offered: PixelFormat) -> tuple[Any, ...]:
+    return (
+        wanted.layout != 'gray' and offered.layout == 'gray',
+        max(0, wanted.depth - offered.depth),
+        wanted.alpha and not offered.alpha,
+        max(0, offered.horizontal - wanted.horizontal),
+        max(0, offered.vertical - wanted.vertical),
+        wanted.layout != offered.layout,
+        offered.alpha and not wanted.alpha,
+        offered.depth,
+        -offered.horizontal * offered.vertical,
+    )
 
 
 def _offered(codec: str) -> dict[PixelFormat, str]:

@@ -3,13 +3,14 @@
 from fractions import Fraction
 
 import av
+import numpy as np
 import pytest
 from film_copies import LOSSLESS, like, read
 
 from sr_jax.errors import InputError
 from sr_jax.film import encoders
-from sr_jax.film.encoders import EncoderSettings, OutputVideo, choose_pixels
-from sr_jax.film.formats import ColorDescription, PixelFormat
+from sr_jax.film.encoders import EncoderSettings, OutputVideo, choose_pixels, choose_y4m
+from sr_jax.film.formats import ColorDescription, PixelFormat, plane_sizes
 from sr_jax.film.writer import FilmWriter
 
 VIDEO = OutputVideo(
@@ -94,3 +95,25 @@ def test_all_encoders_of_the_wheel_have_options():
     for codec in encoders.CODECS:
         assert codec in av.codec.codecs_available
         av.Codec(codec, 'w')
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'chosen'),
+    [
+        (PixelFormat('rgb', 16, alpha=True), PixelFormat('yuv', 16, 1, 1)),
+        (PixelFormat('yuv', 9, 1, 2), PixelFormat('yuv', 10, 1, 1)),
+        (PixelFormat('yuv', 12, 2, 2, True), PixelFormat('yuv', 12, 2, 2)),
+        (PixelFormat('yuv', 8, 4, 1), PixelFormat('yuv', 8, 2, 1)),
+        (PixelFormat('gray', 14), PixelFormat('gray', 16)),
+    ],
+)
+def test_raw_video_gets_pixels_that_it_holds(wanted, chosen, tmp_path):
+    assert choose_y4m(wanted) == chosen
+    video = VIDEO._replace(pixels=chosen)
+    kind = np.uint8 if chosen.depth == 8 else np.uint16
+    planes = tuple(np.full(size, 91, kind) for size in plane_sizes(chosen, 22, 34))
+    with FilmWriter(tmp_path / 'o.y4m', video, EncoderSettings()) as writer:
+        writer.write(planes, 0, 1)
+    info, (frame,) = read(tmp_path / 'o.y4m')
+    assert info.video.pixels == chosen
+    assert all(np.array_equal(*each) for each in zip(frame.planes, planes, strict=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sr_jax.errors import InputError
-from sr_jax.film import segments, streams
+from sr_jax.film import encoders, segments, streams
 from sr_jax.film.ffmpeg import open_container
 from sr_jax.film.muxing import PIPE, Muxer, is_raw
 from sr_jax.film.segments import SegmentWriter
@@ -71,11 +71,12 @@ class FilmJob:
         report: Callable[[str], None] = lambda line: None,
     ):
         self._upscaler, self.output = upscaler, output
-        self.plan = make_plan(path, options, upscaler.scale, remembers=remembers(upscaler))
         self._is_stream = is_raw(output)
+        choose, form = (encoders.choose_y4m, 'Y4M') if self._is_stream else (None, None)
+        self.plan = make_plan(path, options, upscaler.scale, choose, remembers(upscaler))
         self.parts = Parts(output)
         _check_output(self.plan, output)
-        for line in [*self.plan.lines(), *notes(self.plan, output)]:
+        for line in [*self.plan.lines(form), *notes(self.plan, output)]:
             report(line)
         if not self._is_stream:
             report(f'pieces are kept in {self.parts.folder} until all are there')

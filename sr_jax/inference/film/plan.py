@@ -104,8 +104,13 @@ class FilmPlan(NamedTuple):
         last = number == self.segments - 1
         return begin, self.span[1] if last else begin + self.options.segment
 
-    def lines(self) -> Iterator[str]:
-        """Yields what was found and what is done, in words."""
+    def lines(self, form: str | None = None) -> Iterator[str]:
+        """Yields what was found and what is done, in words.
+
+        Args:
+          form: what is written, such as 'PNG'; None: what the encoder makes.
+        """
+        written = form or self.settings.codec
         if self.found.report:
             yield from report.lines(self.found.report)
         if self.found.deinterlacing.mode != 'off':
@@ -119,12 +124,12 @@ class FilmPlan(NamedTuple):
             yield from chain.describe(*self.change.tape)
         if self.change.before.pixels.alpha and not self.change.after.pixels.alpha:
             holding = ', '.join(encoders.WITH_ALPHA)
-            yield f'opacity is left out, which {self.settings.codec} does not hold: {holding} do'
+            yield f'opacity is left out, which {written} does not hold: {holding} do'
         if self.options.leave_out:
             yield f'left out: streams {", ".join(map(str, self.options.leave_out))}'
         yield (
             f'{before.width}x{before.height} -> {after.width}x{after.height}, '
-            f'{self.settings.codec}, {after.pixels.depth} bits, about {self.frames} frames'
+            f'{written}, {after.pixels.depth} bits, about {self.frames} frames'
         )
 
 

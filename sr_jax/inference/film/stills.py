@@ -47,7 +47,7 @@ class StillsJob:
         self._upscaler, self.folder = upscaler, folder
         self.plan = make_plan(path, options, upscaler.scale, rgb_like)
         self.parts = Parts(folder)
-        for line in self.plan.lines():
+        for line in self.plan.lines('PNG'):
             report(line)
         self._told = describe_job(upscaler, path, options, how)
 
