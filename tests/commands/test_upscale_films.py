@@ -20,7 +20,8 @@ from tiny_networks import repeating
 from sr_jax import __main__ as verbs
 from sr_jax.commands.shared import film_arguments, film_jobs, upscaler_arguments
 from sr_jax.errors import INTERRUPTED
-from sr_jax.images.files import read_layers
+from sr_jax.images.decoding import Layers
+from sr_jax.images.files import read_layers, save_layers
 from sr_jax.inference import networks
 from sr_jax.inference.film.job import FilmJob
 from sr_jax.inference.upscaler import Upscaler
@@ -85,6 +86,37 @@ def test_several_films_go_into_a_folder_and_one_that_fails_is_named(upscale, fil
         'error: 1 of 3 films could not be done',
     ]
     assert sorted(path.name for path in (tmp_path / 'o').iterdir()) == ['camera.mkv', 'phone.mkv']
+
+
+def test_a_folder_may_be_named_as_an_image_is(upscale, film, tmp_path):
+    assert upscale(film('odd'), '--codec', 'ffv1', '--output', f'{tmp_path}/a.png/')[0] == 0
+    assert upscale(film('camera'), '--output', tmp_path / 'a.png')[0] == 0
+    assert {path.name for path in (tmp_path / 'a.png').iterdir()} == {'odd.mkv', 'camera.mkv'}
+    (tmp_path / 'b.png').mkdir()
+    assert upscale(film('odd'), '--frames-to', tmp_path / 'b.png')[0] == 0
+    assert len(list((tmp_path / 'b.png').iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ('words', 'line'),
+    [
+        (('--frames-to', '{out}'), '11x7 -> 22x14, PNG, 16 bits, about 1 frames'),
+        (('--output', '{out}.y4m'), '11x7 -> 22x14, Y4M, 16 bits, about 1 frames'),
+        (('--output', '{out}.mkv', '--codec', 'ffv1'), '11x7 -> 22x14, ffv1, 16 bits, '),
+    ],
+)
+def test_what_is_written_is_said(words, line, upscale, tmp_path):
+    (tmp_path / 'frames').mkdir()
+    deep = np.random.default_rng(0).integers(0, 2**16, (7, 11, 3), np.uint16)
+    save_layers(tmp_path / 'frames' / '3.png', Layers(deep))
+    out = tmp_path / 'out'
+    status, said, errors = upscale(
+        tmp_path / 'frames', '--rate', '5', *(word.format(out=out) for word in words)
+    )
+    assert (status, errors) == (0, '') and line in said
+    if (tmp_path / 'out.y4m').exists():
+        ((y, _, _),) = (frame.planes for frame in read(tmp_path / 'out.y4m')[1])
+        assert (y.shape, y.dtype) == ((14, 22), np.uint16) and y.max() > 2**15
 
 
 def test_an_animation_becomes_a_film_where_the_output_is_one(upscale, film, tmp_path):
@@ -195,18 +227,26 @@ def test_images_of_a_film_that_was_broken_off_are_the_same(upscale, film, tmp_pa
         (('{sound}',), 'holds no video'),
         (('{phone}', '--frames-to', '{folder}'), 'is not empty'),
         (('{phone}', '--frames-to', 'b', '--part', '1/2'), 'not of --frames-to'),
+        (('{phone}', '--frames-to', 'b.png'), 'is a folder, .* name it without .png'),
+        (('{phone}', '--output', 'o.gif'), r'are written as .mkv .* write o\.gif/'),
+        (('{phone}', '{disc}', '--output', 'o.PNG'), 'are written as .mkv'),
+        (('{phone}', '--output', 'o.mvk'), 'are written as .mkv'),
+        (('{phone}', '--output', 'o.avi'), 'are written as .mkv'),
+        (('{png}', '--output', 'o.mp4'), r'an image becomes an image \(--output x\.png\)'),
+        (('{moving}', '--output', 'o.mp4'), r'by the suffix \.apng: name it moving\.apng'),
     ],
 )
 def test_bad_input_is_said_in_one_line(words, message, upscale, film, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'a').mkdir()
     Image.new('RGB', (7, 5)).save(tmp_path / 'a' / 'a.png')
+    films.animation(tmp_path / 'a' / 'moving.png')
     with av.open(str(tmp_path / 'sound.mkv'), 'w') as sound:
         stream = sound.add_stream('pcm_s16le', rate=films.RATE)
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 400), np.int16), 's16', 'mono')
         silence.rate = films.RATE
         sound.mux(stream.encode(silence))
-    places = {'png': 'a/a.png', 'folder': 'a', 'sound': 'sound.mkv'}
+    places = {'png': 'a/a.png', 'folder': 'a', 'sound': 'sound.mkv', 'moving': 'a/moving.png'}
     places |= {name: film(name) for name in ('phone', 'disc')}
     status, _, errors = upscale(*(word.format(**places) for word in words))
     assert status == 1

@@ -10,6 +10,8 @@ from sr_jax.errors import InputError
 from sr_jax.film.color import DITHERS
 from sr_jax.film.formats import SUFFIXES
 from sr_jax.film.tags import MATRIX_CHOICES
+from sr_jax.images.files import read_outline
+from sr_jax.images.formats import SUFFIXES as IMAGES
 from sr_jax.inference.film.options import (
     SIZES,
     TAGS,
@@ -164,10 +166,24 @@ def _check_images(arguments: argparse.Namespace, output: Path) -> None:
             option = {'start': 'from', 'end': 'to'}.get(name, name.replace('_', '-'))
             raise InputError(f'--{option} is of films, and {arguments.images[0]} is none')
     if output.suffix.lower() in SUFFIXES or arguments.output == PIPE:
-        raise InputError(
-            f'--output {output} is a film, and {arguments.images[0]} is none: of a folder of '
-            'frames say how many a second (--rate)'
-        )
+        image = arguments.images[0]
+        raise InputError(f'--output {output} is a film, and {image} is none: {_remedy(image)}')
+
+
+def _remedy(image: Path) -> str:
+    """Returns what to do where a film was meant."""
+    if image.suffix.lower() == '.png' and not image.is_dir() and _moves(image):
+        return f'an animated PNG is one by the suffix .apng: name it {image.stem}.apng'
+    if image.suffix.lower() in IMAGES and not image.is_dir():
+        return 'an image becomes an image (--output x.png)'
+    return 'of a folder of frames say how many a second (--rate)'
+
+
+def _moves(image: Path) -> bool:
+    try:
+        return read_outline(image).frames > 1
+    except InputError:
+        return False
 
 
 def read_options(arguments: argparse.Namespace) -> FilmOptions:
@@ -216,6 +232,15 @@ def read_part(text: str) -> tuple[int, int]:
     return part
 
 
+def check_frames_to(folder: Path) -> None:
+    """Raises InputError for a folder of PNGs to come that is named as a file is."""
+    if folder.suffix.lower() in (*SUFFIXES, *IMAGES) and not folder.is_dir():
+        raise InputError(
+            f'--frames-to {folder} is a folder, which gets numbered PNGs: name it without '
+            f'{folder.suffix}, or make it before'
+        )
+
+
 def _read_rate(text: str) -> Fraction:
     try:
         return Fraction(text)
@@ -233,13 +258,19 @@ def _read_numbers(text: str) -> tuple[int, ...]:
 def output_file(output: str, films: Sequence[Path]) -> Path | None:
     """Returns the film, or the pipe, that --output names; None where it names a folder.
 
+    A slash at the end, a folder that is there, and a name without a suffix name a folder.
+
     Raises:
-      InputError: one file for several films.
+      InputError: one file for several films, or one of a kind that films are not written as.
     """
     path = Path(output)
-    is_file = path.suffix.lower() in SUFFIXES and not path.is_dir() and not output.endswith('/')
-    if output != PIPE and not is_file:
+    if output != PIPE and (not path.suffix or path.is_dir() or output.endswith(('/', '\\'))):
         return None
+    if output != PIPE and path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f'--output {output}: films are written as {" ".join(WRITTEN)}; of a folder that is '
+            f'not there yet write {output}/'
+        )
     if len(films) > 1:
         raise InputError(
             f'--output {output} is one film, but there are {len(films)}: name a folder'

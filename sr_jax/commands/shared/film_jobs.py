@@ -137,6 +137,7 @@ def _plan_frames(arguments: argparse.Namespace, films: list[Path]) -> list[tuple
         raise InputError('--frames-to is one folder: give one film')
     if arguments.join or arguments.part != '1/1':
         raise InputError('--part and --join are of films that are written, not of --frames-to')
+    film_arguments.check_frames_to(folder)
     if folder.resolve() == films[0].resolve():
         raise InputError(f'{folder} holds the frames themselves: take another folder')
     goes_on = Parts(folder).folder.is_dir()
