@@ -14,6 +14,10 @@ class InputError(Exception):
     """
 
 
+class LastingError(InputError):
+    """Something that the user gave cannot be used, and the same command would end there again."""
+
+
 class TrainingError(Exception):
     """Training cannot go on: a loss or a gradient is not finite. Shown as `InputError` is."""
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, LastingError
 from sr_jax.film.ffmpeg import (
     ERRORS,
     REFUSALS,
@@ -57,7 +57,7 @@ class Decoder:
                 self._seek(from_time)
             first = next(self._frames, None)
             if first is None:
-                raise InputError(f'{path} has no frame that can be decoded')
+                raise LastingError(f'{path} has no frame that can be decoded')
             self.first = first
         except BaseException:
             self.close()
@@ -93,7 +93,7 @@ class Decoder:
             for packet in packets_until_damage(self.container, [self.stream]):
                 self.packets += packet.size > 0
                 if packet.has_sidedata('encryption_info'):
-                    raise InputError(f'{self._path} is encrypted: decrypt it first')
+                    raise LastingError(f'{self._path} is encrypted: decrypt it first')
                 yield from self._show(packet if packet.size else None)
             yield from self._show(None)
 

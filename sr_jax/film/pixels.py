@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, LastingError
 from sr_jax.film.ffmpeg import av
 from sr_jax.film.formats import PixelFormat, Planes
 
@@ -55,7 +55,7 @@ def describe(name: str) -> PixelFormat:
     depth = max((component.bits for component in components), default=0)
     known = _is_planar(format) or any(_stem(name) in each for each in (PACKED, SEMIPLANAR))
     if not (known or name in PACKED_422) or re.search('f16|f32|msb', name) or not 8 <= depth <= 16:
-        raise InputError(
+        raise LastingError(
             f'pixels of the format {name} are not known here: '
             'convert the film to one of integers, such as yuv420p or gbrp'
         )

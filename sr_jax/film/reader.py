@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from sr_jax.errors import InputError
+from sr_jax.errors import LastingError
 from sr_jax.film import pixels, timestamps
 from sr_jax.film.decoding import Decoder
 from sr_jax.film.ffmpeg import tick_of
@@ -152,7 +152,7 @@ class FilmReader:
         if self._resize:
             self.resized += 1
             return fit(planes, stored, self._kind)
-        raise InputError(
+        raise LastingError(
             f'{self.info.path}: at {float(pts * self.time_base):.3f} s frames change from '
             f'{self._kind.width}x{self._kind.height} to {frame.width}x{frame.height} '
             f'{frame.format.name}: cut the film there, or resize them (--sizes first)'

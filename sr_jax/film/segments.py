@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, LastingError
 from sr_jax.film import encoders, hdr
 from sr_jax.film.encoders import EncoderSettings, OutputVideo
 from sr_jax.film.ffmpeg import av, in_one_line
@@ -170,7 +170,7 @@ def join(
     with contextlib.ExitStack() as stack:
         muxer = open_muxer(stack, output, video, settings, source)
         if (muxer.stream.codec_context.extradata or b'') != found[0].head:
-            raise InputError(
+            raise LastingError(
                 f'{found[0].path}: the encoder here writes another head than the one of the '
                 'segments: join them where they were encoded'
             )
@@ -185,14 +185,14 @@ def _check_together(parts: Sequence[Segment]) -> None:
         raise InputError('there are no segments to join')
     for before, part in itertools.pairwise(parts):
         if (part.video, part.settings) != (before.video, before.settings):
-            raise InputError(f'{part.path} was encoded otherwise than {before.path}')
+            raise LastingError(f'{part.path} was encoded otherwise than {before.path}')
         if part.head != before.head:
-            raise InputError(
+            raise LastingError(
                 f'{part.path} and {before.path} have different heads: encode all segments by the '
                 'same version of FFmpeg'
             )
         if part.pts.min() < (before.pts + before.durations).max():
-            raise InputError(f'{part.path} and {before.path} hold the same moment of the film')
+            raise LastingError(f'{part.path} and {before.path} hold the same moment of the film')
 
 
 def _read_packets(part: Segment, first: int) -> Iterator[tuple[int, int, bool, bytes, bytes]]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from sr_jax.devices import memory, sharding
-from sr_jax.errors import InputError
+from sr_jax.errors import LastingError
 from sr_jax.film import color, tone
 from sr_jax.film.formats import FrameKind, Planes, plane_sizes
 from sr_jax.film.tape import chain
@@ -118,7 +118,7 @@ class FrameEnlarger:
             if needed <= limit:
                 return compiled
             if wanted:
-                raise InputError(
+                raise LastingError(
                     f'{wanted} frames at a time, as before, take {needed / 2**20:.4g} MiB of '
                     f'memory, and {limit / 2**20:.4g} may be taken: raise that (--memory), or '
                     'begin anew'
@@ -220,7 +220,7 @@ def check_made(made: Made, source: str) -> Planes:
       InputError: the network made numbers that are not finite.
     """
     if not np.asarray(made.finite).all():
-        raise InputError(
+        raise LastingError(
             f'what {source} makes of a frame has values that are not finite: {REMEDY}'
         )
     return tuple(np.asarray(plane) for plane in made.planes)

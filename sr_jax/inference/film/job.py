@@ -2,11 +2,12 @@
 
 import contextlib
 import io
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, LastingError
 from sr_jax.film import encoders, segments, streams
 from sr_jax.film.ffmpeg import open_container
 from sr_jax.film.muxing import PIPE, Muxer, is_raw
@@ -110,6 +111,11 @@ class FilmJob:
                 self._make(missing, show)
             if part == (1, 1):
                 return self.join()
+        except LastingError as error:
+            raise LastingError(
+                f'{error} (what is done stays in {self.parts.folder}, but the same command would '
+                'end there again; --overwrite begins anew)'
+            ) from error
         except InputError as error:
             raise InputError(
                 f'{error} (what is done stays in {self.parts.folder}; the same command goes on)'
@@ -133,8 +139,11 @@ class FilmJob:
         note = self._gather()
         files = self.parts.files(count)
         if not files:
-            raise InputError(f'{self.plan.found.path}: no frame lies in what was asked for')
-        segments.join(files, self.output, self.plan.source, self.plan.first)
+            raise LastingError(f'{self.plan.found.path}: no frame lies in what was asked for')
+        plan = self.plan
+        # A part's times are counted from its beginning; of a film, its source says that.
+        first = 0 if plan.source else math.ceil(plan.span[0] / plan.video.time_base)
+        segments.join(files, self.output, plan.source, first)
         self.parts.remove()
         return FilmResult(True, note)
 

@@ -18,7 +18,7 @@ from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array, Bool, Float
 
 from sr_jax.devices import memory
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, LastingError
 from sr_jax.film import color, tone
 from sr_jax.film.formats import Planes
 from sr_jax.inference import tiles
@@ -134,7 +134,7 @@ class RecurrentEnlarger:
             side = max(window[axis] // 2 // multiple * multiple, least)
             smaller = (side, window[1]) if axis == 0 else (window[0], side)
             if side >= window[axis]:
-                raise InputError(
+                raise LastingError(
                     f'{self._upscaler.limit / 2**20:.4g} MiB of memory are too little for windows '
                     f'of {window[1]}x{window[0]} pixels, the smallest that {self._upscaler.source} '
                     'can be computed in: raise that (--memory)'
