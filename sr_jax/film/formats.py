@@ -67,6 +67,14 @@ class FrameKind(NamedTuple):
     color: ColorDescription
 
 
+def words(format: PixelFormat) -> str:
+    """Returns, for a person, how frames are stored."""
+    kind = {'yuv': 'YUV', 'gray': 'gray', 'rgb': 'RGB'}[format.layout]
+    if format.layout == 'yuv':
+        kind += f', chroma 1/{format.horizontal} by 1/{format.vertical}'
+    return f'{kind}, {format.depth} bits{", alpha" * format.alpha}'
+
+
 def is_subsampled(format: PixelFormat) -> bool:
     """Returns whether the chroma planes are smaller than luma's."""
     return format.layout == 'yuv' and format.horizontal * format.vertical > 1

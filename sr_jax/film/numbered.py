@@ -1,17 +1,14 @@
 """Folders of numbered frames, read as a film of a constant rate."""
 
-import contextlib
 import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
-from sr_jax.errors import InputError
-from sr_jax.film import h273
-from sr_jax.film.decoding import Decoder
-from sr_jax.film.formats import ColorDescription, PixelFormat
-from sr_jax.film.pixels import describe, planes_of
+from sr_jax.errors import InputError, LastingError
+from sr_jax.film import formats, stills
+from sr_jax.film.formats import FrameKind
 from sr_jax.film.reader import FilmFrame
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.webp', '.exr', '.dpx', '.ppm')
@@ -45,26 +42,72 @@ class NumberedFrames:
     """A folder of images that is read as a film; iterate it for its frames.
 
     Args:
-      folder: with images of one size and pixel format.
+      folder: with images; they are turned as their EXIF says, and stored as one format that holds
+        all.
       rate: frames a second.
+      kind: what all frames are to be, of a folder that was looked at before; None: the first one's
+        size, and the pixels that hold all.
+      resize: bring images of another size to that of the first, instead of refusing them.
 
     Attributes:
-      width, height, pixels, color: of the first image, and so of all.
+      width, height: of the first image, upright, and so of all.
+      pixels, color: of all.
       time_base: seconds of a frame.
+      notes: what is done to images that are not like the first, in words; of `kind` None.
+      resized: how many frames were brought to another size.
 
     Raises:
-      InputError: there are no images, one is missing or cannot be read, or the rate is no rate.
+      InputError: there are no images, one is missing, cannot be read or has another size, or the
+        rate is no rate.
     """
 
-    def __init__(self, folder: Path, rate: Fraction):
+    def __init__(
+        self, folder: Path, rate: Fraction, kind: FrameKind | None = None, resize: bool = False
+    ):
         if rate <= 0:
             raise InputError(f'--rate {rate}: it must be more than 0')
-        self._paths = find_frames(folder)
+        self._paths, self._resize, self.resized = find_frames(folder), resize, 0
         self.time_base = 1 / rate
-        with contextlib.closing(Decoder(self._paths[0])) as decoder:
-            self.width, self.height = decoder.first.width, decoder.first.height
-            self.pixels: PixelFormat = describe(decoder.first.format.name)
-            self.color: ColorDescription = h273.read(decoder.context)
+        self.notes: tuple[str, ...] = ()
+        if kind is None:
+            kind = self._look()
+        self._kind = kind
+        self.height, self.width, self.pixels, self.color = kind
+
+    def _look(self) -> FrameKind:
+        """Sets `notes`; returns what holds all images."""
+        looks = stills.look_at(self._paths)
+        kinds = [kind for kind, _ in looks]
+        found = stills.choose_kind(kinds)
+        named = list(zip(self._paths, kinds, strict=True))
+        notes, count = [], len(kinds)
+        if turned := sum(turns for _, turns in looks):
+            notes.append(f'{turned} of {count} images are turned upright, as their EXIF says')
+        others = [each for each in named if each[1].pixels != found.pixels]
+        if others:
+            path, kind = others[0]
+            notes.append(
+                f'{len(others)} of {count} images are stored otherwise ({path.name}: '
+                f'{formats.words(kind.pixels)}): all are taken as {formats.words(found.pixels)}'
+            )
+        others = [each for each in named if each[1][:2] != found[:2]]
+        if others:
+            self._check_size(*others[0], found)
+            path, kind = others[0]
+            notes.append(
+                f'{len(others)} of {count} images have another size than the first ({path.name}: '
+                f'{kind.width}x{kind.height}): they are resized to {found.width}x{found.height}'
+            )
+        self.notes = tuple(notes)
+        return found
+
+    def _check_size(self, path: Path, kind: FrameKind, wanted: FrameKind) -> None:
+        if kind[:2] != wanted[:2] and not self._resize:
+            raise LastingError(
+                f'{path} has {kind.width}x{kind.height} pixels, other than the first, '
+                f'{self._paths[0].name}, with {wanted.width}x{wanted.height}: have it resized '
+                '(--sizes first), or give images of one size'
+            )
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -75,15 +118,11 @@ class NumberedFrames:
     def frames_from(self, first: int) -> Iterator[FilmFrame]:
         """Yields the frames from the one of such a number on; the first of all is 0."""
         for number, path in enumerate(self._paths[first:], start=first):
-            with contextlib.closing(Decoder(path)) as decoder:
-                frame = decoder.first
-            size = (frame.width, frame.height)
-            if size != (self.width, self.height) or describe(frame.format.name) != self.pixels:
-                raise InputError(
-                    f'{path} has {size[0]}x{size[1]} pixels {frame.format.name}, other than the '
-                    f'first with {self.width}x{self.height}'
-                )
-            yield FilmFrame(planes_of(frame), number, 1, self.time_base, key=True)
+            planes, kind = stills.read_still(path)
+            self._check_size(path, kind, self._kind)
+            self.resized += kind[:2] != self._kind[:2]
+            planes = stills.bring_to(planes, kind, self._kind)
+            yield FilmFrame(planes, number, 1, self.time_base, key=True)
 
     def __enter__(self) -> 'NumberedFrames':
         return self

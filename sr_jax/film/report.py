@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sr_jax.film import tags
+from sr_jax.film import formats, tags
 from sr_jax.film.decoding import WITHOUT_SHOWING_TIMES
 from sr_jax.film.ffmpeg import in_one_line, open_container, packets_until_damage
 from sr_jax.film.formats import UNSPECIFIED
@@ -120,11 +120,7 @@ def _picture(video: VideoInfo) -> str:
         words.append(f'pixels of {video.aspect}, shown {round(wide)} wide')
     if video.matrix:
         words.append(f'turned: {turning(video.matrix)}')
-    pixels = video.pixels
-    kind = {'yuv': 'YUV', 'gray': 'gray', 'rgb': 'RGB'}[pixels.layout]
-    if pixels.layout == 'yuv':
-        kind += f', chroma 1/{pixels.horizontal} by 1/{pixels.vertical}'
-    words.append(f'{kind}, {pixels.depth} bits{", alpha" * pixels.alpha}')
+    words.append(formats.words(video.pixels))
     return ', '.join(words)
 
 

@@ -26,7 +26,7 @@ warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.\w+ImagePl
 
 _MOST_EIGHT_BITS = 255
 _IS_THUMBNAIL = 1  # the bit of a TIFF's NewSubfileType
-_TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
+TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
 _GRAY = ('1', 'L', 'LA', 'La', 'I;16', 'I;16B', 'I;16L')
 _KEEP_PROFILE = (*_GRAY, 'RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA')  # CMYK's is not of RGB
 
@@ -80,11 +80,13 @@ class Outline(NamedTuple):
       size: height and width, upright; of several pages, those of the first.
       frames: how many frames an animation has; 1 of others.
       pages: how many images a TIFF has; 1 of others.
+      orientation: how it lies as it is stored, 1 (upright) to 8, by EXIF.
     """
 
     size: tuple[int, int]
     frames: int = 1
     pages: int = 1
+    orientation: int = 1
 
 
 def decode(encoded: bytes, name: str) -> Num[np.ndarray, 'h w 3']:
@@ -257,10 +259,12 @@ def _read_or_strip(
 def _read_outline(encoded: bytes, name: str) -> Outline:
     with _open(encoded, name) as image:
         width, height = image.size
-        turned = metadata.read_orientation(image, encoded) in _TURNED
-        size = (width, height) if turned else (height, width)
+        orientation = metadata.read_orientation(image, encoded)
+        size = (width, height) if orientation in TURNED else (height, width)
         count = len(_list_images(image))
-        return Outline(size, pages=count) if image.format == 'TIFF' else Outline(size, count)
+        if image.format == 'TIFF':
+            return Outline(size, pages=count, orientation=orientation)
+        return Outline(size, count, orientation=orientation)
 
 
 def _decode_first(encoded: bytes, name: str) -> Layers:
@@ -309,8 +313,8 @@ def _read_layers(
         color, alpha = _read_eight_bits(image)
     found, orientation = metadata.read(image, keep_profile)
     if alpha is not None:
-        alpha = _turn_upright(alpha, orientation) if _is_transparent(alpha) else None
-    return Layers(_turn_upright(color, orientation), alpha, is_gray, found)
+        alpha = turn_upright(alpha, orientation) if _is_transparent(alpha) else None
+    return Layers(turn_upright(color, orientation), alpha, is_gray, found)
 
 
 def _is_transparent(alpha: Num[np.ndarray, 'h w 1']) -> bool:
@@ -343,11 +347,11 @@ def _is_deep_ppm(tiles: list[Any]) -> bool:
     return any(tile.codec_name == 'ppm' and tile.args[-1] > _MOST_EIGHT_BITS for tile in tiles)
 
 
-def _turn_upright(
+def turn_upright(
     pixels: Num[np.ndarray, 'h w c'], orientation: int
 ) -> Num[np.ndarray, 'h_upright w_upright c']:
     """Applies an EXIF orientation (1 to 8; anything else means upright)."""
-    if orientation in _TURNED:
+    if orientation in TURNED:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]

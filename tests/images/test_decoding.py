@@ -14,7 +14,7 @@ from PIL import Image
 
 from sr_jax.errors import InputError
 from sr_jax.images import formats
-from sr_jax.images.decoding import ImageError, decode, decode_outline, to_float, to_uint8
+from sr_jax.images.decoding import ImageError, Outline, decode, decode_outline, to_float, to_uint8
 
 
 def sizes(channels):
@@ -257,7 +257,7 @@ def test_every_suffix_is_read(suffix):
     encoded = save(pixels, kind, **({'lossless': True} if kind == 'WEBP' else {}))
     read = decode(encoded, f'x{suffix}')
     assert np.abs(read.astype(int) - pixels).max() <= (4 if kind in ('JPEG', 'AVIF') else 0)
-    assert decode_outline(encoded, f'x{suffix}') == ((6, 9), 1, 1)
+    assert decode_outline(encoded, f'x{suffix}') == Outline((6, 9))
 
 
 def test_a_ppm_of_sixteen_bits_is_read_if_it_is_gray():
@@ -272,7 +272,7 @@ def test_the_further_images_of_a_jpeg_are_no_pages():
     file = io.BytesIO()
     images = [Image.new('RGB', (9, 6), color) for color in ('red', 'blue')]
     images[0].save(file, 'MPO', save_all=True, append_images=images[1:])
-    assert decode_outline(file.getvalue(), 'x.jpg') == ((6, 9), 1, 1)
+    assert decode_outline(file.getvalue(), 'x.jpg') == Outline((6, 9))
 
 
 # What cannot be read

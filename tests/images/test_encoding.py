@@ -12,6 +12,7 @@ from sr_jax.errors import InputError
 from sr_jax.images import encoding, metadata
 from sr_jax.images.decoding import (
     Layers,
+    Outline,
     Timing,
     decode_all,
     decode_layers,
@@ -143,7 +144,7 @@ def test_quality_and_losslessness_are_heeded():
 def test_a_tiff_has_pages_of_any_size_and_thumbnails_are_none():
     pages = [layers(5, 7), layers(9, 4, np.uint16, gray=True), layers(3, 8, alpha=True)]
     encoded = encode_pages(pages, TIFF, 'x')
-    assert decode_outline(encoded, 'x') == ((5, 7), 1, 3)
+    assert decode_outline(encoded, 'x') == Outline((5, 7), pages=3)
     for (found, _), page in zip(decode_all(encoded, 'x'), pages, strict=True):
         same_pixels(found, page)
     file = io.BytesIO()

@@ -96,12 +96,12 @@ class _Reading:
     def __init__(self, plan: FilmPlan, begin: Fraction | None):
         found = plan.found
         self._reader: Any
+        kind, resizes = plan.change.before, plan.options.resizes
         if found.report is None:
-            self._reader = NumberedFrames(found.path, plan.options.rate)
+            self._reader = NumberedFrames(found.path, plan.options.rate, kind, resizes)
             first = 0 if begin is None else -(-begin // self._reader.time_base)
             self._frames = self._reader.frames_from(first)
         else:
-            kind, resizes = plan.change.before, plan.options.resizes
             self._reader = open_film(found.path, found.deinterlacing, begin, kind, resizes)
             self._frames = iter(self._reader)
         self._held: FilmFrame | None = None

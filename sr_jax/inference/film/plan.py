@@ -41,6 +41,7 @@ class Found(NamedTuple):
       deinterlacing: what is done about its fields.
       first, last: when its first and its last frame are shown, in seconds.
       frames: about how many come out of it.
+      notes: what is done to images of a folder that are not like the first, in words.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Found(NamedTuple):
     first: Fraction
     last: Fraction
     frames: int
+    notes: tuple[str, ...] = ()
 
 
 class FilmPlan(NamedTuple):
@@ -72,14 +74,6 @@ class FilmPlan(NamedTuple):
     settings: EncoderSettings
     source: Source | None
     span: tuple[Fraction, Fraction | None]
-
-    @property
-    def first(self) -> int:
-        """The tick from which the times of a folder's frames are counted: its first frame's.
-
-        Of a film, `source` says it.
-        """
-        return 0 if self.source else math.ceil(self.span[0] / self.video.time_base)
 
     @property
     def segments(self) -> int:
@@ -113,6 +107,7 @@ class FilmPlan(NamedTuple):
         written = form or self.settings.codec
         if self.found.report:
             yield from report.lines(self.found.report)
+        yield from self.found.notes
         if self.found.deinterlacing.mode != 'off':
             yield f'fields are undone: {self.found.deinterlacing.mode}'
         elif self.found.report and self.found.report.survey.verdict == 'telecined':
@@ -158,7 +153,7 @@ def find(path: Path, options: FilmOptions) -> Found:
 
 
 def _find_folder(path: Path, options: FilmOptions) -> Found:
-    numbered = NumberedFrames(path, options.rate)
+    numbered = NumberedFrames(path, options.rate, resize=options.resizes)
     video = OutputVideo(
         numbered.width,
         numbered.height,
@@ -168,8 +163,8 @@ def _find_folder(path: Path, options: FilmOptions) -> Found:
         options.rate,
     )
     last = (len(numbered) - 1) * numbered.time_base
-    count = len(numbered)
-    return Found(path, None, video, numbered.color, NO_CHANGE, Fraction(0), last, count)
+    count, notes = len(numbered), numbered.notes
+    return Found(path, None, video, numbered.color, NO_CHANGE, Fraction(0), last, count, notes)
 
 
 def make_plan(

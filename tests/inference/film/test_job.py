@@ -193,8 +193,42 @@ def test_frames_of_another_size_are_brought_to_that_of_the_first(upscaler, tmp_p
     frames = read(tmp_path / 'o.mkv')[1]
     assert {frame.planes[0].shape for frame in frames} == {(44, 68)}
     assert abs(frames[4].planes[0].mean() - films.picture(50, 40, 10).mean()) < 3
-    with pytest.raises(InputError, match=r'change from 34x22 to 50x40.*--sizes first.*stays in'):
+    message = r'change from 34x22 to 50x40.*--sizes first.*stays in .* would end there again'
+    with pytest.raises(InputError, match=message):
         make_job(upscaler, path, tmp_path / 'p.mkv', sizes='refuse').run()
+
+
+def test_images_of_another_size_are_brought_to_that_of_the_first(upscaler, tmp_path):
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    for number, size in enumerate([(34, 22), (50, 40), (36, 22)]):
+        Image.fromarray(films.picture(*size, 5 * number)).convert('RGB').save(
+            folder / f'{number}.png'
+        )
+    said = []
+    told = FilmOptions(codec='ffv1', segment=PIECE)
+    result = FilmJob(upscaler, folder, tmp_path / 'o.mkv', told, report=said.append).run()
+    assert (result.note.frames, result.note.resized) == (3, 2)
+    assert {frame.planes[0].shape for frame in read(tmp_path / 'o.mkv')[1]} == {(44, 68)}
+    assert said[0] == (
+        '2 of 3 images have another size than the first (1.png: 50x40): they are resized to 34x22'
+    )
+    message = r'1\.png has 50x40 pixels, other than the first, 0\.png, with 34x22: .*--sizes first'
+    with pytest.raises(InputError, match=message) as refusal:
+        make_job(upscaler, folder, tmp_path / 'p.mkv', sizes='refuse')
+    assert 'goes on' not in str(refusal.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['frames', 'o.mkv']
+
+
+def test_an_image_that_cannot_be_decoded_does_not_go_on(upscaler, tmp_path):
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(films.picture(34, 22, 5 * number)).save(folder / f'{number}.png')
+    whole = (folder / '2.png').read_bytes()
+    (folder / '2.png').write_bytes(whole[:50])
+    with pytest.raises(InputError, match=r'2\.png .*the same command would end there again'):
+        make_job(upscaler, folder, tmp_path / 'o.mkv').run()
 
 
 def test_a_part_of_a_film_begins_at_zero_with_its_sound(upscaler, film, tmp_path):
