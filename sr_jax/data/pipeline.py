@@ -17,7 +17,7 @@ from jaxtyping import Num
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.crops import REJECTED, RandomCrop, collate, finish
 from sr_jax.data.position import check_position
-from sr_jax.data.rejection import Rejections
+from sr_jax.data.rejection import Rejections, still_unusable
 from sr_jax.data.sources import choose_fields, training_source
 from sr_jax.errors import InputError
 
@@ -125,22 +125,30 @@ class TrainIterator:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Goes to the position of `get_state`, of this or of an equal iterator.
 
-        When the source, the seed or the crop size have changed since, that is reported.
+        When the source, the seed or the crop size have changed since, that is reported. Of the
+        images that were passed over, those count on that are in the source and unusable even now.
 
         Raises:
           InputError: it is no position; the iterator is as it was.
         """
         check_position(state)
+        before = state['rejected']
+        rejected = still_unusable(self._source, self._settings.crop_size, before)
         self.close()
+        if forgotten := len(before) - len(rejected):
+            self._report(
+                f'{forgotten} of the {len(before)} images skipped before are usable now or no '
+                'longer in the data, and count no more'
+            )
         for key, now in self._describe_origin().items():
-            before = state['made_from'].get(key)
-            if before != now:
+            was = state['made_from'].get(key)
+            if was != now:
                 self._report(
-                    f'data {key} was {before} in the checkpoint and is {now} now, so the crops to '
+                    f'data {key} was {was} in the checkpoint and is {now} now, so the crops to '
                     'come may differ from those of an unbroken run'
                 )
         self._crops_taken = state['crops_taken']
-        self.set_rejected(state['rejected'])
+        self.set_rejected(rejected)
 
     def set_rejected(self, reasons: Mapping[str, str]) -> None:
         """Takes over which images have been passed over, here or by other processes, and why."""

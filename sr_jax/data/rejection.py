@@ -35,6 +35,27 @@ def _fits(size: tuple[int, int], whole: tuple[int, int]) -> bool:
     return (size[0] * factor, size[1] * factor) == tuple(whole)
 
 
+def still_unusable(source: Source, crop_size: int, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Returns those of the rejected images that are in the source and cannot be used even now.
+
+    Args:
+      source: that is trained on now.
+      crop_size: that is cut now, in pixels.
+      reasons: the names of the images that were passed over before, and why.
+    """
+    found: dict[str, str] = {}
+    if not reasons:
+        return found
+    for index in range(len(source)):
+        name = source.name(index)
+        if name in reasons and name not in found:  # several examples may have one name
+            try:
+                usable_example(source, index, crop_size)
+            except ImageError as error:
+                found[name] = error.reason
+    return found
+
+
 class Rejections:
     """Counts the distinct images that were passed over and tells of each one once.
 

@@ -177,6 +177,26 @@ def test_rejected_images_stay_counted_after_restoring(read, make_folder):
     assert '004.png' in str(caught.value)
 
 
+def test_rejected_images_that_are_gone_or_mended_are_forgotten_after_restoring(read, make_folder):
+    folder, other = make_folder(5), make_folder(7, name='others')
+    (folder / '001.png').write_bytes(b'broken')
+    Image.new('RGB', (11, 7)).save(folder / '003.png')
+    changes = {'validation_source': 'photos'}
+    source = f'folder:{folder}'
+    _, state, _ = read(10, source=source, max_rejected=2, **changes)
+    assert set(state['rejected']) == {str(folder / '001.png'), str(folder / '003.png')}
+    line = 'of the 2 images skipped before are usable now or no longer in the data'
+    _, after, report = read(3, source=f'folder:{other}', max_rejected=0, state=state, **changes)
+    assert after['rejected'] == {}
+    assert any(f'2 {line}' in told for told in report)
+    _, after, report = read(3, source=source, max_rejected=1, crop_size=7, state=state, **changes)
+    assert set(after['rejected']) == {str(folder / '001.png')}
+    assert any(f'1 {line}' in told for told in report)
+    (folder / '001.png').write_bytes((folder / '002.png').read_bytes())
+    (folder / '003.png').unlink()
+    assert read(3, source=source, max_rejected=0, state=state, **changes)[1]['rejected'] == {}
+
+
 @pytest.mark.parametrize('workers', [0, 2])
 def test_too_many_rejected_images_stop_it_with_the_list(read, make_folder, workers):
     folder = make_folder(9)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sr_jax.data.fields import MASK
-from sr_jax.data.rejection import Rejections, usable_example
+from sr_jax.data.rejection import Rejections, still_unusable, usable_example
 from sr_jax.data.sources.folder import open_folder
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError
@@ -25,6 +25,24 @@ def test_each_image_is_reported_and_counted_once():
     rejections.add({})
     assert lines == ['skipped image a.png: damaged', 'skipped image b.png: too small']
     assert rejections.reasons == {'a.png': 'damaged', 'b.png': 'too small'}
+
+
+def test_what_is_unusable_even_now_is_told_with_its_present_reason(make_folder):
+    folder = make_folder(4, size=(16, 12))
+    source = open_folder(str(folder), 'all', 0.5)
+    reasons = {str(folder / f'00{number}.png'): 'damaged' for number in (1, 3)}
+    assert still_unusable(source, 12, {**reasons, 'gone.png': 'damaged'}) == {}
+    found = still_unusable(source, 13, {**reasons, 'gone.png': 'damaged'})
+    assert list(found) == list(reasons)
+    assert all(reason.startswith('12x16 pixels, smaller') for reason in found.values())
+
+
+def test_of_several_examples_of_one_name_one_is_enough(make_folder):
+    source = open_folder(str(make_folder(3, size=(16, 12))), 'all', 0.5)
+    read = source.example
+    source.name = lambda index: 'clip'
+    source.example = lambda index: {'hq': read(index)['hq'][: 16 if index != 1 else 4]}
+    assert list(still_unusable(source, 5, {'clip': 'damaged'})) == ['clip']
 
 
 def test_one_more_than_the_limit_is_an_error_with_the_list():
