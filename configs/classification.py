@@ -27,7 +27,7 @@ UPPER = tuple(
 
 
 def get_config(variant: str = 'textures') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('classification', model='resnet')
     config.model.update(depth=10, features=12, classes=0, stem='small')

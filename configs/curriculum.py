@@ -24,7 +24,7 @@ VARIANTS = ('fidelity', 'degraded', 'adversarial')
 
 
 def get_config(variant: str = 'fidelity') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     if variant == 'adversarial':
         networks = dict(model='rrdb', discriminator='discriminators')

@@ -21,7 +21,7 @@ LAYERS = ('backbone/stage_2_block_0/conv_1', 'backbone/stage_3_block_0/conv_1')
 
 
 def get_config(variant: str = 'sprites') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('detection', model='fcos')
     config.model.update(depth=10, features=12, classes=0, stem='small')

@@ -27,7 +27,7 @@ VARIANTS = ('photos',)
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('gan', model='glean', discriminator='stylegan2_discriminator')
     channels = dict(size=64, channel_base=1024, channel_max=64)

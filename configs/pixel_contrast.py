@@ -18,7 +18,7 @@ VARIANTS = ('mosaics', 'published')
 
 
 def get_config(variant: str = 'mosaics') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('pixel_contrast', model='pixpro')
     config.checkpoint.best_metric = 'agreement'

@@ -22,7 +22,7 @@ FILLED_IN = {'codes': 0, 'height': 0, 'width': 0}
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     network = 'code_transformer' if variant == 'transformer' else 'pixelsnail'
     config = defaults('prior', model=network, bottom=network)

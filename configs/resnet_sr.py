@@ -21,7 +21,7 @@ VARIANTS = ('textures',)
 
 
 def get_config(variant: str = 'textures') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('regression', model='resnet_sr')
     config.model.update(depth=10, features=8)

@@ -23,7 +23,7 @@ VARIANTS = ('photos', 'published', 'real')
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     degradation = 'second_order' if variant == 'real' else 'bicubic'
     config = defaults('regression', model='rrdb', degradation=degradation)

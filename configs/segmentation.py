@@ -28,7 +28,7 @@ LARGE = (
 
 
 def get_config(variant: str = 'mosaics') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('segmentation', model='deeplab' if variant == 'deeplab' else 'unet')
     config.model.update(depth=10, features=8, classes=0, stem='small')

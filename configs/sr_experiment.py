@@ -25,7 +25,7 @@ VARIANTS = ('batch', 'rrdb', 'switched', 'gan')
 
 
 def get_config(variant: str = 'batch') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     if variant == 'gan':
         config = _against_a_discriminator()

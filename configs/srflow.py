@@ -29,7 +29,7 @@ VARIANTS = ('photos', 'encoder', 'x4_encoder', 'x4', 'x8_encoder', 'x8')
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     scale = 8 if variant.startswith('x8') else 4
     published, encoder = variant.startswith('x'), variant.endswith('encoder')

@@ -22,7 +22,7 @@ VARIANTS = ('photos', 'ffhq256')
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('stylegan', model='stylegan2', discriminator='stylegan2_discriminator')
     config.data.rotations = False

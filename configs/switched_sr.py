@@ -25,7 +25,7 @@ VARIANTS = ('photos', 'published')
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('regression', model='switched_sr')
     config.model.features = 32

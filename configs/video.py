@@ -26,7 +26,7 @@ VARIANTS = ('photos', 'recurrent', 'frvsr', 'tecogan')
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     networks = {'model': 'frvsr'}
     if variant in ('photos', 'tecogan'):

@@ -18,7 +18,7 @@ VARIANTS = ('photos', 'nearest', 'demo', 'imagenet')
 
 
 def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('vqvae', model='vqvae')
     config.model.switching.norm_start = 'first'

@@ -37,7 +37,7 @@ LAYERS = (
 
 
 def get_config(variant: str = 'dense') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('vqvae', model='vqvae')
     config.model.update(channels=32, res_channels=16, codebook_size=128, codebook_dim=16)

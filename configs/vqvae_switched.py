@@ -43,7 +43,7 @@ ORIGINAL = (
 
 
 def get_config(variant: str = 'article') -> ml_collections.ConfigDict:
-    """Returns the config of a variant; raises ValueError for one that is not there."""
+    """Returns the config of a variant; raises InputError for one that is not there."""
     check_variant(variant, VARIANTS, __file__)
     config = defaults('vqvae', model='vqvae')
     config.model.update(upsampling='nearest', revive_below=0.2)

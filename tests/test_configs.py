@@ -17,6 +17,7 @@ from sr_jax import models, tasks
 from sr_jax.checkpoints.run import init_tree
 from sr_jax.config.defaults import chosen_names, defaults
 from sr_jax.devices import sharding
+from sr_jax.errors import InputError
 from sr_jax.inference import networks
 from sr_jax.models import vgg
 from sr_jax.tasks.task import parameters, predicting_variables, with_frozen
@@ -197,7 +198,7 @@ def test_a_config_opens_with_its_commands_and_what_to_expect(path):
     assert f'python -m sr_jax.main --config configs/{path.name}' in module.__doc__
     assert re.search(r'Expect.*0\.\d', module.__doc__, re.DOTALL)
     assert module.get_config() == module.get_config(module.VARIANTS[0])
-    with pytest.raises(ValueError, match='no variant'):
+    with pytest.raises(InputError, match='no variant'):
         module.get_config('nonsense')
 
 

@@ -29,7 +29,9 @@ def main(argv: Sequence[str]) -> int:
         program, description=__doc__, formatter_class=raw, allow_abbrev=False
     )
     parser.add_argument(
-        'config', metavar='PATH[:VARIANT]', help='such as configs/vqvae.py or configs/vqvae.py:demo'
+        'config',
+        metavar='PATH[:VARIANT]',
+        help='such as configs/vqvae.py or configs/vqvae.py:demo; or the folder of a run',
     )
     parser.add_argument('--all', action='store_true', help='print every key')
     arguments, changes = parser.parse_known_args(words)

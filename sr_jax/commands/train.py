@@ -4,6 +4,7 @@
   python -m sr_jax.main --config configs/vqvae.py:imagenet --config.train.batch_size=16
 
 What follows a colon is the variant, and any value of the config can be changed on the command line.
+A run can be the config, by its folder or its config.json: it is repeated then, in the --workdir.
 `sr-jax train` is the same.
 
 On many machines every process is started with the same command and `--distributed`, or with
@@ -17,6 +18,7 @@ from pathlib import Path
 from absl import flags
 
 from sr_jax.config.command_line import config_arguments, make_config_flags, parse_flags
+from sr_jax.config.files import is_run
 from sr_jax.devices.distributed import Processes, run_together
 from sr_jax.devices.kept_programs import keep_programs
 from sr_jax.errors import InputError, exit_status
@@ -120,6 +122,15 @@ def _read_processes(values: flags.FlagValues) -> Processes:
 
 
 def default_workdir(config: str) -> str:
-    """Returns 'runs/vqvae_demo' for 'configs/vqvae.py:demo'."""
+    """Returns 'runs/vqvae_demo' for 'configs/vqvae.py:demo'.
+
+    Raises:
+      InputError: the config is that of a run, which may be repeated or gone on with.
+    """
     path, _, variant = config.partition(':')
+    if is_run(path):
+        raise InputError(
+            f'--config {config} is that of a run: say by --workdir where it is repeated, or '
+            "give the run's own folder, and it resumes"
+        )
     return f'runs/{Path(path).stem}' + (f'_{variant}' if variant else '')

@@ -1,7 +1,7 @@
 """The config that a command line names, with the values that it changes.
 
-`--config configs/vqvae.py:imagenet` names a file and its variant; `--config.train.batch_size=16`
-changes a value.
+`--config configs/vqvae.py:imagenet` names a file and its variant, `--config runs/vqvae` a run to
+repeat; `--config.train.batch_size=16` changes a value.
 """
 
 import difflib
@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
+from sr_jax.config.files import read_config
 from sr_jax.errors import InputError
 
 
@@ -21,11 +22,22 @@ def make_config_flags(argv: Sequence[str]) -> flags.FlagValues:
     config_flags.DEFINE_config_file(
         'config',
         None,
-        'the experiment, such as configs/vqvae.py or configs/vqvae.py:imagenet',
+        'the experiment, such as configs/vqvae.py or configs/vqvae.py:imagenet; or a run to '
+        'repeat, by its folder or its config.json',
         flag_values=values,
         sys_argv=list(argv),
     )
+    values['config'].parser = _ConfigParser()
     return values
+
+
+class _ConfigParser(flags.ArgumentParser):
+    """Reads a config as `read_config` does, in place of ml_collections."""
+
+    def parse(self, argument: str) -> ConfigDict:
+        """Returns the locked config of a path, or of a path, a colon and a variant."""
+        file, colon, variant = argument.partition(':')
+        return read_config(file, variant if colon else None).lock()
 
 
 def parse_flags(
@@ -45,7 +57,7 @@ def parse_flags(
         raise InputError(f'--config is given {len(given)} times: {", ".join(given)}')
     argument = ''.join(given)
     path = argument.partition(':')[0]
-    if given and not Path(path).is_file():
+    if given and not Path(path).exists():
         raise InputError(f'no config {path}: {_nearest_config(path)}')
     try:
         values = make_flags(argv)
@@ -73,8 +85,6 @@ def config_arguments(argv: Sequence[str]) -> list[str]:
 def _one_line(error: Exception, config: str) -> str:
     """Returns what an error of absl or ml_collections says as one line."""
     lines = [line for line in str(error.args[0] if error.args else error).splitlines() if line]
-    if len(lines) > 1 and any(line.startswith('Traceback') for line in lines):
-        return f'--config {config}: {lines[-1].partition(": ")[2] or lines[-1]}'
     if isinstance(error, flags.Error):
         return ' '.join(lines)
     guess = re.search('Did you mean "(.*)" instead of "(.*)"', str(error))

@@ -126,7 +126,7 @@ def chosen_names(config: ml_collections.ConfigDict) -> dict[str, str]:
 
 
 def check_variant(variant: str, variants: Sequence[str], file: str) -> None:
-    """Raises ValueError unless a config has the variant.
+    """Raises InputError unless a config has the variant.
 
     Args:
       variant: what was asked for.
@@ -135,7 +135,7 @@ def check_variant(variant: str, variants: Sequence[str], file: str) -> None:
     """
     if variant not in variants:
         name = Path(file).stem
-        raise ValueError(f'no variant {variant!r} of {name}; valid: {", ".join(variants)}')
+        raise InputError(f'no variant {variant!r} of {name}; valid: {", ".join(variants)}')
 
 
 def _task_sections(task: str) -> dict[str, Any]:

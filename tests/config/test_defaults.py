@@ -75,7 +75,7 @@ def test_a_name_that_is_not_known_is_one_line(task, names, message):
 
 def test_a_variant_that_is_not_there_is_named_with_the_config():
     check_variant('demo', ('photos', 'demo'), 'configs/vqvae.py')
-    with pytest.raises(ValueError, match="no variant 'dmo' of vqvae; valid: photos, demo"):
+    with pytest.raises(InputError, match="no variant 'dmo' of vqvae; valid: photos, demo"):
         check_variant('dmo', ('photos', 'demo'), 'configs/vqvae.py')
 
 
