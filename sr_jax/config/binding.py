@@ -7,7 +7,9 @@ dataclass (settings, or a linen module); `bind` holds a section of the config ag
 import dataclasses
 import difflib
 import importlib
+import math
 import pkgutil
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -65,8 +67,8 @@ def bind(target: type, section: Section, where: str) -> Any:
       where: the section's name for messages, such as 'config.train'.
 
     Raises:
-      InputError: for an unknown key (naming the nearest valid one), a missing key, or a value of
-        the wrong type.
+      InputError: for an unknown key (naming the nearest valid one), a missing key, a value of
+        the wrong type, or a number that is not finite, at any depth: no field means such a one.
     """
     fields = {f.name: f for f in config_fields(target)}
     required = [
@@ -75,12 +77,27 @@ def bind(target: type, section: Section, where: str) -> Any:
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
     check_keys(section, required, fields, where)
+    _check_finite(section, where)
     hints = typing.get_type_hints(target)
     values = {key: _convert(section[key], hints[key], f'{where}.{key}') for key in section}
     try:
         return target(**values)
     except ValueError as error:
         raise InputError(f'{where}: {error}') from error
+
+
+def _check_finite(value: Any, where: str) -> None:
+    """Raises InputError, naming the key, for a number that is not finite, or larger than floats."""
+    if isinstance(value, Section):
+        for key, item in value.items():
+            _check_finite(item, f'{where}.{key}')
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            _check_finite(item, f'{where}[{i}]')
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f'{where} is {value}, but must be a finite number')
+    elif isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise InputError(f'{where} is a number of more than 308 digits')
 
 
 def _convert(value, hint, where: str):

@@ -1,6 +1,7 @@
 """Configs as JSON, and how two of them differ."""
 
 import json
+import math
 
 import ml_collections
 
@@ -31,9 +32,13 @@ def differences(old: Section, new: Section, where: str = 'config') -> list[str]:
         name = f'{where}.{key}'
         if isinstance(a, Section) and isinstance(b, Section):
             lines += differences(a, b, name)
-        elif a != b:
+        elif a != b and not (_is_nan(a) and _is_nan(b)):
             lines.append(f'{name}: {_shorten(a)} -> {_shorten(b)}')
     return lines
+
+
+def _is_nan(value) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _shorten(value) -> str:

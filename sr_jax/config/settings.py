@@ -8,6 +8,7 @@ protocols, of metrics) are checked by their readers: `sr_jax.optim.optimizer`,
 import ast
 import contextlib
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,8 +137,8 @@ class OptimizerSettings:
             raise InputError("config.optimizer: 'schedule_free' needs b1 above 0 and ema_decay=0")
         keys = ('learning_rate', 'weight_decay', 'clip_norm', 'warmup_steps', 'ema_warmup')
         for key in keys:
-            if getattr(self, key) < 0:
-                raise InputError(f'config.optimizer.{key} must not be negative')
+            if not 0 <= getattr(self, key) < math.inf:
+                raise InputError(f'config.optimizer.{key} must not be negative, nor infinite')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,11 @@ from sr_jax.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
+class Nested:
+    rate: float = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Example:
     steps: int
     rate: float
@@ -18,6 +23,9 @@ class Example:
     flips: bool = False
     kernel: str | None = None
     network: str | dict = ''
+    share: float | None = None
+    bands: tuple[float, ...] = ()
+    nested: Nested = Nested()
 
 
 GOOD = {'steps': 3, 'rate': 1, 'name': 'adam', 'milestones': [1, 2]}
@@ -51,8 +59,8 @@ def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
         ({'kernel': 3}, 'config.example.kernel must be str, not 3 (int)'),
         (
             {'zzz': 3},
-            "config.example has no key 'zzz': valid: flips, kernel, milestones, name, network, "
-            'rate, steps',
+            "config.example has no key 'zzz': valid: bands, flips, kernel, milestones, name, "
+            'nested, network, rate, share, steps',
         ),
     ],
 )
@@ -60,6 +68,29 @@ def test_bind_names_what_is_wrong(changes, message):
     with pytest.raises(InputError) as error:
         bound(**changes)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize('number', [float('nan'), float('inf'), -float('inf')])
+@pytest.mark.parametrize(
+    ('key', 'around', 'where'),
+    [
+        ('rate', lambda number: number, 'rate'),
+        ('share', lambda number: number, 'share'),
+        ('bands', lambda number: (0.5, number), 'bands[1]'),
+        ('network', lambda number: {'a': {'b': [number]}}, 'network.a.b[0]'),
+        ('nested', lambda number: {'rate': number}, 'nested.rate'),
+    ],
+)
+def test_a_number_that_is_not_finite_is_named_at_any_depth(key, around, where, number):
+    with pytest.raises(InputError) as error:
+        bound(**{key: around(number)})
+    assert str(error.value) == f'config.example.{where} is {number}, but must be a finite number'
+
+
+def test_a_number_that_no_float_holds_is_named():
+    assert bound(rate=10**300).rate == 1e300
+    with pytest.raises(InputError, match=r'config\.example\.rate is a number of more than 308'):
+        bound(rate=10**400)
 
 
 def test_two_problems_are_both_named():
@@ -85,6 +116,11 @@ def test_differences_name_every_changed_key():
         'config.d: 3 -> (absent)',
         'config.e: (absent) -> 4',
     ]
+
+
+def test_what_is_no_number_is_not_different_from_itself():
+    old, new = ({'a': float('nan'), 'b': first} for first in (3.0, float('nan')))
+    assert differences(old, new) == ['config.b: 3.0 -> nan']
 
 
 @pytest.mark.parametrize('name', ['terms', 'shared', 'task', 'nonsense.module', 3])

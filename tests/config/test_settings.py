@@ -32,6 +32,8 @@ def test_every_field_has_a_default_that_is_valid(section):
         ('train', 'memory_limit', -1),
         ('optimizer', 'b1', 1.0),
         ('optimizer', 'clip_norm', -1.0),
+        ('optimizer', 'learning_rate', float('nan')),
+        ('optimizer', 'weight_decay', float('inf')),
         ('data', 'crop_size', 0),
         ('data', 'workers', -1),
         ('data', 'cache_bytes', -1),

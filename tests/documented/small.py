@@ -102,6 +102,7 @@ NETWORKS = {
     'segmentation': (*flags('model', dict(features=2)), CROP),
     'shallow': (CROP,),
     'classify': ('--config.data.source=classes:by_class',),
+    'changed': (),  # a run that is repeated: its config is small
 }
 # Instead of a value that a command gives.
 INSTEAD = {
