@@ -1,6 +1,5 @@
 """Gaussian noise for a whole image, of which any part can be drawn by itself."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from jaxtyping import Float
 
 from sr_jax import models
 from sr_jax.errors import InputError
+from sr_jax.inference.options import check_options
 from sr_jax.inference.tiles import Tile
 from sr_jax.models.protocols import Enlarger, Sampler, Shape
 
@@ -99,8 +99,7 @@ def make_drawing(module: Enlarger, temperature: float, seed: int, source: str) -
     Raises:
       InputError: either number is negative, or the network draws nothing.
     """
-    if not 0 <= temperature < math.inf or seed < 0:
-        raise InputError(f'temperature {temperature}, seed {seed}: neither may be negative')
+    check_options(temperature=temperature, seed=seed)
     if not temperature:
         return Drawing(lambda height, width: [], temperature, seed)
     if not isinstance(module, Sampler):

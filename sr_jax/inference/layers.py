@@ -1,6 +1,5 @@
 """All that belongs to an image through a network: colours, transparency, and what else is said."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +8,7 @@ from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
 from sr_jax.images.resize import resize_lanczos
 from sr_jax.images.transparency import fill_hidden, limit_alpha, resize_transparent
+from sr_jax.inference.options import is_finite
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.inference.windows import Size
 
@@ -65,10 +65,10 @@ def scale_size(size: Size, outscale: float) -> Size:
     """The sides of an image times a factor, rounded, at least 1.
 
     Raises:
-      InputError: the factor is not positive and finite.
+      InputError: the factor is not a number, or not positive and finite.
     """
-    if not 0 < outscale < math.inf:
-        raise InputError(f'an image cannot be made {outscale} times as large (--outscale)')
+    if not is_finite(outscale) or outscale <= 0:
+        raise InputError(f'an image cannot be made {outscale!r} times as large (--outscale)')
     height, width = (max(round(side * outscale), 1) for side in size)
     return height, width
 

@@ -15,6 +15,8 @@ from sr_jax.images.files import read_image
 from sr_jax.inference import networks
 from sr_jax.inference.layers import enlarge, scale_size
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.options import check_options
+from sr_jax.inference.room import check_memory
 from sr_jax.inference.upscaler import Upscaler
 
 KEPT = 4  # upscalers that the function `upscale` keeps
@@ -45,20 +47,26 @@ def upscale(
       floating numbers become float32.
 
     Raises:
-      InputError: the image, the weights or an option cannot be used, or what the network makes is
-        not finite; the message says why.
+      InputError: the image, the weights or an option cannot be used, the memory does not hold the
+        result, or what the network makes is not finite; the message says why.
     """
     if outscale is not None:
         scale_size((1, 1), outscale)
+    check_options(**options)
     from_file = isinstance(image, str | Path)
     given = read_image(image) if isinstance(image, str | Path) else image
     layers = take_layers(given)
     if isinstance(weights, LoadedNetwork):
         upscaler = Upscaler(weights, **options)
     else:
+        if options.get('devices') is not None:
+            options['devices'] = tuple(options['devices'])  # a list is no key of what is kept
         upscaler = _load_upscaler(str(weights), tuple(sorted(options.items())))
+    outscale = upscaler.scale if outscale is None else outscale
+    size = scale_size(layers.color.shape[:2], outscale)
+    check_memory(layers, upscaler.scale, size, 1, str(image) if from_file else 'the image')
     try:
-        made = enlarge(layers, upscaler, upscaler.scale if outscale is None else outscale)
+        made = enlarge(layers, upscaler, outscale)
     except InputError as error:
         if not from_file:
             raise

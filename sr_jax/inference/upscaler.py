@@ -26,6 +26,7 @@ from sr_jax.inference import channels, tiles
 from sr_jax.inference.consistency import make_consistent
 from sr_jax.inference.latents import Drawing, make_drawing
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.options import check_options
 from sr_jax.inference.programs import apply_network, choose_form, make_module
 from sr_jax.inference.windows import Size, Windows, make_demands
 from sr_jax.models.protocols import Enlarger, Patchwise
@@ -64,7 +65,8 @@ class Upscaler:
 
     Raises:
       InputError: the network does not enlarge images, or whole ones are enlarged at once and there
-        is a halo or a tile; a temperature below 0, or for a network that draws nothing.
+        is a halo or a tile; an option of another type or out of its range, or a temperature for a
+        network that draws nothing.
 
     Attributes:
       scale: output pixels per pixel along a side.
@@ -98,6 +100,11 @@ class Upscaler:
         products: str = 'auto',
         report: Callable[[str], None] = lambda line: None,
     ):
+        check_options(
+            halo=halo, tile=tile, dtype=dtype, memory_limit=memory_limit, spatially=spatially,
+            temperature=temperature, seed=seed, consistent=consistent, bounded=bounded,
+            products=products,
+        )  # fmt: skip
         module = make_module(network, dtype)
         undivided = _is_undivided(module, spatially, halo, tile, network.source)
         if isinstance(module, Patchwise) and not undivided:

@@ -131,6 +131,8 @@ def test_an_image_thirty_thousand_pixels_wide(weights, tmp_path, capsys):
         (['a.png', '--weights', 'no.safetensors'], 'no such run, file of weights'),
         (['a.png', '--weights', 'WEIGHTS', '--outscale', '0'], '--outscale'),
         (['a.png', '--weights', 'WEIGHTS', '--halo', '-1'], '--halo -1: it must not be negative'),
+        (['a.png', '--weights', 'WEIGHTS', '--memory', '0'], '--memory 0.0: nothing can be'),
+        (['a.png', '--weights', 'WEIGHTS', '--memory', 'inf'], '--memory inf: it must be a finite'),
         (['a.png', '--weights', 'WEIGHTS', '--output', '.'], 'would replace the image itself'),
         (['a.png', 'a.png', '--weights', 'WEIGHTS', '--output', 'c.png'], 'there are several'),
         (['a.png', '--weights', 'WEIGHTS', '--output', 'b.heic'], 'written as .png'),

@@ -112,8 +112,8 @@ def test_a_flow_draws_the_same_images_in_parts_and_whole(flow):
     ('key', 'options', 'message'),
     [
         ('srvgg', {'temperature': 0.5}, r'one image only, .* a flow \(srflow\)'),
-        ('srflow', {'temperature': -0.1}, 'neither may be negative'),
-        ('srflow', {'temperature': 0.5, 'seed': -1}, 'neither may be negative'),
+        ('srflow', {'temperature': -0.1}, 'temperature -0.1: it must not be negative'),
+        ('srflow', {'temperature': 0.5, 'seed': -1}, 'seed -1: it must not be negative'),
     ],
 )
 def test_heats_that_cannot_be_meant(key, options, message):
@@ -420,6 +420,8 @@ def test_as_a_function_of_the_package():
     np.testing.assert_array_equal(sr_jax.upscale(pixels.astype(np.float64), net), found)
     with pytest.raises(InputError, match='--outscale'):
         sr_jax.upscale(pixels, net, outscale=0)
+    with pytest.raises(InputError, match='the image: its result of .* GiB of memory'):
+        sr_jax.upscale(pixels, net, outscale=1e9)
     with pytest.raises(AttributeError, match='downscale'):
         sr_jax.downscale  # noqa: B018
 
@@ -452,7 +454,7 @@ def test_resizing_keeps_the_precision_and_the_range():
         assert (np.diff(made[0, :, 0].astype(np.float64)) >= 0).sum() > 15
 
 
-@pytest.mark.parametrize('factor', [0.0, -1.0, float('inf'), float('nan')])
+@pytest.mark.parametrize('factor', [0.0, -1.0, float('inf'), float('nan'), '2', True, None, 1j])
 def test_a_factor_that_is_none(factor):
     with pytest.raises(InputError, match='--outscale'):
         scale_size((5, 5), factor)

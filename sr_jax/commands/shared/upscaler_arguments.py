@@ -7,6 +7,7 @@ from sr_jax.devices.compiling import advise_dtype
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.options import check_option
 from sr_jax.inference.programs import PRODUCTS
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.tasks.task import DTYPES
@@ -32,7 +33,10 @@ def add(parser: argparse._ActionsContainer) -> None:
         'of 256 levels)',
     )
     parser.add_argument(
-        '--memory', type=float, default=0.0, metavar='GIB', help='that may be taken of a device'
+        '--memory',
+        type=float,
+        metavar='GIB',
+        help='that may be taken of a device (default: what there is)',
     )
     parser.add_argument(
         '--shard-spatially',
@@ -85,7 +89,7 @@ def _add_sampling(parser: argparse._ActionsContainer) -> None:
 
 def list_given(arguments: argparse.Namespace) -> list[str]:
     """Returns those of the arguments that `make` reads which are not as when left out."""
-    left_out = dict(dtype='float32', tile=0, halo=None, memory=0.0, shard_spatially=False)
+    left_out = dict(dtype='float32', tile=0, halo=None, memory=None, shard_spatially=False)
     left_out |= dict(products='auto', temperature=0.0, samples=1, seed=0, consistent=False)
     left_out |= dict(denoise=None)
     changed = [name for name, value in left_out.items() if getattr(arguments, name) != value]
@@ -96,8 +100,10 @@ def check(arguments: argparse.Namespace) -> None:
     """Raises InputError for numbers that cannot be meant."""
     for name in ('tile', 'halo', 'memory', 'temperature', 'seed'):
         value = getattr(arguments, name)
-        if value is not None and not value >= 0:
-            raise InputError(f'--{name} {value}: it must not be negative')
+        if value is not None:
+            check_option(name, value, f'--{name}')
+    if arguments.memory is not None and not _count_bytes(arguments):
+        raise InputError(f'--memory {arguments.memory}: nothing can be computed in no memory')
     if arguments.denoise is not None and not 0 <= arguments.denoise <= 1:
         raise InputError(f'--denoise {arguments.denoise}: it must be from 0 to 1')
     if arguments.samples < 1 or (arguments.samples > 1 and not arguments.temperature):
@@ -105,6 +111,11 @@ def check(arguments: argparse.Namespace) -> None:
             f'--samples {arguments.samples}: there must be at least 1, and with more there must be '
             'a --temperature, or they would all be the same'
         )
+
+
+def _count_bytes(arguments: argparse.Namespace) -> int:
+    """Returns the bytes of a device that may be taken; 0 = what there is."""
+    return int((arguments.memory or 0) * 2**30)
 
 
 def read_weights(arguments: argparse.Namespace) -> str:
@@ -140,7 +151,7 @@ def make(
         halo=arguments.halo,
         tile=arguments.tile,
         dtype=arguments.dtype,
-        memory_limit=int(arguments.memory * 2**30),
+        memory_limit=_count_bytes(arguments),
         spatially=arguments.shard_spatially,
         temperature=arguments.temperature,
         seed=arguments.seed,

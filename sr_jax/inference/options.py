@@ -1,0 +1,57 @@
+"""What can be asked of an `Upscaler`, looked at by one rule for Python and for the command line."""
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from sr_jax.errors import InputError
+from sr_jax.inference.programs import PRODUCTS
+from sr_jax.tasks.task import DTYPES
+
+_NAMES = {'dtype': DTYPES, 'products': PRODUCTS}
+_WHOLE = ('halo', 'tile', 'memory_limit', 'seed')
+_REAL = ('temperature', 'memory')
+_SWITCHES = ('spatially', 'consistent', 'bounded')
+
+
+def check_options(**options: Any) -> None:
+    """Checks options of an `Upscaler` by their names; others, and a halo of None, pass.
+
+    Raises:
+      InputError: one cannot be meant; names it.
+    """
+    for name, value in options.items():
+        if name != 'halo' or value is not None:
+            check_option(name, value, name)
+
+
+def check_option(name: str, value: Any, shown: str) -> None:
+    """Checks one option.
+
+    Args:
+      name: of the option.
+      value: that it is given.
+      shown: what the message calls it, such as '--halo'.
+
+    Raises:
+      InputError: it cannot be meant.
+    """
+    if name in _NAMES and value not in _NAMES[name]:
+        valid = ', '.join(map(repr, _NAMES[name]))
+        raise InputError(f'{shown} {value!r}: it must be one of {valid}')
+    if name in _WHOLE and (not isinstance(value, numbers.Integral) or isinstance(value, bool)):
+        raise InputError(f'{shown} {value!r}: it must be a whole number')
+    if name in _REAL and not is_finite(value):
+        raise InputError(f'{shown} {value!r}: it must be a finite number')
+    if name in (*_WHOLE, *_REAL) and value < 0:
+        raise InputError(f'{shown} {value!r}: it must not be negative')
+    if name in _SWITCHES and not isinstance(value, bool | np.bool_):
+        raise InputError(f'{shown} {value!r}: it must be True or False')
+
+
+def is_finite(value: Any) -> bool:
+    """Returns whether a value is a number, and finite; True and False are none."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and -math.inf < value < math.inf
