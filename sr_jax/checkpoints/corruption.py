@@ -4,6 +4,10 @@ A run that resumes has Orbax read when each checkpoint was made and what it meas
 damaged file would keep it from opening any.
 """
 
+import contextlib
+import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,27 @@ READ_ONLY: dict[str, Any] = {
     'read_only': True,
     'save_interval_steps': 0,
     'lightweight_initialize': True,
+    'create': False,  # as all that would write: Orbax warns of what it has to change itself
 }
+
+
+@contextlib.contextmanager
+def quiet_reading() -> Iterator[None]:
+    """Leaves out of the log that Orbax reads only, of which it warns though it was asked to.
+
+    Nothing else is touched: neither levels and handlers nor other lines.
+    """
+    logger = logging.getLogger('absl')
+
+    def is_told(record: logging.LogRecord) -> bool:
+        about_reading = re.search('read[ _]only', str(record.msg)) is not None
+        return not (about_reading and 'orbax' in record.pathname)
+
+    logger.addFilter(is_told)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_told)
 
 
 def reader(folder: Path) -> ocp.CheckpointManager:
@@ -28,13 +52,12 @@ def reader(folder: Path) -> ocp.CheckpointManager:
     alone = ocp.options.MultiprocessingOptions(
         primary_host=own, active_processes={own}, barrier_sync_key_prefix=f'reader_{own}'
     )
-    return ocp.CheckpointManager(
-        folder,
-        item_names=ITEMS,
-        options=ocp.CheckpointManagerOptions(
-            **READ_ONLY, create=False, multiprocessing_options=alone
-        ),
-    )
+    with quiet_reading():
+        return ocp.CheckpointManager(
+            folder,
+            item_names=ITEMS,
+            options=ocp.CheckpointManagerOptions(**READ_ONLY, multiprocessing_options=alone),
+        )
 
 
 def find_unreadable(folder: Path) -> dict[int, str]:

@@ -75,11 +75,12 @@ class Checkpoints:
                 'best_fn': lambda metrics: metric_of(metrics, settings.best_metric),
                 'create': False,
             }
-        self._manager = ocp.CheckpointManager(
-            self.folder,
-            item_names=corruption.ITEMS,
-            options=ocp.CheckpointManagerOptions(**options),
-        )
+        with corruption.quiet_reading():
+            self._manager = ocp.CheckpointManager(
+                self.folder,
+                item_names=corruption.ITEMS,
+                options=ocp.CheckpointManagerOptions(**options),
+            )
         self._reader = self._manager if jax.process_count() == 1 else corruption.reader(self.folder)
 
     def save(

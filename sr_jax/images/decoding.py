@@ -14,7 +14,7 @@ from jaxtyping import Float, Num, Shaped, UInt
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from sr_jax.errors import InputError
-from sr_jax.images import chunks, formats, metadata, sixteen_bits, tiff_planes
+from sr_jax.images import chunks, formats, metadata, sixteen_bits, tiff_numbers, tiff_planes
 from sr_jax.images.metadata import Metadata
 
 _Read = TypeVar('_Read')
@@ -226,6 +226,10 @@ def _open(encoded: bytes, name: str) -> ImageFile.ImageFile:
         Image.MAX_IMAGE_PIXELS = None
         try:
             image = Image.open(io.BytesIO(encoded), formats=kinds)
+        except UnidentifiedImageError as error:
+            if told := tiff_numbers.describe_unread(encoded):
+                raise ImageError('', told) from error
+            raise
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     width, height = image.size
@@ -298,6 +302,7 @@ def _read_layers(
     image: ImageFile.ImageFile, encoded: bytes, name: str, index: int = 0
 ) -> Layers:
     """Reads the image that a file was opened or wound to."""
+    tiff_numbers.check_numbers(image)
     is_gray = image.mode in _GRAY or any(
         sixteen_bits.raw_mode(tile.args).startswith(('LA;16', 'I;16')) for tile in image.tile
     )

@@ -64,9 +64,11 @@ def check(
     """
     height, width = size
     if max(height, width) > form.max_side:
+        others = max(height, width) <= formats.WRITTEN['.png'].max_side
+        remedy = 'take PNG' if others else 'no format holds more; take a smaller --outscale'
         raise InputError(
             f'{name}: a {form.name} holds at most {form.max_side} pixels a side, not '
-            f'{width}x{height}: take PNG'
+            f'{width}x{height}: {remedy}'
         )
     if has_alpha and not form.has_alpha:
         raise InputError(

@@ -17,6 +17,7 @@ from sr_jax.images.decoding import ImageError, Layers, Outline, Timing, to_float
 from sr_jax.images.encoding import USUAL, Encoding
 from sr_jax.images.formats import SUFFIXES, WRITTEN, Format
 
+_SMALL = 64 * 2**20  # bytes of a file that is always opened, so that its pixels are told
 _BYTES_PER_PIXEL = 16  # of a file: twice what 16 bits of four channels take, for metadata
 
 
@@ -178,7 +179,7 @@ def _read_encoded(path: str | os.PathLike) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             raise ImageError(os.fspath(path), 'not a file')
         # more than any image of the most pixels takes; whole files are read into the memory
-        most = _BYTES_PER_PIXEL * (Image.MAX_IMAGE_PIXELS or math.inf)
+        most = max(_BYTES_PER_PIXEL * (Image.MAX_IMAGE_PIXELS or math.inf), _SMALL)
         if about.st_size > most:
             raise ImageError(
                 os.fspath(path),

@@ -1,3 +1,4 @@
+import logging
 from types import SimpleNamespace
 
 import jax
@@ -7,6 +8,7 @@ import pytest
 import tiny
 
 from sr_jax import tasks
+from sr_jax.checkpoints import corruption
 from sr_jax.checkpoints.manager import Checkpoints
 from sr_jax.checkpoints.run import begin, fixed_keys, init_tree, load_run
 from sr_jax.config.settings import CheckpointSettings
@@ -30,6 +32,20 @@ def test_a_network_that_a_task_predicts_with_is_loaded_with_its_run(finished_toy
     assert asked == [False]  # what training alone needs is not asked for
     with pytest.raises(InputError, match='predicts with the network runs/prior beside its own'):
         load_run(finished_toy[0])
+
+
+def test_reading_a_run_logs_nothing_and_leaves_the_log_as_it_was(finished_toy, caplog):
+    logger = logging.getLogger('absl')
+    before = (logger.level, list(logger.filters), list(logger.handlers))
+    with caplog.at_level(logging.WARNING):
+        load_run(finished_toy[0])
+        assert not caplog.records
+        with corruption.quiet_reading():
+            logger.warning('this is of somebody else: read only')
+    assert [record.getMessage() for record in caplog.records] == [
+        'this is of somebody else: read only'
+    ]
+    assert (logger.level, list(logger.filters), list(logger.handlers)) == before
 
 
 def test_another_network_of_a_run_is_named(finished_toy):

@@ -313,6 +313,8 @@ def test_more_pixels_by_an_option(weights, tmp_path, capsys, monkeypatch):
     arguments = [tmp_path / 'a.png', '--weights', weights, '--output', tmp_path / 'b.png']
     assert upscale(*arguments) == 1
     assert '--max-pixels 126' in capsys.readouterr().err
+    assert upscale(*arguments, '--max-pixels', 1) == 1
+    assert '14x9 pixels are more than the limit of 1,' in capsys.readouterr().err
     assert upscale(*arguments, '--max-pixels', 126) == 0
 
 

@@ -202,7 +202,6 @@ def test_the_transparent_color_of_a_sixteen_bit_png_becomes_white(channels):
 @pytest.mark.parametrize(
     ('pixels', 'options'),
     [
-        (np.zeros((4, 5), np.float32), {'photometric': 'minisblack'}),
         (np.zeros((4, 5), np.uint32), {'photometric': 'minisblack'}),
     ],
 )

@@ -19,7 +19,7 @@ from sr_jax.images.decoding import (
     decode_outline,
     decode_timing,
 )
-from sr_jax.images.encoding import Encoding, encode, encode_animation, encode_pages
+from sr_jax.images.encoding import Encoding, check, encode, encode_animation, encode_pages
 from sr_jax.images.formats import WRITTEN
 from sr_jax.images.metadata import Metadata
 
@@ -124,6 +124,10 @@ def test_what_a_format_cannot_hold_is_an_error():
         encode(layers(4, 3, alpha=True), JPEG, 'x')
     with pytest.raises(InputError, match='a WEBP holds at most 16383 pixels a side, not 16384x1'):
         encode(layers(1, 16384), WEBP, 'x')
+    with pytest.raises(InputError, match='not 70000x3: take PNG'):
+        check(JPEG, (3, 70_000), 'x')
+    with pytest.raises(InputError, match='40x30000000000: no format holds more; take a smaller'):
+        check(WRITTEN['.png'], (30 * 10**9, 40), 'x')
     with pytest.raises(InputError, match=r'x: 2 pages, and a PNG holds one.* \.tif, \.tiff$'):
         encode_pages([layers(2, 3)] * 2, PNG, 'x')
     with pytest.raises(InputError, match=r'x: an animation of 2 frames.* \.png, \.webp, \.gif$'):
