@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from sr_jax.errors import InputError
 from sr_jax.metrics.color import rgb_to_ycbcr
+from sr_jax.metrics.shapes import check_images
 
 WINDOW = 7  # side of the window of means and deviations, in pixels
 FLAT = 3 / 255  # largest standard deviation of a window that counts as flat
@@ -29,7 +30,7 @@ def flat_error(images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarra
 
     Raises:
       ValueError: the shapes differ.
-      InputError: the images are smaller than the window, or nowhere flat.
+      InputError: they are no RGB images, smaller than the window, or nowhere flat.
     """
     image, reference = _luma(images, references)
     flat = _find_flat(reference)
@@ -51,7 +52,7 @@ def detail(images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarray, '
 
     Raises:
       ValueError: the shapes differ.
-      InputError: the images are smaller than the window, or flat everywhere.
+      InputError: they are no RGB images, smaller than the window, or flat everywhere.
     """
     image, reference = _luma(images, references)
     textured = ~_find_flat(reference)
@@ -63,6 +64,7 @@ def detail(images: Float[np.ndarray, 'n h w 3'], references: Float[np.ndarray, '
 def _luma(images: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if images.shape != references.shape:
         raise ValueError(f'images of different shapes: {images.shape} and {references.shape}')
+    check_images(images)
     height, width = images.shape[1:3]
     if min(height, width) < WINDOW:
         raise InputError(f'images of {width}x{height} pixels have no window of {WINDOW}x{WINDOW}')

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sr_jax.images.decoding import to_uint8
+from sr_jax.metrics.shapes import check_image
 from sr_jax.models import vgg
 from sr_jax.pretrained import dists as weights
 from sr_jax.pretrained import named
@@ -42,10 +43,11 @@ class Dists:
     ) -> float:
         """Returns the distance of two images in [0, 1], rounded to 8 bits first; about 0 if equal.
 
-        Raises ValueError where the shapes differ.
+        Raises ValueError where the shapes differ, and InputError where they are of no RGB image.
         """
         if image.shape != reference.shape:
             raise ValueError(f'images of different shapes: {image.shape} and {reference.shape}')
+        check_image(image)
         pair = (to_uint8(x)[None].astype(np.float32) / 255 for x in (image, reference))
         return float(self._measure(self._variables, *pair)[0])
 

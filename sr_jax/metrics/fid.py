@@ -18,6 +18,7 @@ from PIL import Image
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_uint8
+from sr_jax.metrics.shapes import check_image
 from sr_jax.models import inception
 
 SIDE = 299  # pixels that the network is given
@@ -130,7 +131,11 @@ class Fid:
         self._apply = jax.jit(functools.partial(_apply_exactly, module))
 
     def prepare(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, '299 299 3']:
-        """Rounds an image in [0, 1], of any size, to 8 bits and then resizes it."""
+        """Rounds an image in [0, 1], of any size, to 8 bits and then resizes it.
+
+        Raises InputError where it is no RGB image.
+        """
+        check_image(image)
         return self._resize(to_uint8(image).astype(np.float32) / 255)
 
     def features(

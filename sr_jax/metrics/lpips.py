@@ -15,6 +15,7 @@ from jaxtyping import Float
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_uint8
+from sr_jax.metrics.shapes import check_image
 from sr_jax.models import alexnet, vgg
 from sr_jax.pretrained import lpips as weights
 from sr_jax.pretrained import named
@@ -101,7 +102,7 @@ class Lpips:
 
         Raises:
           ValueError: the shapes differ.
-          InputError: an image too small for the network.
+          InputError: no RGB image, or one too small for the network.
         """
         return float(self.by_layer(image, reference).sum())
 
@@ -112,10 +113,11 @@ class Lpips:
 
         Raises:
           ValueError: the shapes differ.
-          InputError: an image too small for the network.
+          InputError: no RGB image, or one too small for the network.
         """
         if image.shape != reference.shape:
             raise ValueError(f'images of different shapes: {image.shape} and {reference.shape}')
+        check_image(image)
         height, width = image.shape[:2]
         least = self._kind.min_side
         if min(height, width) < least:

@@ -10,6 +10,7 @@ from flax import linen as nn
 from jaxtyping import Float
 
 from sr_jax.images.decoding import to_uint8
+from sr_jax.metrics.shapes import check_image
 
 
 class Musiq:
@@ -28,7 +29,11 @@ class Musiq:
         self._rate = jax.jit(functools.partial(_apply_exactly, module))
 
     def __call__(self, image: Float[np.ndarray, 'h w 3']) -> float:
-        """Returns the rating of an image in [0, 1], rounded to 8 bits first; more is better."""
+        """Returns the rating of an image in [0, 1], rounded to 8 bits first; more is better.
+
+        Raises InputError where it is no RGB image.
+        """
+        check_image(image)
         pixels = to_uint8(image)[None].astype(np.float32) / 255
         return float(self._rate(self._variables, pixels)[0])
 

@@ -11,6 +11,8 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Float
 
+from sr_jax.metrics.shapes import check_image
+
 SHRINK = 4  # pixels of a side that become one
 
 
@@ -84,6 +86,7 @@ class NearestCrops:
 
 def shrink(image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h2 w2 3']:
     """Returns the means of squares of SHRINK x SHRINK pixels; a rest at the edges is left out."""
+    check_image(image)
     height, width = (side // SHRINK for side in image.shape[:2])
     cut = np.asarray(image[: height * SHRINK, : width * SHRINK], np.float64)
     return cut.reshape(height, SHRINK, width, SHRINK, 3).mean(axis=(1, 3))

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_uint8
 from sr_jax.images.resize import cubic_kernel
+from sr_jax.metrics.shapes import check_image
 from sr_jax.pretrained import niqe as weights
 from sr_jax.pretrained.niqe import FEATURES
 
@@ -69,7 +70,8 @@ class Niqe:
         Equation 10 of the paper. What is left beyond whole patches is not looked at. Of a flat
         patch the shapes, 0.2, are in the mean alone.
 
-        Raises InputError where there are fewer than two patches that are not flat.
+        Raises InputError where there are fewer than two patches that are not flat, or it is no RGB
+        image.
         """
         features = _features(image)
         patches = 'NIQE needs patches of 96x96 pixels that are not flat'
@@ -114,6 +116,7 @@ def _features(
       image: in [0, 1].
       sharp: patches of less sharpness, as a part of the greatest, are left out.
     """
+    check_image(image)
     height, width = (side // PATCH * PATCH for side in image.shape[:2])
     if not (height and width):
         return np.zeros((0, FEATURES))

@@ -11,6 +11,7 @@ from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_uint8
 from sr_jax.metrics.color import rgb_to_ycbcr
 from sr_jax.metrics.psnr import psnr
+from sr_jax.metrics.shapes import check_image
 from sr_jax.metrics.ssim import ssim
 
 _COMMON = tuple(
@@ -37,16 +38,23 @@ class Protocol:
     def psnr(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, 'h w 3']
     ) -> float:
-        """Returns PSNR in dB of two images in [0, 1] (see `sr_jax.metrics.psnr`)."""
+        """Returns PSNR in dB of two images in [0, 1] (see `sr_jax.metrics.psnr`).
+
+        Raises InputError where one is no RGB image, or nothing is left of it.
+        """
         return psnr(self._prepare(image), self._prepare(reference), peak=255)
 
     def ssim(
         self, image: Float[np.ndarray, 'h w 3'], reference: Float[np.ndarray, 'h w 3']
     ) -> float:
-        """Returns SSIM of two images in [0, 1] (see `sr_jax.metrics.ssim`)."""
+        """Returns SSIM of two images in [0, 1] (see `sr_jax.metrics.ssim`).
+
+        Raises InputError where one is no RGB image, or too little is left of it.
+        """
         return ssim(self._prepare(image), self._prepare(reference), peak=255)
 
     def _prepare(self, image: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h_left w_left c']:
+        check_image(image)
         height, width = image.shape[:2]
         if min(height, width) <= 2 * self.crop:
             raise InputError(

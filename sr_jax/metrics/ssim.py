@@ -26,10 +26,15 @@ def ssim(
 
     Raises:
       ValueError: the shapes differ.
-      InputError: a side is shorter than the window.
+      InputError: it is no image of any channels, or a side is shorter than the window.
     """
     if image.shape != reference.shape:
         raise ValueError(f'images of different shapes: {image.shape} and {reference.shape}')
+    if len(image.shape) != 3:
+        raise InputError(
+            f'an array of shape {tuple(image.shape)} is no image [height, width, channels]: '
+            'measure images one at a time'
+        )
     if min(image.shape[:2]) < _WIDTH:
         height, width = image.shape[:2]
         raise InputError(

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from sr_jax.metrics.shapes import check_images
+
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 RADIUS = 5  # pixels of the window that motion is found by
 WARPS = 4  # rounds of it
@@ -39,7 +41,10 @@ def motion_error(
 
     The mean of the absolute differences, down plus right: Chu et al. 2020 (arXiv:1811.09393),
     section 4.3.
+
+    Raises InputError where one is no clip of RGB frames.
     """
+    check_images(images, truth)
     pairs = zip(_motions(images), _motions(truth), strict=True)
     return float(np.mean([np.abs(one - other).sum(0).mean() for one, other in pairs]))
 
@@ -56,7 +61,10 @@ def warping_error(
     They are moved as the truth moves, and compared where it shows the same; 0 where nothing is seen
     twice. Lai et al. 2018 (arXiv:1808.00449), section 4.2, who find hidden places by motion forth
     and back.
+
+    Raises InputError where one is no clip of RGB frames.
     """
+    check_images(images, truth)
     errors: list[np.ndarray] = []
     frames = zip(itertools.pairwise(images), itertools.pairwise(truth), strict=True)
     for (before, now), (true_before, true_now) in frames:
@@ -82,7 +90,10 @@ def flicker(images: Float[np.ndarray, 't h w 3'], truth: Float[np.ndarray, 't h 
     """Returns the mean absolute change from frame to frame where the truth is flat and still.
 
     0 where there is no such place.
+
+    Raises InputError where one is no clip of RGB frames.
     """
+    check_images(images, truth)
     changes = np.abs(np.diff(images, axis=0))
     still = np.abs(np.diff(truth, axis=0)).max(-1) < STILL
     there = still & _flat(truth[1:])
