@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int32
 
@@ -28,6 +29,7 @@ from sr_jax.layers.switch_norm import SwitchNorm
 ROUTINGS = ('hard', 'soft')
 STARTS = ('published', 'convolution')
 CREDITS = ('output', 'advantage')
+MAX_BREADTH = 256
 
 
 class Selection(NamedTuple):
@@ -66,6 +68,7 @@ class SharedSelector(nn.Module):
 
         Raises InputError as `SwitchedConv` does.
         """
+        _check_selection(self)
         log_probabilities = _select(self, features, train)
         choice = winner(log_probabilities)
         routing = route(choice, self.breadth, implementation=self.implementation)
@@ -162,8 +165,8 @@ class SwitchedConv(nn.Module):
         `gains` makes of the kernels a factor for each image, kernel and channel of the output, by
         which a pixel is multiplied that the kernel computes, before the bias.
 
-        Raises InputError for settings that do not exist, for features or a selection that do not
-        fit, and in evaluation without the saved buffer of the switch norm.
+        Raises InputError for settings that do not exist or are out of range, for features or a
+        selection that do not fit, and in evaluation without the saved buffer of the switch norm.
         """
         self._check()
         kernel, bias = self._parameters(x.shape[-1])
@@ -209,6 +212,11 @@ class SwitchedConv(nn.Module):
         return y if after is None else y + after[None, None, None, :]
 
     def _check(self) -> None:
+        _check_whole('features', self.features, 1)
+        _check_whole('kernel_size', self.kernel_size, 1)
+        if self.kernel_size % 2 == 0:
+            raise InputError(f'kernel_size is {self.kernel_size}: it must be odd')
+        _check_selection(self)
         for name, value, valid in (
             ('routing', self.routing, ROUTINGS),
             ('start', self.start, STARTS),
@@ -238,6 +246,22 @@ class SwitchedConv(nn.Module):
             return kernel, None
         bias = parameter(self, 'bias', bias_init, (self.features,))
         return kernel, jnp.asarray(bias, self.dtype)
+
+
+def _check_selection(module: SharedSelector | SwitchedConv) -> None:
+    """Raises InputError for numbers out of range of what chooses among kernels."""
+    _check_whole('breadth', module.breadth, 1, MAX_BREADTH)
+    _check_whole('stride', module.stride, 1)
+    _check_whole('norm_size', module.norm_size, 0)
+    if not 0 <= module.dropout_rate <= 1:
+        raise InputError(f'dropout_rate is {module.dropout_rate}: it must be from 0 to 1')
+
+
+def _check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        above = f' and at most {most}' if most else ''
+        raise InputError(f'{name} is {value!r}: it must be a whole number, at least {least}{above}')
 
 
 def _chosen_gains(

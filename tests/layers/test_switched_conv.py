@@ -206,6 +206,34 @@ def test_without_a_norm_there_is_no_buffer_to_save():
     assert jax.eval_shape(layer.apply, shapes, x).shape == (1, 4, 6, 7)
 
 
+@pytest.mark.parametrize(
+    ('field', 'value', 'message'),
+    [
+        ('features', 0, 'whole number, at least 1'),
+        ('kernel_size', 0, 'whole number, at least 1'),
+        ('kernel_size', 4, 'must be odd'),
+        ('kernel_size', (3, 5), 'whole number, at least 1'),
+        ('breadth', 0, 'at least 1 and at most 256'),
+        ('breadth', 257, 'at least 1 and at most 256'),
+        ('stride', 0, 'whole number, at least 1'),
+        ('stride', 1.5, 'whole number, at least 1'),
+        ('norm_size', -1, 'whole number, at least 0'),
+        ('dropout_rate', 1.5, 'from 0 to 1'),
+        ('dropout_rate', float('nan'), 'from 0 to 1'),
+    ],
+)
+def test_a_field_out_of_range_is_named(field, value, message):
+    x = jnp.ones((1, 4, 6, 5))
+    fields = {'features': 7, 'kernel_size': 3, 'network': 'standard', field: value}
+    with pytest.raises(InputError) as error:
+        jax.eval_shape(SwitchedConv(**fields).init, jax.random.key(0), x)
+    assert str(error.value).startswith(f'{field} is {value!r}: it must be')
+    assert message in str(error.value)
+    if field not in ('features', 'kernel_size'):
+        with pytest.raises(InputError, match=f'^{field} is '):
+            jax.eval_shape(SharedSelector(**{field: value}).init, jax.random.key(0), x)
+
+
 def test_what_cannot_be_used_is_named():
     x = jnp.ones((1, 4, 6, 5))
     layer = SwitchedConv(7, 3, breadth=2, network='standard')
