@@ -135,10 +135,15 @@ class OptimizerSettings:
                 raise InputError(f'config.optimizer.{key} must be in [0, 1)')
         if self.name == 'schedule_free' and (self.ema_decay or not self.b1):
             raise InputError("config.optimizer: 'schedule_free' needs b1 above 0 and ema_decay=0")
-        keys = ('learning_rate', 'weight_decay', 'clip_norm', 'warmup_steps', 'ema_warmup')
-        for key in keys:
+        for key in (
+            *('learning_rate', 'weight_decay', 'clip_norm', 'warmup_steps', 'ema_warmup'),
+            *('eps', 'decay_factor'),
+        ):
             if not 0 <= getattr(self, key) < math.inf:
                 raise InputError(f'config.optimizer.{key} must not be negative, nor infinite')
+        rising = [0, *self.milestones]
+        if rising != sorted(set(rising)):
+            raise InputError('config.optimizer.milestones must be updates from 1 on, and rise')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,7 +38,14 @@ from sr_jax.tasks.task import (
 )
 from sr_jax.training.progress import Progress, Silent, describe
 from sr_jax.training.samples import draw_panels
-from sr_jax.training.settings import Settings, check_best_metric, read_settings, resolve
+from sr_jax.training.settings import (
+    Settings,
+    check_best_metric,
+    check_contradictions,
+    describe_warmups,
+    read_settings,
+    resolve,
+)
 from sr_jax.training.validation import evaluate_batches
 
 DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
@@ -93,6 +100,7 @@ def train(
     workdir = Path(workdir)
     settings = read_settings(config)
     check_best_metric(settings, tasks.make(config))  # a wrong config leaves nothing behind
+    check_contradictions(config)
     remedy = 'Start all the processes with the same --config and --config.* flags'
     distributed.check_alike(to_json(config), 'config', remedy)
     folder = workdir / FOLDER
@@ -149,6 +157,8 @@ def _train(
         report(line)
     start = read_switching(config).norm_start
     if line := describe_late_norms(tree['state'], start, settings.train.steps - step):
+        report(line)
+    for line in describe_warmups(config):
         report(line)
     progress.begin(step)
     return _loop(run, tree, step, stop)

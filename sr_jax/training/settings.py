@@ -53,6 +53,43 @@ def check_best_metric(settings: Settings, task: Task) -> None:
         raise InputError(f'config.checkpoint.best_metric={metric!r}: {hint}')
 
 
+def check_contradictions(config: ml_collections.ConfigDict) -> None:
+    """Looks at settings that mean nothing without others; only of a run that trains.
+
+    The networks of runs that have them are loaded as ever.
+
+    Raises:
+      InputError: there are such; names the first.
+    """
+    for name in _optimizers(config):
+        if config[name].schedule == 'multistep' and not config[name].milestones:
+            raise InputError(
+                f"config.{name}.schedule='multistep' changes nothing without config.{name}"
+                ".milestones: give the updates at which the rate falls, or take 'constant'"
+            )
+    if config.train.memory_limit and not config.train.effective_batch_size:
+        raise InputError(
+            'config.train.memory_limit bounds what config.train.effective_batch_size is split '
+            'into: give that too, the images of an update, or leave the limit out'
+        )
+
+
+def describe_warmups(config: ml_collections.ConfigDict) -> list[str]:
+    """Returns a line for each optimizer whose warm-up does not end before the run."""
+    steps = config.train.steps
+    return [
+        f'config.{name}.warmup_steps={config[name].warmup_steps} and config.train.steps={steps}: '
+        f'the learning rate rises all the time, and never is that of config.{name}.learning_rate'
+        for name in _optimizers(config)
+        if config[name].warmup_steps >= steps
+    ]
+
+
+def _optimizers(config: ml_collections.ConfigDict) -> list[str]:
+    """Returns the sections of optimizers: 'optimizer', and those of further networks."""
+    return [name for name in config if name == 'optimizer' or name.endswith('_optimizer')]
+
+
 def resolve(
     config: ml_collections.ConfigDict, mesh: Mesh, load: Load, report: Callable[[str], None]
 ) -> ml_collections.ConfigDict:
