@@ -36,10 +36,13 @@ def read_settings(config: ml_collections.ConfigDict) -> Settings:
     """Returns the trainer's settings.
 
     Raises:
-      InputError: a section or key that is missing, unknown or of the wrong type.
+      InputError: a section or key that is missing, unknown or of the wrong type, or no such seed.
     """
     types = Settings.__annotations__
     check_keys(config, types, config, 'config')
+    seed = config.get('seed', 0)
+    if not (isinstance(seed, int) and 0 <= seed < 2**32):
+        raise InputError(f'config.seed={seed!r} must be a whole number from 0 to 2**32 - 1')
     return Settings(
         **{key: bind(kind, config[key], f'config.{key}') for key, kind in types.items()}
     )

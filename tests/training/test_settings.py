@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures('toy')
     ('changes', 'message'),
     [
         ({'optimizer__schedule': 'multistep'}, r"config\.optimizer\.schedule='multistep' changes"),
+        ({'seed': -1}, r'config\.seed=-1 must be a whole number from 0'),
         ({'train__memory_limit': 7}, r'config\.train\.memory_limit bounds what .*effective_batch'),
     ],
 )
