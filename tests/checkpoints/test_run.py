@@ -34,18 +34,21 @@ def test_a_network_that_a_task_predicts_with_is_loaded_with_its_run(finished_toy
         load_run(finished_toy[0])
 
 
-def test_reading_a_run_logs_nothing_and_leaves_the_log_as_it_was(finished_toy, caplog):
-    logger = logging.getLogger('absl')
+def test_reading_a_run_logs_nothing_and_leaves_the_log_as_it_was(finished_toy, monkeypatch):
+    logger, lines = logging.getLogger('absl'), []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, 'emit', lambda record: lines.append(record.getMessage()))
+    monkeypatch.setattr(logger, 'handlers', [handler])
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     before = (logger.level, list(logger.filters), list(logger.handlers))
-    with caplog.at_level(logging.WARNING):
-        load_run(finished_toy[0])
-        assert not caplog.records
-        with corruption.quiet_reading():
-            logger.warning('this is of somebody else: read only')
-    assert [record.getMessage() for record in caplog.records] == [
-        'this is of somebody else: read only'
-    ]
+    load_run(finished_toy[0])
+    assert not lines
+    with corruption.quiet_reading():
+        logger.warning('this is of somebody else: read only')
+    assert lines == ['this is of somebody else: read only']
     assert (logger.level, list(logger.filters), list(logger.handlers)) == before
+    logger.setLevel(level)
 
 
 def test_another_network_of_a_run_is_named(finished_toy):

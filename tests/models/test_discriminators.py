@@ -33,6 +33,9 @@ def test_vgg_against_the_original(golden, train):
 @pytest.mark.parametrize('train', [False, True])
 def test_unet_against_the_original(golden, train):
     arrays = golden(f'rrdb_unetdisc_sn_{"train" if train else "eval"}')
+    if train:
+        # As above: one value after conv3 lies 1e-8 beside zero, below in the original.
+        arrays['param/conv3.weight_orig'][56, 8, 0, 2] -= 2e-6
     found = errors(arrays, weights, model_of(arrays), train, KEPT if train else ())
     assert_parity(found, rtol=1e-5, gradients_rtol=1e-5)
     assert any(name.startswith('after/') for name in found) == train

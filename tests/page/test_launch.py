@@ -47,5 +47,6 @@ print(sum(path.suffix == '.pyi' for path in read))
 
 
 def test_gradio_is_imported_without_a_look_at_its_stubs():
+    pytest.importorskip('gradio')
     done = subprocess.run([sys.executable, '-c', IMPORT], capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ('0\n', 0), done.stderr
