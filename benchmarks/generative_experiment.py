@@ -41,13 +41,12 @@ def main() -> int:
     parser.add_argument('--size', type=int, default=32, metavar='PIXELS', help='side of crops')
     parser.add_argument('--table', action='store_true', help='run nothing')
     arguments = parser.parse_args()
-    size, runs = arguments.size, arguments.runs / 'runs'
-    rows = tables(size)[arguments.name]
+    rows, runs = tables(arguments.size)[arguments.name], arguments.runs / 'runs'
     if not arguments.table:
         for seed in arguments.seeds:
             for name in arguments.rows or rows:
                 row = rows[name]
-                changed = changes(row, seed, arguments.source, runs, arguments.times, size)
+                changed = changes(row, seed, arguments.source, runs, arguments.times)
                 train_once(row.config, changed, runs / f'{name}_{seed}')
     jax.config.update('jax_compilation_cache_dir', str(arguments.runs.resolve() / 'compiled'))
     make = {'style': style_table, 'glean': glean_table}[arguments.name]
@@ -57,15 +56,12 @@ def main() -> int:
     return 0
 
 
-def changes(
-    row: Row, seed: int, source: str, runs: Path, times: int = 1, size: int = 32
-) -> dict:
-    """What differs from the config in a row, of so many times its steps, with crops of a size."""
+def changes(row: Row, seed: int, source: str, runs: Path, times: int = 1) -> dict:
+    """What differs from the config in a row, of so many times its steps."""
     found = {
         'seed': seed,
         'data.source': source,
         'data.validation_fraction': 0.2,
-        'data.crop_size': size,
         'checkpoint.every': 10**6,
         'log.every': 25,
         'log.samples': 16,

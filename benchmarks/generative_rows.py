@@ -59,12 +59,12 @@ def glean_rows(size: int) -> dict[str, Row]:
         'optimizer.schedule': 'constant',
     }
     return {
-        'rrdb': enlarger('RRDBNet', 'configs/rrdb.py', L2),
+        'rrdb': enlarger(size, 'RRDBNet', 'configs/rrdb.py', L2),
         'glean_pixels': glean(size, 'GLEAN, no discriminator', 0.0),
         'glean_random': glean(size, 'the same, its generator at random', 0.0, trained=False),
-        'rrdb_half': enlarger('RRDBNet, half as long', 'configs/rrdb.py', L2 | HALF),
+        'rrdb_half': enlarger(size, 'RRDBNet, half as long', 'configs/rrdb.py', L2 | HALF),
         'esrgan': enlarger(
-            'ESRGAN, from that', 'configs/esrgan.py', against, {'generator': 'rrdb_half'}
+            size, 'ESRGAN, from that', 'configs/esrgan.py', against, {'generator': 'rrdb_half'}
         ),
         'glean': glean(size, 'GLEAN', 1e-2),
     }
@@ -91,6 +91,7 @@ def style(size: int, title: str, changes: dict[str, Any], start: str = '') -> Ro
     common = {
         **section('model', generator(size)),
         **discriminator(size),
+        'data.crop_size': size,
         'train.steps': FURTHER if start else STEPS,
         'augmentation.target': 0.0,
         # So short a run needs a longer average at its beginning, or its distances swing with it.
@@ -104,10 +105,11 @@ def style(size: int, title: str, changes: dict[str, Any], start: str = '') -> Ro
 
 
 def enlarger(
-    title: str, config: str, changes: dict[str, Any], start: dict[str, str] | None = None
+    size: int, title: str, config: str, changes: dict[str, Any], start: dict[str, str] | None = None
 ) -> Row:
     """A network that enlarges four times, against a discriminator or without one."""
     common = {
+        'data.crop_size': size,
         'train.steps': STEPS,
         'data.validation_crops': 256,
         'data.rotations': False,
@@ -127,4 +129,4 @@ def glean(size: int, title: str, adversarial: float, trained: bool = True) -> Ro
         **discriminator(size),
         'loss.adversarial.weight': adversarial,
     }
-    return enlarger(title, 'configs/glean.py', changes, start)
+    return enlarger(size, title, 'configs/glean.py', changes, start)

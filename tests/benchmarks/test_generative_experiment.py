@@ -65,12 +65,12 @@ def test_rows_can_be_so_many_times_as_long(tmp_path):
 
 def test_crops_can_be_of_another_size(tmp_path):
     rows = tables(64)
-    found = experiment.changes(rows['style']['converted'], 1, 'photos', tmp_path, size=64)
+    found = experiment.changes(rows['style']['converted'], 1, 'photos', tmp_path)
     assert found['data.crop_size'] == found['model.size'] == found['discriminator.size'] == 64
     assert {name.split('/')[0] for name in found['model.switching.layers']} == {
         'up_32', 'conv_32', 'up_64', 'conv_64'
     }  # fmt: skip
-    found = experiment.changes(rows['glean']['glean'], 1, 'photos', tmp_path, size=64)
+    found = experiment.changes(rows['glean']['glean'], 1, 'photos', tmp_path)
     assert (found['model.in_size'], found['model.size']) == (16, 64)
     assert found['model.channel_base'] // 64 == 16
 

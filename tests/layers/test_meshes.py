@@ -14,7 +14,7 @@ LAYERS = {
     'dense': Convolution(6, 3),
     'one tap': Convolution(6, 1),
     'transposed': TransposedConvolution(6),
-    'switched': SwitchedConv(6, 3, 3, network='standard'),
+    'switched': SwitchedConv(6, 3, 2, network='standard'),
 }
 
 

@@ -16,12 +16,12 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x, train):
-        x = x + SwitchedConv(6, 3, 5, network='standard', norm_size=4)(x, train)
+        x = x + SwitchedConv(6, 3, 5, network='standard', norm_size=8)(x, train)
         return BatchNorm()(x, train), None
 
 
 class Stack(nn.Module):
-    """Three blocks, one after the other, whose variables `nn.scan` stacks."""
+    """Four blocks, one after the other, whose variables `nn.scan` stacks."""
 
     @nn.compact
     def __call__(self, x, train=False):
@@ -30,7 +30,7 @@ class Stack(nn.Module):
             Block,
             variable_axes=dict.fromkeys(collections, 0),
             split_rngs={'params': True},
-            length=3,
+            length=4,
             in_axes=nn.broadcast,
         )
         return scanned(name='blocks')(x, train)[0]
@@ -46,7 +46,7 @@ def test_layers_that_are_stacked_are_updated_each():
         lambda variables, x: Block().apply(variables, x, True, mutable=list(switching.MUTABLE))
     )
     names = ('switch_norm', 'batch_stats')
-    for i in range(3):  # each block by itself
+    for i in range(4):  # each block by itself
         own = jax.tree.map(lambda leaf, i=i: leaf[i], variables)['params']['blocks']
         rest = {
             name: jax.tree.map(lambda leaf, i=i: leaf[i], variables[name])['blocks']
@@ -61,5 +61,5 @@ def test_layers_that_are_stacked_are_updated_each():
                 tree,
             )
     (shares,) = switching.shares(changed['switch_norm']).values()
-    assert shares.shape == (3, 5)
+    assert shares.shape == (4, 5)
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
