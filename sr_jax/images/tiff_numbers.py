@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from PIL import ImageFile, TiffImagePlugin
+from PIL.ExifTags import Base
 
 from sr_jax.images.sixteen_bits import PixelsError
 
-_BITS, _SAMPLES, _FORMAT = 258, 277, 339  # tags: bits of a number, numbers of a pixel, their kind
-_PHOTOMETRIC = 262
 _LEVELS, _UNKNOWN = 1, 4
 _KINDS = {_LEVELS: 'uint', 2: 'int', 3: 'float', 5: 'complex int', 6: 'complex float'}
 _BIG = 43  # the version of BigTIFF, whose header has 16 bytes
@@ -24,7 +23,7 @@ def check_numbers(image: ImageFile.ImageFile) -> None:
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         tags = image.tag_v2
-        if not set(_list(tags, _FORMAT, _LEVELS)) <= {_LEVELS, _UNKNOWN}:
+        if not set(_list(tags, Base.SampleFormat, _LEVELS)) <= {_LEVELS, _UNKNOWN}:
             raise PixelsError(_describe(tags))
 
 
@@ -49,12 +48,12 @@ def _list(tags: Mapping[int, Any], tag: int, standard: int) -> tuple[int, ...]:
 
 
 def _describe(tags: Mapping[int, Any]) -> str:
-    bits, kinds = _list(tags, _BITS, 1), _list(tags, _FORMAT, _LEVELS)
+    bits, kinds = _list(tags, Base.BitsPerSample, 1), _list(tags, Base.SampleFormat, _LEVELS)
     each = [(kind, bits[min(i, len(bits) - 1)]) for i, kind in enumerate(kinds)]
     names = dict.fromkeys(f'{_KINDS.get(kind, "unknown ")}{count}' for kind, count in each)
-    told = f'a TIFF of {tags.get(_SAMPLES, 1)} channel(s) of {", ".join(names)}'
+    told = f'a TIFF of {tags.get(Base.SamplesPerPixel, 1)} channel(s) of {", ".join(names)}'
     if all(kind == _LEVELS and count <= 16 for kind, count in each):
-        told += f', photometric interpretation {tags.get(_PHOTOMETRIC)}'
+        told += f', photometric interpretation {tags.get(Base.PhotometricInterpretation)}'
     return (
         f'{told}, which cannot be read here: save it as grey, RGB or RGBA of uint8 or uint16, or '
         'give sr_jax.upscale the array, as floating numbers in [0, 1]'

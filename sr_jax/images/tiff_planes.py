@@ -11,17 +11,28 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import UInt
 from PIL import ImageFile
+from PIL.ExifTags import Base
 
 from sr_jax.images.sixteen_bits import PixelsError, tiff_tag
 
-WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
-STRIP_OFFSETS, SAMPLES, STRIP_ROWS, STRIP_SIZES, PLANAR, PREDICTOR = 273, 277, 278, 279, 284, 317
-TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_SIZES, EXTRA_SAMPLES = 322, 323, 324, 325, 338
-OF_EACH = (STRIP_OFFSETS, STRIP_SIZES, TILE_OFFSETS, TILE_SIZES)  # a part of them of each plane
-OF_ALL = (WIDTH, LENGTH, COMPRESSION, FILL_ORDER, STRIP_ROWS, PREDICTOR, TILE_WIDTH, TILE_LENGTH)
-GRAY = {BITS: (16,), PHOTOMETRIC: (1,), SAMPLES: (1,), PLANAR: (1,)}
+# Of each plane a part of these, and all of those.
+OF_EACH = (Base.StripOffsets, Base.StripByteCounts, Base.TileOffsets, Base.TileByteCounts)
+SIDES = (
+    Base.ImageWidth,
+    Base.ImageLength,
+    Base.RowsPerStrip,
+    Base.TileWidth,
+    Base.TileLength,
+)
+OF_ALL = (*SIDES, Base.Compression, Base.FillOrder, Base.Predictor)
+GRAY: dict[int, tuple[int, ...]] = {
+    Base.BitsPerSample: (16,),
+    Base.PhotometricInterpretation: (1,),
+    Base.SamplesPerPixel: (1,),
+    Base.PlanarConfiguration: (1,),
+}
 SHORT, LONG, LONG8 = (3, 'H'), (4, 'I'), (16, 'Q')  # numbers of TIFF, and of `struct`
-WIDE = (*OF_EACH, WIDTH, LENGTH, STRIP_ROWS, TILE_WIDTH, TILE_LENGTH)
+WIDE = (*OF_EACH, *SIDES)
 RGB, APART = 2, 2
 STRAIGHT_ALPHA = (2,)
 WITHOUT_ALPHA = ((), (0,))
@@ -31,7 +42,8 @@ Open = Callable[[bytes], ImageFile.ImageFile]
 
 def are_apart(image: ImageFile.ImageFile) -> bool:
     """Whether an opened image has its colors in planes, one after the other."""
-    return bool(tiff_tag(image, PLANAR) == APART and (tiff_tag(image, SAMPLES) or 1) > 1)
+    is_apart = tiff_tag(image, Base.PlanarConfiguration) == APART
+    return is_apart and (tiff_tag(image, Base.SamplesPerPixel) or 1) > 1
 
 
 def read(
@@ -47,9 +59,11 @@ def read(
     Raises:
       PixelsError: they are not red, green, blue and perhaps alpha, not multiplied with it.
     """
-    extra, count = tuple(tiff_tag(image, EXTRA_SAMPLES) or ()), tiff_tag(image, SAMPLES)
+    count = tiff_tag(image, Base.SamplesPerPixel)
+    extra = tuple(tiff_tag(image, Base.ExtraSamples) or ())
     is_known = extra == STRAIGHT_ALPHA or extra in WITHOUT_ALPHA
-    if tiff_tag(image, PHOTOMETRIC) != RGB or count != 3 + len(extra) or not is_known:
+    is_known &= tiff_tag(image, Base.PhotometricInterpretation) == RGB
+    if count != 3 + len(extra) or not is_known:
         raise PixelsError(
             f'{count} planes of 16 bits that are not RGB, or RGBA with straight alpha, are not '
             'supported; save it as an interleaved RGB or RGBA PNG or TIFF'
@@ -62,7 +76,7 @@ def read(
 def _read_plane(
     image: ImageFile.ImageFile, encoded: bytes, open_bytes: Open, number: int, count: int
 ) -> UInt[np.ndarray, 'h w']:
-    tags: dict[int, tuple[int, ...]] = dict(GRAY)
+    tags = dict(GRAY)
     for tag in (*OF_ALL, *OF_EACH):
         found = tiff_tag(image, tag)
         if found is not None:
