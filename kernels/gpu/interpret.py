@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..manual_axes import vary_like
+from ..mesh_axes import vary_like
 from . import gluon_on_numpy
 from .launch import KernelCall
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array
 
-from ..manual_axes import vary_like
+from ..mesh_axes import vary_like
 from .jax_triton import load
 
 

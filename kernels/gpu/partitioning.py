@@ -19,7 +19,7 @@ from jax.experimental.custom_partitioning import custom_partitioning
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from ..manual_axes import count_devices
+from ..mesh_axes import count_devices
 
 
 def split_over_devices(

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int32
 
 from ..gpu.device import present_gpu
 from ..gpu.jax_triton import find_obstacle
-from ..manual_axes import leave_to_compiler, vary_equally
+from ..mesh_axes import leave_to_compiler, vary_equally
 from .backend import Backend, choose_by_platform
 from .reference import REFERENCE
 from .routing import Routing, route_by, sort_segments

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Int32
 
-from ..manual_axes import count_devices
+from ..mesh_axes import count_devices
 
 SEGMENT = 16384  # pixels sorted together
 GPU_SEGMENT = 32768  # on GPUs: fuller blocks, while gradients of patches still fit into the cache

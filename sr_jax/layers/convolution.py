@@ -14,7 +14,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from sr_jax.kernels.manual_axes import explicit_axes, vary_equally  # type: ignore[import-not-found]
+from sr_jax.kernels.mesh_axes import explicit_axes, vary_equally  # type: ignore[import-not-found]
 from sr_jax.layers import winograd
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.parameter import parameter

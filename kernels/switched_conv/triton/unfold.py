@@ -15,7 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ...gpu.launch import KernelCall, Launch
-from ...manual_axes import vary_like
+from ...mesh_axes import vary_like
 from .block_sizes import BlockSizes
 from .fold import fold_patches, step_segments
 from .geometry import Arrays, Geometry

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ...manual_axes import varying_zeros
+from ...mesh_axes import varying_zeros
 from ..backend import Backend, support_all
 from ..routing import Routing, map_over_groups, sort_segments
 from .canvases import Cover, join_pixels, split_pixels

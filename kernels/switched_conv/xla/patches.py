@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
-from ...manual_axes import varying_zeros
+from ...mesh_axes import varying_zeros
 
 
 def cut_patches(
