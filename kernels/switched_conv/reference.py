@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
+from ..mesh_axes import varying_zeros
 from .backend import Backend, support_all
 from .routing import out_of_range
 
@@ -23,8 +24,9 @@ def reference_conv(
     del precision  # always the highest
     wide = jnp.promote_types(x.dtype, jnp.float32)
     pad = kernel.shape[1] // 2
-    y = jnp.zeros((*selector.shape, kernel.shape[-1]), wide)
-    for index, dense in enumerate(kernel.astype(wide)):
+
+    def add(y, numbered):
+        index, dense = numbered
         convolved = lax.conv_general_dilated(
             x.astype(wide),
             dense,
@@ -33,7 +35,10 @@ def reference_conv(
             dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
             precision=lax.Precision.HIGHEST,
         )
-        y += jnp.where((selector == index)[..., None], convolved, 0)
+        return y + jnp.where((selector == index)[..., None], convolved, 0), None
+
+    y = varying_zeros((*selector.shape, kernel.shape[-1]), x).astype(wide)
+    y, _ = lax.scan(add, y, (jnp.arange(len(kernel)), kernel.astype(wide)))
     y = jnp.where(out_of_range(selector, kernel.shape[0])[..., None], jnp.nan, y)
     if bias is not None:
         y += bias.astype(wide)[None, None, None, :]
