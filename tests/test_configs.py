@@ -88,16 +88,30 @@ def load_stand_in(source):
     return networks.LoadedNetwork(FROZEN[source], model.init(jax.random.key(0), example), source)
 
 
-# The same networks, losses and degradations as in other configs.
-SEEN = {
-    'curriculum:fidelity',
-    'curriculum:degraded',
-    'curriculum:adversarial',
-    'srflow:x4',
-    'stylegan2:photos',
-}
+def first_of_kinds():
+    """Returns the ids of the first config of each kind: of a task, networks, a degradation, losses,
+    and layers that are switched; the shapes of others are told when slow tests are asked for."""
+    found = {}
+    for config in CONFIGS:
+        path, variant = config.values
+        values = load(path).get_config(variant)
+        terms = {key for key, term in weights(values.get('loss', {})) if term}
+        switched = 'switching' in values.model and bool(values.model.switching.layers)
+        kind = (values.task, frozenset(chosen_names(values).items()), frozenset(terms), switched)
+        found.setdefault(kind, config.id)
+    return set(found.values())
+
+
+def weights(loss):
+    """The weights of the terms of a loss, by their names."""
+    for key, term in loss.items():
+        if isinstance(term, ml_collections.ConfigDict):
+            yield key, term.get('weight')
+
+
+KINDS = first_of_kinds()
 SIZES = [
-    pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id in SEEN))
+    pytest.param(*config.values, id=config.id, marks=[pytest.mark.slow] * (config.id not in KINDS))
     for config in CONFIGS
 ]
 

@@ -1,8 +1,13 @@
-"""Every command and example of README.md and docs/ runs, small: see tests/documented/small.py."""
+"""Every command and example of README.md and docs/ runs, small: see tests/documented/small.py.
 
+Of the longest pages, commands and examples are read only, unless slow tests are asked for.
+"""
+
+import argparse
 import importlib
 import pathlib
 import re
+import shlex
 
 import pytest
 import tiny
@@ -11,8 +16,13 @@ from documented.blocks import blocks, commands
 
 from sr_jax import __main__ as verbs
 from sr_jax import main as training
+from sr_jax import tasks
+from sr_jax.commands import load_verb, train
 from sr_jax.config import extension
+from sr_jax.config.command_line import parse_flags
+from sr_jax.errors import InputError
 from sr_jax.pretrained import named
+from sr_jax.training.settings import read_settings
 
 ROOT = pathlib.Path(__file__).parents[1]
 # README.md and the page on installing first; each text may use what those before it have trained.
@@ -26,7 +36,12 @@ TEXTS = (
     *('docs/from_dl_art_school.md', 'docs/speed.md', 'docs/notebooks.md'),
     'CONTRIBUTING.md',
 )
-SLOW = {'docs/stylegan2.md'}  # whose verbs are tried by tests/commands/test_stylegan_runs.py too
+TRAIN = 'python -m sr_jax.main --config'
+# Whose verbs are tried by tests/commands too: test_stylegan_runs.py, test_flow_runs.py,
+# test_prior_runs.py and test_switched_runs.py.
+SLOW = {
+    *('docs/stylegan2.md', 'docs/srflow.md', 'docs/prior.md', 'docs/switched_convolutions.md'),
+}
 
 
 @pytest.fixture(scope='module')
@@ -73,6 +88,32 @@ def test_what_it_shows_runs(text, folder, done, monkeypatch, capsys):
                     done.add(tuple(words))
                     run(words, where)
     capsys.readouterr()
+
+
+@pytest.mark.parametrize('text', sorted(SLOW))
+def test_what_a_long_page_shows_is_read(text, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for block in blocks((ROOT / text).read_text(encoding='utf-8')):
+        where = f'{text}, line {block.line}'
+        if block.language == 'python':
+            compile(block.text, where, 'exec')
+        elif block.language == 'sh':
+            for words in commands(block.text):
+                read(words, where)
+
+
+def read(words, where):
+    """Reads the arguments of a command as running it would do, and makes the task of a config."""
+    if words[:3] == ['python', '-m', 'sr_jax.main']:
+        values = parse_flags(['main', *words[3:]], train.make_flags)
+        read_settings(values.config)
+        tasks.make(values.config)
+    elif words[:3] == ['python', '-m', 'sr_jax'] and not is_left_out(words):
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        load_verb(words[3]).add_arguments(parser)
+        parser.parse_args(words[4:])
+    else:
+        look_at(words, where)
 
 
 def export(monkeypatch, setting):
@@ -146,6 +187,15 @@ def test_a_command_that_is_wrong_is_found():
         look_at(['make', 'nonsense'], 'here')
     with pytest.raises(AssertionError, match='no extra nonsense'):
         look_at(['pip', 'install', 'sr_jax[torch,nonsense]'], 'here')
+
+
+def test_a_command_that_cannot_be_read_is_found():
+    with pytest.raises(InputError, match='learning_rat'):
+        read(shlex.split(f'{TRAIN} configs/vqvae.py --config.optimizer.learning_rat=1'), 'here')
+    with pytest.raises(InputError, match='nonsense'):
+        read(shlex.split(f'{TRAIN} configs/vqvae.py --config.task=nonsense'), 'here')
+    with pytest.raises(argparse.ArgumentError, match='temperature'):
+        read(shlex.split('python -m sr_jax upscale x.png --temperature warm'), 'here')
 
 
 def test_blocks_and_commands_are_read():

@@ -34,9 +34,10 @@ def image(height, width, dtype=np.float32):
 @pytest.mark.parametrize(
     ('key', 'devices'),
     [
-        *((key, 1) for key in DIVISIBLE),
-        *((key, 8) for key in DIVISIBLE if key != 'srflow'),
-        pytest.param('srflow', 8, marks=pytest.mark.slow),
+        # The whole of a flow compiles for long.
+        pytest.param(key, devices, marks=[pytest.mark.slow] * (key == 'srflow'))
+        for devices in (1, 8)
+        for key in DIVISIBLE
     ],
 )
 def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, monkeypatch):
@@ -47,8 +48,6 @@ def test_parts_are_the_whole_and_one_compilation_serves_all_sizes(key, devices, 
     upscaler = Upscaler(net, tile=tile, halo=halo, devices=jax.devices()[:devices])
     compilations = []
     sizes = [(tile + 30, tile + 18), (8, 24), (tile, 2)]
-    if (key, devices) == ('srflow', 1):
-        sizes.pop()  # which is seen where slow tests are asked for: the whole compiles for long
     for size in sizes:
         pixels = image(*size)
         np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
