@@ -37,10 +37,10 @@ TEXTS = (
     'CONTRIBUTING.md',
 )
 TRAIN = 'python -m sr_jax.main --config'
-# Whose verbs are tried by tests/commands too: test_stylegan_runs.py, test_flow_runs.py,
-# test_prior_runs.py and test_switched_runs.py.
+# Whose verbs are tried by tests/commands too.
 SLOW = {
-    *('docs/stylegan2.md', 'docs/srflow.md', 'docs/prior.md', 'docs/switched_convolutions.md'),
+    *('docs/super_resolution.md', 'docs/esrgan.md', 'docs/srflow.md', 'docs/prior.md'),
+    *('docs/stylegan2.md', 'docs/switched_convolutions.md'),
 }
 
 
