@@ -82,7 +82,9 @@ def read_sources(start_from: Any) -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerSettings:
-    """The section `config.optimizer`.
+    """The section `config.optimizer`, and those of further networks.
+
+    Raises ValueError, which names the key, for what is out of range; `bind` names the section too.
 
     Attributes:
       name: 'adam' (AdamW when weight_decay > 0), 'lamb', 'lion', 'sgd' with momentum, 'lars' (sgd,
@@ -132,18 +134,18 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         for key in ('b1', 'b2', 'b3', 'ema_decay'):
             if not 0 <= getattr(self, key) < 1:
-                raise InputError(f'config.optimizer.{key} must be in [0, 1)')
+                raise ValueError(f'{key} must be in [0, 1)')
         if self.name == 'schedule_free' and (self.ema_decay or not self.b1):
-            raise InputError("config.optimizer: 'schedule_free' needs b1 above 0 and ema_decay=0")
+            raise ValueError("'schedule_free' needs b1 above 0 and ema_decay=0")
         for key in (
             *('learning_rate', 'weight_decay', 'clip_norm', 'warmup_steps', 'ema_warmup'),
             *('eps', 'decay_factor'),
         ):
             if not 0 <= getattr(self, key) < math.inf:
-                raise InputError(f'config.optimizer.{key} must not be negative, nor infinite')
+                raise ValueError(f'{key} must not be negative, nor infinite')
         rising = [0, *self.milestones]
         if rising != sorted(set(rising)):
-            raise InputError('config.optimizer.milestones must be updates from 1 on, and rise')
+            raise ValueError('milestones must be updates from 1 on, and rise')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,23 +83,27 @@ SCHEDULES = ('constant', 'cosine', 'linear', 'multistep', 'polynomial')
 POWER = 0.9  # of the polynomial schedule (Liu, Rabinovich, Berg 2015, arXiv:1506.04579)
 
 
-def check_names(settings: OptimizerSettings) -> None:
-    """Raises InputError for an optimizer or a schedule that is not known; names the nearest."""
+def check_names(settings: OptimizerSettings, where: str = 'config.optimizer') -> None:
+    """Raises InputError for an optimizer or a schedule that is not known; names the nearest, and
+    `where`, the settings' section."""
     for key, value, valid in (
         ('name', settings.name, tuple(SCALINGS)),
         ('schedule', settings.schedule, SCHEDULES),
     ):
         if value not in valid:
-            raise InputError(f'config.optimizer.{key}={value!r}: {nearest(value, valid)}')
+            raise InputError(f'{where}.{key}={value!r}: {nearest(value, valid)}')
 
 
-def make_schedule(settings: OptimizerSettings, steps: int) -> optax.Schedule:
-    """Returns the learning rate as a function of the update's number, for a run of `steps`.
+def make_schedule(
+    settings: OptimizerSettings, steps: int, where: str = 'config.optimizer'
+) -> optax.Schedule:
+    """Returns the learning rate as a function of the update's number, for a run of `steps`; `where`
+    names the settings' section in messages.
 
     Raises:
       InputError: an optimizer or a schedule that is not known.
     """
-    check_names(settings)
+    check_names(settings, where)
     rate, warmup = settings.learning_rate, settings.warmup_steps
     rest = max(steps - warmup, 1)
     main: optax.Schedule

@@ -92,8 +92,9 @@ def read_training(config: Section, optimizer: str = 'optimizer') -> Training:
     """
     check_dtype(config['dtype'])
     train = bind(TrainSettings, config['train'], 'config.train')
-    settings = bind(OptimizerSettings, config[optimizer], f'config.{optimizer}')
-    schedule = make_schedule(settings, train.steps)
+    where = f'config.{optimizer}'
+    settings = bind(OptimizerSettings, config[optimizer], where)
+    schedule = make_schedule(settings, train.steps, where)
     return Training(settings, schedule, train.accumulation, config['dtype'], train.remat)
 
 

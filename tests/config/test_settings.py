@@ -1,8 +1,10 @@
 import dataclasses
+import re
 
 import pytest
 
 from sr_jax.config import settings
+from sr_jax.config.binding import bind
 from sr_jax.errors import InputError
 
 SECTIONS = {
@@ -52,5 +54,6 @@ def test_every_field_has_a_default_that_is_valid(section):
     ],
 )
 def test_a_number_out_of_range_is_named(section, key, value):
-    with pytest.raises(InputError, match=rf'^config\.{section}\.{key} '):
-        SECTIONS[section](**{key: value})
+    where = f'config.{section}'
+    with pytest.raises(InputError, match=rf'^{re.escape(where)}(\.|: ){key} '):
+        bind(SECTIONS[section], {key: value}, where)

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import optax
 import pytest
 from flax.training.dynamic_scale import DynamicScale
 
+from sr_jax.config.defaults import defaults
 from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
 from sr_jax.optim.optimizer import (
@@ -16,6 +18,7 @@ from sr_jax.optim.optimizer import (
     schedule_free_average,
 )
 from sr_jax.optim.update import accumulated_update, ema, split_microbatches, warm_decay
+from sr_jax.tasks.step import read_training
 
 PLAIN = OptimizerSettings(
     name='adam',
@@ -58,19 +61,23 @@ def test_schedules(changes, expected):
         np.testing.assert_allclose(schedule(step), rate, atol=1e-7)
 
 
+@pytest.mark.parametrize('section', ['optimizer', 'discriminator_optimizer'])
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'name': 'adamm'}, "config.optimizer.name='adamm': did you mean 'adam'?"),
-        ({'schedule': 'cos'}, "config.optimizer.schedule='cos': did you mean 'cosine'?"),
-        ({'name': 'schedule_free', 'ema_decay': 0.9}, 'needs b1 above 0 and ema_decay=0'),
-        ({'b1': 1.0}, r'config.optimizer.b1 must be in \[0, 1\)'),
-        ({'clip_norm': -1.0}, 'config.optimizer.clip_norm must not be negative'),
+        ({'name': 'adamm'}, ".name='adamm': did you mean 'adam'?"),
+        ({'schedule': 'cos'}, ".schedule='cos': did you mean 'cosine'?"),
+        ({'name': 'schedule_free', 'ema_decay': 0.9}, ": 'schedule_free' needs b1 above 0"),
+        ({'b1': 1.0}, ': b1 must be in [0, 1)'),
+        ({'clip_norm': -1.0}, ': clip_norm must not be negative'),
+        ({'milestones': (3, 2)}, ': milestones must be updates from 1 on, and rise'),
     ],
 )
-def test_bad_settings_are_named(changes, message):
-    with pytest.raises(InputError, match=message.replace('?', r'\?')):
-        make_schedule(settings(**changes), 10)
+def test_bad_settings_are_named_with_their_section(section, changes, message):
+    config = defaults('gan', model='srvgg', discriminator='discriminators')
+    config[section].update(changes)
+    with pytest.raises(InputError, match=re.escape(f'config.{section}{message}')):
+        read_training(config, section)
 
 
 def test_a_wrong_name_is_named_without_a_schedule_too():
