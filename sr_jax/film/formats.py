@@ -7,6 +7,8 @@ import numpy as np
 Planes: TypeAlias = tuple[np.ndarray, ...]
 """uint8 or uint16 arrays [n, h, w]: (y, u, v), (y,) or (r, g, b), and alpha after them."""
 
+# What can be done about fields; 'auto' looks at the film.
+DEINTERLACING = ('auto', 'off', 'frames', 'fields', 'telecine')
 UNSPECIFIED = 'unspecified'
 # What is taken for a film by its name.
 SUFFIXES = (

@@ -22,8 +22,8 @@ from sr_jax.film.fields import (
     FieldFlags,
     run_filters,
 )
+from sr_jax.film.formats import DEINTERLACING
 
-MODES = ('auto', 'off', 'frames', 'fields', 'telecine')
 SEEN = {'progressive': KINDS[0], 'tff': KINDS[1], 'bff': KINDS[2]}
 PARITIES = {KINDS[1]: 'tff', KINDS[2]: 'bff'}
 
@@ -161,14 +161,15 @@ def decide(mode: str, found: Survey | None) -> Deinterlacing:
     """Returns what to do about fields.
 
     Args:
-      mode: one of `MODES`; 'auto' makes one frame of each that is interlaced.
+      mode: one of `sr_jax.film.formats.DEINTERLACING`; 'auto' makes one frame of each that is
+        interlaced.
       found: what is known of the film; needed unless `mode` is 'off'.
 
     Raises:
       InputError: no such mode.
     """
-    if mode not in MODES:
-        raise InputError(f'--deinterlace {mode}: take one of {", ".join(MODES)}')
+    if mode not in DEINTERLACING:
+        raise InputError(f'--deinterlace {mode}: take one of {", ".join(DEINTERLACING)}')
     if mode == 'off' or found is None:
         return NO_CHANGE
     verdict = found.verdict

@@ -1,4 +1,4 @@
-"""What can be asked of an `Upscaler`, looked at by one rule for Python and for the command line."""
+"""What can be asked of an `Upscaler` or of films, by one rule for Python and the command line."""
 
 import math
 import numbers
@@ -13,7 +13,7 @@ from sr_jax.tasks.task import DTYPES
 _NAMES = {'dtype': DTYPES, 'products': PRODUCTS}
 _WHOLE = ('halo', 'tile', 'memory_limit', 'seed')
 _REAL = ('temperature', 'memory')
-_SWITCHES = ('spatially', 'consistent', 'bounded')
+_SWITCHES = ('spatially', 'consistent', 'bounded', 'compare', 'square_pixels')
 
 
 def check_options(**options: Any) -> None:

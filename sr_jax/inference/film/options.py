@@ -1,17 +1,23 @@
 """How a film is to be enlarged: what a person can choose."""
 
 import dataclasses
-import math
 from fractions import Fraction
 from typing import Any
 
 from sr_jax.errors import InputError
 from sr_jax.film.color import DITHERS
+from sr_jax.film.formats import DEINTERLACING
 from sr_jax.film.tags import MATRIX_CHOICES
 from sr_jax.film.tape.chain import TapeSettings
+from sr_jax.inference.options import check_option, is_finite
 
 TAGS = ('write', 'keep')
 SIZES = ('first', 'refuse')
+# What the messages call numbers; seconds, and frames a second, are kept exactly.
+_SECONDS = {'start': '--from', 'end': '--to'} | {
+    name: f'--{name}' for name in ('preview', 'rate', 'segment')
+}
+_NUMBERS = {'outscale': '--outscale', 'quality': '--quality', 'same': '--same', **_SECONDS}
 # The words of --tape, and what they turn on.
 TAPE_STEPS: dict[str, dict[str, Any]] = {
     'crop': {'crop_lines': True},
@@ -27,10 +33,13 @@ TAPE_STEPS: dict[str, dict[str, Any]] = {
 class FilmOptions:
     """What is made of a film, and how it is encoded.
 
+    Raises InputError for what cannot be meant. Seconds and rates may be any numbers; they are kept
+    as fractions, a float as the decimals that it is written with.
+
     Attributes:
       outscale: output pixels per pixel along a side; None: the network's scale.
       codec, quality, preset: of the encoder, see `sr_jax.film.encoders.EncoderSettings`.
-      deinterlace: what is done about fields: one of `sr_jax.film.survey.MODES`.
+      deinterlace: what is done about fields: one of `sr_jax.film.formats.DEINTERLACING`.
       matrix: 'auto' gives a film that grows to HD the matrix of HD; 'keep' leaves it.
       tags: 'write' says in the output what the colors were taken for; 'keep' leaves untagged what
         was.
@@ -69,18 +78,11 @@ class FilmOptions:
     segment: Fraction = Fraction(5)
 
     def __post_init__(self):
-        words = {'matrix': MATRIX_CHOICES, 'tags': TAGS, 'dither': DITHERS, 'sizes': SIZES}
-        for name, allowed in words.items():
-            if getattr(self, name) not in allowed:
-                raise InputError(f'{name} {getattr(self, name)!r}: take {" or ".join(allowed)}')
-        if self.outscale is not None and not 0 < self.outscale < math.inf:
+        self._check_words()
+        self._read_numbers()
+        if self.outscale is not None and self.outscale <= 0:
             raise InputError(f'a film cannot be made {self.outscale} times as large (--outscale)')
-        if not self.same >= 0:
-            raise InputError(f'--same {self.same}: it must not be negative')
-        for name in ('segment', 'rate', 'preview'):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise InputError(f'--{name} {value}: it must be more than 0')
+        self._check_limits()
         if self.preview and (self.start is not None or self.end is not None):
             raise InputError('--preview takes the middle of the film: leave out --from and --to')
         if self.start is not None and self.end is not None and self.start >= self.end:
@@ -97,6 +99,34 @@ class FilmOptions:
     def has_tape(self) -> bool:
         """Whether any step for old tapes is on."""
         return self.tape != TapeSettings()
+
+    def _check_words(self):
+        words = {
+            **{'matrix': MATRIX_CHOICES, 'tags': TAGS, 'dither': DITHERS, 'sizes': SIZES},
+            'deinterlace': DEINTERLACING,
+        }
+        for name, allowed in words.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f'{name} {getattr(self, name)!r}: take {" or ".join(allowed)}')
+        for name in ('compare', 'square_pixels'):
+            check_option(name, getattr(self, name), name)
+
+    def _read_numbers(self):
+        for name, option in _NUMBERS.items():
+            value = getattr(self, name)
+            if value is not None and not is_finite(value):
+                raise InputError(f'{option} {value!r}: it must be a finite number')
+            if name in _SECONDS and isinstance(value, float | int):
+                object.__setattr__(self, name, Fraction(str(value)))
+
+    def _check_limits(self):
+        for name in ('segment', 'rate', 'preview'):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f'--{name} {value}: it must be more than 0')
+        for name in ('same', 'start', 'end'):
+            if (getattr(self, name) or 0) < 0:
+                raise InputError(f'{_NUMBERS[name]} {getattr(self, name)}: it must not be negative')
 
 
 def parse_time(text: str) -> Fraction:

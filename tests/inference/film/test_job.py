@@ -272,7 +272,7 @@ def test_a_part_of_a_folder_begins_at_zero(suffix, span, count, upscaler, frames
         ('phone', 'o.mp4', dict(codec='divx'), '--codec divx: take one of libx264'),
         ('disc', 'o.mp4', {}, 'cannot hold .* take o.mkv'),
         ('prores', 'o.mov', dict(codec='libsvtav1'), 'mov does not hold'),
-        ('disc', 'o.mkv', dict(deinterlace='maybe'), '--deinterlace maybe'),
+        ('disc', 'o.mkv', dict(deinterlace='maybe'), "deinterlace 'maybe'"),
     ],
 )
 def test_what_does_not_go_together_is_said_before(

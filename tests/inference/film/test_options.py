@@ -45,8 +45,19 @@ def test_steps_for_tapes_are_named():
         (dict(preview=Fraction(3), end=Fraction(3)), 'leave out'),
         (dict(same=2.0, tape=TapeSettings(denoise=1.0)), 'noise'),
         (dict(tags='none'), "tags 'none': take write or keep"),
+        (dict(deinterlace='both'), "deinterlace 'both': take auto or off"),
+        (dict(outscale='2'), "--outscale '2': it must be a finite number"),
+        (dict(rate=float('nan')), '--rate nan: it must be a finite number'),
+        (dict(start=-2.5), '--from -5/2: it must not be negative'),
+        (dict(compare=1), 'compare 1: it must be True or False'),
     ],
 )
 def test_what_cannot_be_meant_is_said(options, message):
     with pytest.raises(InputError, match=message):
         FilmOptions(**options)
+
+
+def test_seconds_are_kept_as_they_are_written():
+    options = FilmOptions(start=0.1, end=3, segment=2.5, rate=Fraction(30000, 1001))
+    exact = (Fraction(1, 10), Fraction(3), Fraction(5, 2), Fraction(30000, 1001))
+    assert (options.start, options.end, options.segment, options.rate) == exact
