@@ -1,6 +1,7 @@
 """Recurrent networks trained with and without what TecoGAN adds, and networks for tapes, as tables.
 
   python benchmarks/video_experiment.py clips --source folder:/path/to/photos --runs runs/video
+  python benchmarks/video_experiment.py judged --source folder:/path/to/photos --runs runs/video
   python benchmarks/video_experiment.py tape --source folder:/path/to/photos --runs runs/video
 
 Every row is a run as by `python -m sr_jax.main --config benchmarks/video_rows.py`, and measured as
@@ -60,6 +61,7 @@ def main() -> int:
     parser.add_argument('--source', required=True, help='images, such as folder:/path/to/photos')
     parser.add_argument('--runs', type=Path, default=Path('runs/video'))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--rows', nargs='+', help='only these, by the names of video_rows.py')
     parser.add_argument('--table', action='store_true', help='run nothing')
     arguments = parser.parse_args()
     table, runs = TABLES[arguments.name], arguments.runs / arguments.name
@@ -67,7 +69,7 @@ def main() -> int:
     jax.config.update('jax_compilation_cache_dir', str(arguments.runs.resolve() / 'compiled'))
     if not arguments.table:
         for seed in arguments.seeds:
-            for name in table.rows:
+            for name in arguments.rows or table.rows:
                 run(table, name, seed, runs, arguments.source)
     compare(table, runs, arguments.source)
     text = markdown(table, runs, arguments.seeds)

@@ -3,8 +3,9 @@
   python -m sr_jax.main --config benchmarks/video_rows.py:ping_pong
 
 With those of `clips`, a recurrent network first learns from the pixels (`start`) and goes on in one
-of several ways; `images` and `translational` go on with single images, by the task `gan`. With
-those of `tape`, a network learns to clean and enlarge degraded clips.
+of several ways; `images` and `translational` go on with single images, by the task `gan`. Those of
+`judged` go on for longer, with a discriminator of spectral norms. With those of `tape`, a network
+learns to clean and enlarge degraded clips.
 """
 
 from typing import NamedTuple
@@ -14,11 +15,13 @@ import ml_collections
 from configs import video
 from sr_jax.config.defaults import check_variant, defaults
 
-START, FURTHER, TAPE = 4000, 500, 150  # updates
+START, FURTHER, LONGER, TAPE = 4000, 500, 3000, 150  # updates
 SIZE, FRAMES = 48, 5
 FRACTION = 0.2  # of the photographs, to validate on
 ADVERSARIAL, BLOCKS, PING_PONG, TRANSLATIONAL = 0.01, 1.0, 1.0, 1.0  # weights of losses
 RATE, FURTHER_RATE = 1e-3, 5e-4
+# Of a discriminator that acts; what is not said is as of the others.
+JUDGE, JUDGE_RATE, JUDGE_WEIGHT = {'features': 16, 'norm': 'spectral'}, 2e-3, 0.1
 PUBLISHED = 'realesr-animevideov3'
 
 
@@ -59,6 +62,16 @@ TABLES = {
             'translational': Row('discriminator of images, translational loss', 'start'),
         },
     ),
+    'judged': Table(
+        'clean',
+        {
+            'start': Row(f'pixels, {START:,} updates'),
+            'on_longer': Row(f'pixels, {LONGER:,} more', 'start'),
+            'ping_pong_longer': Row('ping-pong', 'start'),
+            'judged': Row('temporal discriminator', 'start'),
+            'judged_both': Row('temporal discriminator and ping-pong', 'start'),
+        },
+    ),
     'tape': Table(
         'tape',
         {
@@ -66,7 +79,7 @@ TABLES = {
         },
     ),
 }
-VARIANTS = tuple(name for table in TABLES.values() for name in table.rows)
+VARIANTS = tuple(dict.fromkeys(name for table in TABLES.values() for name in table.rows))
 
 
 def get_config(variant: str = 'start') -> ml_collections.ConfigDict:
@@ -85,17 +98,23 @@ def get_config(variant: str = 'start') -> ml_collections.ConfigDict:
 
 
 def _clips(variant: str) -> ml_collections.ConfigDict:
-    adversarial = variant in ('adversarial', 'both')
+    judged, longer = variant.startswith('judged'), variant.endswith('longer')
+    adversarial = judged or variant in ('adversarial', 'both')
     config = video.get_config('photos' if adversarial else 'recurrent')
     config.data.update(crop_size=SIZE, frames=FRAMES, validation_crops=8)
-    config.train.update(steps=FURTHER, remat=False)
+    config.train.update(steps=LONGER if judged or longer else FURTHER, remat=False)
     _further(config)
     if variant == 'start':
         config.train.steps = START
         config.optimizer.update(learning_rate=RATE, schedule='cosine', warmup_steps=20)
     if adversarial:
         config.loss.adversarial.weight, config.loss.blocks.weight = ADVERSARIAL, BLOCKS
-    config.loss.ping_pong.weight = PING_PONG if variant in ('ping_pong', 'both') else 0.0
+    if judged:
+        config.loss.adversarial.weight = JUDGE_WEIGHT
+        config.discriminator.update(JUDGE)
+        config.discriminator_optimizer.learning_rate = JUDGE_RATE
+    forth_and_back = variant.startswith('ping_pong') or variant.endswith('both')
+    config.loss.ping_pong.weight = PING_PONG if forth_and_back else 0.0
     return config
 
 
