@@ -8,6 +8,7 @@ switched convolutions see far.
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
@@ -134,5 +135,21 @@ def _between_columns(taps, inputs, outputs, first):
     output column; `first` is the one between the first two."""
     before, after = max(0, outputs - 1 - first), max(0, inputs + first - taps.shape[1])
     taps = jnp.pad(taps, ((0, 0), (before, after), (0, 0)))
-    starts = [before + first - column for column in range(outputs)]
-    return jnp.stack([taps[:, start : start + inputs] for start in starts], axis=2)
+    start = before + first - (outputs - 1)
+    taps = _shifted(taps[:, start : start + inputs + outputs - 1], 1, outputs)
+    return taps.swapaxes(1, 2)
+
+
+def _shifted(x: Array, axis: int, count: int) -> Array:
+    """Returns stretches of x, all of one length, a place further to the front each; the last one
+    begins with x. The axis becomes two, [count, length].
+
+    Not cut out one by one, of which XLA makes long programs: x and one place more, repeated, fall
+    into rows of the length of x, each of which begins a place earlier than the one before.
+    """
+    before, length, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    x = jnp.pad(x, [(0, i == axis) for i in range(x.ndim)])
+    x = jnp.broadcast_to(jnp.expand_dims(x, axis), (*before, count, length + 1, *after))
+    x = x.reshape(*before, count * (length + 1), *after)
+    x = lax.slice_in_dim(x, 0, count * length, axis=axis).reshape(*before, count, length, *after)
+    return lax.slice_in_dim(x, count - 1, length, axis=axis + 1)

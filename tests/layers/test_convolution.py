@@ -29,6 +29,13 @@ def correlate(x, kernel, stride):
     return np.einsum('nhwcij,ijco->nhwo', windows[:, ::stride, ::stride], kernel)
 
 
+def plain(x, kernel, stride):
+    """By JAX's own rule, of any order."""
+    pad = [((taps - 1) // 2,) * 2 for taps in kernel.shape[:2]]
+    layout = ('NHWC', 'HWIO', 'NHWC')
+    return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=layout)
+
+
 def spread(x, kernel):
     """The transposed convolution by its definition: every input pixel adds a turned kernel."""
     n, height, width, _ = x.shape
@@ -57,15 +64,7 @@ def test_convolve_is_its_definition(taps, stride, size):
 @pytest.mark.parametrize('size', [(6, 8), (5, 7)])
 def test_convolve_has_the_gradients_of_jax(taps, stride, size):
     x, kernel = normal(0, 2, *size, 3), normal(1, taps, taps, 3, 4)
-    pad = ((taps - 1) // 2,) * 2
-
-    def plain(x, kernel):
-        layout = ('NHWC', 'HWIO', 'NHWC')
-        return lax.conv_general_dilated(
-            x, kernel, (stride,) * 2, [pad] * 2, dimension_numbers=layout
-        )
-
-    y, pull_back = jax.vjp(plain, x, kernel)
+    y, pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)
     cotangent = normal(2, *y.shape)
     ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1](cotangent)
     for a, b in zip(ours, pull_back(cotangent), strict=True):
@@ -75,13 +74,7 @@ def test_convolve_has_the_gradients_of_jax(taps, stride, size):
 @pytest.mark.parametrize(('taps', 'stride'), [((1, 5), 1), ((3, 1), 1), ((2, 5), 2)])
 def test_oblong_kernels_have_the_values_and_gradients_of_jax(taps, stride):
     x, kernel = normal(0, 2, 6, 7, 3), normal(1, *taps, 3, 4)
-    pad = [((k - 1) // 2,) * 2 for k in taps]
-
-    def plain(x, kernel):
-        layout = ('NHWC', 'HWIO', 'NHWC')
-        return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=layout)
-
-    y, pull_back = jax.vjp(plain, x, kernel)
+    y, pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)
     ours, pull_ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)
     np.testing.assert_allclose(ours, y, rtol=1e-5, atol=1e-5)
     cotangent = normal(2, *y.shape)
@@ -92,6 +85,39 @@ def test_oblong_kernels_have_the_values_and_gradients_of_jax(taps, stride):
 def test_gradients_of_gradients_of_convolve():
     x, kernel = normal(0, 1, 4, 5, 2), normal(1, 4, 4, 2, 3)
     check_grads(lambda x, k: convolve(x, k, 2), (x, kernel), order=2, modes=['rev'], eps=0.02)
+
+
+def penalty(way, of):
+    """A function of x and kernel: squares of what it is of gradients of something curved."""
+
+    def value(x, kernel, stride):
+        def curved(x, kernel):
+            return jnp.tanh(way(x, kernel, stride)).sum()
+
+        gradients = jax.grad(curved, argnums=of)(x, kernel)
+        return sum(jnp.sum(jnp.square(gradient)) for gradient in jax.tree.leaves(gradients))
+
+    return value
+
+
+@pytest.mark.parametrize('of', [0, 1, (0, 1)], ids=['of_x', 'of_kernel', 'of_both'])
+@pytest.mark.parametrize(('taps', 'stride'), [(3, 1), (4, 2), (1, 2)])
+def test_gradients_of_gradients_are_those_of_jax(taps, stride, of):
+    x, kernel = (normal(4, 2, 7, 8, 3), normal(5, taps, taps, 3, 6))
+    found, expected = (
+        jax.jit(jax.grad(penalty(way, of), argnums=(0, 1)), static_argnums=2)(x, kernel, stride)
+        for way in (convolve, plain)
+    )
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+
+
+def test_a_penalty_on_the_gradient_of_x_convolves_no_zeros():
+    x, kernel = (normal(6, 2, 7, 8, 4), normal(7, 3, 3, 4, 5))
+    step = jax.jit(jax.grad(penalty(convolve, 0), argnums=1), static_argnums=2)
+    text = step.lower(x, kernel, 1).compile().as_text()
+    # y, the gradient of x, that of its cotangent, and two of the kernel's.
+    assert len(re.findall(r' convolution\(', text)) <= 5
 
 
 def test_in_a_branch_gradients_of_convolve_are_in_the_layout_that_cpus_are_fast_in():
