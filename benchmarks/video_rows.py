@@ -20,8 +20,9 @@ SIZE, FRAMES = 48, 5
 FRACTION = 0.2  # of the photographs, to validate on
 ADVERSARIAL, BLOCKS, PING_PONG, TRANSLATIONAL = 0.01, 1.0, 1.0, 1.0  # weights of losses
 RATE, FURTHER_RATE = 1e-3, 5e-4
-# Of a discriminator that acts; what is not said is as of the others.
-JUDGE, JUDGE_RATE, JUDGE_WEIGHT = {'features': 16, 'norm': 'spectral'}, 2e-3, 0.1
+# Of a discriminator as published, but small; and of one that acts, that of configs/video.py.
+PUBLISHED_JUDGE = {'features': 8, 'norm': 'batch'}
+JUDGE_RATE, JUDGE_WEIGHT = 2e-3, 0.1
 PUBLISHED = 'realesr-animevideov3'
 
 
@@ -108,11 +109,12 @@ def _clips(variant: str) -> ml_collections.ConfigDict:
         config.train.steps = START
         config.optimizer.update(learning_rate=RATE, schedule='cosine', warmup_steps=20)
     if adversarial:
-        config.loss.adversarial.weight, config.loss.blocks.weight = ADVERSARIAL, BLOCKS
+        config.loss.adversarial.weight = JUDGE_WEIGHT if judged else ADVERSARIAL
+        config.loss.blocks.weight = BLOCKS
     if judged:
-        config.loss.adversarial.weight = JUDGE_WEIGHT
-        config.discriminator.update(JUDGE)
         config.discriminator_optimizer.learning_rate = JUDGE_RATE
+    elif adversarial:
+        config.discriminator.update(PUBLISHED_JUDGE)
     forth_and_back = variant.startswith('ping_pong') or variant.endswith('both')
     config.loss.ping_pong.weight = PING_PONG if forth_and_back else 0.0
     return config

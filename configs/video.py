@@ -34,13 +34,13 @@ def get_config(variant: str = 'photos') -> ml_collections.ConfigDict:
     config = defaults('video', **networks)
     config.train.remat = True
     config.loss.pixel.weight, config.loss.warp.weight = 12.0, 3.0
+    if variant in ('photos', 'tecogan'):
+        config.loss.ping_pong.weight = 1.0
+        config.loss.adversarial.weight, config.loss.blocks.weight = 0.01, 1.0
     if variant in ('photos', 'recurrent'):
         _photos(config)
     else:
         _published(config)
-    if variant in ('photos', 'tecogan'):
-        config.loss.ping_pong.weight = 1.0
-        config.loss.adversarial.weight, config.loss.blocks.weight = 0.01, 1.0
     if variant == 'tecogan':
         config.loss.perceptual.update(
             weight=0.2,
@@ -59,7 +59,10 @@ def _photos(config: ml_collections.ConfigDict) -> None:
     config.train.update(steps=400, batch_size=4)
     config.evaluation.every = config.checkpoint.every = config.log.samples_every = 200
     if 'discriminator' in config:
-        config.discriminator.features = 8
+        # So it acts within some thousand updates of few triplets each (RESULTS.md).
+        config.discriminator.update(features=16, norm='spectral')
+        config.discriminator_optimizer.update(learning_rate=2e-3, schedule='constant')
+        config.loss.adversarial.weight = 0.1
     else:
         config.train.steps = 4000
         config.optimizer.update(learning_rate=1e-3, schedule='cosine', warmup_steps=20)

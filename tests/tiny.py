@@ -45,7 +45,9 @@ def gan(**changes) -> ml_collections.ConfigDict:
 
 
 def video(**changes) -> ml_collections.ConfigDict:
-    """A TecoGAN run of 4 steps on embedded photographs that move."""
+    """A TecoGAN run of 4 steps on embedded photographs that move; its discriminator has the norms
+    of the published one."""
+    changes = {'discriminator__norm': 'batch', **changes}
     return changed(shrink(video_config.get_config('photos')), **changes)
 
 

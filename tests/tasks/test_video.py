@@ -54,7 +54,7 @@ def test_the_terms_are_what_their_names_say(parts, states, loss):
     assert float(terms['ping_pong']) == pytest.approx(difference, rel=1e-4)
     warped = jax.jit(clips.move_to_next)(lq, motions)
     assert float(terms['warp']) == pytest.approx(np.square(warped - lq[:, 1:]).mean(), rel=1e-4)
-    weights = {'pixel': 12, 'warp': 3, 'ping_pong': 1, 'adversarial': 0.01, 'blocks': 1}
+    weights = {'pixel': 12, 'warp': 3, 'ping_pong': 1, 'adversarial': 0.1, 'blocks': 1}
     assert set(terms) == set(weights)
     expected = sum(weight * float(terms[name]) for name, weight in weights.items())
     assert float(total) == pytest.approx(expected, rel=1e-5)
