@@ -17,6 +17,7 @@ from sr_jax.inference.onnx_program.attention_rules import (
     write_gelu,
 )
 from sr_jax.inference.onnx_program.parts import Parts, names
+from sr_jax.inference.onnx_program.pooling_rules import pool_pixels
 from sr_jax.inference.onnx_program.rules import (
     fold_in_convolution,
     move_numbers,
@@ -36,6 +37,7 @@ RULES = (
     shuffle_pixels,
     repeat_pixels,
     repeat_both_ways,
+    pool_pixels,
     state_shape,
     multiply_matrices,
     normalize_layer,
