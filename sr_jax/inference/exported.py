@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.onnx_program import sorting
 from sr_jax.inference.onnx_program.graph import join
 from sr_jax.inference.onnx_program.jaxpr import evaluate
 from sr_jax.inference.programs import make_module
@@ -100,6 +101,7 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
         shapes = _describe(module, size)
         with whole_convolutions():
             jaxpr = jax.make_jaxpr(apply)(shapes)
+        sorting.teach()
         flat = functools.partial(evaluate, jaxpr.jaxpr, jaxpr.consts)
         program = to_onnx(lambda x: flat(x)[0], [shapes], **LAYOUT, **NAMES)
         join(program)

@@ -8,6 +8,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from sr_jax.inference.onnx_program import sorting
+
 # Equations of a jaxpr that call another one, and their parameters that hold it.
 CALLS = ('jit', 'pjit', 'custom_vjp_call', 'custom_jvp_call', 'remat2', 'checkpoint')
 CALLED = ('jaxpr', 'call_jaxpr', 'fun_jaxpr')
@@ -43,6 +45,8 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], *inputs: Any) -> list[Any]:
         elif equation.primitive is lax.pad_p:
             x, value = given
             made = _pad(x, value, equation.params['padding_config'])
+        elif sorting.is_open(equation):
+            made = sorting.sort_p.bind(*given, axis=equation.params['dimension'])
         else:
             made = equation.primitive.bind(*given, **equation.params)
         many = equation.primitive.multiple_results or called is not None
