@@ -2,8 +2,9 @@
 
 Both hold the weights, take images in [0, 1] and give larger ones, not clipped. ONNX takes them as
 [n, c, h, w], as most programs that run such files do; StableHLO as [n, h, w, c], as all is here.
-Without a size they take any number of images of any sides; where a network asks for multiples, they
-mirror images at the lower and the right edge, and cut what they give.
+Without a size they take any number of images of any sides, or of those that the network says;
+where it asks for multiples, they mirror images at the lower and the right edge, and cut what they
+give.
 """
 
 import functools
@@ -23,10 +24,11 @@ from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.onnx_program import sorting
 from sr_jax.inference.onnx_program.graph import join
 from sr_jax.inference.onnx_program.jaxpr import evaluate
+from sr_jax.inference.onnx_program.limits import limit_sides
 from sr_jax.inference.programs import make_module
 from sr_jax.layers.depthwise import whole_convolutions
 from sr_jax.layers.windows import crop, pad_to_multiple
-from sr_jax.models.protocols import Enlarger
+from sr_jax.models.protocols import Enlarger, Limited
 
 ONNX, STABLEHLO = '.onnx', '.stablehlo'
 PLATFORMS = ('cpu', 'cuda')  # that a StableHLO program is for
@@ -105,6 +107,8 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
         flat = functools.partial(evaluate, jaxpr.jaxpr, jaxpr.consts)
         program = to_onnx(lambda x: flat(x)[0], [shapes], **LAYOUT, **NAMES)
         join(program)
+        if size is None and isinstance(module, Limited):
+            limit_sides(program, *module.open_sides)
         data = program.SerializeToString()
         difference = _compare(data, apply, module, size)
     except Exception as error:  # of what it lacks, the converter raises many kinds
@@ -146,7 +150,11 @@ def _describe(module: Enlarger, size: Size | None) -> jax.ShapeDtypeStruct:
     """The images that a program takes."""
     channels, side = module.example(1).shape[-1], module.input_size
     sides = f'{side}, {side}' if side else 'h, w'
-    shape = export.symbolic_shape(f'n, {sides}, {channels}')
+    limits = []
+    if isinstance(module, Limited):
+        least, most = module.open_sides
+        limits = [limit for side in 'hw' for limit in (f'{side} >= {least}', f'{side} <= {most}')]
+    shape = export.symbolic_shape(f'n, {sides}, {channels}', constraints=limits)
     return jax.ShapeDtypeStruct((1, *size, channels) if size else shape, jnp.float32)
 
 

@@ -198,7 +198,8 @@ def lengthen(x: Array, axis: int, length: int, mode: str) -> Array:
     if mode != 'constant':
         return made
     inside = jnp.arange(length) < side
-    return made * inside.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    shape = [-1 if i == axis else 1 for i in range(x.ndim)]
+    return made * inside.astype(x.dtype).reshape(shape)
 
 
 class Look(NamedTuple):

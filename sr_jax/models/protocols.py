@@ -7,6 +7,7 @@ network, and `isinstance` tells:
   Network     every one: which of its fields repeat layers, and what it may be called with
   Enlarger    one for super-resolution: its scale, and what it asks of the sizes of images
   Gridded     an enlarger that looks at an image in squares
+  Limited     an enlarger that is one program for some sides alone
   Patchwise   an enlarger that can compute its layers in patches, for memory
   Recurrent   an enlarger that sees a film frame by frame, and remembers
   Sampler     an enlarger that draws many images of a small one
@@ -78,6 +79,15 @@ class Gridded(Enlarger, Protocol):
     @property
     def grid(self) -> int:
         """The side of the squares in pixels."""
+
+
+@runtime_checkable
+class Limited(Enlarger, Protocol):
+    """An enlarger that is another program for images of some sides than for those of others."""
+
+    @property
+    def open_sides(self) -> tuple[int, int]:
+        """The least and the greatest side of images that one program may be for."""
 
 
 @runtime_checkable

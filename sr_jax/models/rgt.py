@@ -4,7 +4,6 @@ Chen et al. 2023, "Recursive Generalization Transformer for Image Super-Resoluti
 (arXiv:2303.06373), section 3 and figure 2, as its program has it (zhengchen1999/RGT).
 """
 
-import math
 from typing import ClassVar
 
 import jax
@@ -111,10 +110,10 @@ def count_reductions(size: tuple[int, int], train: bool) -> int:
     Raises:
       InputError: of the shorter side nothing would be left.
     """
-    least = TRAINED_SMALLEST if train else SMALLEST
-    times = max(int(math.log(max(side // least, 1), REDUCTION)) for side in size)
-    times = times if train else max(times, MIN_TIMES)
-    if min(size) < REDUCTION**times:
+    least, times = (TRAINED_SMALLEST, 0) if train else (SMALLEST, MIN_TIMES)
+    while any(side >= least * REDUCTION ** (times + 1) for side in size):
+        times += 1
+    if any(side < REDUCTION**times for side in size):
         raise InputError(
             f'RGT makes an image of {size[1]}x{size[0]} pixels {REDUCTION**times} times as small, '
             'and nothing is left of it: take a larger or a less oblong one'
@@ -187,6 +186,8 @@ class RGT(nn.Module):
     multiple: ClassVar[int] = 1
     input_size: ClassVar[None] = None
     halo: ClassVar[None] = None  # each pixel looks at a small image of the whole
+    # How often an image is made smaller depends on its sides; of these it is the least.
+    open_sides: ClassVar[tuple[int, int]] = (SMALLEST, SMALLEST * REDUCTION ** (MIN_TIMES + 1) - 1)
 
     scale: int = 4
     features: int = 180

@@ -29,6 +29,31 @@ def test_stablehlo_takes_any_number_of_images_of_any_sides(name, tmp_path):
     assert export.deserialize(bytearray(path.read_bytes())).platforms == exported.PLATFORMS
 
 
+# Its images become small ones, as often as their sides say.
+RGT = dict(
+    name='rgt',
+    scale=3,
+    features=32,
+    num_groups=1,
+    num_blocks=2,
+    heads=4,
+    split=(2, 6),
+    reduced=12,
+    hidden=10,
+    head_features=5,
+)
+
+
+def test_what_depends_on_sides_is_a_program_of_some_of_them(tmp_path):
+    net, path = drawn(RGT), tmp_path / 'x.stablehlo'
+    exported.write_stablehlo(path, net)
+    call = exported.read_stablehlo(path)
+    compare(net, call(images(2, 16, 19, 3)), images(2, 16, 19, 3))
+    for shape in ((1, 15, 19, 3), (1, 17, 1024, 3)):
+        with pytest.raises(ValueError, match='shape'):
+            call(images(*shape))
+
+
 def test_switched_convolutions_become_stablehlo_of_one_size(tmp_path):
     net, path = network('switched_sr'), tmp_path / 'x.stablehlo'
     with pytest.raises(InputError, match='switched_sr does not become .*--size'):
@@ -50,6 +75,20 @@ def test_files_of_no_use_are_named(tmp_path):
     (tmp_path / 'x.stablehlo').write_bytes(b'something else')
     with pytest.raises(InputError, match=r'x\.stablehlo: damaged, or no program'):
         exported.read_stablehlo(tmp_path / 'x.stablehlo')
+
+
+def test_onnx_of_some_sides_says_which(tmp_path):
+    pytest.importorskip('jax2onnx')
+    import onnxruntime
+
+    net = drawn(RGT)
+    assert exported.write_onnx(tmp_path / 'x.onnx', net) < 2e-5
+    session = onnxruntime.InferenceSession(tmp_path / 'x.onnx')
+    (found,) = session.run(None, {'input': images(2, 16, 19, 3).transpose(0, 3, 1, 2)})
+    compare(net, found.transpose(0, 2, 3, 1), images(2, 16, 19, 3))
+    for sides in ((15, 19), (17, 1024), (9, 11)):
+        with pytest.raises(Exception, match='takes_sides_of_16_to_1023_pixels'):
+            session.run(None, {'input': np.zeros((1, 3, *sides), np.float32)})
 
 
 @pytest.mark.parametrize('name', ['srvgg', 'swinir'])

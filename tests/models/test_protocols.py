@@ -9,7 +9,15 @@ import pytest
 
 from sr_jax import models
 from sr_jax.errors import InputError
-from sr_jax.models.protocols import Enlarger, Gridded, Network, Patchwise, Recurrent, Sampler
+from sr_jax.models.protocols import (
+    Enlarger,
+    Gridded,
+    Limited,
+    Network,
+    Patchwise,
+    Recurrent,
+    Sampler,
+)
 
 NETWORK = """
 import flax.linen as nn
@@ -101,6 +109,9 @@ def test_enlargers_keep_their_promises_about_sizes(name):
     if isinstance(module, Gridded):
         assert module.multiple == 1
         assert height % module.grid == width % module.grid == 0
+    if isinstance(module, Limited):
+        least, most = module.open_sides
+        assert least <= min(height, width) <= max(height, width) <= most
     if isinstance(module, Sampler):
         latents = tuple(
             jax.ShapeDtypeStruct((n, *shape), jnp.float32)
@@ -119,6 +130,7 @@ def test_which_networks_enlarge_and_which_draw():
     others = ['frvsr', 'glean', 'glean_dlas', 'resnet_sr', 'switched_sr']
     assert models.names(Enlarger) == sorted([*transformers, *convolutional, *others])
     assert models.names(Recurrent) == ['frvsr']
+    assert models.names(Limited) == ['rgt']
     assert models.names(Gridded) == ['drct', 'srformer', 'swinir']
     assert models.names(Sampler) == ['srflow']
     assert models.names(Patchwise) == ['rrdb']
