@@ -43,6 +43,10 @@ COLUMNS = {  # of a kind of table: heading -> (number, factor, digits)
         'flat error, 1/255': ('still_flat_error', 1, 3),
         'detail': ('still_detail', 1, 3),
     },
+    'unrest of still films': {
+        f'change since frame 2, 1e-4, frame {at + 1}': (f'unrest_{at}', 1, 3)
+        for at in video_measures.REST
+    },
     **{
         f'drift, {what}': {
             f'{title}, frame {at + 1}': (f'{what}_{key}_{at}', 1, digits)

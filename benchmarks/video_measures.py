@@ -32,6 +32,7 @@ SIZE = 96
 CLIPS, FRAMES = 16, 8
 FILMS, LONG = 3, 100  # of drift, that many that stand still and that many that move
 LATE = (1, 10, 30, 99)  # frames at which it is looked at
+REST = (2, 10, 30, 99)  # and at which still films are compared with their second frame
 PROTOCOL = 'y_matlab_crop4'
 FILE = 'measures.json'
 KINDS = {'clean': GaussianSettings(), 'tape': TapeSettings()}
@@ -93,6 +94,7 @@ def measures(enlarge: Enlarge, kind: str, source: str) -> dict[str, float]:
         made = enlarge(small(films, kind))
         found |= of_stills(images[:, 0], hq[:, 0])
         found |= drift('still', made[:FILMS], films[:FILMS])
+        found |= unrest(made[:FILMS])
         found |= drift('moving', made[FILMS:], films[FILMS:])
     return found
 
@@ -174,3 +176,10 @@ def drift(name: str, images: Frames, hq: Frames) -> dict[str, float]:
         found[f'{name}_mse_{at}'] = 1e4 * float(np.square(images[:, at] - hq[:, at]).mean())
         found[f'{name}_detail_{at}'] = detail(images[:, at], hq[:, at])
     return found
+
+
+def unrest(images: Frames) -> dict[str, float]:
+    """How far, as a squared difference in 1e-4, frames of films that stand still are from the
+    second one, which is the first that follows another."""
+    squares = 1e4 * np.square(images - images[:, 1:2]).mean(axis=(0, 2, 3, 4))
+    return {f'unrest_{at}': float(squares[at]) for at in REST}

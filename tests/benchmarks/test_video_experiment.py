@@ -29,6 +29,11 @@ def test_a_film_that_stays_as_it_is_does_not_drift():
     assert set(found['same'].values()) == {0, 1}
     assert found['worse']['worse_mse_30'] == 0 < found['worse']['worse_mse_99']
     assert found['worse']['worse_detail_99'] == pytest.approx(0.5, rel=1e-3)
+    still = np.repeat(hq[:, :1], measures.LONG, axis=1)
+    assert set(measures.unrest(still).values()) == {0}
+    still[:, 60:] += 0.125
+    assert measures.unrest(still)['unrest_30'] == 0
+    assert measures.unrest(still)['unrest_99'] == pytest.approx(1e4 / 64, rel=1e-4)
 
 
 def test_tables_are_means_and_deviations_of_what_is_measured(tmp_path):
