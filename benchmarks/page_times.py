@@ -114,7 +114,8 @@ def main() -> None:
             page.append(seconds_of_page(browser, folder, image))
             command.append(seconds_of_command(folder, image))
             print(f'page {page[-1]:.2f} s, command {command[-1]:.2f} s', flush=True)
-        print(f'medians: page {median(page):.2f} s, command {median(command):.2f} s')
+        if page:
+            print(f'medians: page {median(page):.2f} s, command {median(command):.2f} s')
         browser.close()
 
 

@@ -44,7 +44,7 @@ CONFIGS = [
 # take them.
 ELSEWHERE = {
     *('gan', 'flow', 'stylegan', 'video', 'segmentation', 'detection', 'pixel_contrast'),
-    *('code_transformer', 'switched_sr', 'resnet_sr'),
+    *('code_transformer', 'pixelsnail', 'switched_sr', 'resnet_sr'),
 }
 
 

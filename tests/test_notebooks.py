@@ -39,8 +39,8 @@ SMALL = {
 }
 
 # docs/switched_convolutions.md, docs/srflow.md, docs/esrgan.md and docs/seeing.md train the same,
-# docs/extending.md from a file of others' weights.
-LONG = ('switched_vqvae', 'srflow_samples', 'finetune_esrgan', 'seeing')
+# docs/extending.md from a file of others' weights; tests/layers has the layer in modules.
+LONG = ('switched_vqvae', 'srflow_samples', 'finetune_esrgan', 'seeing', 'switched_conv_in_flax')
 
 
 @pytest.fixture

@@ -174,6 +174,7 @@ def test_the_translational_loss_compares_the_first_crop_with_one_of_three():
     assert metrics['loss'] == pytest.approx(metrics['pixel'] + 2 * metrics['translational'])
 
 
+@pytest.mark.slow
 def test_switched_convolutions_learn_beside_a_discriminator():
     switching = dict(layers=('layer_0/conv',), breadth=2, network='standard', norm_size=3)
     model = dict(name='switched_sr', scale=4, features=4, num_layers=1, switching=switching)
