@@ -45,6 +45,7 @@ def rounds(size, window, halo, at_once):
     return -(-count // at_once)
 
 
+@settings(max_examples=40)  # all windows are tried
 @given(
     st.lists(st.tuples(st.integers(8, 60), st.integers(8, 60)), min_size=1, max_size=3),
     st.integers(0, 3),
