@@ -31,7 +31,7 @@ LAYERS = {
 STEM = {'initial_conv.0': 'initial_conv', 'final_conv': 'final_conv'}
 CASES = [
     ('vqvae_dlas_hardswitch_train', 2e-3),
-    pytest.param('vqvae_dlas_hardswitch_eval_filled', 2e-3, marks=pytest.mark.slow),
+    ('vqvae_dlas_hardswitch_eval_filled', 2e-3),
     pytest.param(
         'vqvae_dlas_vqvae3_hardswitch_standard_train_filled', 2e-3, marks=pytest.mark.slow
     ),
