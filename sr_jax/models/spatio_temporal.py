@@ -28,9 +28,9 @@ class SpatioTemporalDiscriminator(nn.Module):
     """The discriminator; the defaults are the published one's.
 
     Batch norms have a shift and no factor. Real and generated triplets pass apart, each normalised
-    by itself, so that of their means, which are made equal, nothing is left to tell them by: with
-    few triplets in a batch such a discriminator hardly learns (RESULTS.md, the part on a recurrent
-    generator). Spectral norms (see `SpectralConvolution`) leave the means as they are.
+    by itself, which makes their means equal: with few triplets in a batch such a discriminator has
+    hardly learned (RESULTS.md, the part on a recurrent generator). Spectral norms (see
+    `SpectralConvolution`) leave the means as they are.
 
     Attributes:
       features: channels of the first convolution.

@@ -103,7 +103,7 @@ def penalty(way, of):
 @pytest.mark.parametrize('of', [0, 1, (0, 1)], ids=['of_x', 'of_kernel', 'of_both'])
 @pytest.mark.parametrize(('taps', 'stride'), [(3, 1), (4, 2), (1, 2)])
 def test_gradients_of_gradients_are_those_of_jax(taps, stride, of):
-    x, kernel = (normal(4, 2, 7, 8, 3), normal(5, taps, taps, 3, 6))
+    x, kernel = normal(4, 2, 7, 8, 5), normal(5, taps, taps, 5, 6)
     found, expected = (
         jax.jit(jax.grad(penalty(way, of), argnums=(0, 1)), static_argnums=2)(x, kernel, stride)
         for way in (convolve, plain)
@@ -113,7 +113,7 @@ def test_gradients_of_gradients_are_those_of_jax(taps, stride, of):
 
 
 def test_a_penalty_on_the_gradient_of_x_convolves_no_zeros():
-    x, kernel = (normal(6, 2, 7, 8, 4), normal(7, 3, 3, 4, 5))
+    x, kernel = normal(6, 2, 7, 8, 4), normal(7, 3, 3, 4, 5)
     step = jax.jit(jax.grad(penalty(convolve, 0), argnums=1), static_argnums=2)
     text = step.lower(x, kernel, 1).compile().as_text()
     # y, the gradient of x, that of its cotangent, and two of the kernel's.

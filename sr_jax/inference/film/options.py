@@ -13,11 +13,11 @@ from sr_jax.inference.options import check_option, is_finite
 
 TAGS = ('write', 'keep')
 SIZES = ('first', 'refuse')
-# What the messages call numbers; seconds, and frames a second, are kept exactly.
-_SECONDS = {'start': '--from', 'end': '--to'} | {
+# What the messages call numbers; seconds, and frames a second, are kept as fractions.
+_EXACT = {'start': '--from', 'end': '--to'} | {
     name: f'--{name}' for name in ('preview', 'rate', 'segment')
 }
-_NUMBERS = {'outscale': '--outscale', 'quality': '--quality', 'same': '--same', **_SECONDS}
+_NUMBERS = {'outscale': '--outscale', 'quality': '--quality', 'same': '--same', **_EXACT}
 # The words of --tape, and what they turn on.
 TAPE_STEPS: dict[str, dict[str, Any]] = {
     'crop': {'crop_lines': True},
@@ -116,7 +116,7 @@ class FilmOptions:
             value = getattr(self, name)
             if value is not None and not is_finite(value):
                 raise InputError(f'{option} {value!r}: it must be a finite number')
-            if name in _SECONDS and isinstance(value, float | int):
+            if name in _EXACT and isinstance(value, float | int):
                 object.__setattr__(self, name, Fraction(str(value)))
 
     def _check_limits(self):
