@@ -20,6 +20,7 @@ from absl import flags
 from sr_jax.config.command_line import config_arguments, make_config_flags, parse_flags
 from sr_jax.config.files import is_run
 from sr_jax.devices.distributed import Processes, run_together
+from sr_jax.devices.freed_memory import keep_freed_memory
 from sr_jax.devices.kept_programs import keep_programs
 from sr_jax.errors import InputError, exit_status
 from sr_jax.training import loop
@@ -103,6 +104,7 @@ def _train(argv: list[str]) -> int:
     workdir = values.workdir or default_workdir(config_arguments(argv)[0])
 
     def run() -> int:
+        keep_freed_memory()
         result = loop.train(values.config, workdir, str(values['log-format'].value))
         return 0 if result.stopped_by is None else 128 + result.stopped_by
 

@@ -15,6 +15,11 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
+def are_chosen() -> bool:
+    """Whether a user has said how many devices are made of the CPU."""
+    return 'JAX_NUM_CPU_DEVICES' in os.environ or FLAG in os.environ.get('XLA_FLAGS', '')
+
+
 def split_cpu() -> None:
     """Makes a device of each core of the CPU, at most `MOST_DEVICES`.
 
@@ -22,7 +27,7 @@ def split_cpu() -> None:
     share each. Nothing is changed where a user has said how many devices there are, or where JAX
     has its devices already.
     """
-    if 'JAX_NUM_CPU_DEVICES' in os.environ or FLAG in os.environ.get('XLA_FLAGS', ''):
+    if are_chosen():
         return
     try:
         jax.config.update('jax_num_cpu_devices', min(count_cores(), MOST_DEVICES))

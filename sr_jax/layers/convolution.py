@@ -15,12 +15,10 @@ from jax import lax
 from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 from jaxtyping import Array, Float
 
-from sr_jax.kernels.mesh_axes import explicit_axes, vary_equally  # type: ignore[import-not-found]
-from sr_jax.layers import winograd
+from sr_jax.kernels.mesh_axes import vary_equally  # type: ignore[import-not-found]
+from sr_jax.layers import correlation, winograd
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.parameter import parameter
-
-_LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
 def uniform_init(fan_in: int) -> nn.initializers.Initializer:
@@ -101,18 +99,15 @@ def _differentiable(
 ) -> Array:
     if devices:
         return winograd.convolve(x, kernel, devices)
-    return _convolve(x, kernel, stride, padded)
-
-
-def _convolve(x: Array, kernel: Array, stride: int, padded: bool) -> Array:
-    padding = [((taps - 1) // 2 if padded else 0,) * 2 for taps in kernel.shape[:2]]
-    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
+    return correlation.correlate(x, kernel, stride, padded)
 
 
 def _convolve_forward(
     x: Array, kernel: Array, stride: int, padded: bool, devices: int
 ) -> tuple[Array, tuple[Array, Array]]:
-    return _differentiable(x, kernel, stride, padded, devices), (x, kernel)
+    if devices:
+        return winograd.convolve(x, kernel, devices), (x, kernel)
+    return correlation.correlate_to_learn(x, kernel, stride, padded), (x, kernel)
 
 
 def _convolve_backward(
@@ -137,47 +132,7 @@ def _gradients(
     for g, B(g, v) for x and W(u, g) for kernel. JAX would transpose the ones below instead, into
     layouts that XLA for CPUs is slow in: 90 times as slow for what a lambda layer does.
     """
-    return _compute_gradients(x, kernel, cotangent, stride, padded)
-
-
-# Traced once for all layers of the same shapes.
-@functools.partial(jax.jit, static_argnums=(3, 4))
-def _compute_gradients(
-    x: Array, kernel: Array, cotangent: Array, stride: int, padded: bool
-) -> tuple[Array, Array]:
-    def as_jax(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
-        apply = functools.partial(_convolve, stride=stride, padded=padded)
-        return jax.vjp(apply, x, kernel)[1](cotangent)
-
-    def in_layout(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
-        taps = kernel.shape[:2]
-        before = [(k - 1) // 2 if padded else 0 for k in taps]
-        # Beyond the last window that was taken, there may be pixels that no window reaches.
-        sizes = zip(cotangent.shape[1:3], x.shape[1:3], taps, before, strict=True)
-        after = [(n - 1) * stride + k - size - low for n, size, k, low in sizes]
-        gradient_x = lax.conv_general_dilated(
-            cotangent,
-            _turn_kernel(kernel),
-            (1, 1),
-            [(k - 1 - low, k - 1 - n) for k, low, n in zip(taps, before, after, strict=True)],
-            lhs_dilation=(stride, stride),
-            dimension_numbers=_LAYOUT,
-        )
-        if taps == (1, 1):
-            return gradient_x, _of_single_pixels(x[:, ::stride, ::stride], cotangent)
-        gradient_kernel = lax.conv_general_dilated(
-            x.transpose(3, 1, 2, 0),
-            cotangent.transpose(1, 2, 0, 3),
-            (1, 1),
-            list(zip(before, after, strict=True)),
-            rhs_dilation=(stride, stride),
-            dimension_numbers=_LAYOUT,
-        )
-        return gradient_x, gradient_kernel.transpose(1, 2, 0, 3)
-
-    if explicit_axes((x, kernel, cotangent)):
-        return as_jax(x, kernel, cotangent)  # JAX knows where each gradient is to lie
-    return lax.platform_dependent(x, kernel, cotangent, cpu=in_layout, default=as_jax)
+    return correlation.gradients(x, kernel, cotangent, stride, padded)
 
 
 def _gradients_forward(
@@ -210,12 +165,6 @@ def _gradients_backward(
 _gradients.defvjp(_gradients_forward, _gradients_backward, symbolic_zeros=True)
 
 
-def _of_single_pixels(x: Array, cotangent: Array) -> Array:
-    """Returns the gradient of a kernel of one tap, as a product: 2 to 3 times as quick on CPUs."""
-    pixels, cotangents = (y.reshape(-1, y.shape[-1]) for y in (x, cotangent))
-    return (cotangents.T @ pixels).T[None, None]
-
-
 _differentiable.defvjp(_convolve_forward, _convolve_backward)
 
 
@@ -237,13 +186,8 @@ def transposed_convolve(
 @jax.custom_vjp
 def _transposed(x: Array, kernel: Array) -> Array:
     return lax.conv_general_dilated(
-        x, kernel, (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2), dimension_numbers=_LAYOUT
+        x, kernel, (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2), dimension_numbers=correlation.LAYOUT
     )
-
-
-def _turn_kernel(kernel: Float[Array, 'k l i o']) -> Float[Array, 'k l o i']:
-    """Turns a kernel by 180 degrees and exchanges its channels: that of the transposed map."""
-    return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
 def _transposed_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -254,9 +198,9 @@ def _transposed_backward(residuals: tuple[Array, Array], cotangent: Array) -> tu
     x, kernel = residuals
     padded = len(kernel) == 4
     strided, pull_back = jax.vjp(
-        lambda k: convolve(cotangent, k, 2, padded), _turn_kernel(kernel)
+        lambda k: convolve(cotangent, k, 2, padded), correlation.turn_kernel(kernel)
     )
-    return strided, _turn_kernel(*pull_back(x))
+    return strided, correlation.turn_kernel(*pull_back(x))
 
 
 _transposed.defvjp(_transposed_forward, _transposed_backward)

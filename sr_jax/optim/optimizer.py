@@ -1,7 +1,7 @@
 """From settings to an optax optimiser, and the accumulated, guarded gradient step."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -129,12 +129,25 @@ class GradientNorm(NamedTuple):
     gradient_norm: Float[Array, '']
 
 
-def record_gradient_norm() -> optax.GradientTransformation:
-    """Leaves the gradient as it is and keeps its global norm in the state, for the log."""
-    return optax.GradientTransformation(
-        init=lambda params: GradientNorm(jnp.zeros(())),
-        update=lambda grads, state, params=None: (grads, GradientNorm(optax.tree.norm(grads))),
-    )
+def record_gradient_norm() -> optax.GradientTransformationExtraArgs:
+    """Leaves the gradient as it is and keeps its global norm in the state, for the log.
+
+    An update that has it computed already says so by `gradient_norm=`.
+    """
+
+    def update(
+        grads: PyTree,
+        state: GradientNorm,
+        params: PyTree | None = None,
+        *,
+        gradient_norm: Array | None = None,
+        **others: Any,
+    ) -> tuple[PyTree, GradientNorm]:
+        del state, params, others
+        norm = optax.tree.norm(grads) if gradient_norm is None else gradient_norm
+        return grads, GradientNorm(norm)
+
+    return optax.GradientTransformationExtraArgs(lambda params: GradientNorm(jnp.zeros(())), update)
 
 
 def make_optimizer(

@@ -104,17 +104,42 @@ def accumulated_update(
     else:
         passes = functools.partial(_pass_all, loss, merge, params, loss_scale)
         loss_scale, (value, terms, grads), statistics, outputs = passes(microbatches, keys)
-    # The optimizer computes the same sums, for the norm.
-    squares = [optax.tree.norm(g, squared=True) for g in jax.tree.leaves(grads)]
-    finite = jnp.isfinite(jnp.stack(squares))
+    squares = jnp.stack([optax.tree.norm(g, squared=True) for g in jax.tree.leaves(grads)])
+    finite = jnp.isfinite(squares)
     # The barrier keeps XLA from computing the flag anew, of all arrays, in the selection of each:
     # what is compiled would grow with the square of their number.
     applied = jax.lax.optimization_barrier(finite.all() & jnp.isfinite(value))
-    updates, new_state = optimizer.update(grads, opt_state, params)
-    new = (optax.apply_updates(params, updates), new_state)
-    params, opt_state = select(applied, new, (params, opt_state))
+    with_norm = optax.with_extra_args_support(optimizer).update
+    advance = functools.partial(with_norm, gradient_norm=jnp.sqrt(squares.sum()))
+    params, opt_state = _update(advance, applied, grads, params, opt_state)
     gradients = Gradients(value, terms, statistics, outputs, finite, applied)
     return params, opt_state, loss_scale, gradients
+
+
+def _update(
+    advance: Callable,
+    applied: Bool[Array, ''],
+    grads: PyTree,
+    params: PyTree,
+    opt_state: PyTree,
+) -> tuple[PyTree, PyTree]:
+    """The parameters and the optimizer's state, updated if it is to be applied.
+
+    CPUs branch: each array is then updated where it lies. To select from old and new ones, XLA for
+    CPUs copies them all first, since the fused parts that write them read each other's.
+    """
+
+    def update(grads: PyTree, params: PyTree, state: PyTree) -> tuple[PyTree, PyTree]:
+        updates, state = advance(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    def branch(*values: PyTree) -> tuple[PyTree, PyTree]:
+        return jax.lax.cond(applied, update, lambda grads, *old: old, *values)
+
+    def choose(grads: PyTree, *old: PyTree) -> tuple[PyTree, PyTree]:
+        return select(applied, update(grads, *old), old)
+
+    return jax.lax.platform_dependent(grads, params, opt_state, cpu=branch, default=choose)
 
 
 def _pass_all(

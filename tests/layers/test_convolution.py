@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jax import lax
 from jax.test_util import check_grads
@@ -69,6 +69,37 @@ def test_convolve_has_the_gradients_of_jax(taps, stride, size):
     ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1](cotangent)
     for a, b in zip(ours, pull_back(cotangent), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@given(
+    height=st.integers(1, 5),
+    width=st.integers(1, 5),
+    taps=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.integers(1, 3),
+)
+@settings(max_examples=8)
+def test_gradients_of_few_pixels_of_many_channels_are_those_of_jax(height, width, taps, stride):
+    x, kernel = normal(0, 2, height, width, 3), normal(1, *taps, 3, 26)
+    assume(height + 2 * ((taps[0] - 1) // 2) >= taps[0])
+    assume(width + 2 * ((taps[1] - 1) // 2) >= taps[1])
+    y, pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)
+    cotangent = normal(2, *y.shape)
+    ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1](cotangent)
+    for a, b in zip(ours, pull_back(cotangent), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_the_kernel_of_many_channels_is_not_turned_for_few_pixels():
+    def gradient(x, kernel):
+        return jax.grad(lambda x: (convolve(x, kernel, 2) ** 2).sum())(x)
+
+    kernel = normal(1, 3, 3, 5, 29)
+    few, many = (
+        jax.jit(gradient).lower(normal(0, 2, *size, 5), kernel).compile().as_text()
+        for size in ((6, 9), (8, 16))
+    )
+    assert ' reverse(' not in few
+    assert ' reverse(' in many
 
 
 @pytest.mark.parametrize(('taps', 'stride'), [((1, 5), 1), ((3, 1), 1), ((2, 5), 2)])

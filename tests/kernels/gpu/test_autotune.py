@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
 from sr_jax.kernels.gpu import autotune
 
 

@@ -1,5 +1,6 @@
 import jax
 import pytest
+
 from sr_jax.kernels.gpu.device import H100, L4, present_gpu
 
 
