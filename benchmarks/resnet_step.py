@@ -22,6 +22,7 @@ from sr_jax import tasks
 from sr_jax.checkpoints.run import begin
 from sr_jax.config.defaults import defaults
 from sr_jax.devices import sharding
+from sr_jax.devices.freed_memory import keep_freed_memory
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -38,6 +39,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def compiled_step(args: argparse.Namespace) -> Callable[[], None]:
     """A function that makes one JAX train step and waits for it."""
+    keep_freed_memory()  # as `python -m sr_jax.main` does
     config = defaults('classification', model='resnet')
     config.model.depth = args.depth
     config.data.crop_size = args.crop

@@ -23,6 +23,7 @@ from configs import stylegan2
 from sr_jax import tasks
 from sr_jax.checkpoints.run import begin
 from sr_jax.devices import sharding
+from sr_jax.devices.freed_memory import keep_freed_memory
 
 STEPS = 16
 
@@ -50,6 +51,7 @@ def config_of(args: argparse.Namespace) -> ml_collections.ConfigDict:
 
 def compiled_steps(config: ml_collections.ConfigDict) -> Callable[[], None]:
     """A function that makes a round of train steps and waits for them."""
+    keep_freed_memory()  # as `python -m sr_jax.main` does
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
     tree, size = begin(task, 0, mesh), config.model.size
     batch = {'hq': jax.random.uniform(jax.random.key(0), (config.train.batch_size, size, size, 3))}

@@ -26,6 +26,7 @@ from configs import video  # noqa: E402
 from sr_jax import tasks  # noqa: E402
 from sr_jax.checkpoints.run import begin  # noqa: E402
 from sr_jax.devices import sharding  # noqa: E402
+from sr_jax.devices.freed_memory import keep_freed_memory  # noqa: E402
 
 NUMBERS = ('features', 'blocks', 'motion', 'batch', 'frames', 'crop', 'threads')
 
@@ -43,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def compiled_step(args: argparse.Namespace) -> Callable[[], None]:
     """A function that makes one JAX train step and waits for it."""
+    keep_freed_memory()  # as `python -m sr_jax.main` does
     config = video.get_config('recurrent')
     config.model.update(
         features=args.features, num_blocks=args.blocks, motion_features=args.motion

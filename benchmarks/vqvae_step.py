@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from sr_jax.devices.freed_memory import keep_freed_memory
 from sr_jax.models.vqvae import VQVAE
 
 
@@ -57,6 +58,7 @@ def train_step(model: VQVAE, optimizer: optax.GradientTransformation) -> Callabl
 
 def compiled_steps(args: argparse.Namespace) -> Callable[[int], None]:
     """A function that makes so many JAX train steps and waits for them."""
+    keep_freed_memory()  # as `python -m sr_jax.main` does
     model = VQVAE(channels=args.channels, upsampling=args.form)
     optimizer = optax.adam(3e-4)
     x = jax.random.uniform(jax.random.key(0), (args.batch, args.crop, args.crop, 3))
