@@ -1,8 +1,8 @@
 #!/bin/sh
 # AVIF that Pillow writes of RGB has a cast: red and blue are about two thirds of a level of 255 too low, green half a
-# level too high, at every quality. libavif has libyuv turn RGB into luma and chroma, and what comes is chroma rounded
-# down, by almost half a level on average. Of the same pixels with an alpha of 255 everywhere, which is not written,
-# 4:4:4 has no cast; 4:2:0 keeps it.
+# level too high, at quality 100, and about as much at 90. libyuv, it seems, which libavif uses for this, makes chroma
+# that is rounded down, by almost half a level on average. Of the same pixels with an alpha of 255 everywhere, which is
+# not written, 4:4:4 has no cast; 4:2:0 keeps it.
 #
 # Version:    pillow 13.0.0 (wheel for Linux x86-64, libavif 1.4.2), av 19.0.2, numpy 2.5.5, Python 3.13, 2026-11-30
 # Expected:   red, green, blue and chroma off by nothing on average at quality 100, as of JPEG, and the same for RGB as
