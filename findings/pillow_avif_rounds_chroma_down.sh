@@ -17,7 +17,7 @@
 #             AVIF 4:2:0 RGB: red -0.5, green 0.4, blue -0.7; planes of yuv420p: Y 0.0, Cb -0.5, Cr -0.5
 #             AVIF 4:2:0 RGBA: red -0.5, green 0.4, blue -0.7; planes of yuv420p: Y 0.0, Cb -0.5, Cr -0.5
 # Reported:   not yet (AOMediaCodec/libavif pull request 1024, which brought libyuv in, speaks of a small loss)
-# With us:    nothing works around it: sr_jax/images/encoding.py writes AVIF by Pillow, 4:4:4, of RGB
+# With us:    sr_jax/images/encoding.py gives Pillow an alpha of 255, which is not written
 set -eu
 
 "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 12))' || {

@@ -210,7 +210,10 @@ def _make_image(pixels: UInt[np.ndarray, 'h w c'], form: Format) -> Image.Image:
     mode = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}[pixels.shape[-1]]
     size = (pixels.shape[1], pixels.shape[0])
     image = Image.frombytes(mode, size, np.ascontiguousarray(pixels).tobytes())
-    return image.convert('RGBA') if form.name in ('GIF', 'WEBP') and mode == 'LA' else image
+    # libavif 1.4 rounds the chroma of RGB down, half a level on average, but not that of RGBA; an
+    # alpha that is opaque everywhere is not written.
+    with_alpha = {'GIF': ('LA',), 'WEBP': ('LA',), 'AVIF': ('RGB',)}
+    return image.convert('RGBA') if mode in with_alpha.get(form.name, ()) else image
 
 
 def _encode_sixteen_bit_png(pixels: UInt[np.ndarray, 'h w c'], found: Metadata) -> bytes:

@@ -145,6 +145,16 @@ def test_quality_and_losslessness_are_heeded():
     same_pixels(decode_layers(encode(hidden, WEBP, 'x', LOSSLESS), 'x'), hidden)
 
 
+@pytest.mark.parametrize('quality', [None, 100])
+def test_an_avif_has_no_cast(quality):
+    colors = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    blocks = colors.repeat(8, axis=0).repeat(8, axis=1)
+    found = decode_layers(encode(Layers(blocks), WRITTEN['.avif'], 'x', Encoding(quality)), 'x')
+    assert found.alpha is None
+    error = found.color.astype(float) - blocks
+    assert np.abs(error.mean(axis=(0, 1))).max() < 0.2  # 0.5 to 0.8 of a level as RGB
+
+
 def test_a_tiff_has_pages_of_any_size_and_thumbnails_are_none():
     pages = [layers(5, 7), layers(9, 4, np.uint16, gray=True), layers(3, 8, alpha=True)]
     encoded = encode_pages(pages, TIFF, 'x')
