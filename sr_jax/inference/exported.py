@@ -21,9 +21,8 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.inference.onnx_program import sorting
+from sr_jax.inference.onnx_program import pieces, sorting
 from sr_jax.inference.onnx_program.graph import join
-from sr_jax.inference.onnx_program.jaxpr import evaluate
 from sr_jax.inference.onnx_program.limits import limit_sides
 from sr_jax.inference.programs import make_module
 from sr_jax.layers.depthwise import whole_convolutions
@@ -33,8 +32,6 @@ from sr_jax.models.protocols import Enlarger, Limited
 ONNX, STABLEHLO = '.onnx', '.stablehlo'
 PLATFORMS = ('cpu', 'cuda')  # that a StableHLO program is for
 MAX_ERROR = 1e-4  # of an ONNX program, as a part of the largest value
-NAMES = {'input_names': ['input'], 'output_names': ['output']}
-LAYOUT = {'inputs_as_nchw': [0], 'outputs_as_nchw': [0]}
 
 Size = tuple[int, int]  # height, width
 
@@ -91,7 +88,7 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
         or its converter lacks, or it cannot be written.
     """
     try:
-        from jax2onnx import to_onnx  # type: ignore[import-not-found]
+        import jax2onnx  # type: ignore[import-not-found]  # noqa: F401
     except ImportError as error:
         raise InputError(
             f'{path}: ONNX is written by jax2onnx, which is not installed: '
@@ -101,11 +98,9 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
     apply = functools.partial(_apply, module, network.variables)
     try:
         shapes = _describe(module, size)
-        with whole_convolutions():
-            jaxpr = jax.make_jaxpr(apply)(shapes)
         sorting.teach()
-        flat = functools.partial(evaluate, jaxpr.jaxpr, jaxpr.consts)
-        program = to_onnx(lambda x: flat(x)[0], [shapes], **LAYOUT, **NAMES)
+        with whole_convolutions():
+            program = pieces.write(apply, shapes)
         join(program)
         if size is None and isinstance(module, Limited):
             limit_sides(program, *module.open_sides)

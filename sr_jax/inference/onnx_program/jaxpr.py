@@ -21,13 +21,21 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], *inputs: Any) -> list[Any]:
 
     jax2onnx 0.17.1 looks for a class that JAX 0.12 no longer has wherever a function is called, and
     what it puts in place of functions of jax.numpy takes other arguments than these do. What it is
-    given of weights alone, onnxruntime 1.31 may compute in every call.
+    given of weights alone, onnxruntime 1.31 may compute in every call. What is computed of the same
+    values twice, such as the masks of windows in every block, is computed once.
 
     Args:
       jaxpr: of the function.
       consts: its constants.
       inputs: of the function.
     """
+    return _evaluate(jaxpr, consts, inputs, {})
+
+
+def _evaluate(
+    jaxpr: Any, consts: Sequence[Any], inputs: Sequence[Any], done: dict[Any, Any]
+) -> list[Any]:
+    """As `evaluate`; done: what was given and made, by what `_identify` says."""
     values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
 
     def read(atom: Any) -> Any:
@@ -36,22 +44,47 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], *inputs: Any) -> list[Any]:
     for equation in jaxpr.eqns:
         called = next((equation.params[key] for key in CALLED if key in equation.params), None)
         given = [read(atom) for atom in equation.invars]
-        made: Any
         if called is not None and equation.primitive.name in CALLS:
-            made = evaluate(called.jaxpr, called.consts, *given)
-        elif _is_known(equation, given):
-            with jax.ensure_compile_time_eval():
-                made = equation.primitive.bind(*given, **equation.params)
-        elif equation.primitive is lax.pad_p:
-            x, value = given
-            made = _pad(x, value, equation.params['padding_config'])
-        elif sorting.is_open(equation):
-            made = sorting.sort_p.bind(*given, axis=equation.params['dimension'])
+            made = _evaluate(called.jaxpr, called.consts, given, done)
         else:
-            made = equation.primitive.bind(*given, **equation.params)
-        many = equation.primitive.multiple_results or called is not None
-        values.update(zip(equation.outvars, made if many else [made], strict=True))
+            name = _identify(equation, given)
+            if name not in done:
+                found = _compute(equation, given)
+                many = equation.primitive.multiple_results
+                # What was given stays alive, so that nothing else has its id.
+                done[name] = given, found if many else [found]
+            made = done[name][1]
+        values.update(zip(equation.outvars, made, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def _compute(equation: Any, given: Sequence[Any]) -> Any:
+    """What an equation makes of values."""
+    if _is_known(equation, given):
+        with jax.ensure_compile_time_eval():
+            return equation.primitive.bind(*given, **equation.params)
+    if equation.primitive is lax.pad_p:
+        x, value = given
+        return _pad(x, value, equation.params['padding_config'])
+    if sorting.is_open(equation):
+        return sorting.sort_p.bind(*given, axis=equation.params['dimension'])
+    return equation.primitive.bind(*given, **equation.params)
+
+
+def _identify(equation: Any, given: Sequence[Any]) -> Any:
+    """What is the same for equations that compute the same, as far as can be told."""
+    values = [
+        (type(x), np.shape(x), np.asarray(x).dtype, np.asarray(x).tobytes())
+        if not isinstance(x, jax.core.Tracer) and np.size(x) <= SMALL
+        else id(x)
+        for x in given
+    ]
+    name = (equation.primitive, *values, *sorted(equation.params.items(), key=lambda each: each[0]))
+    try:
+        hash(name)
+    except TypeError:
+        return id(equation)
+    return name
 
 
 def _is_known(equation: Any, given: Sequence[Any]) -> bool:
