@@ -122,14 +122,15 @@ class WindowAttention(nn.Module):
         Raises:
           InputError: the heads do not divide the channels.
         """
-        qkv = x if self.is_given else linear(3 * x.shape[-1], 'qkv', self.dtype, self.use_bias)(x)
-        size, channels = qkv.shape[1:3], qkv.shape[-1] // 3
+        size, channels = x.shape[1:3], x.shape[-1] // 3 if self.is_given else x.shape[-1]
         check_heads(channels, self.heads)
         shifted = any(self.shift)
         if shifted:
-            qkv = jnp.roll(qkv, (-self.shift[0], -self.shift[1]), (1, 2))
-        windows = split_windows(qkv, self.window)
-        q, k, v = split_heads(windows, 3, self.heads)
+            x = jnp.roll(x, (-self.shift[0], -self.shift[1]), (1, 2))
+        qkv = split_windows(x, self.window)
+        if not self.is_given:  # of windows: fewer channels are moved then
+            qkv = linear(3 * channels, 'qkv', self.dtype, self.use_bias)(qkv)
+        q, k, v = split_heads(qkv, 3, self.heads)
         rows = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
         table = bias_table(self, 'bias_table', rows, self.heads)
         bias = look_up(table, relative_positions(self.window))
