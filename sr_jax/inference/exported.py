@@ -22,7 +22,7 @@ from sr_jax.errors import InputError
 from sr_jax.images import atomic
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.onnx_program import pieces, sorting
-from sr_jax.inference.onnx_program.graph import join
+from sr_jax.inference.onnx_program.graph import forget_sides, join
 from sr_jax.inference.onnx_program.limits import limit_sides
 from sr_jax.inference.programs import make_module
 from sr_jax.layers.depthwise import whole_convolutions
@@ -102,6 +102,7 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
         with whole_convolutions():
             program = pieces.write(apply, shapes)
         join(program)
+        forget_sides(program)
         if size is None and isinstance(module, Limited):
             limit_sides(program, *module.open_sides)
         data = program.SerializeToString()

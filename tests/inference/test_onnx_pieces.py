@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 from onnx_programs import program
 
+from sr_jax.inference.onnx_program.graph import forget_sides
 from sr_jax.inference.onnx_program.jaxpr import evaluate
 from sr_jax.inference.onnx_program.pieces import cut, put_together
 
@@ -48,6 +49,16 @@ def test_what_differs_in_anything_is_not_the_same(apply):
     names = [equation.primitive.name for equation in made.eqns]
     assert names.count('slice') == 2 or names.count('mul') == 2
     np.testing.assert_allclose(jax.core.eval_jaxpr(made.jaxpr, made.consts, X)[0], apply(X), 1e-6)
+
+
+def test_what_gives_what_it_is_given_is_left_out():
+    def apply(x):
+        same = lax.convert_element_type_p.bind(
+            jnp.sin(x), new_dtype=jnp.dtype('float32'), weak_type=False, sharding=None
+        )
+        return lax.stop_gradient(jnp.copy(same)) * x.astype(jnp.int32)
+
+    assert operations(apply) == ['sin', 'convert_element_type', 'convert_element_type', 'mul']
 
 
 def chain(x):
@@ -99,3 +110,13 @@ def test_one_program_is_made_of_several():
     np.testing.assert_allclose(found, (((X + 2) ** 2 + 3) ** 2 - 1) ** 2, 1e-5)
     sides = {value.type.tensor_type.shape.dim[0].dim_param for value in whole.graph.value_info}
     assert len([side for side in sides if 'dynamic' in side]) == 3
+
+
+def test_open_sides_between_input_and_output_are_not_stated():
+    onnx = pytest.importorskip('onnx')
+    shapes = {'a': ['n', 6], 'b': [2, 6]}
+    nodes = [('Abs', ['x'], 'a'), ('Neg', ['a'], 'b'), ('Exp', ['b'], 'y')]
+    model = program(onnx, nodes, shapes=shapes)
+    forget_sides(model)
+    assert [value.name for value in model.graph.value_info] == ['b']
+    onnx.checker.check_model(model, full_check=True)

@@ -13,6 +13,7 @@ from sr_jax.inference.onnx_program import sorting
 # Equations of a jaxpr that call another one, and their parameters that hold it.
 CALLS = ('jit', 'pjit', 'custom_vjp_call', 'custom_jvp_call', 'remat2', 'checkpoint')
 CALLED = ('jaxpr', 'call_jaxpr', 'fun_jaxpr')
+SAME = ('copy', 'copy_p', 'stop_gradient')  # operations that give what they are given
 SMALL = 2**12  # numbers that are kept, not computed again, even if they were made of fewer
 
 
@@ -46,6 +47,8 @@ def _evaluate(
         given = [read(atom) for atom in equation.invars]
         if called is not None and equation.primitive.name in CALLS:
             made = _evaluate(called.jaxpr, called.consts, given, done)
+        elif _is_same(equation):
+            made = given
         else:
             name = _identify(equation, given)
             if name not in done:
@@ -56,6 +59,14 @@ def _evaluate(
             made = done[name][1]
         values.update(zip(equation.outvars, made, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def _is_same(equation: Any) -> bool:
+    """Whether an equation gives what it is given."""
+    if equation.primitive is not lax.convert_element_type_p:
+        return equation.primitive.name in SAME
+    (x,), (y,) = equation.invars, equation.outvars
+    return bool(x.aval.dtype == y.aval.dtype)
 
 
 def _compute(equation: Any, given: Sequence[Any]) -> Any:
