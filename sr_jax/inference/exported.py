@@ -22,8 +22,9 @@ from sr_jax.errors import InputError
 from sr_jax.images import atomic
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.onnx_program import pieces, sorting
-from sr_jax.inference.onnx_program.graph import forget_sides, join
+from sr_jax.inference.onnx_program.graph import join, leave_out_unneeded
 from sr_jax.inference.onnx_program.limits import limit_sides
+from sr_jax.inference.onnx_program.sides import forget_sides, share_sides
 from sr_jax.inference.programs import make_module
 from sr_jax.layers.depthwise import whole_convolutions
 from sr_jax.layers.windows import crop, pad_to_multiple
@@ -102,6 +103,8 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
         with whole_convolutions():
             program = pieces.write(apply, shapes)
         join(program)
+        share_sides(program)
+        leave_out_unneeded(program)
         forget_sides(program)
         if size is None and isinstance(module, Limited):
             limit_sides(program, *module.open_sides)

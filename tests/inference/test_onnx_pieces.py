@@ -7,7 +7,6 @@ import pytest
 from jax import lax
 from onnx_programs import program
 
-from sr_jax.inference.onnx_program.graph import forget_sides
 from sr_jax.inference.onnx_program.jaxpr import evaluate
 from sr_jax.inference.onnx_program.pieces import cut, put_together
 
@@ -110,13 +109,3 @@ def test_one_program_is_made_of_several():
     np.testing.assert_allclose(found, (((X + 2) ** 2 + 3) ** 2 - 1) ** 2, 1e-5)
     sides = {value.type.tensor_type.shape.dim[0].dim_param for value in whole.graph.value_info}
     assert len([side for side in sides if 'dynamic' in side]) == 3
-
-
-def test_open_sides_between_input_and_output_are_not_stated():
-    onnx = pytest.importorskip('onnx')
-    shapes = {'a': ['n', 6], 'b': [2, 6]}
-    nodes = [('Abs', ['x'], 'a'), ('Neg', ['a'], 'b'), ('Exp', ['b'], 'y')]
-    model = program(onnx, nodes, shapes=shapes)
-    forget_sides(model)
-    assert [value.name for value in model.graph.value_info] == ['b']
-    onnx.checker.check_model(model, full_check=True)

@@ -61,22 +61,13 @@ def join(model: Any) -> None:
             pass  # of what was folded more can be
 
 
-def forget_sides(model: Any) -> None:
-    """Leaves out the stated shapes of what lies between a program's input and output, if open.
-
-    onnxruntime 1.32 finds them itself. By those that are stated it chooses which memory is used
-    again: what was used last is in the cache, but it took another (SwinIR: 5% of its time).
+def leave_out_unneeded(model: Any) -> None:
+    """Leaves out what no output of a program needs.
 
     Args:
       model: an `onnx.ModelProto`, which is changed.
     """
-    stated = [
-        value
-        for value in model.graph.value_info
-        if not any(side.dim_param for side in value.type.tensor_type.shape.dim)
-    ]
-    del model.graph.value_info[:]
-    model.graph.value_info.extend(stated)
+    _rewrite(model.graph, lambda node, parts: None)
 
 
 def _rewrite(graph: Any, rule: Callable[[Any, Parts], list[Any] | None]) -> bool:
