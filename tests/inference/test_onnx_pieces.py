@@ -8,7 +8,7 @@ from jax import lax
 from onnx_programs import program
 
 from sr_jax.inference.onnx_program.jaxpr import evaluate
-from sr_jax.inference.onnx_program.pieces import cut, put_together
+from sr_jax.inference.onnx_program.pieces import cut, gives_all, put_together
 
 X = np.random.default_rng(5).standard_normal((2, 6), np.float32)
 
@@ -101,11 +101,57 @@ def test_one_program_is_made_of_several():
     for i, each in enumerate(programs):
         each.graph.input[0].name = each.graph.node[0].input[0] = f'between_{i}'
         each.graph.output[0].name = each.graph.node[1].output[0] = f'between_{i + 1}'
+        each.graph.node[0].name = 'addition'
     whole = put_together(programs)
     onnx.checker.check_model(whole, full_check=True)
     assert [value.name for value in whole.graph.input] == ['between_0']
     assert [value.name for value in whole.graph.output] == ['between_3']
     (found,) = evaluator(whole).run(None, {'between_0': X})
     np.testing.assert_allclose(found, (((X + 2) ** 2 + 3) ** 2 - 1) ** 2, 1e-5)
+    names = [node.name for node in whole.graph.node]
+    assert len(set(names[::2])) == 3
     sides = {value.type.tensor_type.shape.dim[0].dim_param for value in whole.graph.value_info}
     assert len([side for side in sides if 'dynamic' in side]) == 3
+
+
+def test_numbers_and_bodies_of_loops_are_found_in_other_pieces():
+    """A piece may give what is known, and what an If holds needs what is around it."""
+    onnx = pytest.importorskip('onnx')
+    evaluator = pytest.importorskip('onnx.reference').ReferenceEvaluator
+    helper = onnx.helper
+    first = program(onnx, [('Add', ['x', 'h'], 'y')], h=2)
+    first.graph.output.append(helper.make_tensor_value_info('h', 1, []))
+    inner = helper.make_graph(
+        [helper.make_node('Mul', ['z', 'h'], ['product'])],
+        'inner',
+        [],
+        [helper.make_tensor_value_info('product', 1, None)],
+    )
+    second = program(
+        onnx,
+        [
+            ('Add', ['y', 'number'], 'z'),
+            ('If', ['yes'], 'w', {'then_branch': inner, 'else_branch': inner}),
+        ],
+        shapes={'x': [], 'y': ['n', 'c']},
+        number=3,
+    )
+    graph = second.graph
+    graph.input[0].CopyFrom(first.graph.output[0])
+    graph.output[0].CopyFrom(helper.make_tensor_value_info('w', 1, ['n', 'c']))
+    graph.input.append(helper.make_tensor_value_info('h', 1, []))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), 'yes'))
+    whole = put_together([first, second])
+    onnx.checker.check_model(whole)
+    (found,) = evaluator(whole).run(None, {'x': X})
+    np.testing.assert_allclose(found, 2 * (X + 2 + 3), 1e-6)
+
+
+def test_results_that_were_lost_are_missed():
+    onnx = pytest.importorskip('onnx')
+    model = program(onnx, [('Abs', ['x'], 'y')], h=2)
+    assert gives_all(model)
+    model.graph.output.append(onnx.helper.make_tensor_value_info('h', 1, []))
+    assert gives_all(model)
+    model.graph.node[0].output[0] = 'z'
+    assert not gives_all(model)

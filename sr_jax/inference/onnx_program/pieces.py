@@ -13,7 +13,7 @@ from jaxtyping import Array
 from sr_jax.inference.onnx_program.jaxpr import evaluate
 
 INPUT, OUTPUT = 'input', 'output'
-LEAST, MOST = 50, 100  # equations of a piece
+MOST = 100  # equations of a piece, of which it has half at least
 
 
 class Piece(NamedTuple):
@@ -37,35 +37,56 @@ def write(apply: Callable[[Array], Array], shape: jax.ShapeDtypeStruct) -> Any:
 
     Every piece is given the function's array too: jax2onnx asks it for the lengths of its sides.
     """
-    from jax2onnx import to_onnx  # type: ignore[import-not-found]
-
     n, *sides, channels = shape.shape
     turned = jax.ShapeDtypeStruct((n, channels, *sides), shape.dtype)
     traced = jax.make_jaxpr(lambda x: apply(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))(turned)
     flat = jax.make_jaxpr(lambda x: evaluate(traced.jaxpr, traced.consts, x))(turned)
+    for most in (MOST, 2 * MOST, len(flat.eqns)):
+        programs = _convert(flat, cut(flat.jaxpr, most // 2, most))
+        if programs is not None:
+            return put_together(programs)
+    raise ValueError('its converter loses results')
+
+
+def _convert(flat: Any, pieces: Sequence[Piece]) -> list[Any] | None:
+    """The programs of pieces; None where jax2onnx loses what one of them gives.
+
+    It may, where a piece ends with a convolution's bias (MoSR, RealPLKSR).
+    """
+    from jax2onnx import to_onnx  # type: ignore[import-not-found]
+
     (x,), (y,) = flat.jaxpr.invars, flat.jaxpr.outvars
     names = {x: INPUT, y: OUTPUT}
     programs = []
-    for piece in cut(flat.jaxpr):
+    for piece in pieces:
         given = [x, *(each for each in piece.invars if each is not x)]
         for each in piece.outvars:
             names.setdefault(each, f'between_{len(names)}')
-        programs.append(
-            to_onnx(
-                functools.partial(_run, piece._replace(invars=given), flat.consts),
-                [jax.ShapeDtypeStruct(each.aval.shape, each.aval.dtype) for each in given],
-                input_names=[names[each] for each in given],
-                output_names=[names[each] for each in piece.outvars],
-            )
+        program = to_onnx(
+            functools.partial(_run, piece._replace(invars=given), flat.consts),
+            [jax.ShapeDtypeStruct(each.aval.shape, each.aval.dtype) for each in given],
+            input_names=[names[each] for each in given],
+            output_names=[names[each] for each in piece.outvars],
         )
-    return put_together(programs)
+        if not gives_all(program):
+            return None
+        programs.append(program)
+    return programs
+
+
+def gives_all(program: Any) -> bool:
+    """Whether a program, an `onnx.ModelProto`, has a node or numbers for each of its outputs."""
+    graph = program.graph
+    made = {name for node in graph.node for name in node.output}
+    made.update(tensor.name for tensor in graph.initializer)
+    return made.issuperset(value.name for value in graph.output)
 
 
 def _run(piece: Piece, consts: Sequence[Any], *given: Array) -> tuple[Any, ...]:
     return tuple(evaluate(piece, consts, *given))
 
 
-def cut(jaxpr: Any, least: int = LEAST, most: int = MOST) -> list[Piece]:
+def cut(jaxpr: Any, least: int, most: int) -> list[Piece]:
     """Cuts a jaxpr where little of what was made is needed later, and leaves out what never is.
 
     Args:
@@ -121,14 +142,11 @@ def put_together(programs: Sequence[Any]) -> Any:
       programs: `onnx.ModelProto`s, which are changed; the inputs of the first one are the whole's,
         and so are the outputs of the last one.
     """
-    from onnx import compose
-
     whole, *rest = programs
     for number, program in enumerate(programs):
         graph, prefix = program.graph, f'piece_{number}_'
-        compose.add_prefix_graph(
-            graph, prefix, rename_inputs=False, rename_outputs=False, inplace=True
-        )
+        shared = {value.name for value in [*graph.input, *graph.output]}
+        _rename(graph, prefix, shared)
         for value in graph.value_info:
             for side in value.type.tensor_type.shape.dim:
                 if side.dim_param.startswith('dynamic'):
@@ -141,3 +159,23 @@ def put_together(programs: Sequence[Any]) -> Any:
         del graph.output[:]
         graph.output.extend(program.graph.output)
     return whole
+
+
+def _rename(graph: Any, prefix: str, kept: set[str]) -> None:
+    """Puts a prefix before the names of nodes and values, also in the graphs of a loop's body.
+
+    `onnx.compose` renames numbers that a graph gives too, but not where such a body needs them.
+    """
+
+    def new(name: str) -> str:
+        return prefix + name if name and name not in kept else name
+
+    for node in graph.node:
+        node.name = prefix + node.name
+        node.input[:] = [new(name) for name in node.input]
+        node.output[:] = [new(name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename(inner, prefix, kept)
+    for value in [*graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        value.name = new(value.name)
