@@ -36,10 +36,11 @@ def exit_status(command: Callable[[], int]) -> int:
     """Runs a command; an expected error becomes one message on the standard error and status 1.
 
     Ctrl-C is a message as well, with status 130.
-    Anything else is a defect of ours and keeps its traceback. The log of Orbax and of the
-    event loops in its threads is silent, since what matters of it comes as an exception.
+    Anything else is a defect of ours and keeps its traceback. The log of Orbax, of the event loops
+    in its threads and of jax2onnx, of a thousand lines for a deep network, is silent, since what
+    matters of it comes as an exception.
     """
-    for name in ('absl', 'asyncio'):
+    for name in ('absl', 'asyncio', 'jax2onnx', 'onnx_ir'):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return command()

@@ -1,4 +1,5 @@
 import errno
+import logging
 
 import jax
 import pytest
@@ -47,3 +48,9 @@ def test_a_defect_keeps_its_traceback(error):
 
 def test_the_status_of_the_command_comes_back():
     assert exit_status(lambda: 143) == 143
+
+
+@pytest.mark.parametrize('name', ['absl', 'jax2onnx.plugins.plugin_system', 'onnx_ir.serde'])
+def test_the_log_of_libraries_is_silent(name, caplog):
+    assert exit_status(lambda: logging.getLogger(name).warning('much') or 0) == 0
+    assert not caplog.records
