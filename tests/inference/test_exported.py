@@ -1,6 +1,7 @@
 """Networks as programs of StableHLO and ONNX: the same images, of any sides."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
@@ -105,9 +106,20 @@ def test_onnx_computes_the_same(name, tmp_path):
         compare(net, found.transpose(0, 2, 3, 1), images(*shape))
 
 
+def test_a_network_that_rounding_changes_may_differ_by_ten_times_that():
+    x = images(2, 5, 7, 3)
+    assert exported.measure_rounding(lambda x: x / 3, x) < 2e-7
+    steep = exported.measure_rounding(lambda x: jnp.sin(2e4 * x), x)
+    assert steep > 1e-3
+    assert exported.allow(2e-7) == exported.MAX_ERROR
+    assert exported.allow(1e-3) == pytest.approx(1e-2)
+    assert exported.allow(steep + 1) == exported.MAX_ROUNDING
+
+
 def test_onnx_that_differs_is_not_written(tmp_path, monkeypatch):
     pytest.importorskip('jax2onnx')
     monkeypatch.setattr(exported, 'MAX_ERROR', 0.0)
+    monkeypatch.setattr(exported, 'ROUNDINGS', 0.0)
     with pytest.raises(InputError, match='gives another image'):
         exported.write_onnx(tmp_path / 'x.onnx', network('srvgg'))
     assert not (tmp_path / 'x.onnx').exists()
