@@ -84,7 +84,7 @@ def accumulated_update(
 
     The loss, its terms and the gradients are averaged; the optimiser sees the mean alone, so that
     `opt_state` is the same whatever the accumulation. An update whose loss or gradient, squared, is
-    not finite is computed but not applied: the old values come back.
+    not finite is not applied: the old values come back.
 
     Args:
       loss: (params, microbatch, rng) -> (scalar, (terms, statistics, outputs)); the first axis of
