@@ -5,7 +5,6 @@ import importlib.util
 
 import jax
 import numpy as np
-
 from sr_jax.kernels.switched_conv import IMPLEMENTATIONS, switched_conv
 
 # 'triton' needs a GPU: here its kernels are interpreted, by the wheel of Triton, which exists for

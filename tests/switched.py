@@ -5,7 +5,6 @@ import json
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
-
 from sr_jax.kernels.switched_conv.cases import Case
 
 # Layers of a coupler by the names that PyTorch gives them, and by ours.

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from parity import assert_close, nhwc
+from sr_jax.kernels.switched_conv import switched_conv
 from switched import kernels
 
-from sr_jax.kernels.switched_conv import switched_conv
 from sr_jax.layers.soft_routing import blended_convolution
 
 

@@ -9,10 +9,10 @@ import pytest
 from flax import linen as nn
 from flax import traverse_util
 from parity import assert_close, nhwc
+from sr_jax.kernels.switched_conv import api, route
 from switched import batch_stats, hyperparameters, kernels, selector_params, switch_norm
 
 from sr_jax.errors import InputError
-from sr_jax.kernels.switched_conv import api, route
 from sr_jax.layers import switched_conv as switched_conv_layer
 from sr_jax.layers.convolution import convolve
 from sr_jax.layers.random_draws import draw_in_loops

@@ -3,7 +3,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-
 from sr_jax.kernels.gpu import autotune
 
 

@@ -1,6 +1,5 @@
 import jax
 import pytest
-
 from sr_jax.kernels.gpu.device import H100, L4, present_gpu
 
 

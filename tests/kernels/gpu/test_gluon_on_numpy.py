@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from sr_jax.kernels.gpu.interpret import interpret
 from sr_jax.kernels.gpu.launch import KernelCall
 

@@ -3,7 +3,6 @@ import sys
 
 import jax
 import pytest
-
 from sr_jax.kernels.gpu import jax_triton
 
 JAX_TRITON = importlib.util.find_spec('jax_triton') is not None

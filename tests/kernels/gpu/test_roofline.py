@@ -1,5 +1,4 @@
 import pytest
-
 from sr_jax.kernels.gpu.device import A100, H100, H200, L4
 from sr_jax.kernels.gpu.roofline import CHIPS, LAUNCH, Work, min_seconds, nearest_chip
 

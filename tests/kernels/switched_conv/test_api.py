@@ -13,10 +13,9 @@ from convolutions import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from switched import arguments
-
 from sr_jax.kernels.switched_conv import route, switched_conv
 from sr_jax.kernels.switched_conv.cases import NETWORKS, SMALL, UNEQUAL, Case
+from switched import arguments
 
 # As one program.
 jitted_route = jax.jit(route, static_argnames=('breadth', 'block', 'groups', 'segment'))

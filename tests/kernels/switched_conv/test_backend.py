@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from convolutions import assert_same_as_reference
 from jax import lax
-from switched import arguments
-
 from sr_jax.kernels.gpu import jax_triton
 from sr_jax.kernels.gpu.device import H100
 from sr_jax.kernels.switched_conv import api, route, switched_conv
@@ -16,6 +14,7 @@ from sr_jax.kernels.switched_conv.cases import Case
 from sr_jax.kernels.switched_conv.routing import out_of_range, sort_segments
 from sr_jax.kernels.switched_conv.triton import devices
 from sr_jax.kernels.switched_conv.xla import blocks
+from switched import arguments
 
 CASE = Case(2, 7, 9, 4, 6, breadth=5, size=3, stride=1)
 

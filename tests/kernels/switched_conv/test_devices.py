@@ -4,10 +4,9 @@ import jax
 import pytest
 from convolutions import OURS, RUNNABLE, assert_close, value_and_gradients
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from switched import arguments
-
 from sr_jax.kernels.switched_conv import switched_conv
 from sr_jax.kernels.switched_conv.cases import Case
+from switched import arguments
 
 
 class TestEightDevices:

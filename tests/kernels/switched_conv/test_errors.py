@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import jaxtyping
 import pytest
-from switched import arguments
-
 from sr_jax.kernels.switched_conv import route, switched_conv
 from sr_jax.kernels.switched_conv.cases import UNEQUAL
+from switched import arguments
 
 WRONG = {
     'even kernel': (dict(kernel=jnp.zeros((2, 4, 4, 3, 5))), r'kernel must be square and odd'),

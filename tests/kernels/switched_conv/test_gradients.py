@@ -10,10 +10,9 @@ from convolutions import OURS, assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
-from switched import arguments
-
 from sr_jax.kernels.switched_conv import route, switched_conv
 from sr_jax.kernels.switched_conv.cases import SMALL, UNEQUAL, Case
+from switched import arguments
 
 
 def test_gradients_in_float64_by_finite_differences():

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from sr_jax.kernels.switched_conv.cases import ROOFLINE, Case
 from sr_jax.kernels.switched_conv.real_selectors import FILE, real_selector
 

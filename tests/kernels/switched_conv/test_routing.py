@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import AxisType
-
 from sr_jax.kernels.switched_conv import route
 
 # As one program.

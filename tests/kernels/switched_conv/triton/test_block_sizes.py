@@ -1,5 +1,4 @@
 import pytest
-
 from sr_jax.kernels.gpu import autotune
 from sr_jax.kernels.gpu.device import A100, H100, L4, shared_memory
 from sr_jax.kernels.switched_conv.cases import DTYPES, NETWORKS, ROOFLINE

@@ -1,5 +1,4 @@
 import pytest
-
 from sr_jax.kernels.gpu.compile_check import Report
 from sr_jax.kernels.gpu.device import A100, H100, L4
 from sr_jax.kernels.switched_conv.cases import DTYPES, NETWORKS

@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from switched import arguments
-
 from sr_jax.kernels.gpu.interpret import interpret
 from sr_jax.kernels.switched_conv import route, switched_conv
 from sr_jax.kernels.switched_conv.cases import Case
 from sr_jax.kernels.switched_conv.triton import block_sizes, devices
+from switched import arguments
 
 pytest.importorskip('triton', reason='the wheel of Triton exists for Linux only')
 

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from sr_jax.kernels.switched_conv.cases import SMALL
 from sr_jax.kernels.switched_conv.triton import gpu_check
 

@@ -7,13 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, AxisType, PartitionSpec
-from switched import arguments
-
 from sr_jax.kernels.gpu.device import H100
 from sr_jax.kernels.switched_conv import api, route, switched_conv
 from sr_jax.kernels.switched_conv.cases import Case
 from sr_jax.kernels.switched_conv.triton import block_sizes, devices
 from sr_jax.kernels.switched_conv.triton.compile_check import PRODUCTS
+from switched import arguments
 
 pytest.importorskip('jax_triton', reason='jax-triton needs Python 3.12 and Linux')
 CASE = Case(4, 5, 6, 7, 8, breadth=2, size=3, stride=1)

@@ -3,7 +3,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from sr_jax.kernels.switched_conv import route
 from sr_jax.kernels.switched_conv.xla.canvases import Cover
 

@@ -1,7 +1,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-
 from sr_jax.kernels.switched_conv.xla.patches import add_lines, add_taps, cut_patches, fence
 
 SIZE, LINE, CHANNELS = 3, 12, 2  # of images six pixels wide
