@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from sr_jax.kernels.mesh_axes import explicit_axes  # type: ignore[import-not-found]
 
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
+PART = 2**20  # numbers of x or of the cotangent, of images whose parts of a gradient are added up
 
 
 def correlate(x: Array, kernel: Array, stride: int, padded: bool) -> Array:
@@ -66,15 +67,7 @@ def gradients(
                 lhs_dilation=(stride, stride),
                 dimension_numbers=LAYOUT,
             )
-        gradient_kernel = lax.conv_general_dilated(
-            x.transpose(3, 1, 2, 0),
-            cotangent.transpose(1, 2, 0, 3),
-            (1, 1),
-            list(zip(before, after, strict=True)),
-            rhs_dilation=(stride, stride),
-            dimension_numbers=LAYOUT,
-        )
-        return gradient_x, gradient_kernel.transpose(1, 2, 0, 3)
+        return gradient_x, _of_kernel(x, cotangent, stride, before, after)
 
     if explicit_axes((x, kernel, cotangent)):
         return as_jax(x, kernel, cotangent)  # JAX knows where each gradient is to lie
@@ -113,6 +106,47 @@ def _spread(
 
     placed = map(put, parts, itertools.product(range(height), range(width)))
     return functools.reduce(jnp.add, placed)
+
+
+def _of_kernel(
+    x: Array, cotangent: Array, stride: int, before: list[int], after: list[int]
+) -> Array:
+    """The gradient of a kernel: x convolved with the cotangent, images as channels.
+
+    Large images one after the other: in the cache they take a half to two thirds of the time on
+    CPUs (of 8 images of 128 x 128 with 64 channels 145 GFLOP/s, and 67 at once). Every so many-th
+    image makes a part, so that those of a device stay there.
+    """
+
+    def of_part(x: Array, cotangent: Array) -> Array:
+        gradient = lax.conv_general_dilated(
+            x.transpose(3, 1, 2, 0),
+            cotangent.transpose(1, 2, 0, 3),
+            (1, 1),
+            list(zip(before, after, strict=True)),
+            rhs_dilation=(stride, stride),
+            dimension_numbers=LAYOUT,
+        )
+        return gradient.transpose(1, 2, 0, 3)
+
+    parts = _count_parts(x, cotangent)
+    if parts == 1:
+        return of_part(x, cotangent)
+    split = [y.reshape(-1, parts, *y.shape[1:]) for y in (x, cotangent)]
+
+    def add(i: Array, total: Array) -> Array:
+        return total + of_part(*(lax.dynamic_index_in_dim(y, i, 1, False) for y in split))
+
+    return lax.fori_loop(1, parts, add, of_part(*(y[:, 0] for y in split)))
+
+
+def _count_parts(x: Array, cotangent: Array) -> int:
+    """In how many parts of the images CPUs compute the gradient of a kernel soonest."""
+    if x.dtype != jnp.float32:
+        return 1  # oneDNN is as fast with all
+    images, numbers = len(x), max(x.size, cotangent.size)
+    sizes = (parts for parts in range(1, images + 1) if images % parts == 0)
+    return next((parts for parts in sizes if numbers <= parts * PART), images)
 
 
 def _of_single_pixels(x: Array, cotangent: Array) -> Array:
