@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jax import lax
 from jax.test_util import check_grads
 
+from sr_jax.layers import correlation
 from sr_jax.layers.convolution import (
     Convolution,
     TransposedConvolution,
@@ -87,6 +88,23 @@ def test_gradients_of_few_pixels_of_many_channels_are_those_of_jax(height, width
     ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1](cotangent)
     for a, b in zip(ours, pull_back(cotangent), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(('taps', 'stride'), [(3, 1), (4, 2), (5, 3)])
+def test_gradients_of_large_images_are_added_up(taps, stride, monkeypatch):
+    """In parts of two images here, of which one is every third."""
+    x, kernel = normal(0, 6, 11, 13, 3), normal(1, taps, taps, 3, 4)
+    y, pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)
+    cotangent = normal(2, *y.shape)
+    expected = pull_back(cotangent)
+    monkeypatch.setattr(correlation, 'PART', max(x.size, y.size) // 3)
+    jax.clear_caches()  # what has been traced with other parts
+    ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1]
+    text = jax.jit(ours).lower(cotangent).as_text()
+    assert 'stablehlo.while' in text
+    for a, b in zip(ours(cotangent), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    jax.clear_caches()
 
 
 def test_the_kernel_of_many_channels_is_not_turned_for_few_pixels():
