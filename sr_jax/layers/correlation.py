@@ -17,6 +17,7 @@ from sr_jax.kernels.mesh_axes import explicit_axes  # type: ignore[import-not-fo
 
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 PART = 2**20  # numbers of x or of the cotangent, of images whose parts of a gradient are added up
+FEWEST = 16  # channels of the cotangent; of three channels one image takes four times as long
 
 
 def correlate(x: Array, kernel: Array, stride: int, padded: bool) -> Array:
@@ -151,7 +152,7 @@ def _of_kernel(
         return gradient.transpose(1, 2, 0, 3)
 
     parts = _count_parts(x, cotangent)
-    if parts == 1:
+    if parts == 1 or cotangent.shape[3] < FEWEST:
         return of_part(x, cotangent)
     split = [y.reshape(-1, parts, *y.shape[1:]) for y in (x, cotangent)]
 
