@@ -163,12 +163,16 @@ def _of_kernel(
 
 
 def _count_parts(x: Array, cotangent: Array) -> int:
-    """In how many parts of the images CPUs compute the gradient of a kernel soonest."""
+    """In how many parts of the images CPUs compute the gradient of a kernel soonest.
+
+    Each has as many images of every device, on which the batch may lie.
+    """
     if x.dtype != jnp.float32:
         return 1  # oneDNN is as fast with all
-    images, numbers = len(x), max(x.size, cotangent.size)
-    sizes = (parts for parts in range(1, images + 1) if images % parts == 0)
-    return next((parts for parts in sizes if numbers <= parts * PART), images)
+    images, devices = len(x), jax.device_count()
+    sizes = [parts for parts in range(1, images + 1) if images % (parts * devices) == 0] or [1]
+    numbers = max(x.size, cotangent.size)
+    return next((parts for parts in sizes if numbers <= parts * PART), sizes[-1])
 
 
 def _of_single_pixels(x: Array, cotangent: Array) -> Array:

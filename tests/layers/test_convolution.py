@@ -92,8 +92,9 @@ def test_gradients_of_few_pixels_of_many_channels_are_those_of_jax(height, width
 
 @pytest.mark.parametrize(('taps', 'stride'), [(3, 1), (4, 2), (5, 3)])
 def test_gradients_of_large_images_are_added_up(taps, stride, monkeypatch):
-    """In parts of two images here, of which one is every third."""
-    x, kernel = normal(0, 6, 11, 13, 3), normal(1, taps, taps, 3, 17)
+    """In three parts here, of two images of each device."""
+    images = 6 * jax.device_count()
+    x, kernel = normal(0, images, 11, 13, 3), normal(1, taps, taps, 3, 17)
     y, pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)
     cotangent = normal(2, *y.shape)
     expected = pull_back(cotangent)
@@ -103,7 +104,7 @@ def test_gradients_of_large_images_are_added_up(taps, stride, monkeypatch):
     text = jax.jit(ours).lower(cotangent).as_text()
     assert 'stablehlo.while' in text
     for a, b in zip(ours(cotangent), expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
     jax.clear_caches()
 
 
