@@ -135,9 +135,9 @@ def _of_kernel(
 ) -> Array:
     """The gradient of a kernel: x convolved with the cotangent, images as channels.
 
-    Large images one after the other: in the cache they take a half to two thirds of the time on
-    CPUs (of 8 images of 128 x 128 with 64 channels 145 GFLOP/s, and 67 at once). Every so many-th
-    image makes a part, so that those of a device stay there.
+    Large images one after the other: in the cache they take a third to a half of the time on CPUs
+    (of 8 images of 128 x 128 with 64 channels 158 GFLOP/s, and 62 at once). Every so many-th image
+    makes a part, so that those of a device stay there.
     """
 
     def of_part(x: Array, cotangent: Array) -> Array:
