@@ -9,24 +9,17 @@ again in the backward pass, which PyTorch does not.
 """
 
 import argparse
-import statistics
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import jax
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks.resnet_step import compare, report, seconds  # noqa: E402
+from benchmarks.train_steps import compiled_step, measure  # noqa: E402
 from configs import video  # noqa: E402
-from sr_jax import tasks  # noqa: E402
-from sr_jax.checkpoints.run import begin  # noqa: E402
-from sr_jax.devices import sharding  # noqa: E402
-from sr_jax.devices.freed_memory import keep_freed_memory  # noqa: E402
 
 NUMBERS = ('features', 'blocks', 'motion', 'batch', 'frames', 'crop', 'threads')
 
@@ -42,9 +35,9 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compiled_step(args: argparse.Namespace) -> Callable[[], None]:
-    """A function that makes one JAX train step and waits for it."""
-    keep_freed_memory()  # as `python -m sr_jax.main` does
+def main() -> None:
+    """Time JAX alone, or in turn with PyTorch where an interpreter that has it is named."""
+    args = parse_arguments()
     config = video.get_config('recurrent')
     config.model.update(
         features=args.features, num_blocks=args.blocks, motion_features=args.motion
@@ -52,33 +45,10 @@ def compiled_step(args: argparse.Namespace) -> Callable[[], None]:
     config.data.update(crop_size=args.crop, frames=args.frames)
     config.loss.ping_pong.weight = 1.0
     config.train.remat = args.remat
-    task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
     shape = (args.batch, args.frames, args.crop, args.crop, 3)
-    batch = sharding.put_batch({'hq': np.random.default_rng(0).random(shape, np.float32)}, mesh)
-    tree = begin(task, 0, mesh)
-    advance = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh), config.dtype)
-
-    def step() -> None:
-        nonlocal tree
-        tree, metrics = advance(tree, batch)
-        jax.block_until_ready((tree, metrics))
-
-    return step
-
-
-def main() -> None:
-    """Time JAX alone, or in turn with PyTorch where an interpreter that has it is named."""
-    args = parse_arguments()
-    step = compiled_step(args)
-    for _ in range(2):
-        step()
-    if args.torch_python:
-        script = str(Path(__file__).with_name('video_step_torch.py'))
-        numbers = [str(getattr(args, name)) for name in NUMBERS]
-        report(compare([args.torch_python, script, *numbers], args.rounds, step)[1:])
-    else:
-        times = [seconds(step) for _ in range(args.rounds)]
-        print(f'JAX {1e3 * statistics.median(times):.0f} ms a step (median)')
+    step = compiled_step(config, {'hq': np.random.default_rng(0).random(shape, np.float32)})
+    numbers = [getattr(args, name) for name in NUMBERS]
+    measure(step, args.rounds, args.torch_python, 'video_step_torch.py', *numbers)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """What a step frees, kept for the next one."""
 
 import ctypes
+import platform
 
 import jax
 
@@ -18,13 +19,14 @@ def keep_freed_memory() -> bool:
     fifth of its time. So glibc is told to keep them, and JAX to compute in the thread that calls,
     since only the main thread's heap holds pieces of more than 64 MiB.
 
-    To be called before JAX has devices, in the thread that trains. Nothing is changed with a GPU,
-    with many devices, or with another C library than glibc.
+    To be called before JAX has devices, in the thread that trains. Nothing is changed with another
+    C library than glibc or where a user has chosen devices; with a GPU all that is computed on the
+    CPU beside it is computed in the thread that calls.
     """
-    if are_chosen():
+    if are_chosen() or platform.libc_ver()[0] != 'glibc':
         return False
     jax.config.update('jax_cpu_enable_async_dispatch', False)
     if jax.default_backend() != 'cpu' or jax.local_device_count() != 1:
         return False
-    adjust = getattr(ctypes.CDLL(None), 'mallopt', None)
-    return bool(adjust and adjust(_M_MMAP_MAX, 0) and adjust(_M_TRIM_THRESHOLD, -1))
+    adjust = ctypes.CDLL(None).mallopt
+    return bool(adjust(_M_MMAP_MAX, 0) and adjust(_M_TRIM_THRESHOLD, -1))

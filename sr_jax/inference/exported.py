@@ -115,7 +115,7 @@ def write_onnx(path: Path, network: LoadedNetwork, size: Size | None = None) -> 
         difference = _compare(data, apply, images)
     except Exception as error:  # of what it lacks, the converter raises many kinds
         raise _cannot(network, 'ONNX', size, error) from error
-    if not difference < MAX_ERROR and not difference < allow(measure_rounding(apply, images)):
+    if not (difference < MAX_ERROR or difference < allow(measure_rounding(apply, images))):
         raise InputError(
             f'{network.source}: the ONNX program that jax2onnx makes of it gives another image (by '
             f'{difference:.1e} of its largest value), so that it is not written'

@@ -32,7 +32,8 @@ print(faults * resource.getpagesize() // 10**6)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='says what glibc does')
 def test_a_step_takes_what_the_one_before_has_freed():
-    environment = {k: v for k, v in os.environ.items() if k != 'XLA_FLAGS'}
+    chosen = ('XLA_FLAGS', 'JAX_NUM_CPU_DEVICES')
+    environment = {k: v for k, v in os.environ.items() if k not in chosen}
     command = [sys.executable, '-c', PROGRAM]
     anew, kept = (
         int(
@@ -48,5 +49,13 @@ def test_a_step_takes_what_the_one_before_has_freed():
 
 def test_nothing_changes_where_devices_are_chosen():
     before = jax.config.values['jax_cpu_enable_async_dispatch']
+    assert not keep_freed_memory()
+    assert jax.config.values['jax_cpu_enable_async_dispatch'] == before
+
+
+def test_nothing_changes_with_another_c_library(monkeypatch):
+    before = jax.config.values['jax_cpu_enable_async_dispatch']
+    monkeypatch.delenv('XLA_FLAGS')
+    monkeypatch.setattr(platform, 'libc_ver', lambda: ('', ''))
     assert not keep_freed_memory()
     assert jax.config.values['jax_cpu_enable_async_dispatch'] == before
