@@ -100,6 +100,18 @@ def choose(page: Page, label: str, value: str) -> None:
     page.get_by_role('option', name=value, exact=True).click()
 
 
+def cut(page: Page, side: int) -> None:
+    """Has images cut into parts; Gradio sets a field that has just appeared once more to its own."""
+    page.get_by_role('button', name='More').first.click()
+    field = page.get_by_label('Longest side of a part').first
+    for _ in range(9):
+        field.fill(str(side))
+        page.wait_for_timeout(300)
+        if field.input_value() == str(side):
+            return
+    raise AssertionError('the field does not take a number')
+
+
 def drop(page: Page, *files: Path, tab: str = 'images') -> None:
     """Drops files, as from the desktop, and waits until they are there."""
     data = page.evaluate_handle('() => new DataTransfer()')
@@ -203,8 +215,7 @@ def test_a_broken_file_is_one_sentence(visit, folder):
 def test_ended_in_the_middle_and_gone_on_with(visit, folder):
     large = opened.draw(folder / 'large.png', (160, 200))
     page = visit()
-    page.get_by_role('button', name='More').first.click()
-    page.get_by_label('Longest side of a part').first.fill('24')
+    cut(page, 24)
     drop(page, large)
     page.locator('#images-go').click()
     expect(row(page, 'large.png').locator('.sr-state')).to_contain_text(' of ', timeout=30_000)
@@ -220,8 +231,7 @@ def test_two_at_once_and_a_reload_in_the_middle(visit, folder):
     ours, theirs = visit(), visit()
     for page, name in ((ours, 'ours.png'), (theirs, 'theirs.png')):
         drop(page, opened.draw(folder / name, (160, 200)))
-    ours.get_by_role('button', name='More').first.click()
-    ours.get_by_label('Longest side of a part').first.fill('24')
+    cut(ours, 24)
     ours.locator('#images-go').click()
     expect(row(ours, 'ours.png').locator('.sr-state')).to_contain_text(' of ', timeout=30_000)
     theirs.locator('#images-go').click()
