@@ -185,9 +185,8 @@ def transposed_convolve(
 
 @jax.custom_vjp
 def _transposed(x: Array, kernel: Array) -> Array:
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2), dimension_numbers=correlation.LAYOUT
-    )
+    zeros = [1 if len(kernel) == 4 else 0] * 2
+    return correlation.transposed(x, correlation.turn_kernel(kernel), 2, zeros, zeros)
 
 
 def _transposed_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from jax import lax
 from jax.test_util import check_grads
@@ -90,15 +90,52 @@ def test_gradients_of_few_pixels_of_many_channels_are_those_of_jax(height, width
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    taps=st.tuples(st.integers(3, 6), st.integers(3, 6)),
+    stride=st.integers(2, 4),
+    channels=st.integers(16, 17),
+)
+@settings(max_examples=10)
+def test_gradients_of_strides_are_those_of_jax(height, width, taps, stride, channels):
+    x, kernel = normal(0, 2, height, width, channels), normal(1, *taps, channels, 1)
+    assume(height + 2 * ((taps[0] - 1) // 2) >= taps[0])
+    assume(width + 2 * ((taps[1] - 1) // 2) >= taps[1])
+    y, pull_back = jax.vjp(lambda x: plain(x, kernel, stride), x)
+    cotangent = normal(2, *y.shape)
+    ours = jax.vjp(lambda x: convolve(x, kernel, stride), x)[1](cotangent)
+    np.testing.assert_allclose(*ours, *pull_back(cotangent), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(('of', 'taps'), [('gradient', 5), ('gradient', 4), ('transposed', 4)])
+def test_no_zeros_are_put_between_pixels_of_many_channels(of, taps):
+    """Neither for the gradient of x of a stride nor for a transposed convolution."""
+    x, y, kernel = normal(0, 2, 10, 14, 18), normal(2, 2, 5, 7, 3), normal(1, taps, taps, 18, 3)
+    if of == 'gradient':
+        made = jax.jit(lambda y: jax.vjp(lambda x: convolve(x, kernel, 2), x)[1](y))
+    else:
+        made = jax.jit(lambda y: transposed_convolve(y, kernel.swapaxes(2, 3)))
+    text = made.lower(y).compile().as_text()
+    assert 'convolution(' in text
+    assert 'lhs_dilate' not in text
+
+
+@pytest.mark.parametrize('is_large', [True, False])
 @pytest.mark.parametrize(('taps', 'stride'), [(3, 1), (4, 2), (5, 3)])
-def test_gradients_of_large_images_are_added_up(taps, stride, monkeypatch):
-    """In three parts here, of two images of each device."""
+def test_gradients_of_many_pixels_are_added_up(taps, stride, is_large, monkeypatch):
+    """One large image of each device after the other, or here two small ones in a part."""
     images = 6 * jax.device_count()
-    x, kernel = normal(0, images, 11, 13, 3), normal(1, taps, taps, 3, 17)
+    x, kernel = normal(0, images, 11, 13, 3), normal(1, taps, taps, 3, 17 + is_large)
     y, pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)
     cotangent = normal(2, *y.shape)
     expected = pull_back(cotangent)
-    monkeypatch.setattr(correlation, 'PART', max(x.size, y.size) // 3)
+    numbers = max(x.size, y.size)
+    monkeypatch.setattr(correlation, 'WHOLE', numbers - 1)
+    monkeypatch.setattr(correlation, 'PART', numbers // 3)
+    if is_large:
+        monkeypatch.setattr(correlation, 'LARGE', numbers // images)
+    assert correlation._count_parts(x, cotangent) == (6 if is_large else 3)
     ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1]
     text = jax.jit(ours).lower(cotangent).as_text()
     assert 'stablehlo.while' in text
@@ -184,7 +221,8 @@ sizes = st.integers(1, 5)
 
 
 @settings(max_examples=10)
-@given(height=sizes, width=sizes, channels=sizes, features=sizes)
+@given(height=sizes, width=sizes, channels=sizes, features=st.one_of(sizes, st.just(18)))
+@example(height=2, width=3, channels=1, features=18)
 def test_transposed_convolve_values_and_gradients(height, width, channels, features):
     x, kernel = normal(0, 2, height, width, channels), normal(1, 4, 4, channels, features)
 
