@@ -62,9 +62,10 @@ def test_convolve_is_its_definition(taps, stride, size):
 
 
 @pytest.mark.parametrize(('taps', 'stride'), [(1, 1), (3, 1), (5, 1), (3, 2), (4, 2), (5, 2)])
+@pytest.mark.parametrize('channels', [3, 6])
 @pytest.mark.parametrize('size', [(6, 8), (5, 7)])
-def test_convolve_has_the_gradients_of_jax(taps, stride, size):
-    x, kernel = normal(0, 2, *size, 3), normal(1, taps, taps, 3, 4)
+def test_convolve_has_the_gradients_of_jax(taps, stride, channels, size):
+    x, kernel = normal(0, 2, *size, channels), normal(1, taps, taps, channels, 4)
     y, pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)
     cotangent = normal(2, *y.shape)
     ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1](cotangent)
@@ -122,11 +123,17 @@ def test_no_zeros_are_put_between_pixels_of_many_channels(of, taps):
 
 
 @pytest.mark.parametrize('is_large', [True, False])
-@pytest.mark.parametrize(('taps', 'stride'), [(3, 1), (4, 2), (5, 3)])
-def test_gradients_of_many_pixels_are_added_up(taps, stride, is_large, monkeypatch):
+@pytest.mark.parametrize(
+    ('taps', 'stride', 'channels', 'features'),
+    [(3, 1, 3, 17), (4, 2, 3, 18), (5, 3, 7, 19), (3, 1, 5, 2)],
+)
+def test_gradients_of_many_pixels_are_added_up(
+    taps, stride, channels, features, is_large, monkeypatch
+):
     """One large image of each device after the other, or here two small ones in a part."""
     images = 6 * jax.device_count()
-    x, kernel = normal(0, images, 11, 13, 3), normal(1, taps, taps, 3, 17 + is_large)
+    size = (11 + is_large, 13)  # what was traced for one is not taken for the other
+    x, kernel = normal(0, images, *size, channels), normal(1, taps, taps, channels, features)
     y, pull_back = jax.vjp(lambda x, kernel: plain(x, kernel, stride), x, kernel)
     cotangent = normal(2, *y.shape)
     expected = pull_back(cotangent)
@@ -135,7 +142,7 @@ def test_gradients_of_many_pixels_are_added_up(taps, stride, is_large, monkeypat
     monkeypatch.setattr(correlation, 'PART', numbers // 3)
     if is_large:
         monkeypatch.setattr(correlation, 'LARGE', numbers // images)
-    assert correlation._count_parts(x, cotangent) == (6 if is_large else 3)
+    assert correlation._count_parts(x, cotangent, stride) == (6 if is_large else 3)
     ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)[1]
     text = jax.jit(ours).lower(cotangent).as_text()
     assert 'stablehlo.while' in text

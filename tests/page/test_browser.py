@@ -101,7 +101,7 @@ def choose(page: Page, label: str, value: str) -> None:
 
 
 def cut(page: Page, side: int) -> None:
-    """Has images cut into parts; Gradio sets a field that has just appeared once more to its own."""
+    """Has images cut into parts. Gradio sets a field that has just appeared once more."""
     page.get_by_role('button', name='More').first.click()
     field = page.get_by_label('Longest side of a part').first
     for _ in range(9):
