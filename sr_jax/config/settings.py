@@ -15,6 +15,8 @@ from typing import Any
 from sr_jax.config.binding import Section
 from sr_jax.errors import InputError
 
+MAX_WORKERS = 1024  # processes that read images
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainSettings:
@@ -197,6 +199,11 @@ class DataSettings:
             value = getattr(self, name)
             if value < least:
                 raise InputError(f'config.data.{name} is {value}, but must be at least {least}')
+        if self.workers > MAX_WORKERS:
+            raise InputError(
+                f'config.data.workers is {self.workers}, but must be at most {MAX_WORKERS}: take '
+                'as many as there are cores to spare'
+            )
         if not 0 < self.validation_fraction < 1:
             raise InputError(
                 f'config.data.validation_fraction is {self.validation_fraction}, but must lie '

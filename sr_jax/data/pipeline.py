@@ -4,7 +4,6 @@ import functools
 import logging
 import os
 import signal
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -25,6 +24,13 @@ _log = logging.getLogger(__name__).warning
 
 # Batches that the threads of this process make ahead of the training loop.
 _BATCHES_AHEAD = 4
+
+# Crops before the end of the data, which no run reaches. Grain counts batches as floats, which are
+# exact so far: of `sys.maxsize` crops it made a number of batches that is no length in Python.
+_CROPS = 2**53
+
+# In what Grain says of a worker process that has gone.
+_ENDED = 'terminated unexpectedly'
 
 # Grain's shuffle of fewer than some thousand elements takes milliseconds for each of them.
 _SHORTEST_PASS = 4096
@@ -105,8 +111,14 @@ class TrainIterator:
         try:
             batch = next(self._batches)
             self._rejections.add(batch.pop(REJECTED))
-        except Exception:
+        except Exception as error:
             self.close()
+            if self._settings.workers and _ENDED in str(error):
+                raise InputError(
+                    'a process that reads images was ended from outside, by the system perhaps, '
+                    'for want of memory: fewer than '
+                    f'config.data.workers={self._settings.workers} need less; 0 has none'
+                ) from error
             raise
         self._crops_taken += self._batch_size
         return batch
@@ -208,7 +220,7 @@ class _Rows:
         self._crops, self._first, self._batch_size, self._rows = crops, first, batch_size, rows
 
     def __len__(self) -> int:
-        return (sys.maxsize - self._first) // self._batch_size * len(self._rows)
+        return (_CROPS - self._first) // self._batch_size * len(self._rows)
 
     def __getitem__(self, index: int) -> Any:
         batch, row = divmod(index, len(self._rows))

@@ -5,7 +5,7 @@ import functools
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,6 +160,7 @@ def _train(
         report(line)
     for line in describe_warmups(config):
         report(line)
+    _check_validation(run, tree)
     progress.begin(step)
     return _loop(run, tree, step, stop)
 
@@ -179,6 +180,14 @@ def place_data(iterator: TrainIterator, data: dict[str, Any], folder: Path) -> N
         iterator.set_state(data)
     except InputError as error:
         raise InputError(f'{folder}: {error}') from error
+
+
+def _check_validation(run: Run, tree: PyTree) -> None:
+    """Raises InputError now, not after hours, if the first of the validation data is of no use."""
+    batch = run.task.check(next(_validation_batches(run, lambda line: None)))
+    if 'lq' in batch:  # whose scale the network may not have
+        del batch['mask']
+        jax.eval_shape(run.predict, _variables(run, tree), sharding.put_rows(batch, run.mesh))
 
 
 def _iterator(
@@ -202,23 +211,26 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]
     last = run.settings.train.steps
     step, pending, validation = start, None, {}
+
+    def check() -> None:
+        if pending is not None:
+            check_finite(step, pending, names)
+
     while (signalled := stop.agree()) is None and step < last:
         began = time.perf_counter()
-        batch = sharding.put_batch(run.task.check(next(run.iterator)), run.mesh)
+        batch = _take_batch(run, tree, step, check)
         if pending is None or pending['loss'].is_ready():  # the devices had run out of work
             run.progress.add_wait(time.perf_counter() - began)
         tree, metrics = advance(tree, batch)
-        if pending is not None:
-            check_finite(step, pending, names)
+        check()
         step, pending = step + 1, metrics
         if step == start + 1:  # compiled: the clock starts here
             jax.block_until_ready(metrics)
             run.progress.restart_clock(step)
         if _is_due(run.settings, step):
-            check_finite(step, pending, names)
+            check()
             validation = _report_and_save(run, tree, step, pending)
-    if pending is not None:
-        check_finite(step, pending, names)
+    check()
     if start >= last:
         run.progress.message(f'all {last} steps are done; raise config.train.steps to train on')
         validation = _evaluate(run, tree, step)
@@ -229,6 +241,18 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     result = Result(step, {} if step < last else validation, signalled)
     run.progress.summary(_summary(run, result))
     return result
+
+
+def _take_batch(
+    run: Run, tree: PyTree, step: int, check: Callable[[], None]
+) -> dict[str, jax.Array]:
+    """Returns the next batch on the devices. If there is none, checks and saves the step first."""
+    try:
+        return sharding.put_batch(run.task.check(next(run.iterator)), run.mesh)
+    except InputError:
+        check()
+        _save_what_there_is(run, tree, step)
+        raise
 
 
 def _is_due(settings: Settings, step: int) -> bool:
@@ -251,6 +275,19 @@ def _report_and_save(
         scalars = {k: float(v) for k, v in jax.device_get(metrics).items() if v.ndim == 0}
         run.progress.report_steps(step, scalars)
         _warn_of_dead_kernels(run, step, scalars)
+    try:
+        validation = _evaluate_and_draw(run, tree, step)
+    except InputError:
+        _save_what_there_is(run, tree, step)
+        raise
+    if last or step % settings.checkpoint.every == 0:
+        _save(run, tree, step, validation)
+    run.progress.restart_clock(step)
+    return validation
+
+
+def _evaluate_and_draw(run: Run, tree: PyTree, step: int) -> dict[str, float]:
+    settings, last = run.settings, step == run.settings.train.steps
     validation = {}
     if last or step % settings.evaluation.every == 0:
         validation = _evaluate(run, tree, step)
@@ -261,9 +298,6 @@ def _report_and_save(
         )
         for name, sheet in panels.items():
             run.progress.save_panel(step, sheet, name)
-    if last or step % settings.checkpoint.every == 0:
-        _save(run, tree, step, validation)
-    run.progress.restart_clock(step)
     return validation
 
 
@@ -284,19 +318,32 @@ def _variables(run: Run, tree: PyTree) -> dict[str, Any]:
 
 
 def _evaluate(run: Run, tree: PyTree, step: int) -> dict[str, float]:
-    settings = run.settings
-    batches = validation_batches(
-        settings.data, settings.evaluation.batch_size, run.progress.message, run.task.batch(1)
-    )
     metrics = evaluate_batches(
         run.predict,
         _variables(run, tree),
-        map(run.task.check, batches),
+        map(run.task.check, _validation_batches(run, run.progress.message)),
         run.task.evaluation,
         run.mesh,
     )
     run.progress.report_validation(step, metrics)
     return metrics
+
+
+def _validation_batches(run: Run, report: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    settings = run.settings
+    size = settings.evaluation.batch_size
+    return validation_batches(settings.data, size, report, run.task.batch(1))
+
+
+def _save_what_there_is(run: Run, tree: PyTree, step: int) -> None:
+    """Saves before images that cannot be used end the run, so that no step is lost.
+
+    Not of several processes: the others, which may see no fault, would not save with this one.
+    """
+    if step and step not in run.checkpoints.steps() and jax.process_count() == 1:
+        run.progress.message(f'saving after step {step}')
+        _save(run, tree, step, {})
+        run.checkpoints.wait()
 
 
 def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> None:

@@ -105,6 +105,25 @@ def test_ctrl_c_does_not_take_the_workers_away(make_settings, read):
     np.testing.assert_array_equal(whole, batches)
 
 
+def test_a_worker_that_is_killed_is_told_with_what_to_do(make_settings):
+    iterator = train_iterator(make_settings(workers=1), 3, 0)
+    next(iterator)
+    with pytest.raises(InputError, match='config.data.workers=1 need less'):
+        for _ in range(20):
+            for child in multiprocessing.active_children():
+                child.kill()
+            next(iterator)
+    iterator.close()
+
+
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_rows_of_one(make_settings, batch_size):
+    """A process may make a single row of a batch, and a batch may be one."""
+    iterator = train_iterator(make_settings(), batch_size, 0, rows=slice(0, 1))
+    assert len(next(iterator)['hq']) == 1
+    iterator.close()
+
+
 @pytest.mark.parametrize('workers', [(0, 0), (2, 0)])
 def test_a_restored_iterator_resumes_as_if_unbroken(read, workers):
     whole, _, _ = read(6)

@@ -237,6 +237,34 @@ def test_bad_settings_are_refused_before_anything_is_written(changes, message, t
     assert not workdir.exists()
 
 
+@pytest.mark.parametrize('wrong', ['missing', 'empty'])
+def test_validation_data_of_no_use_is_told_before_the_first_step(wrong, tmp_path, capsys):
+    folder = tmp_path / 'images'
+    if wrong == 'empty':
+        folder.mkdir()
+    with pytest.raises(InputError, match=str(folder)):
+        command.train(tone(data__validation_source=f'folder:{folder}'), tmp_path / 'run')
+    assert 'step 1' not in capsys.readouterr().out
+
+
+def test_what_was_learned_is_saved_before_an_image_ends_the_run(tmp_path, capsys):
+    """Of validation here: the first example is sound, the second is not."""
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    Image.new('RGB', (19, 23)).save(folder / 'a.png')
+    (folder / 'b.png').write_bytes(b'no image')
+    changes = dict(evaluation__every=3, checkpoint__every=99, evaluation__batch_size=1)
+    source = f'folder:{folder}'
+    with pytest.raises(InputError, match=r'b\.png'):
+        command.train(tone(data__validation_source=source, **changes), tmp_path / 'run')
+    assert 'saving after step 3' in capsys.readouterr().out
+    assert Checkpoints(tmp_path / 'run').steps() == [3]
+
+
+def test_a_batch_of_one_is_trained(tmp_path):
+    assert command.train(tone(train__batch_size=1, train__steps=2), tmp_path).step == 2
+
+
 def test_a_batch_must_split_over_the_devices(tmp_path, monkeypatch):
     monkeypatch.undo()  # all eight
     find_toy(monkeypatch)

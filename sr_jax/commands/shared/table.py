@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ def check_place(path: Path | None) -> None:
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         reason = 'is a folder' if path.is_dir() else f'there is no folder {path.parent}'
         raise InputError(f'--json {path}: {reason}; name a file in a folder that is there')
+    if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f'--json {path} cannot be written: name a file in a folder of your own')
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:

@@ -106,9 +106,11 @@ def open_pairs(folders: str, part: str, validation_fraction: float, crop_size: i
     partners = match_names(hq_folder, lq_folder)
     split_part = store_of(hq_folder).split_part
     names = split_part(hq_folder, list(partners), part, validation_fraction)
+    # Of all pairs, not of this part's: a pair that differs is named in either part.
+    small = open_images(lq_folder, list(partners.values()))
+    scale = scale_of(open_images(hq_folder, list(partners)), small)
     hq = open_images(hq_folder, names)
     lq = open_images(lq_folder, [partners[name] for name in names])
-    scale = scale_of(hq, lq)
     if crop_size % scale:
         raise InputError(
             f'config.data.crop_size={crop_size} is no multiple of the {scale} times that the '

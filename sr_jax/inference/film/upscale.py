@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt
 
+from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.film.formats import PixelFormat
 from sr_jax.inference import networks
@@ -24,6 +26,7 @@ from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.upscaler import Upscaler
 
 NAMES = {field.name for field in dataclasses.fields(FilmOptions)}
+OF_UPSCALER = set(inspect.signature(Upscaler).parameters) - {'network', 'bounded'}
 
 
 def upscale_film(
@@ -108,6 +111,10 @@ def _prepare(
     """Returns the network, what is chosen of the film, and what is asked of the network."""
     how = {name: value for name, value in options.items() if name not in NAMES}
     chosen = {name: value for name, value in options.items() if name in NAMES}
+    for name in how:
+        if name not in OF_UPSCALER:
+            guess = nearest(name, sorted(NAMES | OF_UPSCALER))
+            raise InputError(f'a film is enlarged without an option {name!r}: {guess}')
     for name in ('start', 'end', 'preview', 'rate', 'segment'):
         if chosen.get(name) is not None:
             chosen[name] = Fraction(chosen[name])

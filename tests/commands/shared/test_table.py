@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from sr_jax.commands.shared import table
 from sr_jax.commands.shared.table import Table, check_place, write_json
 from sr_jax.errors import InputError
 
@@ -33,3 +34,9 @@ def test_a_file_that_could_not_be_written_is_refused_before(tmp_path):
         check_place(tmp_path)
     with pytest.raises(InputError, match='there is no folder'):
         check_place(tmp_path / 'missing' / 'x.json')
+
+
+def test_nor_is_one_that_may_not_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(table.os, 'access', lambda place, mode: place != tmp_path)
+    with pytest.raises(InputError, match='cannot be written: name a file in a folder of your own'):
+        check_place(tmp_path / 'x.json')

@@ -128,6 +128,20 @@ def test_a_fault_of_either_image_rejects_the_pair(make_settings, make_pairs):
     assert '006.png' in str(caught.value)
 
 
+def test_a_pair_of_another_scale_is_named_in_either_part(make_settings, make_pairs):
+    """The scale is that of all pairs, so that those held out cannot have one of their own."""
+    source = make_pairs(7)
+    split = make_settings(source=source, max_rejected=7)
+    held_out = validation_source(split)
+    for index in range(len(held_out)):
+        with Image.open(held_out.name(index)) as image:
+            enlarged = image.resize((2 * image.width, 2 * image.height))
+        enlarged.save(held_out.name(index))
+    assert validation_source(split).scale == training_source(split).scale == 2
+    with pytest.raises(InputError, match='which is not 2 times'):
+        list(validation_batches(split, 3))
+
+
 def test_images_without_partner_are_named(make_settings, make_pairs):
     source = make_pairs(9)
     hq, lq = folders_of(source)

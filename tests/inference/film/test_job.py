@@ -303,6 +303,8 @@ def test_sizes_are_what_was_asked_for(options, size, aspect, upscaler, film, tmp
 def test_from_python_a_film_and_its_frames(film, tmp_path):
     with pytest.raises(InputError, match='is there already'):
         sr_jax.upscale_film(film('odd'), repeating(), film('odd'))
+    with pytest.raises(InputError, match="an option 'prevew': did you mean 'preview'"):
+        sr_jax.upscale_film(film('odd'), repeating(), tmp_path / 'o.nut', prevew=1)
     options = dict(codec='ffv1', devices=jax.devices()[:1], end='0.1', dither='none')
     result = sr_jax.upscale_film(film('odd'), repeating(), tmp_path / 'o.nut', **options)
     assert result.note.frames == 3
