@@ -73,7 +73,8 @@ def fixed_keys(task: Task) -> tuple[str, ...]:
     for number, (network, section) in enumerate(task.networks.items()):
         optimizer = f'{network}_optimizer' if number else 'optimizer'
         keys += [f'config.{section}:', f'config.{section}.']
-        keys += [f'config.{optimizer}.name:', f'config.{optimizer}.ema_decay:']
+        kept = ('name', 'ema_decay', 'max_precondition_dim')
+        keys += [f'config.{optimizer}.{key}:' for key in kept]
     return (*keys, *task.fixed)
 
 

@@ -91,8 +91,10 @@ class OptimizerSettings:
     Attributes:
       name: 'adam' (AdamW when weight_decay > 0), 'lamb', 'lion', 'sgd' with momentum, 'lars' (sgd,
         each kernel's step by the kernel's norm, arXiv:1708.03888), 'adan'
-        (arXiv:2208.06677, whose authors take b1=0.98 and b2=0.92) or 'muon' (kernels by orthogonal
+        (arXiv:2208.06677, whose authors take b1=0.98 and b2=0.92), 'muon' (kernels by orthogonal
         updates, Jordan et al. 2024, as large as Adam's, arXiv:2502.16982; other arrays by NAdam),
+        'soap' (Adam in the bases of Shampoo's statistics, arXiv:2409.11321, whose authors take
+        b1=0.95, b2=0.95 and a rate of 3e-3; the first update is zero, and only begins them),
         or 'schedule_free' (AdamW with arXiv:2405.15682: take the schedule 'constant' and a warm-up;
         predictions use its average, so that there is no `ema_decay`).
       learning_rate: the highest one, reached after the warm-up.
@@ -106,6 +108,9 @@ class OptimizerSettings:
         difference's; the momentum of muon, sgd and lars is b1.
       b3: of adan, decay of the second moment.
       nesterov: of sgd and lars: whether the gradient is taken ahead, as Nesterov's momentum does.
+      shampoo_beta: of soap, decay of the statistics.
+      precondition_frequency: of soap, updates from one improvement of the bases to the next.
+      max_precondition_dim: of soap, the longest side of a kernel that has statistics.
       eps: added to the root of the second moment, or of lars to the norm of a kernel's gradient
         (not of lion and sgd).
       weight_decay: decoupled (Loshchilov and Hutter, arXiv:1711.05101), or of sgd and lars a part
@@ -127,6 +132,9 @@ class OptimizerSettings:
     b2: float = 0.99
     b3: float = 0.99
     nesterov: bool = True
+    shampoo_beta: float = 0.95
+    precondition_frequency: int = 10
+    max_precondition_dim: int = 10_000
     eps: float = 1e-8
     weight_decay: float = 0.0
     clip_norm: float = 0.0
@@ -134,7 +142,7 @@ class OptimizerSettings:
     ema_warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ('b1', 'b2', 'b3', 'ema_decay'):
+        for key in ('b1', 'b2', 'b3', 'shampoo_beta', 'ema_decay'):
             if not 0 <= getattr(self, key) < 1:
                 raise ValueError(f'{key} must be in [0, 1)')
         if self.name == 'schedule_free' and (self.ema_decay or not self.b1):
@@ -145,6 +153,9 @@ class OptimizerSettings:
         ):
             if not 0 <= getattr(self, key) < math.inf:
                 raise ValueError(f'{key} must not be negative, nor infinite')
+        for key in ('precondition_frequency', 'max_precondition_dim'):
+            if getattr(self, key) < 1:
+                raise ValueError(f'{key} must be at least 1')
         rising = [0, *self.milestones]
         if rising != sorted(set(rising)):
             raise ValueError('milestones must be updates from 1 on, and rise')

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PyTree
 from sr_jax.config.binding import nearest
 from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
+from sr_jax.optim.soap import scale_by_soap
 
 MUON_SIZE = 0.2  # root mean square of Muon's updates, about that of Adam's
 TRUST = 1e-3  # LARS' trust coefficient (You et al. 2017, arXiv:1708.03888)
@@ -64,6 +65,17 @@ def _lars(settings: OptimizerSettings) -> optax.GradientTransformation:
     return optax.chain(optax.masked(trust, _are_kernels), _sgd(settings))
 
 
+def _soap(settings: OptimizerSettings) -> optax.GradientTransformation:
+    return scale_by_soap(
+        settings.b1,
+        settings.b2,
+        settings.shampoo_beta,
+        settings.eps,
+        settings.precondition_frequency,
+        settings.max_precondition_dim,
+    )
+
+
 def _adam_without_momentum(settings: OptimizerSettings) -> optax.GradientTransformation:
     return optax.scale_by_adam(0.0, settings.b2, settings.eps)
 
@@ -77,6 +89,7 @@ SCALINGS: dict[str, Callable[[OptimizerSettings], optax.GradientTransformation]]
     'lion': _lion,
     'muon': _muon,
     'sgd': _sgd,
+    'soap': _soap,
     SCHEDULE_FREE: _adam_without_momentum,
 }
 SCHEDULES = ('constant', 'cosine', 'linear', 'multistep', 'polynomial')
@@ -155,8 +168,8 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Returns the optimiser of the settings, following the schedule of `make_schedule`.
 
-    The structure of its state depends on `settings.name` alone, so that a run can resume with
-    another clipping, weight decay or schedule.
+    The structure of its state depends on `settings.name` alone, and that of soap's on
+    `max_precondition_dim`, so that a run can resume with another clipping, decay or schedule.
 
     Raises:
       InputError: an optimizer or a schedule that is not known.

@@ -34,6 +34,8 @@ def test_every_field_has_a_default_that_is_valid(section):
         ('train', 'memory_limit', -1),
         ('optimizer', 'b1', 1.0),
         ('optimizer', 'clip_norm', -1.0),
+        ('optimizer', 'shampoo_beta', 1.0),
+        ('optimizer', 'max_precondition_dim', 0),
         ('optimizer', 'learning_rate', float('nan')),
         ('optimizer', 'eps', -1.0),
         ('optimizer', 'decay_factor', -0.5),

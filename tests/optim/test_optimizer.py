@@ -17,6 +17,7 @@ from sr_jax.optim.optimizer import (
     make_schedule,
     schedule_free_average,
 )
+from sr_jax.optim.soap import scale_by_soap
 from sr_jax.optim.update import accumulated_update, ema, split_microbatches, warm_decay
 from sr_jax.tasks.step import read_training
 
@@ -70,6 +71,8 @@ def test_schedules(changes, expected):
         ({'name': 'schedule_free', 'ema_decay': 0.9}, ": 'schedule_free' needs b1 above 0"),
         ({'b1': 1.0}, ': b1 must be in [0, 1)'),
         ({'clip_norm': -1.0}, ': clip_norm must not be negative'),
+        ({'shampoo_beta': -1.0}, ': shampoo_beta must be in [0, 1)'),
+        ({'precondition_frequency': 0}, ': precondition_frequency must be at least 1'),
         ({'milestones': (3, 2)}, ': milestones must be updates from 1 on, and rise'),
     ],
 )
@@ -164,6 +167,24 @@ def test_muon_moves_kernels_by_orthogonal_matrices_and_the_rest_as_adam():
         singular = np.linalg.svd(-matrix / 0.1, compute_uv=False)
         expected = 0.2 * np.sqrt(max(matrix.shape))
         assert (np.abs(singular / expected - 1) < 0.4).all(), singular / expected
+
+
+def test_soap_takes_each_of_its_settings():
+    rng = np.random.default_rng(0)
+    params = {'kernel': jnp.ones((2, 3, 4)), 'bias': jnp.ones(5)}
+    gradients = [
+        jax.tree.map(lambda p: jnp.asarray(rng.standard_normal(p.shape), p.dtype), params)
+        for _ in range(6)
+    ]
+    given = dict(b1=0.7, b2=0.8, shampoo_beta=0.6, eps=1e-3, precondition_frequency=2)
+    changes = dict(given, max_precondition_dim=3)
+    ours, _ = run(params, gradients, name='soap', **changes)
+    reference = scale_by_soap(**changes)
+    update, state = jax.jit(reference.update), reference.init(params)
+    for gradient in gradients:
+        updates, state = update(gradient, state)
+        params = jax.tree.map(lambda p, u: p - 0.1 * u, params, updates)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), ours, params)
 
 
 def test_schedule_free_is_optax_schedule_free():

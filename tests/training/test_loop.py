@@ -57,6 +57,25 @@ def test_stopping_and_going_on_is_bit_for_bit_the_same(finished, tmp_path, capsy
     assert resumed.data == expected.data
 
 
+def test_soap_goes_on_bit_for_bit_after_its_bases_turned(tmp_path):
+    changes = dict(
+        optimizer__name='soap', optimizer__precondition_frequency=2, optimizer__ema_decay=0.9
+    )
+    changes |= dict(train__accumulation=2, log__samples=0)
+    command.train(tone(**changes, train__steps=3), tmp_path / 'again')
+    for workdir in ('again', 'whole'):
+        result = command.train(tone(**changes, train__steps=5), tmp_path / workdir)
+    assert result.step == 5
+    resumed, expected = (restored(tmp_path / workdir, 5).tree for workdir in ('again', 'whole'))
+    jax.tree.map(np.testing.assert_array_equal, resumed, expected)
+    (bases,) = (x.bases for x in jax.tree.leaves(
+        expected['state'].opt_state, is_leaf=lambda x: hasattr(x, 'bases')
+    ) if hasattr(x, 'bases'))
+    assert any((x != np.eye(len(x))).any() for x in jax.tree.leaves(bases))
+    with pytest.raises(InputError, match=r'config\.optimizer\.max_precondition_dim'):
+        command.train(tone(**changes, optimizer__max_precondition_dim=2), tmp_path / 'whole')
+
+
 def test_a_finished_run_says_so_and_evaluates(finished_toy, capsys):
     result = command.train(tone(), finished_toy[0])
     assert 'all 4 steps are done; raise config.train.steps' in capsys.readouterr().out
