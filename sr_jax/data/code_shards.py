@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from array_record.python.array_record_module import ArrayRecordWriter
 
+from sr_jax.data import records
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
 
@@ -79,12 +79,10 @@ def read_description(folder: Path, name: str = DESCRIPTION) -> Description:
 
 def write_shard(path: Path, examples: Iterable[Mapping[str, Any]]) -> None:
     """Writes examples of 'top', 'bottom' and perhaps 'label' as one shard, which appears whole."""
-    with atomic.whole_file(path) as partial:
-        writer = ArrayRecordWriter(str(partial), 'group_size:1')
+    with records.writer(path, 'group_size:1') as write:
         for example in examples:
             parts = (example[key] for key in ('top', 'bottom', 'label') if key in example)
-            writer.write(b''.join(np.asarray(part, TYPE).tobytes() for part in parts))
-        writer.close()
+            write(b''.join(np.asarray(part, TYPE).tobytes() for part in parts))
 
 
 def read_record(record: bytes, description: Description) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from array_record.python.array_record_module import ArrayRecordWriter
 from jaxtyping import Num
 
+from sr_jax.data import records
 from sr_jax.data.sources import folder as files
 from sr_jax.data.sources.packed import INDEX, Shard, read_shard, shard_files
 from sr_jax.errors import InputError
@@ -128,8 +128,7 @@ def _write_shard(
     names: list[str] = []
     failed: dict[str, str] = {}
     digest = hashlib.sha256()
-    with atomic.whole_file(path) as partial:
-        writer = ArrayRecordWriter(str(partial), WRITER)
+    with records.writer(path, WRITER) as write:
         for source, *_ in sources:
             try:
                 pixels = read_image(folder / source)
@@ -137,10 +136,9 @@ def _write_shard(
                 failed[source] = error.reason
                 continue
             for number, record in enumerate(pool.map(_encode, cut_all(pixels, *cut))):
-                writer.write(record)
+                write(record)
                 digest.update(record)
                 names.append(f'{number:03d}/{source}')
-        writer.close()
     shard = Shard(list(sources), names, failed, digest.hexdigest(), list(cut))
     atomic.write(path.with_suffix('.json'), json.dumps(shard._asdict()).encode())
     return shard
