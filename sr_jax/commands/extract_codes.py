@@ -5,7 +5,7 @@
 
 The training part holds random crops, mirrored and turned as the stage 1 was trained; the validation
 part the tiles that a run validates on. Classes go along where the images have them. What was
-interrupted goes on when the same command is given again.
+interrupted goes on when the same command is given again, and what was damaged since is made anew.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from sr_jax.data.code_shards import (
     FACTORS,
     TYPE,
     Description,
+    is_whole,
     read_description,
     write_description,
     write_shard,
@@ -144,14 +145,14 @@ def _write_train(
     fields: list[str],
     encode: Encode,
 ) -> None:
-    """Writes the shards of random crops; those that are there already are passed over."""
+    """Writes the shards of random crops; those that are there and whole are passed over."""
     count = description.counts['train']
     iterator = train_iterator(data, arguments.batch, arguments.seed, print, fields=fields)
     with tqdm(total=count, unit='crop', leave=False, disable=None) as bar:
         for number, first in enumerate(range(0, count, SHARD)):
             path = arguments.output / f'train-{number:05d}.array_record'
             size = min(SHARD, count - first)
-            if not path.exists():
+            if not is_whole(path, size, description):
                 position = iterator.get_state()
                 iterator.set_state({**position, 'crops_taken': first})
                 examples = _encode_all(iterator, encode)

@@ -19,6 +19,7 @@ DESCRIPTION = 'codes.json'
 BEGUN = 'codes.json.partial'  # the same, while an extraction has not ended
 FORMAT = 1
 TYPE = np.dtype('<u2')
+REMEDY = 'run the same sr-jax extract-codes again, which makes what is missing or damaged'
 FACTORS = {'top': 8, 'bottom': 4}  # pixels of a side for a code
 
 
@@ -83,6 +84,16 @@ def write_shard(path: Path, examples: Iterable[Mapping[str, Any]]) -> None:
         for example in examples:
             parts = (example[key] for key in ('top', 'bottom', 'label') if key in example)
             write(b''.join(np.asarray(part, TYPE).tobytes() for part in parts))
+
+
+def is_whole(path: Path, count: int, description: Description) -> bool:
+    """Returns whether a shard is there and holds so many examples, all of which can be read."""
+    try:
+        return count == sum(
+            bool(read_record(record, description)) for record in records.read_records(path)
+        )
+    except (InputError, ValueError):
+        return False
 
 
 def read_record(record: bytes, description: Description) -> dict[str, Any]:

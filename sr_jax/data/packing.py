@@ -17,7 +17,7 @@ from jaxtyping import Num
 
 from sr_jax.data import records
 from sr_jax.data.sources import folder as files
-from sr_jax.data.sources.packed import INDEX, Shard, read_shard, shard_files
+from sr_jax.data.sources.packed import INDEX, Shard, fingerprint_of, read_shard, shard_files
 from sr_jax.errors import InputError
 from sr_jax.images import atomic
 from sr_jax.images.decoding import ImageError, Layers
@@ -55,7 +55,7 @@ def pack(
     """Cuts the images of a folder, and of those in it, into sub-images.
 
     Files that an earlier call finished, of the same images, are kept, so that an interrupted one
-    goes on where it was.
+    goes on where it was. They are read whole: one that was damaged since is made anew.
 
     Args:
       folder: of the images.
@@ -76,11 +76,12 @@ def pack(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, group in zip(shard_files(output, len(groups)), groups, strict=True):
             sources, known = [_describe(folder, name) for name in group], read_shard(path)
-            if known is None or (known.sources, known.cut) != (sources, [size, step]):
+            same = known is not None and (known.sources, known.cut) == (sources, [size, step])
+            if known is None or not same or not _is_whole(path, known):
                 known = _write_shard(path, folder, sources, (size, step), pool)
                 report(f'{path}: {len(known.names)} sub-images of {len(group)} images')
             shards.append(known)
-    fingerprint = hashlib.sha256(''.join(shard.sha256 for shard in shards).encode()).hexdigest()
+    fingerprint = fingerprint_of(shards)
     index = {'shards': len(shards), 'fingerprint': fingerprint, 'size': size, 'step': step}
     atomic.write(output / INDEX, json.dumps(index).encode())
     count = sum(len(shard.names) for shard in shards)
@@ -114,6 +115,18 @@ def _make_folder(output: pathlib.Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f'{output} cannot be written: {error.strerror or error}') from error
+
+
+def _is_whole(path: pathlib.Path, shard: Shard) -> bool:
+    """Returns whether the records of a file are those that were written."""
+    digest, count = hashlib.sha256(), 0
+    try:
+        for record in records.read_records(path):
+            digest.update(record)
+            count += 1
+    except InputError:
+        return False
+    return (count, digest.hexdigest()) == (len(shard.names), shard.sha256)
 
 
 def _write_shard(

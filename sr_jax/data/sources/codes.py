@@ -3,11 +3,10 @@
 import pathlib
 from typing import Any
 
-import grain
-
 from sr_jax.config.settings import DataSettings
-from sr_jax.data.code_shards import Description, read_description, read_record
+from sr_jax.data.code_shards import REMEDY, Description, read_description, read_record
 from sr_jax.data.fields import CODES, LABEL, Fields
+from sr_jax.data.records import Records, count_records
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import ImageError
 
@@ -24,21 +23,13 @@ class Codes:
       description: of the folder.
 
     Raises:
-      InputError: a shard is missing, or the part is empty.
+      InputError: a shard is missing or damaged, or the part is empty.
     """
 
     def __init__(self, folder: pathlib.Path, part: str, description: Description):
         self._description = description
         self._name = f'{folder}/{part}'
-        paths = sorted(str(path) for path in folder.glob(f'{part}-*.array_record'))
-        if not paths:
-            raise InputError(f'{folder}: no codes of the part {part!r}: extract them anew')
-        self._records = grain.sources.ArrayRecordDataSource(paths)
-        if len(self._records) != description.counts[part]:
-            raise InputError(
-                f'{folder}: {len(self._records)} codes of the part {part!r}, not '
-                f'{description.counts[part]}: a shard is missing; extract them anew'
-            )
+        self._records = _open_records(folder, part, description.counts[part])
 
     @property
     def fields(self) -> Fields:
@@ -59,7 +50,7 @@ class Codes:
         """
         try:
             return read_record(self._records[index], self._description)
-        except (RuntimeError, ValueError) as error:
+        except (InputError, ValueError) as error:
             raise ImageError(self.name(index), str(error)) from error
 
 
@@ -82,3 +73,20 @@ def open_part(rest: str, part: str, settings: DataSettings) -> Codes:
             f'--config.data.crop_size={description.crop_size}, not {settings.crop_size}'
         )
     return Codes(folder, part, description)
+
+
+def _open_records(folder: pathlib.Path, part: str, total: int) -> Records:
+    """Opens the shards of a part, which are all of one size but for the last."""
+    found = sorted(folder.glob(f'{part}-*.array_record'))
+    if not found:
+        raise InputError(f'{folder}: no codes of the part {part!r}: {REMEDY}')
+    counts = count_records(found, REMEDY)
+    size = max(counts) or total or 1
+    firsts = range(0, max(total, 1), size)
+    paths = [folder / f'{part}-{number:05d}.array_record' for number in range(len(firsts))]
+    if missing := [path.name for path in paths if path not in found]:
+        raise InputError(
+            f'{folder}: {sum(counts)} codes of the part {part!r}, not {total}: {missing[0]} is '
+            f'missing: {REMEDY}'
+        )
+    return Records(paths, [min(size, total - first) for first in firsts], REMEDY)

@@ -6,17 +6,18 @@ the image's own path: '003/birds/0001.png'. So partners in two packed folders ha
 their images have as partners (`sr_jax.data.sources.paired`).
 """
 
+import hashlib
 import json
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from array_record.python.array_record_data_source import ArrayRecordDataSource
 from jaxtyping import Float, Num
 
 from sr_jax.config.settings import DataSettings
 from sr_jax.data.fields import IMAGE
+from sr_jax.data.records import Records
 from sr_jax.data.sources import folder as files
 from sr_jax.errors import InputError, first_line
 from sr_jax.images.decoding import ImageError, decode, to_float
@@ -24,7 +25,7 @@ from sr_jax.images.decoding import ImageError, decode, to_float
 FORM = 'packed:<folder>'
 FIELDS = {'hq': IMAGE}
 INDEX = 'packed.json'
-REMEDY = 'run the same sr-jax pack again, which makes what is missing'
+REMEDY = 'run the same sr-jax pack again, which makes what is missing or damaged'
 
 
 class Shard(NamedTuple):
@@ -45,6 +46,9 @@ class Shard(NamedTuple):
     cut: list[int]
 
 
+TYPES = (list, list, dict, str, list)  # of a shard's attributes
+
+
 class PackedImages:
     """A random-access sequence of the sub-images in a packed folder.
 
@@ -60,10 +64,12 @@ class PackedImages:
 
     def __init__(self, folder: pathlib.Path, names: Sequence[str]):
         self._folder, self._names = folder, list(names)
-        everything = image_names(folder)
+        shards = read_shards(folder)
+        everything = [name for shard in shards for name in shard.names]
         numbers = {name: number for number, name in enumerate(everything)}
         self._numbers = [numbers[name] for name in self._names]
-        self._records = _open_records(folder, len(everything))
+        counts = [len(shard.names) for shard in shards]
+        self._records = Records(shard_files(folder, len(shards)), counts, REMEDY)
 
     fields = FIELDS
 
@@ -76,10 +82,11 @@ class PackedImages:
 
     def pixels(self, index: int) -> Num[np.ndarray, 'h w 3']:
         """Returns the sub-image in its own precision; raises `ImageError`."""
+        number = self._numbers[index]
         try:
-            encoded = self._records[self._numbers[index]]
-        except (OSError, RuntimeError, ValueError, IndexError) as error:
-            raise ImageError(self.name(index), f'damaged ({first_line(error)})') from error
+            encoded = self._records[number]
+        except InputError as error:
+            raise ImageError(self.name(index), str(error)) from error
         return decode(encoded, self.name(index))
 
     def example(self, index: int) -> dict[str, np.ndarray]:
@@ -143,27 +150,35 @@ def read_shards(folder: pathlib.Path) -> list[Shard]:
     """Returns what the files of a packed folder hold.
 
     Raises:
-      InputError: it is no packed folder, or not a whole one.
+      InputError: it is no packed folder, not a whole one, or its files do not belong together.
     """
     index = read_index(folder)
-    found = [read_shard(path) for path in shard_files(folder, index['shards'])]
-    shards = [shard for shard in found if shard is not None]
-    if len(shards) < index['shards']:
-        raise InputError(f'{folder}: {index["shards"] - len(shards)} files are missing: {REMEDY}')
+    found = {path: read_shard(path) for path in shard_files(folder, index['shards'])}
+    shards = [shard for shard in found.values() if shard is not None]
+    if missing := [path.name for path, shard in found.items() if shard is None]:
+        raise InputError(
+            f'{folder}: {len(missing)} files are missing, or the JSON beside them is missing or '
+            f'damaged ({missing[0]} the first): {REMEDY}'
+        )
+    _check_together(folder, index, shards)
     if not any(shard.names for shard in shards):
         raise InputError(f'{folder}: there is no image in it')
     return shards
 
 
 def read_index(folder: pathlib.Path) -> dict:
-    """Returns what `packed.json` says: 'shards', their number, and 'fingerprint', of all records.
+    """Returns what `packed.json` says.
+
+    It is 'shards', their number, 'fingerprint', of all records, and 'size' and 'step'.
 
     Raises:
       InputError: it is missing or damaged.
     """
     try:
         index = json.loads((folder / INDEX).read_text('utf-8'))
-        if not isinstance(index['shards'], int) or not isinstance(index['fingerprint'], str):
+        numbers = [index[key] for key in ('shards', 'size', 'step')]
+        ints = all(isinstance(each, int) for each in numbers)
+        if not ints or min(numbers) < 1 or not isinstance(index['fingerprint'], str):
             raise ValueError('not what sr-jax pack writes')
         return dict(index)
     except FileNotFoundError as error:
@@ -183,18 +198,30 @@ def read_shard(path: pathlib.Path) -> Shard | None:
     """Returns what a file of records holds; None where it is missing, or was not finished."""
     try:
         described = json.loads(path.with_suffix('.json').read_text('utf-8'))
-        return Shard(**described) if path.is_file() else None
+        shard = Shard(**described)
+        fits = all(isinstance(*pair) for pair in zip(shard, TYPES, strict=True))
+        return shard if fits and path.is_file() else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _open_records(folder: pathlib.Path, count: int) -> ArrayRecordDataSource:
-    paths = shard_files(folder, read_index(folder)['shards'])
-    try:
-        records = ArrayRecordDataSource([str(path) for path in paths])
-        found = len(records)
-    except Exception as error:  # the reader raises nearly anything of a damaged file
-        raise InputError(f'{folder}: damaged ({first_line(error)}): {REMEDY}') from error
-    if found != count:
-        raise InputError(f'{folder}: {found} records where {count} belong: {REMEDY}')
-    return records
+def fingerprint_of(shards: Sequence[Shard]) -> str:
+    """Returns the fingerprint of all records of files."""
+    return hashlib.sha256(''.join(shard.sha256 for shard in shards).encode()).hexdigest()
+
+
+def _check_together(folder: pathlib.Path, index: dict, shards: Sequence[Shard]) -> None:
+    """Raises InputError where files are not those that `packed.json` was written for."""
+    wanted = [index['size'], index['step']]
+    for path, shard in zip(shard_files(folder, len(shards)), shards, strict=True):
+        if shard.cut != wanted:
+            cuts = [' '.join(map(str, cut)) for cut in (shard.cut, wanted)]
+            raise InputError(
+                f'{path} was packed with another --size and --step ({cuts[0]}) than {INDEX} says '
+                f'({cuts[1]}): sr-jax pack was interrupted; run it again with those you want'
+            )
+    if fingerprint_of(shards) != index['fingerprint']:
+        raise InputError(
+            f'{folder}: the files were packed of other images than {INDEX} says: sr-jax pack was '
+            'interrupted; run it again'
+        )

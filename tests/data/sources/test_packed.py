@@ -1,6 +1,7 @@
 import json
 import pathlib
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -165,7 +166,8 @@ def test_damage_is_named(folder, tmp_path, few, make_settings):
     file = output / '00001.array_record'
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r'out: damaged .*run the same sr-jax pack again'):
+    named = r'00001\.array_record: damaged .*run the same sr-jax pack again'
+    with pytest.raises(InputError, match=named):
         open_all(output, make_settings)
     middle = bytearray(whole)
     middle[200:2000] = bytes(1800)
@@ -177,14 +179,82 @@ def test_damage_is_named(folder, tmp_path, few, make_settings):
             source.pixels(index)
         except ImageError as error:
             problems += 1
-            assert source.name(index) in str(error)
+            assert source.name(index) in str(error) and re.search(named, str(error))
     assert problems
     file.unlink()
-    with pytest.raises(InputError, match='1 files are missing'):
+    with pytest.raises(InputError, match=r'1 files are missing.*00001\.array_record the first'):
         open_all(output, make_settings)
     (output / 'packed.json').write_text('{}')
     with pytest.raises(InputError, match=r'packed\.json: damaged'):
         open_all(output, make_settings)
+
+
+def cut_off(file):
+    file.write_bytes(file.read_bytes()[:900])
+
+
+def change_the_middle(file):
+    damaged = bytearray(file.read_bytes())
+    damaged[300:320] = bytes(20)
+    file.write_bytes(damaged)
+
+
+def take_another(file):
+    file.write_bytes(file.with_name('00000.array_record').read_bytes())
+
+
+def damage_the_json(file):
+    described = json.loads(file.with_suffix('.json').read_text())
+    file.with_suffix('.json').write_text(json.dumps(described | {'names': 17}))
+
+
+@pytest.mark.parametrize(
+    'damage', [cut_off, change_the_middle, take_another, damage_the_json, pathlib.Path.unlink]
+)
+def test_packing_again_mends_what_was_damaged_and_nothing_else(
+    damage, folder, tmp_path, few, capsys, make_settings
+):
+    output = tmp_path / 'out'
+    run_pack(folder, output)
+    whole = {path.name: path.read_bytes() for path in output.iterdir()}
+    kept = (output / '00002.array_record').stat().st_mtime_ns
+    damage(output / '00001.array_record')
+    capsys.readouterr()
+    assert run_pack(folder, output) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [str(output / '00001.array_record') in line for line in lines] == [True, False]
+    assert (output / '00002.array_record').stat().st_mtime_ns == kept
+    assert {path.name for path in output.iterdir()} == set(whole)
+    assert packed.read_index(output) == json.loads(whole['packed.json'])
+    source = open_all(output, make_settings)
+    assert all(source.pixels(index).size for index in range(len(source)))
+
+
+def test_files_of_two_packings_are_refused(folder, tmp_path, few, monkeypatch, make_settings):
+    output, write = tmp_path / 'out', packing._write_shard
+
+    def write_one(path, *rest):
+        if path.stem == '00001':
+            raise KeyboardInterrupt
+        return write(path, *rest)
+
+    def interrupt(*options):
+        with monkeypatch.context() as context:
+            context.setattr(packing, '_write_shard', write_one)
+            assert run_pack(folder, output, *options) == 130
+
+    run_pack(folder, output)
+    interrupt('--step', '5')
+    with pytest.raises(InputError, match=r'00000\.array_record was .*\(12 5\) than .*\(12 7\): sr'):
+        open_all(output, make_settings)
+    assert run_pack(folder, output) == 0
+    for number in (0, 3):
+        Image.new('RGB', (17, 14), (number, 3, 5)).save(folder / f'{number:03d}.png')
+    interrupt()
+    with pytest.raises(InputError, match='of other images than packed.json says'):
+        open_all(output, make_settings)
+    assert run_pack(folder, output) == 0
+    assert len(open_all(output, make_settings)) > 5
 
 
 @pytest.mark.parametrize('options', [('--step', '13'), ('--step', '0'), ('--size', '0')])
