@@ -7,6 +7,7 @@ above are seen through convolutions, at twice their size, and added where they l
 """
 
 import functools
+import math
 from typing import Any, ClassVar
 
 import flax.struct
@@ -20,7 +21,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.class_embedding import ClassEmbedding
 from sr_jax.layers.convolution import Convolution, normal_init, upsample_nearest
 from sr_jax.layers.rotary import make_angles, rotate
-from sr_jax.models.protocols import code_batch
+from sr_jax.models.protocols import Limits, code_batch
 
 HIDDEN_FACTOR = 4
 START = 0.02  # deviation of kernels and embeddings at the start (Radford et al. 2019)
@@ -136,7 +137,7 @@ class CodeTransformer(nn.Module):
     """The network of one level.
 
     Attributes:
-      codes: how many codes there are.
+      codes: how many codes there are; 0, as `height` and `width`, while a config does not know it.
       height, width: of the map.
       channels: of the features; a multiple of 4 times the heads.
       num_layers: blocks.
@@ -150,6 +151,10 @@ class CodeTransformer(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_layers', 'num_condition_layers')
+    LIMITS: ClassVar[Limits] = {
+        **dict.fromkeys(('codes', 'height', 'width'), (0, math.inf)),
+        'dropout': (0, 1),
+    }
 
     codes: int = 512
     height: int = 32

@@ -4,6 +4,7 @@ The last stages of a ResNet are dilated instead of made smaller; convolutions of
 and the mean over the image look at them side by side.
 """
 
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -16,7 +17,7 @@ from sr_jax.layers.normed_convolution import normed_convolution
 from sr_jax.layers.resampling import upsample_bilinear
 from sr_jax.layers.resnet import Backbone
 from sr_jax.layers.switching import Switching
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 SMALLER = {'large': 8, 'small': 2}  # the features than the image, by the stem
 
@@ -64,6 +65,7 @@ class DeepLab(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ()
+    LIMITS: ClassVar[Limits] = {'classes': (0, math.inf), 'dropout_rate': (0, 1)}
 
     depth: int = 50
     classes: int = 21

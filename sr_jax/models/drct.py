@@ -4,6 +4,7 @@ Hsu et al. 2024, "DRCT: Saving Image Super-Resolution away from Information Bott
 (arXiv:2404.00722), section 4 and figures 4 and 5, as its program has it (ming053l/DRCT).
 """
 
+import math
 from typing import ClassVar
 
 import jax
@@ -25,7 +26,7 @@ from sr_jax.layers.reconstruction import (
 from sr_jax.layers.swin_block import SwinBlock
 from sr_jax.layers.tokens import layer_norm
 from sr_jax.layers.windows import Look, crop, pad_to_multiple, repeat_looks
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 HEAD = 'pixel_shuffle'
 NUM_BLOCKS = 5  # of a group
@@ -96,6 +97,7 @@ class DRCT(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_groups',)
+    LIMITS: ClassVar[Limits] = {'body_convolutions': (0, math.inf), 'mlp_ratio': (0, math.inf)}
     multiple: ClassVar[int] = 1
     input_size: ClassVar[None] = None
 

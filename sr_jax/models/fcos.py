@@ -19,7 +19,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, normal_init, upsample_nearest
 from sr_jax.layers.resnet import Backbone
 from sr_jax.layers.switching import Switching
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 STRIDES = {'large': (8, 16, 32, 64, 128), 'small': (2, 4, 8, 16, 32)}  # by the stem
 PRIOR = 0.01  # probability of a class at the start (Lin et al. 2017, arXiv:1708.02002)
@@ -163,6 +163,7 @@ class FCOS(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_convs',)
+    LIMITS: ClassVar[Limits] = {'classes': (0, math.inf)}
 
     depth: int = 50
     classes: int = 91

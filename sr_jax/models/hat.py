@@ -4,6 +4,7 @@ Chen et al. 2022, "Activating More Pixels in Image Super-Resolution Transformer"
 (arXiv:2205.04437), section 3 and figure 3, as its program has it (XPixelGroup/HAT, `hat_arch.py`).
 """
 
+import math
 from typing import ClassVar
 
 import jax
@@ -36,7 +37,7 @@ from sr_jax.layers.windows import (
     pad_to_multiple,
     split_windows,
 )
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 CONVOLUTION_WEIGHT = 0.01  # of the channel attention beside the windows'
 HEADS_FORM = 'pixel_shuffle'
@@ -164,6 +165,7 @@ class HAT(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_groups', 'num_blocks')
+    LIMITS: ClassVar[Limits] = {'body_convolutions': (0, math.inf), 'overlap': (0, math.inf)}
     multiple: ClassVar[int] = 1
     input_size: ClassVar[None] = None
     halo: ClassVar[None] = None  # attention over channels looks at the whole image

@@ -13,6 +13,7 @@ features that enter the blocks.
 """
 
 import functools
+import math
 from typing import Any, ClassVar
 
 import flax.struct
@@ -28,7 +29,7 @@ from sr_jax.layers.class_embedding import ClassEmbedding
 from sr_jax.layers.convolution import upsample_nearest
 from sr_jax.layers.gated_block import GatedBlock
 from sr_jax.layers.weight_norm import Padding, WeightNormConvolution
-from sr_jax.models.protocols import code_batch
+from sr_jax.models.protocols import Limits, code_batch
 
 
 class PixelBlock(nn.Module):
@@ -171,7 +172,7 @@ class PixelSNAIL(nn.Module):
     """The network of one level; the defaults are those of the published top level.
 
     Attributes:
-      codes: how many codes there are.
+      codes: how many codes there are; 0, as `height` and `width`, while a config does not know it.
       height, width: of the map.
       channels: features of the blocks; with attention, half of them are a multiple of `heads`.
       kernel_size: of the causal convolutions.
@@ -197,6 +198,10 @@ class PixelSNAIL(nn.Module):
         'num_condition_blocks',
         'num_out_blocks',
     )
+    LIMITS: ClassVar[Limits] = {
+        **dict.fromkeys(('codes', 'height', 'width'), (0, math.inf)),
+        'dropout': (0, 1),
+    }
 
     codes: int = 512
     height: int = 32

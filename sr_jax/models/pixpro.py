@@ -5,6 +5,7 @@ a propagation over all of them, whose values are normalized after their convolut
 weights are not normalized over the pixels.
 """
 
+import math
 from typing import ClassVar
 
 import jax
@@ -16,7 +17,7 @@ from sr_jax.layers.batch_norm import BatchNorm
 from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.resnet import Backbone
 from sr_jax.layers.switching import Switching
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 
 def normalize(x: Float[Array, '*n c']) -> Float[Array, '*n c']:
@@ -57,6 +58,7 @@ class PixPro(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ()
+    LIMITS: ClassVar[Limits] = {'power': (0, math.inf)}
 
     depth: int = 50
     features: int = 64

@@ -18,7 +18,7 @@ network, and `isinstance` tells:
 Who needs to know more of one network than this asks that network, not its name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 Shape = tuple[int, int, int]  # height, width, channels
+Limits = Mapping[str, tuple[float, float]]  # the least and the greatest number of fields
 
 
 @runtime_checkable
@@ -36,6 +37,9 @@ class Network(Protocol):
       REPEATED: names of the fields that say how often something is repeated which has arrays of its
         own each time. Nothing can rightly ask for more repetitions than it has arrays, so that a
         damaged config or file is refused before such a network is built.
+      LIMITS: may be left out. The least and the greatest number of fields, where they are not known
+        by themselves: whole numbers of a config are at least 1, or 0 where that is the default or
+        the field is `REPEATED`.
     """
 
     REPEATED: ClassVar[tuple[str, ...]]

@@ -1,5 +1,6 @@
 """ResNet, a classifier of images (He et al. 2015, arXiv:1512.03385), as torchvision has it."""
 
+import math
 from typing import ClassVar
 
 import jax
@@ -10,7 +11,7 @@ from jaxtyping import Array, Float
 from sr_jax.layers.convolution import uniform_init
 from sr_jax.layers.resnet import Backbone
 from sr_jax.layers.switching import Switching
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 
 class ResNet(nn.Module):
@@ -27,6 +28,7 @@ class ResNet(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ()
+    LIMITS: ClassVar[Limits] = {'classes': (0, math.inf)}
 
     depth: int = 50
     classes: int = 1000

@@ -22,7 +22,7 @@ from sr_jax.layers.flow.gaussian import log_density
 from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import FlowStep, FlowSteps
 from sr_jax.layers.resampling import pixel_shuffle, pixel_unshuffle
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 from sr_jax.models.rrdb import RRDBNet
 
 LEVELS = {4: 3, 8: 4}
@@ -83,6 +83,7 @@ class SRFlow(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_blocks', 'stacked')  # the steps are stacked
+    LIMITS: ClassVar[Limits] = {'transitions': (0, math.inf)}
     input_size: ClassVar[None] = None
 
     scale: int = 4

@@ -10,6 +10,7 @@ differ in how they draw and average, not here. DL-Art-School's copy of lucidrain
 (one style for two convolutions, bilinear enlargement), and is not made here.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeAlias
 
@@ -26,6 +27,7 @@ from sr_jax.layers.parameter import parameter
 from sr_jax.layers.resolutions import START, channels_at, check_size, sides
 from sr_jax.layers.switching import Switching
 from sr_jax.layers.upfirdn import upsample
+from sr_jax.models.protocols import Limits
 
 NOISE = 'noise'  # the collection of the maps that are added where none are given
 EPSILON = 1e-8
@@ -125,6 +127,7 @@ class Generator(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_mapping',)
+    LIMITS: ClassVar[Limits] = {'mapping_rate': (1e-6, math.inf)}  # it is divided by
 
     size: int = 256
     latent_size: int = 512

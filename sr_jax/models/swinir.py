@@ -4,6 +4,7 @@ Liang et al. 2021, "SwinIR: Image Restoration Using Swin Transformer" (arXiv:210
 and figure 2, and the forms of its program (JingyunLiang/SwinIR, `network_swinir.py`).
 """
 
+import math
 from typing import ClassVar
 
 import jax
@@ -24,7 +25,7 @@ from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.residual_groups import apply_groups
 from sr_jax.layers.swin_block import SwinBlock
 from sr_jax.layers.windows import Look, crop, pad_to_multiple, repeat_looks
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 
 class SwinIR(nn.Module):
@@ -56,6 +57,7 @@ class SwinIR(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_groups', 'num_blocks')
+    LIMITS: ClassVar[Limits] = {'color_range': (1e-3, math.inf)}  # it is divided by
     multiple: ClassVar[int] = 1
     input_size: ClassVar[None] = None
 

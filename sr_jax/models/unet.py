@@ -5,6 +5,7 @@ of the next larger size put beside them, until the first one. The encoder is a R
 all is as large as the image at its end.
 """
 
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -16,7 +17,7 @@ from sr_jax.layers.convolution import Convolution, upsample_nearest
 from sr_jax.layers.larger import enlarge_features
 from sr_jax.layers.resnet import Backbone
 from sr_jax.layers.switching import Switching
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 
 class UNet(nn.Module):
@@ -34,6 +35,7 @@ class UNet(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ()
+    LIMITS: ClassVar[Limits] = {'classes': (0, math.inf)}
 
     depth: int = 18
     classes: int = 21

@@ -12,6 +12,7 @@ Images are float32 in [0, 1] at the door and [-1, 1] inside.
 """
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -24,7 +25,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, TransposedConvolution, upsample_nearest
 from sr_jax.layers.quantizer import Quantizer, QuantizerOutput
 from sr_jax.layers.switching import Switching, convolution
-from sr_jax.models.protocols import image_batch
+from sr_jax.models.protocols import Limits, image_batch
 
 UPSAMPLING = ('transposed', 'nearest')
 
@@ -192,6 +193,7 @@ class VQVAE(nn.Module):
     """
 
     REPEATED: ClassVar[tuple[str, ...]] = ('num_res_blocks',)
+    LIMITS: ClassVar[Limits] = {'decay': (0, 1), 'revive_below': (0, math.inf)}
 
     channels: int = 128
     num_res_blocks: int = 2

@@ -156,6 +156,64 @@ def test_a_network_that_lacks_what_all_have_is_named(novel):
         models.make({'name': 'unfinished'})
 
 
+def numbers(name):
+    """The fields of a network that are whole numbers, or several of them, and their defaults."""
+    module = models.find(name)()
+    fields = {field.name: getattr(module, field.name) for field in dataclasses.fields(module)}
+
+    def whole(value):
+        return type(value[0] if isinstance(value, tuple) and value else value) is int
+
+    return {field: value for field, value in fields.items() if whole(value)}
+
+
+@pytest.mark.parametrize('name', models.names())
+def test_no_number_of_a_network_is_negative(name):
+    for field, value in numbers(name).items():
+        wrong = (*value[:-1], -3) if isinstance(value, tuple) else -3
+        with pytest.raises(InputError, match=rf'model\.{field}.* is -3, but must be at least'):
+            models.make({'name': name, field: wrong})
+
+
+@pytest.mark.parametrize('name', models.names())
+def test_sizes_are_at_least_one_and_repetitions_may_be_none(name):
+    model, found = models.find(name), numbers(name)
+    limits = getattr(model, 'LIMITS', {})
+    assert set(limits) <= {field.name for field in dataclasses.fields(model)}
+    for field in set(found) - set(limits):
+        empty = (0,) * len(found[field]) if isinstance(found[field], tuple) else 0
+        if field in model.REPEATED or found[field] == 0:
+            assert getattr(models.make({'name': name, field: empty}), field) == 0
+        else:
+            with pytest.raises(InputError, match=rf'disc\.{field}.* is 0, but must be at least 1$'):
+                models.make({'name': name, field: empty}, 'disc')
+
+
+@pytest.mark.parametrize(
+    ('name', 'field', 'value', 'allowed'),
+    [
+        ('resnet', 'classes', -1, 'at least 0'),
+        ('fcos', 'classes', -2, 'at least 0'),
+        ('deeplab', 'dropout_rate', 1.5, 'from 0 to 1'),
+        ('vqvae', 'decay', -0.25, 'from 0 to 1'),
+        ('stylegan2', 'mapping_rate', 0.0, 'at least 1e-06'),
+    ],
+)
+def test_limits_of_a_network_are_told(name, field, value, allowed):
+    message = f'^config.model.{field} is {value}, but must be {allowed}$'
+    with pytest.raises(InputError, match=message):
+        models.make({'name': name, field: value})
+    assert models.make({'name': name, field: 1}).name is None
+
+
+def test_a_network_says_which_negative_numbers_mean_something(novel):
+    fields = ('REPEATED = ()', 'LIMITS = {"shift": (-5, 5)}', 'shift: int = 2', 'axis: int = -1')
+    novel('shifting', '\n    '.join(fields))
+    assert models.make({'name': 'shifting', 'shift': -5, 'axis': -3}).axis == -3
+    with pytest.raises(InputError, match='shift is 6, but must be from -5 to 5'):
+        models.make({'name': 'shifting', 'shift': 6})
+
+
 @pytest.mark.parametrize('name', ['protocols', 'rrdbb', '', 3, None, ['rrdb']])
 def test_what_is_no_network_is_refused(name):
     with pytest.raises(InputError, match=r'config\.model\.name=.* is unknown: '):
