@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from sr_jax import tasks
+from sr_jax import models, tasks
 from sr_jax.checkpoints.manager import Checkpoints
 from sr_jax.checkpoints.run import abstract_tree, load_run, read_switching, resume_or_init
 from sr_jax.config.binding import bind
@@ -17,6 +17,7 @@ from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.inference import networks
+from sr_jax.models.protocols import Switchable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,14 +49,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the new run's checkpoint of step 0.
 
     Raises:
-      InputError: no such checkpoint or layer, a network that is switched already, or an output
-        folder that exists.
+      InputError: no such checkpoint or layer, a network that is switched already or cannot be, or
+        an output folder that exists.
     """
     if arguments.output.exists():
         raise InputError(f'{arguments.output} exists: take another --output')
     mesh = sharding.make_mesh()
     old = load_run(arguments.checkpoint, mesh=mesh)
     config = old.config.copy_and_resolve_references().unlock()
+    if not isinstance(models.find(config.model.name)(), Switchable):
+        raise InputError(
+            f'{arguments.checkpoint}: convolutions of {config.model.name!r} cannot become '
+            f'switched ones; those of networks {", ".join(models.names(Switchable))} can'
+        )
     if read_switching(config).layers:
         raise InputError(f'{arguments.checkpoint} has switched convolutions already')
     settings = dataclasses.asdict(read_switching(config))

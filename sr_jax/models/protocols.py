@@ -9,6 +9,7 @@ network, and `isinstance` tells:
   Gridded     an enlarger that looks at an image in squares
   Limited     an enlarger that is one program for some sides alone
   Patchwise   an enlarger that can compute its layers in patches, for memory
+  Switchable  one whose convolutions can be switched ones
   Recurrent   an enlarger that sees a film frame by frame, and remembers
   Sampler     an enlarger that draws many images of a small one
   Coder       an autoencoder between images and maps of codes
@@ -24,6 +25,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+
+from sr_jax.layers.switching import Switching
 
 Shape = tuple[int, int, int]  # height, width, channels
 Limits = Mapping[str, tuple[float, float]]  # the least and the greatest number of fields
@@ -101,6 +104,15 @@ class Patchwise(Enlarger, Protocol):
     @property
     def patch(self) -> int:
         """A field: the side of the patches in pixels; 0: on the whole."""
+
+
+@runtime_checkable
+class Switchable(Network, Protocol):
+    """A network with a field for switched convolutions."""
+
+    @property
+    def switching(self) -> Switching:
+        """A field: which convolutions are switched, and how."""
 
 
 @runtime_checkable

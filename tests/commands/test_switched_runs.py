@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import types
 
 import jax
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image
 
 from sr_jax import __main__ as verbs
 from sr_jax.checkpoints.manager import Checkpoints
+from sr_jax.commands import convert_to_switched
+from sr_jax.config.defaults import defaults
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError
 from sr_jax.images import selector_map
@@ -115,6 +118,15 @@ def test_a_conversion_that_cannot_be_leaves_nothing_behind(finished, switched, t
     output.mkdir()
     assert convert(finished[0], output, *LAYERS) == 1
     assert 'exists: take another --output' in capsys.readouterr().err
+
+
+def test_a_network_that_has_no_switched_convolutions_is_named(tmp_path, monkeypatch, capsys):
+    run = types.SimpleNamespace(config=defaults('regression', model='srresnet'))
+    monkeypatch.setattr(convert_to_switched, 'load_run', lambda *_, **__: run)
+    output = tmp_path / 'converted'
+    assert convert('runs/enlarger', output, 'body_0/conv_0') == 1
+    assert 'cannot become switched ones; those of networks deeplab, ' in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_selector_maps_of_an_image(switched, tmp_path, capsys):

@@ -17,6 +17,7 @@ from sr_jax.models.protocols import (
     Patchwise,
     Recurrent,
     Sampler,
+    Switchable,
 )
 
 NETWORK = """
@@ -134,6 +135,11 @@ def test_which_networks_enlarge_and_which_draw():
     assert models.names(Gridded) == ['drct', 'srformer', 'swinir']
     assert models.names(Sampler) == ['srflow']
     assert models.names(Patchwise) == ['rrdb']
+
+
+def test_which_networks_have_switched_convolutions():
+    images = ['deeplab', 'fcos', 'pixpro', 'resnet', 'resnet_sr', 'rrdb', 'stylegan2']
+    assert models.names(Switchable) == [*images, 'switched_sr', 'unet', 'vqvae']
 
 
 @pytest.mark.parametrize('name', ['rrdb', 'srflow'])
