@@ -21,6 +21,7 @@ from sr_jax.metrics.calibration import expected_calibration_error
 from sr_jax.tasks.shared import classes
 from sr_jax.tasks.shared.evaluation import join, means
 from sr_jax.tasks.shared.switched import (
+    check_load_balancing,
     draw_selectors,
     init_network,
     mean_load_balancing,
@@ -87,6 +88,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
     training = read_training(config)
     model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
+    check_load_balancing(model, 'load_balancing_weight', weights.load_balancing_weight > 0)
     size = config.data.crop_size
     return Task(
         batch=lambda n: {

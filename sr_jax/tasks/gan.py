@@ -31,7 +31,7 @@ from sr_jax.tasks.shared import dists, enlarging, feature_network
 from sr_jax.tasks.shared.discriminator import Adversarial
 from sr_jax.tasks.shared.dists import Dists
 from sr_jax.tasks.shared.feature_network import Perceptual
-from sr_jax.tasks.shared.switched import mean_load_balancing
+from sr_jax.tasks.shared.switched import check_load_balancing, mean_load_balancing
 from sr_jax.tasks.shared.terms import Criteria, Term, compute_if_active
 from sr_jax.tasks.step import (
     Objective,
@@ -340,6 +340,7 @@ def read_parts(config: ml_collections.ConfigDict) -> Parts:
     fields = {'dtype': config.dtype, 'remat': training['generator'].remat}
     generator: Any = models.make(config.model, **fields)
     enlarging.check_enlarger(generator, config.data.crop_size)
+    check_load_balancing(generator, 'load_balancing', loss.load_balancing.ever)
     size = _compared_size(loss.translational, config.data.crop_size, generator.scale)
     discriminator: nn.Module | None = None
     if config.get('discriminator', {}).get('name'):

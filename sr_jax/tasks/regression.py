@@ -15,10 +15,11 @@ from jaxtyping import Array
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind
 from sr_jax.degradations.mixing import MixingSettings, mix
+from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import pixel
 from sr_jax.tasks.shared import enlarging
-from sr_jax.tasks.shared.switched import mean_load_balancing
+from sr_jax.tasks.shared.switched import check_load_balancing, mean_load_balancing
 from sr_jax.tasks.step import Objective, check_sections, make_step, read_training
 from sr_jax.tasks.task import Batch, Task, TrainState
 
@@ -38,6 +39,8 @@ class LossSettings:
 
     def __post_init__(self):
         pixel.find_criterion(self.criterion)
+        if self.load_balancing_weight < 0:
+            raise InputError('config.loss.load_balancing_weight must not be negative')
 
 
 # Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
@@ -64,6 +67,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
     training = read_training(config)
     model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
+    check_load_balancing(model, 'load_balancing_weight', weights.load_balancing_weight > 0)
     degradation = enlarging.read_degradation(config)
     enlarging.check_enlarger(model, config.data.crop_size)
     mixing = bind(MixingSettings, config.mixing, 'config.mixing')

@@ -26,6 +26,7 @@ from sr_jax.models.unet import UNet
 from sr_jax.tasks.shared import classes
 from sr_jax.tasks.shared.evaluation import join
 from sr_jax.tasks.shared.switched import (
+    check_load_balancing,
     draw_selectors,
     init_network,
     mean_load_balancing,
@@ -148,6 +149,7 @@ def read_parts(config: ml_collections.ConfigDict, training: Training) -> Parts:
     """Returns what a config makes; raises as `make` does."""
     model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
+    check_load_balancing(model, 'load_balancing_weight', weights.load_balancing_weight > 0)
     section = bind(SelectorSettings, config.get('selectors', {}), 'config.selectors')
     if section.source and not isinstance(model, UNet):
         raise InputError(

@@ -15,6 +15,7 @@ from jaxtyping import Array
 
 from sr_jax import models
 from sr_jax.config.binding import bind
+from sr_jax.errors import InputError
 from sr_jax.images.finite import clip_finite
 from sr_jax.layers import quantizer, switching
 from sr_jax.losses import pixel
@@ -22,6 +23,7 @@ from sr_jax.metrics.codebook import perplexity, usage
 from sr_jax.metrics.protocol import parse_all
 from sr_jax.tasks.shared.evaluation import join, measure_images, measure_numbers
 from sr_jax.tasks.shared.switched import (
+    check_load_balancing,
     draw_selectors,
     init_network,
     mean_load_balancing,
@@ -60,6 +62,11 @@ class LossSettings:
     commitment_weight: float = 0.25
     load_balancing_weight: float = 0.0
 
+    def __post_init__(self):
+        for key, value in vars(self).items():
+            if value < 0:
+                raise InputError(f'config.loss.{key} must not be negative')
+
 
 # Of a config of this task, beside its networks and `sr_jax.config.defaults.SHARED`.
 OWN_SECTIONS = {'loss': LossSettings}
@@ -81,6 +88,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
     training = read_training(config)
     model: Any = models.make(config.model, dtype=config.dtype, remat=training.remat)
     weights = bind(LossSettings, config.loss, 'config.loss')
+    check_load_balancing(model, 'load_balancing_weight', weights.load_balancing_weight > 0)
     size = config.data.crop_size
     objective = Objective(
         loss=functools.partial(compute_loss, model, weights),

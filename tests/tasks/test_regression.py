@@ -112,6 +112,7 @@ def test_predict_enlarges_small_images_as_they_are():
         (dict(degradation__name='bicubik'), "did you mean 'bicubic'"),
         (dict(degradation__name='paired'), "source='photos' has no small images"),
         (dict(model__name='vqvae'), 'config.model'),
+        (dict(loss__load_balancing_weight=-0.5), 'load_balancing_weight must not be negative'),
         (dict(model__scales=4), "no key 'scales': did you mean 'scale'"),
     ],
 )

@@ -220,6 +220,7 @@ def test_predict_counts_the_codes_of_each_image():
     [
         ({'dtype': 'float64'}, r"config.dtype='float64': did you mean 'float"),
         ({'loss__commitment': 1.0}, "config.loss has no key 'commitment': did you mean"),
+        ({'loss__commitment_weight': -0.5}, 'config.loss.commitment_weight must not be negative'),
         ({'model__upsampling': 'bilinear'}, 'bilinear'),
     ],
 )

@@ -8,10 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from sr_jax import models
+from sr_jax.errors import InputError
 from sr_jax.images.selector_map import draw
 from sr_jax.layers import switching
 from sr_jax.losses.load_balancing import load_balancing
 from sr_jax.metrics.codebook import perplexity
+from sr_jax.models.protocols import Switchable
 from sr_jax.tasks.task import Batch, Evaluation, Outputs, Panels, Row, Totals
 
 MAX_BREADTH = 256  # of a switched convolution
@@ -37,6 +40,25 @@ def init_network(
     if settings := switching.settings_of(model):
         switching.check_layers(params, settings)
     return params, variables
+
+
+def check_load_balancing(model: Any, key: str, has_weight: bool) -> None:
+    """Raises InputError where the loss of switched convolutions has a weight, and there are none.
+
+    Args:
+      model: the network.
+      key: of the weight in `config.loss`.
+      has_weight: whether it is ever above 0.
+    """
+    if not has_weight or switching.settings_of(model):
+        return
+    remedy = 'name some in config.model.switching.layers'
+    if not isinstance(model, Switchable):
+        remedy = f'take a network that can have some ({", ".join(models.names(Switchable))})'
+    raise InputError(
+        f'config.loss.{key} is for switched convolutions, of which this network has none: '
+        f'{remedy}, or leave the weight at 0'
+    )
 
 
 def mean_load_balancing(intermediates: Mapping[str, Any]) -> Float[Array, '']:

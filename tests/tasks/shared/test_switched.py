@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from sr_jax import tasks
+from sr_jax.config.defaults import defaults
+from sr_jax.errors import InputError
 from sr_jax.tasks.shared.switched import describe_late_norms
 
 
@@ -34,3 +37,23 @@ def test_norms_that_never_begin_are_told(norms, start, steps, missing):
     if line:
         assert f'after {missing} steps, and this run has {steps}:' in line
         assert 'config.model.switching.norm_size' in line
+
+
+@pytest.mark.parametrize(
+    ('task', 'model', 'remedy'),
+    [
+        ('regression', 'srresnet', r'take a network that can have some \(deeplab, .*, vqvae\)'),
+        ('gan', 'rrdb', 'name some in config.model.switching.layers'),
+        ('vqvae', 'vqvae', 'name some in config.model.switching.layers'),
+        ('classification', 'resnet', 'name some in config.model.switching.layers'),
+        ('segmentation', 'unet', 'name some in config.model.switching.layers'),
+    ],
+)
+def test_a_loss_of_switched_convolutions_needs_some(task, model, remedy):
+    config = defaults(task, model=model)
+    key = 'load_balancing' if task == 'gan' else 'load_balancing_weight'
+    loss = {key: {'weight': 0.25}} if task == 'gan' else {key: 0.25}
+    config.loss.update(loss)
+    message = f'^config.loss.{key} is for switched conv.*: {remedy}, or leave the weight at 0$'
+    with pytest.raises(InputError, match=message):
+        tasks.make(config)
