@@ -9,6 +9,7 @@ import jax
 from jaxtyping import PyTree
 
 from sr_jax.devices import distributed
+from sr_jax.devices.memory import in_words
 from sr_jax.errors import InputError, first_line
 
 
@@ -18,7 +19,7 @@ def check_space(folder: Path, tree: PyTree) -> None:
     Half-way through, each of Orbax's threads would end in a traceback of its own, and the other
     processes would wait for this one. All processes must call it; all raise if one of them does.
     """
-    needed = 1.1 * sum(x.nbytes for x in jax.tree.leaves(tree)) + 2**20
+    needed = int(1.1 * sum(x.nbytes for x in jax.tree.leaves(tree))) + 2**20
     problem = ''
     try:
         free = shutil.disk_usage(folder).free
@@ -27,8 +28,8 @@ def check_space(folder: Path, tree: PyTree) -> None:
     else:
         if free < needed:
             problem = (
-                f'a checkpoint of {needed / 2**20:.1f} MiB does not fit into the '
-                f'{free / 2**20:.1f} MiB that are free in {folder}: the disk is full; '
+                f'a checkpoint of {in_words(needed)} does not fit into the '
+                f'{in_words(free)} that are free in {folder}: the disk is full; '
                 'free some space or take another --workdir. The checkpoints before it are kept'
             )
     problem = distributed.agree(problem)

@@ -117,7 +117,7 @@ def choose(
     fitting = _find_fitting(sizes, attempt, limit)
     chosen = min(fitting, key=lambda plan: _cost(plan, devices))
     report(
-        f'chosen for {effective_batch_size} images an update in {_gib(limit)}: '
+        f'chosen for {effective_batch_size} images an update in {in_words(limit)}: '
         f'{describe(chosen)}, the cheapest that fits'
     )
     return chosen
@@ -145,8 +145,8 @@ def _find_fitting(
     if not fitting:
         least = min(smallest, key=lambda plan: plan.bytes)
         raise InputError(
-            f'a step does not fit into {_gib(limit)} of memory: the smallest takes '
-            f'{_gib(least.bytes)} ({describe(least)}). Take a smaller config.data.crop_size or '
+            f'a step does not fit into {in_words(limit)} of memory: the smallest takes '
+            f'{in_words(least.bytes)} ({describe(least)}). Take a smaller config.data.crop_size or '
             'model, or raise config.train.memory_limit'
         )
     return fitting
@@ -179,9 +179,14 @@ def describe(plan: Plan) -> str:
     remat = 'with' if plan.remat else 'without'
     return (
         f'batch_size {plan.batch_size} x accumulation {plan.accumulation}, {remat} remat, '
-        f'{_gib(plan.bytes)}'
+        f'{in_words(plan.bytes)}'
     )
 
 
-def _gib(count: int) -> str:
-    return f'{count / 2**30:.2f} GiB' if count >= 2**28 else f'{count / 2**20:.1f} MiB'
+def in_words(count: int) -> str:
+    """Returns so many bytes in a unit in which they are not nothing."""
+    if count >= 2**28:
+        return f'{count / 2**30:.2f} GiB'
+    if count >= 2**18:
+        return f'{count / 2**20:.1f} MiB'
+    return f'{count / 2**10:.1f} KiB' if count >= 2**8 else f'{count} bytes'

@@ -1,5 +1,6 @@
 """Folders of numbered frames, read as a film of a constant rate."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -30,12 +31,16 @@ def find_frames(folder: Path) -> list[Path]:
     last = {path: int(parts[-1]) for path, parts in numbers.items() if parts}
     if len(set(last.values())) < len(found):
         return sorted(found)
-    missing = set(range(min(last.values()), max(last.values()))) - set(last.values())
+    found.sort(key=lambda path: last[path])
+    missing = last[found[-1]] - last[found[0]] + 1 - len(found)
     if missing:
+        gap = next(last[a] + 1 for a, b in itertools.pairwise(found) if last[b] > last[a] + 1)
+        more = f', and {missing - 1} more' if missing > 1 else ''
         raise InputError(
-            f'{folder}: the frame of number {min(missing)} is missing, and {len(missing) - 1} more'
+            f'{folder}: the frame of number {gap} is missing{more}: add what is missing, or number '
+            'the frames anew without gaps'
         )
-    return sorted(found, key=lambda path: last[path])
+    return found
 
 
 class NumberedFrames:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_jax.devices.memory import host_memory
+from sr_jax.devices.memory import host_memory, in_words
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import Layers
 
@@ -33,7 +33,7 @@ def check_memory(
         raise InputError(
             f'{name}: its result of {size[1]}x{size[0]} pixels'
             + (f' and {frames} frames' if frames > 1 else '')
-            + f' takes about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are free: '
+            + f' takes about {in_words(needed)} of memory, and {in_words(free)} are free: '
             'take a smaller --outscale, or cut the image into parts'
         )
 
@@ -60,6 +60,6 @@ def describe_disk(needed: int, folder: Path) -> str:
     if needed <= free:
         return ''
     return (
-        f'the results take up to {needed / 2**30:.1f} GiB, uncompressed, and {folder} has '
-        f'{free / 2**30:.1f} left'
+        f'the results take up to {in_words(needed)}, uncompressed, and {folder} has '
+        f'{in_words(free)} left'
     )

@@ -73,7 +73,7 @@ def test_the_batch_must_split_over_the_devices():
 
 
 def test_nothing_fits_says_what_the_smallest_takes():
-    with pytest.raises(InputError, match=r'does not fit into 0.0 MiB.*batch_size 1 x .*with remat'):
+    with pytest.raises(InputError, match=r'into 10 bytes .*batch_size 1 x .*with remat'):
         choose(16, limit=10)
 
 
@@ -91,3 +91,12 @@ def test_compiled_bytes_counts_arguments_results_and_temporaries():
 
 def test_device_memory_is_plausible():
     assert 2**20 < memory.device_memory() < 2**50
+
+
+@pytest.mark.parametrize(
+    ('count', 'words'),
+    [(0, '0 bytes'), (255, '255 bytes'), (256, '0.2 KiB'), (196800, '192.2 KiB'),
+     (2**18, '0.2 MiB'), (7 * 2**20, '7.0 MiB'), (2**28, '0.25 GiB'), (3 * 2**34, '48.00 GiB')],
+)  # fmt: skip
+def test_bytes_are_said_in_a_unit_that_says_something(count, words):
+    assert memory.in_words(count) == words

@@ -52,7 +52,14 @@ def test_what_is_no_film_is_said(tmp_path):
     with pytest.raises(InputError, match='holds no images'):
         find_frames(tmp_path)
     write(tmp_path, ['1.png', '2.png', '5.png'])
-    with pytest.raises(InputError, match='number 3 is missing, and 1 more'):
+    with pytest.raises(InputError, match='number 3 is missing, and 1 more: add .* or number'):
+        NumberedFrames(tmp_path, Fraction(25))
+    (tmp_path / 'times').mkdir()
+    write(tmp_path / 'times', ['20240131120000.png', '20240131120002.png', '20250131120000.png'])
+    with pytest.raises(InputError, match='number 20240131120001 is missing, and 9999999997 more'):
+        NumberedFrames(tmp_path / 'times', Fraction(25))
+    write(tmp_path, ['3.png'])
+    with pytest.raises(InputError, match='number 4 is missing: add .* or number'):
         NumberedFrames(tmp_path, Fraction(25))
     write(tmp_path, ['3.png', '4.png'], (6, 4))
     with pytest.raises(InputError, match=r'3\.png has 4x6 pixels'):
