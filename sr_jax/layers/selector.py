@@ -129,7 +129,7 @@ def group_norm(x: Float[Array, 'n h w c'], groups: int, name: str) -> Float[Arra
     if x.shape[-1] % groups:
         raise InputError(
             f'this selector splits its channels into {groups} groups: {x.shape[-1]} channels do '
-            'not fit'
+            f"not fit. Take a multiple of {groups}, or another selector, such as network='standard'"
         )
     norm = functools.partial(nn.GroupNorm, epsilon=1e-5, use_fast_variance=False)
     return norm(num_groups=groups, name=name)(x)

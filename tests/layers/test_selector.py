@@ -262,7 +262,7 @@ def test_a_module_of_the_callers():
     [
         (Selector(4, 'lamda'), 4, "'lamda'.*'lambda'"),
         (Selector(5, 'lambda'), 4, 'multiple of 2 features, not 5'),
-        (Selector(4, 'lambda'), 5, '2 groups: 5 channels'),
+        (Selector(4, 'lambda'), 5, "2 groups: 5 channels .* multiple of 2, .* network='standard'"),
         (Selector(4, 'attention'), 5, '5 channels.*2 attention heads'),
         (Selector(4, 'logits'), 5, '5 logits.* 4 kernels'),
         (Selector(4, 'standard', dropped='none'), 4, "'none'"),
