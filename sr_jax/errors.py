@@ -68,7 +68,8 @@ def message_of(error: BaseException) -> str | None:
         return (
             'the device has too little memory. For training set config.train.effective_batch_size '
             'to the images of an update, so that they are split to fit, or take a smaller '
-            'config.data.crop_size or model; for images take smaller ones\n'
+            'config.data.crop_size or model, and of validation images a smaller '
+            'config.evaluation.batch_size; for images take smaller ones\n'
             + str(error).splitlines()[0]
         )
     return None

@@ -37,6 +37,7 @@ def test_too_little_memory_names_the_remedy(capsys):
     assert exit_status(raising(error)) == 1
     shown = capsys.readouterr().err
     assert 'config.train.effective_batch_size' in shown
+    assert 'config.evaluation.batch_size' in shown
     assert 'Out of memory allocating 9 bytes' in shown
 
 

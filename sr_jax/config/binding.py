@@ -19,6 +19,7 @@ import ml_collections
 
 from sr_jax.errors import InputError
 
+MAX_WHOLE = 2**63 - 1
 Section: TypeAlias = Mapping | ml_collections.ConfigDict  # a ConfigDict is no Mapping
 
 
@@ -118,6 +119,8 @@ def _convert(value, hint, where: str):
     if plain and (origin is tuple or type(value) is not hint):
         name = getattr(hint, '__name__', str(hint)) if origin is None else str(hint)
         raise InputError(f'{where} must be {name}, not {value!r} ({type(value).__name__})')
+    if hint is int and not -MAX_WHOLE <= value <= MAX_WHOLE:
+        raise InputError(f'{where} is {value}, but must be under 2**63, as 64 bits hold it')
     return value
 
 

@@ -93,6 +93,17 @@ def test_a_number_that_no_float_holds_is_named():
         bound(rate=10**400)
 
 
+@pytest.mark.parametrize('key', ['steps', 'milestones'])
+def test_a_whole_number_that_64_bits_do_not_hold_is_named(key):
+    for number, fits in ((2**63 - 1, True), (2**63, False), (-(2**64), False)):
+        value = (5, number) if key == 'milestones' else number
+        if fits:
+            assert getattr(bound(**{key: value}), key) == value
+        else:
+            with pytest.raises(InputError, match=rf'{key}.* is {number}, but must be under'):
+                bound(**{key: value})
+
+
 def test_two_problems_are_both_named():
     with pytest.raises(InputError) as error:
         bound(step=3, steps=...)
