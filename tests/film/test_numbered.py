@@ -10,7 +10,8 @@ from sr_jax.errors import InputError
 from sr_jax.film import tags
 from sr_jax.film.color import to_rgb
 from sr_jax.film.formats import PixelFormat
-from sr_jax.film.numbered import NumberedFrames, find_frames
+from sr_jax.film.frame_files import find_frames
+from sr_jax.film.numbered import NumberedFrames
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import read_image, save_layers
 

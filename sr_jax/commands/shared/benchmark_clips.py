@@ -23,7 +23,7 @@ from sr_jax.commands.shared.table import Table, write_json
 from sr_jax.data.sources import find_kind, frames
 from sr_jax.degradations.settings import BicubicSettings, GaussianSettings
 from sr_jax.errors import InputError
-from sr_jax.film.numbered import find_frames
+from sr_jax.film.frame_files import find_frames
 from sr_jax.images.decoding import ImageError, to_float, to_uint8
 from sr_jax.images.files import read_image
 from sr_jax.images.finite import check_finite, clip_finite

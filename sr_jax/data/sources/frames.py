@@ -16,7 +16,7 @@ from sr_jax.config.settings import DataSettings
 from sr_jax.data.fields import CLIP
 from sr_jax.data.sources.folder import split_part
 from sr_jax.errors import InputError
-from sr_jax.film.numbered import SUFFIXES, find_frames
+from sr_jax.film.frame_files import SUFFIXES, find_frames
 from sr_jax.images.decoding import ImageError
 from sr_jax.images.files import read_image
 

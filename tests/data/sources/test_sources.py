@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from sr_jax.data import open_source
@@ -68,3 +71,17 @@ def test_an_unknown_source_is_told_the_nearest(make_settings, spec, hint):
     with pytest.raises(InputError, match=hint) as caught:
         open_source(spec, 'train', make_settings())
     assert repr(spec) in str(caught.value)
+
+
+def test_every_kind_is_known_without_pyav():
+    """Not all have it: Python 3.11 does not."""
+    script = (
+        "import sys; sys.modules['av'] = None\n"
+        'from sr_jax.data.sources import find_kind\n'
+        "print(find_kind('frames:x')[0].FORM)\n"
+        "find_kind('foldr:x')\n"
+    )
+    command = [sys.executable, '-c', script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == 'frames:<folder of folders>\n'
+    assert "did you mean 'folder:<path>'" in done.stderr
