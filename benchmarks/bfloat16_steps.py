@@ -11,8 +11,6 @@ both.
 import argparse
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +23,11 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks.train_steps import seconds  # noqa: E402
+from benchmarks.train_steps import make_step, seconds  # noqa: E402
 from sr_jax import models, tasks  # noqa: E402
-from sr_jax.checkpoints.run import begin  # noqa: E402
 from sr_jax.config.files import read_config  # noqa: E402
-from sr_jax.devices import sharding  # noqa: E402
-from sr_jax.devices.freed_memory import keep_freed_memory  # noqa: E402
 from sr_jax.inference import networks  # noqa: E402
 from sr_jax.models import vgg  # noqa: E402
-from sr_jax.tasks.task import with_frozen  # noqa: E402
 
 DTYPES = ('float32', 'bfloat16')
 
@@ -92,33 +86,14 @@ def examples(task: Any, count: int) -> dict[str, np.ndarray]:
     return {name: make(name, spec) for name, spec in task.batch(count).items()}
 
 
-def make_step(config: ml_collections.ConfigDict, batch: int) -> tuple[Callable[[], None], float]:
-    """A function that makes one train step and waits for it, and how long it took to compile."""
-    task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
-    tree, frozen = begin(task, 0, mesh), task.frozen(draw, True)
-    frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
-    tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
-    data = sharding.put_batch(examples(task, batch), mesh)
-    start = time.perf_counter()
-    step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh), config.dtype)
-    advance = step.lower(tree, data).compile()
-    took = time.perf_counter() - start
-
-    def advance_once() -> None:
-        nonlocal tree
-        tree, metrics = advance(tree, data)
-        jax.block_until_ready((tree, metrics))
-
-    return advance_once, took
-
-
 def compare(source: str, args: argparse.Namespace) -> str:
     """A row of the table."""
     steps, compiled = {}, {}
     for dtype in DTYPES:
         config = read(source, args)
         config.dtype = dtype
-        steps[dtype], compiled[dtype] = make_step(config, args.batch)
+        batch = examples(tasks.make(config), args.batch)
+        steps[dtype], _, compiled[dtype] = make_step(config, batch, draw)
         steps[dtype]()
     rounds = [[seconds(steps[dtype]) for dtype in DTYPES] for _ in range(args.rounds)]
     medians = [1e3 * statistics.median(times) for times in zip(*rounds, strict=True)]
@@ -132,7 +107,6 @@ def compare(source: str, args: argparse.Namespace) -> str:
 def main() -> None:
     """Prints a row for each config."""
     args = parse_arguments()
-    keep_freed_memory()  # as `python -m sr_jax.main` does
     print('| config | float32, ms | bfloat16, ms | ratio | compiled in, s |\n|---|---|---|---|---|')
     for source in args.configs:
         print(compare(source, args), flush=True)

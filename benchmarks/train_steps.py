@@ -19,28 +19,42 @@ from sr_jax import tasks
 from sr_jax.checkpoints.run import begin
 from sr_jax.devices import sharding
 from sr_jax.devices.freed_memory import keep_freed_memory
+from sr_jax.inference import networks
+from sr_jax.tasks.task import Load, with_frozen
 
 
 def compiled_step(config: ml_collections.ConfigDict, batch: dict[str, Any]) -> Callable[[], None]:
     """A function that makes one train step of a config and waits for it; says how long it took to
     trace and to compile."""
+    step, traced, compiled = make_step(config, batch)
+    print(f'JAX {jax.__version__}: traced in {traced:.2f} s, compiled in {compiled:.2f} s')
+    return step
+
+
+def make_step(
+    config: ml_collections.ConfigDict, batch: dict[str, Any], load: Load = networks.load
+) -> tuple[Callable[[], None], float, float]:
+    """A function that makes one train step of a config and waits for it, and the seconds that it
+    took to trace and to compile; `load` loads the networks that it keeps frozen."""
     keep_freed_memory()  # as `python -m sr_jax.main` does
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
     batch, tree = sharding.put_batch(batch, mesh), begin(task, 0, mesh)
+    frozen = task.frozen(load, True)
+    frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
+    tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
     step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh), config.dtype)
     start = time.perf_counter()
     lowered = step.lower(tree, batch)
     traced = time.perf_counter()
     advance = lowered.compile()
-    compiled = time.perf_counter() - traced
-    print(f'JAX {jax.__version__}: traced in {traced - start:.2f} s, compiled in {compiled:.2f} s')
+    compiled = time.perf_counter()
 
     def advance_once() -> None:
         nonlocal tree
         tree, metrics = advance(tree, batch)
         jax.block_until_ready((tree, metrics))
 
-    return advance_once
+    return advance_once, traced - start, compiled - traced
 
 
 def seconds(step: Callable[[], None]) -> float:

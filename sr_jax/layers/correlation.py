@@ -20,8 +20,9 @@ LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 WHOLE = 3 * 2**20  # at most so many of all images are taken at once
 PART = 2**20  # at most so many in a part of small images
 LARGE = 2**17  # of at least so many an image is a part
-FEW = 48  # channels of the cotangent, in float32, that are convolved with more of x
-FEWEST = 16  # channels made by phases; of three channels their pixels take long to be put together
+NARROW = 16  # channels of the cotangent: with as many single images are slow, with fewer any parts
+EXCHANGED = 48  # most channels of the cotangent, in float32, to be convolved with more of x
+PHASED = 16  # fewest channels made by phases: of three, pixels take long to be put together
 
 
 def correlate(x: Array, kernel: Array, stride: int, padded: bool) -> Array:
@@ -116,7 +117,7 @@ def _is_short(cotangent: Array) -> bool:
 
 def _has_phases(kernel: Array, stride: int) -> bool:
     """Whether CPUs compute a transposed convolution soonest by `_by_phases`."""
-    return 1 < stride < min(kernel.shape[:2]) and kernel.shape[2] >= FEWEST
+    return 1 < stride < min(kernel.shape[:2]) and kernel.shape[2] >= PHASED
 
 
 def _dilate(
@@ -239,8 +240,8 @@ def _of_kernel(
 
 def _is_exchanged(x: Array, cotangent: Array, stride: int) -> bool:
     """Whether CPUs convolve the cotangent with x sooner than x with the cotangent."""
-    few = FEW if x.dtype == jnp.float32 else FEW // 2
-    return stride == 1 and cotangent.shape[3] <= min(few, x.shape[3] - 1)
+    most = EXCHANGED if x.dtype == jnp.float32 else EXCHANGED // 2
+    return stride == 1 and cotangent.shape[3] <= min(most, x.shape[3] - 1)
 
 
 def _count_parts(x: Array, cotangent: Array, stride: int) -> int:
@@ -252,10 +253,10 @@ def _count_parts(x: Array, cotangent: Array, stride: int) -> int:
     images, devices = len(x), jax.device_count()
     numbers, features = max(x.size, cotangent.size), cotangent.shape[3]
     is_exchanged = _is_exchanged(x, cotangent, stride)
-    if x.dtype != jnp.float32 or numbers <= WHOLE or (features < FEWEST and not is_exchanged):
+    if x.dtype != jnp.float32 or numbers <= WHOLE or (features < NARROW and not is_exchanged):
         return 1  # in bfloat16, by oneDNN, parts gain in some and lose in others
     sizes = [parts for parts in range(1, images + 1) if images % (parts * devices) == 0] or [1]
-    if numbers >= LARGE * images and (features > FEWEST or is_exchanged):
+    if numbers >= LARGE * images and (features > NARROW or is_exchanged):
         return sizes[-1]
     return next((parts for parts in sizes if numbers <= parts * PART), sizes[-1])
 
