@@ -1,6 +1,6 @@
 """What bfloat16 changes of images by published weights, against float32.
 
-  python benchmarks/bfloat16_cost.py PHOTO... [--weights realesrgan-x4plus] [--side 384]
+  python benchmarks/bfloat16_cost.py PHOTO... [--weights realesrgan-x4plus] [--products few]
 
 Of each photograph a square from its middle is shrunk bicubically and enlarged in both types. Prints
 the largest and the mean difference, of 255 levels, and both images' PSNR to the square.
@@ -15,6 +15,7 @@ import numpy as np
 from sr_jax.images.files import load_image
 from sr_jax.images.resize import imresize
 from sr_jax.inference import networks
+from sr_jax.inference.programs import PRODUCTS
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.metrics.psnr import psnr
 
@@ -25,6 +26,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('photos', nargs='+', type=Path, metavar='PHOTO')
     parser.add_argument('--weights', default='realesrgan-x4plus')
     parser.add_argument('--side', type=int, default=384, help='of the square')
+    parser.add_argument('--products', choices=PRODUCTS, default='auto', help='in bfloat16')
     return parser.parse_args()
 
 
@@ -38,7 +40,8 @@ def main() -> None:
     """Compares the two types on each photograph."""
     args = parse_arguments()
     network = networks.load(args.weights)
-    exact, rough = (Upscaler(network, dtype=dtype) for dtype in ('float32', 'bfloat16'))
+    exact = Upscaler(network, products='all')
+    rough = Upscaler(network, dtype='bfloat16', products=args.products)
     largest, means, losses = [], [], []
     for path in args.photos:
         truth = middle(load_image(path), args.side)

@@ -42,6 +42,11 @@ def compiler_options(device: jax.Device, dtype: str) -> Options | None:
     return options or None
 
 
+def has_onednn(options: Options | None) -> bool:
+    """Returns whether these make convolutions in bfloat16 oneDNN's."""
+    return options is not None and ONEDNN.items() <= options.items()
+
+
 def advise_dtype(device: jax.Device, dtype: str, key: str) -> str:
     """Returns a line for who computes in float32 where bfloat16 is faster; '' elsewhere.
 

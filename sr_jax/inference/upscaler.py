@@ -58,9 +58,9 @@ class Upscaler:
         `sr_jax.inference.consistency`.
       bounded: images lie in [0, 1], and so do results; False for films, whose colors can lie
         outside and come back.
-      products: of 3 x 3 convolutions: 'all'; 'few', on CPUs in float32, which are quicker and the
-        same but for rounding (`sr_jax.layers.winograd`), but compiled longer; 'auto': these where
-        there is work enough.
+      products: of 3 x 3 convolutions: 'all'; 'few', on CPUs in float32, and in bfloat16 where they
+        have instructions for it, which are quicker and the same but for rounding
+        (`sr_jax.layers.winograd`), but compiled longer; 'auto': these where there is work enough.
       report: is given a line about each window chosen.
 
     Raises:
@@ -128,11 +128,13 @@ class Upscaler:
         )
         self._repeats = bool(module.REPEATED)
         # Of rows that are split over devices, tiles would be gathered.
-        may_be_few = self.mesh.devices.flat[0].platform == 'cpu' and not spatially
+        on_cpu = self.mesh.devices.flat[0].platform == 'cpu'
+        quick = dtype == 'float32' or compiling.has_onednn(self.compiler_options)
+        may_be_few = on_cpu and quick and not spatially
         self._choose_form = functools.partial(
             choose_form,
             weights=sum(leaf.size for leaf in jax.tree.leaves(network.variables)),
-            products=products if may_be_few and dtype == 'float32' else 'all',
+            products=products if may_be_few else 'all',
             devices=self.mesh.size,
         )
         self._pixels, self._form = 0, self._choose_form(0)  # the most at a time, and what they take

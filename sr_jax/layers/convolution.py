@@ -97,7 +97,7 @@ def _differentiable(
     x: Array, kernel: Array, stride: int, padded: bool, devices: int
 ) -> Array:
     if devices:
-        return winograd.convolve(x, kernel, devices)
+        return winograd.apply(x, kernel, devices)
     return correlation.correlate(x, kernel, stride, padded)
 
 
@@ -105,7 +105,7 @@ def _convolve_forward(
     x: Array, kernel: Array, stride: int, padded: bool, devices: int
 ) -> tuple[Array, tuple[Array, Array]]:
     if devices:
-        return winograd.convolve(x, kernel, devices), (x, kernel)
+        return winograd.apply(x, kernel, devices), (x, kernel)
     return correlation.correlate_to_learn(x, kernel, stride, padded), (x, kernel)
 
 

@@ -11,6 +11,7 @@ from tiny_networks import network, repeating, whole
 
 import sr_jax
 from sr_jax import models
+from sr_jax.devices import compiling
 from sr_jax.errors import InputError
 from sr_jax.images.decoding import to_float
 from sr_jax.images.files import save_image
@@ -71,13 +72,21 @@ def test_equal_blocks_are_a_loop_until_there_are_many_pixels(monkeypatch):
 def test_parts_with_fewer_products_are_the_whole(monkeypatch):
     net, lines = network('rrdb'), []
     monkeypatch.setattr(upscaler_module, 'PATCH', 16)
-    monkeypatch.setattr(winograd, 'MIN_CHANNELS', 3)
+    monkeypatch.setitem(winograd.WORTH, 'float32', winograd.Worth(3, 3, 1))
     tile = 2 * net.module().halo + 12
     options = {'tile': tile, 'halo': net.module().halo, 'devices': jax.devices()[:2]}
     upscaler = Upscaler(net, products='few', report=lines.append, **options)
     pixels = image(tile + 30, tile + 18)
     np.testing.assert_allclose(upscaler(pixels), whole(net, pixels), atol=1e-5)
     assert lines[0].endswith('equal blocks as a loop, few products')
+
+
+@pytest.mark.parametrize('onednn', [True, False])
+def test_in_bfloat16_products_are_few_with_onednn_alone(onednn, monkeypatch):
+    monkeypatch.setattr(compiling, 'has_onednn', lambda options: onednn)
+    lines, options = [], {'dtype': 'bfloat16', 'products': 'few'}
+    Upscaler(network('rrdb'), report=lines.append, **options).prepare([(9, 13)])
+    assert lines[0].endswith('few products') == onednn
 
 
 @pytest.fixture(scope='module')

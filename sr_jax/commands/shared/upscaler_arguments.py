@@ -47,7 +47,7 @@ def add(parser: argparse._ActionsContainer) -> None:
         '--products',
         choices=PRODUCTS,
         default='auto',
-        help='of convolutions on CPUs in float32: few are quicker and the same but for rounding, '
+        help='of convolutions on CPUs: few are quicker and the same but for rounding, '
         'and compiled longer (default: few where there is work enough)',
     )
     parser.add_argument(
