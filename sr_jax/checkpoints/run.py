@@ -10,20 +10,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, PyTree
 
 from sr_jax import tasks
 from sr_jax.checkpoints import start_from
 from sr_jax.checkpoints.manager import Checkpoints, find_checkpoints
+from sr_jax.checkpoints.start_values import make_start
 from sr_jax.config.binding import Section, bind, nearest
 from sr_jax.config.defaults import completed
 from sr_jax.config.serialization import differences
 from sr_jax.config.settings import read_sources
 from sr_jax.devices import sharding
 from sr_jax.errors import InputError, first_line
-from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.repeated import initial_shapes
 from sr_jax.layers.switching import Switching
 from sr_jax.tasks.task import (
@@ -96,17 +95,13 @@ def init_tree(task: Task, key: Array, batch: Batch) -> PyTree:
 
 
 def begin(task: Task, seed: int, mesh: Mesh) -> PyTree:
-    """Returns what `init_tree` makes of the key of a seed, by one program, laid out on a mesh."""
+    """Returns what `init_tree` makes of the key of a seed, laid out on a mesh."""
     batch = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), task.batch(1))
 
     def init(seed: Array) -> PyTree:
         return init_tree(task, jax.random.key(seed), batch)
 
-    # The same function of the same kind of seed: it is traced once.
-    places = sharding.layout(jax.eval_shape(init, np.uint32(seed)), mesh)
-    # What is split over devices is drawn where it lies.
-    make = init if sharding.FSDP_AXIS in mesh.axis_names else draw_in_loops(init)
-    return jax.jit(make, out_shardings=places)(np.uint32(seed))
+    return make_start(init, seed, mesh)
 
 
 def resume_or_init(

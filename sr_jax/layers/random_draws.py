@@ -4,13 +4,15 @@ XLA compiles each draw anew. What begins a network has one for each array, and t
 what is compiled then; in loops they take a fraction of the time.
 """
 
+import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, DebugInfo, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun
 from jaxtyping import Array, PyTree
@@ -33,6 +35,26 @@ SMALL = 2**14
 NAMELESS = DebugInfo('draw_in_loops', 'equation', None, None)
 
 
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One of the arrays that a loop makes, before it is taken out.
+
+    Attributes:
+      stack: of all that the loop makes: keys [n], or draws [n, size of the largest].
+      index: which one.
+      shape: its own.
+    """
+
+    stack: Array
+    index: int
+    shape: tuple[int, ...]
+
+    def take(self) -> Array:
+        """Returns the array itself."""
+        row = self.stack[self.index]
+        return row[: math.prod(self.shape)].reshape(self.shape) if row.ndim else row
+
+
 def draw_in_loops(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
     """Returns a function with the same results, whose draws of random numbers are made in loops, as
     are the keys of these.
@@ -47,33 +69,54 @@ def draw_in_loops(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
 
     def drawing(*inputs: Any) -> PyTree:
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(*inputs)
-        found = _evaluate(closed.jaxpr, closed.consts, jax.tree.leaves(inputs))
-        return jax.tree.unflatten(jax.tree.structure(shapes), found)
+        found = evaluate(closed, jax.tree.leaves(inputs), closed.jaxpr.outvars)
+        return jax.tree.unflatten(jax.tree.structure(shapes), map(take, found))
 
     return drawing
 
 
-def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    """Returns the outputs of a jaxpr."""
-    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
+def evaluate(closed: ClosedJaxpr, inputs: Sequence[Any], wanted: Sequence[Any]) -> list[Any]:
+    """Returns arrays of a jaxpr, whose draws, and the keys of these, are made in loops.
+
+    Args:
+      closed: the jaxpr.
+      inputs: its own.
+      wanted: variables and literals of it, its outputs or others.
+
+    Returns:
+      For each of them an array, or a `Row` where a loop has made it.
+    """
+    jaxpr = closed.jaxpr
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *inputs], strict=True))
 
     def read(atom: Any) -> Any:
         return atom.val if isinstance(atom, Literal) else values[atom]
 
-    for steps in _plan(jaxpr):
+    for steps in _plan(jaxpr, wanted):
         taken = [[read(atom) for atom in step.invars] for step in steps]
-        made = [_do(steps[0], taken[0])] if len(steps) == 1 else _loop(steps, taken)
+        alone = len(steps) == 1
+        made = [run_step(steps[0], map(take, taken[0]))] if alone else _loop(steps, taken)
         for step, arrays in zip(steps, made, strict=True):
             values.update(zip(step.outvars, arrays, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+    return [read(atom) for atom in wanted]
 
 
-def _plan(jaxpr: Jaxpr) -> list[list[JaxprEqn]]:
+def take(value: Any) -> Any:
+    """Returns the array of a `Row`; anything else as it is."""
+    return value.take() if isinstance(value, Row) else value
+
+
+def loop_of_draw(step: JaxprEqn) -> tuple[Any, ...] | None:
+    """Returns what is equal for draws that a loop may make together; None of anything else."""
+    return _kind(step) if step.primitive.name == 'jit' else None
+
+
+def _plan(jaxpr: Jaxpr, wanted: Sequence[Any]) -> list[list[JaxprEqn]]:
     """Returns the equations that are needed, in an order in which they can be evaluated: those of
     one kind that are as far behind the inputs, together."""
     depths: dict[Any, int] = {}
     together: dict[tuple[int, Any], list[JaxprEqn]] = defaultdict(list)
-    for number, step in enumerate(_needed(jaxpr)):
+    for number, step in enumerate(_needed(jaxpr, wanted)):
         depth = 1 + max((depths.get(a, 0) for a in _variables(step.invars)), default=0)
         depths.update(dict.fromkeys(step.outvars, depth))
         together[depth, _kind(step) or number].append(step)
@@ -96,12 +139,12 @@ def _kind(step: JaxprEqn) -> tuple[Any, ...] | None:
     return step.params['name'], types, math.ceil(math.log2(max(made.size / SMALL, 1)))
 
 
-def _needed(jaxpr: Jaxpr) -> list[JaxprEqn]:
-    """Returns the equations that the outputs are made of, in their order."""
-    wanted, found = set(_variables(jaxpr.outvars)), []
+def _needed(jaxpr: Jaxpr, wanted: Sequence[Any]) -> list[JaxprEqn]:
+    """Returns the equations that some variables are made of, in their order."""
+    used, found = set(_variables(wanted)), []
     for step in reversed(jaxpr.eqns):
-        if step.effects or not wanted.isdisjoint(step.outvars):
-            wanted.update(_variables(step.invars))
+        if step.effects or not used.isdisjoint(step.outvars):
+            used.update(_variables(step.invars))
             found.append(step)
     return found[::-1]
 
@@ -116,23 +159,42 @@ def _type(atom: Any) -> jax.ShapeDtypeStruct:
     return found
 
 
-def _do(step: JaxprEqn, inputs: Sequence[Any]) -> Sequence[Any]:
-    """Returns the outputs of one equation."""
+def run_step(step: JaxprEqn, inputs: Iterable[Any]) -> Sequence[Any]:
+    """Returns the outputs of one equation of a jaxpr."""
     pairs = zip(step.invars, inputs, strict=True)
     given = {atom: value for atom, value in pairs if not isinstance(atom, Literal)}
     alone = Jaxpr((), list(given), step.outvars, [step], step.effects, NAMELESS)
     return jaxpr_as_fun(ClosedJaxpr(alone, ()))(*given.values())
 
 
-def _loop(steps: Sequence[JaxprEqn], inputs: Sequence[Sequence[Any]]) -> list[list[Any]]:
+def _loop(steps: Sequence[JaxprEqn], inputs: Sequence[Sequence[Any]]) -> list[list[Row]]:
     """Returns the outputs of each of several equations of one kind."""
     stacked = [
-        jnp.stack([jnp.asarray(value, _type(atom).dtype) for value in values])
+        _stack(values, _type(atom).dtype)
         for atom, values in zip(steps[0].invars, zip(*inputs, strict=True), strict=True)
     ]
+    shapes = [_type(step.outvars[0]).shape for step in steps]
     if steps[0].primitive.name == 'random_fold_in':
-        return [[key] for key in lax.map(lambda taken: jax.random.fold_in(*taken), stacked)]
-    made = [_type(step.outvars[0]) for step in steps]
-    draw, longest = DRAWS[steps[0].params['name']], max(one.size for one in made)
-    drawn = lax.map(lambda taken: draw(*taken, (longest,)), stacked)
-    return [[drawn[i, : one.size].reshape(one.shape)] for i, one in enumerate(made)]
+        made = lax.map(lambda taken: jax.random.fold_in(*taken), stacked)
+    else:
+        draw, longest = DRAWS[steps[0].params['name']], max(map(math.prod, shapes))
+        made = lax.map(lambda taken: draw(*taken, (longest,)), stacked)
+    return [[Row(made, i, shape)] for i, shape in enumerate(shapes)]
+
+
+def _stack(values: Sequence[Any], dtype: Any) -> Array:
+    """Returns numbers or keys as one array."""
+    if not any(isinstance(value, Row | jax.Array) for value in values):
+        return jnp.asarray(np.asarray(values, dtype))  # numbers that are known
+    if (stack := shared_stack(values)) is not None:
+        return stack
+    return jnp.stack([jnp.asarray(take(value), dtype) for value in values])
+
+
+def shared_stack(values: Sequence[Any]) -> Array | None:
+    """Returns the rows of one loop as they lie in it, [len(values), ...]; None of others."""
+    if not all(isinstance(one, Row) and one.stack is values[0].stack for one in values):
+        return None
+    stack: Array = values[0].stack
+    places = [one.index for one in values]
+    return stack if places == list(range(len(stack))) else stack[np.asarray(places)]
