@@ -203,7 +203,11 @@ def _fill(kind: Any, value: Any) -> np.ndarray:
 
 
 def _put(arrays: Mapping[int, np.ndarray], places: Sequence[Any]) -> dict[int, Array]:
-    """Returns arrays in their places, each in memory of its own."""
-    laid = [places[i] for i in arrays]
-    made = jax.device_put(list(arrays.values()), laid, may_alias=False)
+    """Returns arrays in their places, each in memory of its own.
+
+    `jax.device_put` alone may leave them where NumPy has them, whatever its `may_alias` is: such
+    memory may be that of several, and a step that updates its state in place would copy it first.
+    """
+    copies = [jnp.array(one) for one in arrays.values()]
+    made = jax.device_put(copies, [places[i] for i in arrays])
     return dict(zip(arrays, made, strict=True))
