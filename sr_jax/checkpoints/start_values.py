@@ -22,7 +22,7 @@ from sr_jax.devices import sharding
 from sr_jax.layers.random_draws import (
     draw_in_loops,
     evaluate,
-    loop_of_draw,
+    kind_of_draw,
     run_step,
     shared_stack,
     take,
@@ -38,7 +38,7 @@ class Source(NamedTuple):
 
     Attributes:
       atom: a literal, which is then all of the output, or the variable of a draw.
-      draw: which loop may make the draw; None of a literal.
+      draw: of what kind the draw is; None of a literal.
       scaling: the equations from the draw to the output.
     """
 
@@ -129,7 +129,7 @@ def _find_source(atom: Any, makers: Mapping[Any, JaxprEqn]) -> Source | None:
     draw = None
     while not isinstance(atom, Literal):
         step = makers.get(atom)
-        if step is None or (draw := loop_of_draw(step)) is not None:
+        if step is None or (draw := kind_of_draw(step)) is not None:
             break
         inputs = [one for one in step.invars if not isinstance(one, Literal)] or step.invars
         if len(inputs) != 1 or step.primitive.name not in SCALING | SPREADING:
@@ -167,16 +167,16 @@ def _describe(source: Source) -> tuple[Any, ...]:
         (
             step.primitive,
             tuple(sorted(step.params.items())),
-            tuple(_number(one) for one in step.invars),
+            tuple(_bits(one) for one in step.invars),
             step.outvars[0].aval,
         )
         for step in source.scaling
     )
 
 
-def _number(atom: Any) -> Any:
-    """Returns what a literal is, as what can be compared; None of a variable."""
-    return np.asarray(atom.val).item() if isinstance(atom, Literal) else None
+def _bits(atom: Any) -> bytes | None:
+    """Returns the bits of a literal; None of a variable."""
+    return np.asarray(atom.val).tobytes() if isinstance(atom, Literal) else None
 
 
 def _scale(group: Group, drawn: Sequence[Any]) -> Array:
@@ -205,9 +205,11 @@ def _fill(kind: Any, value: Any) -> np.ndarray:
 def _put(arrays: Mapping[int, np.ndarray], places: Sequence[Any]) -> dict[int, Array]:
     """Returns arrays in their places, each in memory of its own.
 
-    `jax.device_put` alone may leave them where NumPy has them, whatever its `may_alias` is: such
-    memory may be that of several, and a step that updates its state in place would copy it first.
+    JAX may use NumPy's memory as its own, whatever `may_alias` is, so that two arrays might share
+    it, and a step that updates its state in place would copy it first. From a device it copies.
     """
-    copies = [jnp.array(one) for one in arrays.values()]
-    made = jax.device_put(copies, [places[i] for i in arrays])
-    return dict(zip(arrays, made, strict=True))
+    laid = [places[i] for i in arrays]
+    first = min(laid[0].device_set, key=lambda device: device.id) if laid else None
+    lent = jax.device_put(list(arrays.values()), first)
+    copies = jax.device_put(lent, first, may_alias=False)
+    return dict(zip(arrays, jax.device_put(copies, laid), strict=True))

@@ -27,9 +27,9 @@ DRAWS: dict[str, Callable[..., Array]] = {
         key, low, high, shape
     ),
 }
-# Draws of up to so many numbers share a loop, then those of up to twice as many, and so on: what a
-# draw is shorter than the longest one of its loop is drawn in vain.
-SMALL = 2**14
+# What a draw is shorter than the longest one of its loop is drawn in vain: up to so many numbers for
+# a loop, which takes less time than to compile one more.
+MAX_WASTE = 2**23
 
 # Of an equation that is evaluated by itself.
 NAMELESS = DebugInfo('draw_in_loops', 'equation', None, None)
@@ -106,8 +106,8 @@ def take(value: Any) -> Any:
     return value.take() if isinstance(value, Row) else value
 
 
-def loop_of_draw(step: JaxprEqn) -> tuple[Any, ...] | None:
-    """Returns what is equal for draws that a loop may make together; None of anything else."""
+def kind_of_draw(step: JaxprEqn) -> tuple[Any, ...] | None:
+    """Returns what is equal for draws that may share a loop; None of anything else."""
     return _kind(step) if step.primitive.name == 'jit' else None
 
 
@@ -120,7 +120,25 @@ def _plan(jaxpr: Jaxpr, wanted: Sequence[Any]) -> list[list[JaxprEqn]]:
         depth = 1 + max((depths.get(a, 0) for a in _variables(step.invars)), default=0)
         depths.update(dict.fromkeys(step.outvars, depth))
         together[depth, _kind(step) or number].append(step)
-    return [together[place] for place in sorted(together, key=lambda place: place[0])]
+    ordered = sorted(together, key=lambda place: place[0])
+    groups = (together[place] for place in ordered)
+    return [loop for steps in groups for loop in (_share_loops(steps) if steps[1:] else [steps])]
+
+
+def _share_loops(steps: Sequence[JaxprEqn]) -> list[list[JaxprEqn]]:
+    """Returns equations of one kind by the loops that they share, those of one size in the same."""
+    by_size: dict[int, list[JaxprEqn]] = defaultdict(list)
+    for step in steps:
+        by_size[_type(step.outvars[0]).size].append(step)
+    loops: list[list[JaxprEqn]] = []
+    longest, waste = 0, 0
+    for size, equal in sorted(by_size.items(), reverse=True):
+        waste += (longest - size) * len(equal)
+        if not loops or waste > MAX_WASTE:
+            longest, waste = size, 0
+            loops.append([])
+        loops[-1] += equal
+    return loops
 
 
 def _kind(step: JaxprEqn) -> tuple[Any, ...] | None:
@@ -136,7 +154,7 @@ def _kind(step: JaxprEqn) -> tuple[Any, ...] | None:
     known = types[0] == jax.random.key(0, impl='threefry2x32').dtype
     if not known or made.dtype != jnp.float32 or not jax.config.jax_threefry_partitionable:
         return None
-    return step.params['name'], types, math.ceil(math.log2(max(made.size / SMALL, 1)))
+    return step.params['name'], types
 
 
 def _needed(jaxpr: Jaxpr, wanted: Sequence[Any]) -> list[JaxprEqn]:

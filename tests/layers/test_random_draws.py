@@ -29,7 +29,7 @@ def draws(seed, impl='threefry2x32'):
 
 @pytest.mark.parametrize('impl', ['threefry2x32', 'rbg'])
 def test_they_are_the_same(monkeypatch, impl):
-    monkeypatch.setattr(random_draws, 'SMALL', 16)  # so that sizes fall into several loops
+    monkeypatch.setattr(random_draws, 'MAX_WASTE', 4)  # so that sizes fall into several loops
     expected = jax.jit(lambda seed: draws(seed, impl))(np.uint32(5))
     found = jax.jit(draw_in_loops(lambda seed: draws(seed, impl)))(np.uint32(5))
     assert jax.tree.structure(found) == jax.tree.structure(expected)
@@ -71,3 +71,16 @@ def test_effects_are_kept():
     assert jax.jit(draw_in_loops(noted))(4) == 5
     jax.effects_barrier()
     assert seen == [4]
+
+
+def test_draws_of_one_size_share_a_loop_and_little_is_drawn_in_vain(monkeypatch):
+    monkeypatch.setattr(random_draws, 'MAX_WASTE', 13)
+
+    def several(seed):
+        sizes = [30, 4, 24, 30, 24, 5]  # 12 numbers are drawn in vain for two of 24, one for the 4
+        keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(len(sizes))]
+        return [jax.random.normal(key, (n,)) for key, n in zip(keys, sizes, strict=True)]
+
+    steps = jax.make_jaxpr(draw_in_loops(several))(np.uint32(0)).jaxpr.eqns
+    loops = [step.outvars[0].aval.shape for step in steps if step.primitive.name == 'scan']
+    assert sorted(loops) == [(2, 5), (4, 30), (6,)]
