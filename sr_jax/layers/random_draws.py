@@ -27,8 +27,8 @@ DRAWS: dict[str, Callable[..., Array]] = {
         key, low, high, shape
     ),
 }
-# What a draw is shorter than the longest one of its loop is drawn in vain: up to so many numbers for
-# a loop, which takes less time than to compile one more.
+# What a draw is shorter than the longest one of its loop is drawn in vain: up to so many numbers
+# of a loop, which takes less time than to compile one more.
 MAX_WASTE = 2**23
 
 # Of an equation that is evaluated by itself.

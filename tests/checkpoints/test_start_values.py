@@ -19,12 +19,13 @@ def kinds(seed):
     keys = [jax.random.fold_in(jax.random.key(seed), 3 + i) for i in range(9)]
     kernels = [0.3 * jax.random.normal(key, (40,)).reshape(5, 8) for key in keys[:3]]
     aligned = [jax.random.normal(key, (48,)) for key in keys[3:5]]
+    opposite = zip(keys[5:7], (0.0, -0.0), strict=True)
     return {
         'kernels': kernels,
         'averages': [jnp.copy(kernel) for kernel in kernels],
         'aligned': aligned,
         'again': aligned[1],
-        'opposite': [0.0 * jax.random.normal(keys[5], (7,)), -0.0 * jax.random.normal(keys[6], (7,))],
+        'opposite': [jax.random.normal(key, (7,)) * zero for key, zero in opposite],
         'uniform': [jax.random.uniform(key, (2, 3), minval=-i) for i, key in enumerate(keys[5:7])],
         'half': [jax.random.normal(key, (6,)).astype(jnp.bfloat16) for key in keys[7:]],
         'spread': [jnp.broadcast_to(jax.random.normal(key, (1,)), (4,)) for key in keys[:2]],
