@@ -17,30 +17,23 @@ from sr_jax.layers.toom_cook import SIDE, TILE
 def convolve(
     x: BFloat16[Array, 'n h w c'], kernel: BFloat16[Array, '3 3 c o']
 ) -> BFloat16[Array, 'n h w o']:
-    """Returns the cross-correlation of x, images or features, with a kernel, a zero around x."""
-    height = x.shape[1]
-    after = -height % TILE + 1
-    padded = jnp.pad(x, ((0, 0), (1, after), (0, 0), (0, 0)))
-    return _filter(padded, transform_kernel(kernel))[:, :height]
+    """Returns the cross-correlation of x, images or features, with a kernel, a zero around x.
+
+    The barrier keeps oneDNN from adding results up in bfloat16.
+    """
+    n, height, width, _ = x.shape
+    whole = -(-height // TILE) * TILE
+    padded = jnp.pad(x, ((0, 0), (1, whole + 1 - height), (0, 0), (0, 0)))
+    rows = [padded[:, i : i + whole - TILE + 1 : TILE].astype(jnp.float32) for i in range(SIDE)]
+    places = [part.astype(x.dtype) for part in toom_cook.combine(toom_cook.INPUT, rows)]
+    pairs = zip(places, transform_kernel(kernel), strict=True)
+    products = [correlation.correlate(*pair, stride=1, padded=True) for pair in pairs]
+    products = [part.astype(jnp.float32) for part in lax.optimization_barrier(products)]
+    made = jnp.stack(toom_cook.combine(toom_cook.OUTPUT, products), axis=2)
+    return made.reshape(n, whole, width, -1)[:, :height].astype(x.dtype)
 
 
 def transform_kernel(kernel: BFloat16[Array, '3 3 c o']) -> list[BFloat16[Array, '1 3 c o']]:
     """Returns a kernel's six of one row each."""
     rows = toom_cook.combine(toom_cook.KERNEL, list(kernel.astype(jnp.float32)))
     return [row[None].astype(kernel.dtype) for row in rows]
-
-
-def _filter(padded: Array, factors: list[Array]) -> Array:
-    """Convolves rows, of which two more were given than are made.
-
-    The barrier keeps oneDNN from adding results up in bfloat16.
-    """
-    n, height, width = padded.shape[:3]
-    last = height - SIDE + 1
-    rows = [padded[:, i : i + last : TILE].astype(jnp.float32) for i in range(SIDE)]
-    places = [part.astype(padded.dtype) for part in toom_cook.combine(toom_cook.INPUT, rows)]
-    pairs = zip(places, factors, strict=True)
-    products = [correlation.correlate(*pair, stride=1, padded=True) for pair in pairs]
-    products = [part.astype(jnp.float32) for part in lax.optimization_barrier(products)]
-    made = jnp.stack(toom_cook.combine(toom_cook.OUTPUT, products), axis=2)
-    return made.reshape(n, height - 2, width, -1).astype(padded.dtype)
