@@ -5,15 +5,12 @@ that are not finished for what a killed one has left.
 """
 
 import contextlib
-import fcntl
-import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from sr_jax.devices import distributed
 from sr_jax.errors import InputError
+from sr_jax.images import lock
 
 NAME = '.running'
 
@@ -36,28 +33,9 @@ def hold(workdir: Path, report: Callable[[str], None]) -> Iterator[None]:
         problem = ''
         if distributed.is_first():
             try:
-                file = stack.enter_context((workdir / NAME).open('a+', encoding='utf-8'))
-                problem = _lock(file, workdir, report)
-            except OSError as error:
-                problem = f'{workdir} cannot be written: {error.strerror}'
+                stack.enter_context(lock.hold(workdir / NAME, workdir, report, '--workdir'))
+            except InputError as error:
+                problem = str(error)
         if problem := distributed.agree(problem):
             raise InputError(problem)
         yield
-
-
-def _lock(file: TextIO, workdir: Path, report: Callable[[str], None]) -> str:
-    """Locks an open file and writes into it who has; returns what is wrong, or ''."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        return (
-            f'another run goes on in {workdir} ({file.read().strip()}): wait until it has ended, '
-            'or take another --workdir'
-        )
-    except OSError as error:
-        report(f'{workdir} cannot be locked ({error.strerror}): start no other run in it meanwhile')
-        return ''
-    file.truncate(0)
-    print(f'process {os.getpid()} of {socket.gethostname()}', file=file, flush=True)
-    return ''

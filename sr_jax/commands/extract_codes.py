@@ -37,9 +37,11 @@ from sr_jax.data.pipeline import train_iterator
 from sr_jax.data.sources import training_source
 from sr_jax.data.validation import validation_batches
 from sr_jax.errors import InputError
+from sr_jax.images import lock
 from sr_jax.inference import networks
 from sr_jax.tasks.shared import stage_1
 
+RUNNING = '.running'
 SHARD = 4096  # examples of a file
 Encode = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
@@ -72,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the shards of both parts, and then what they are.
 
     Raises:
-      InputError: no such stage 1 or images, or the folder holds other codes.
+      InputError: no such stage 1 or images, or the folder holds other codes, or another job writes
+        into it.
     """
     for name in ('crops', 'batch'):
         value = getattr(arguments, name)
@@ -94,13 +97,15 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         {'train': arguments.crops or len(source)},
     )
-    _check_folder(arguments.output, description)
     encode = jax.jit(lambda images: coder.apply(network.variables, images, method='encode'))
-    _write_train(arguments, data, description, fields, encode)
-    count = _write_validation(arguments, data, fields, encode)
-    description.counts['validation'] = count
-    write_description(arguments.output, description)
-    (arguments.output / BEGUN).unlink()
+    _make_folder(arguments.output)
+    with lock.hold(arguments.output / RUNNING, arguments.output, print):
+        _check_folder(arguments.output, description)
+        _write_train(arguments, data, description, fields, encode)
+        count = _write_validation(arguments, data, fields, encode)
+        description.counts['validation'] = count
+        write_description(arguments.output, description)
+        (arguments.output / BEGUN).unlink()
     counts = ', '.join(f'{n} of the part {part!r}' for part, n in description.counts.items())
     print(f'{arguments.output}: codes of {counts}; stage 1 {description.fingerprint}')
     return 0
@@ -122,11 +127,14 @@ def _read_settings(arguments: argparse.Namespace) -> DataSettings:
     )
 
 
-def _check_folder(folder: Path, wanted: Description) -> None:
-    """Raises InputError where a folder holds codes of another kind."""
+def _make_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f'{folder} is a file: take another --output')
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_folder(folder: Path, wanted: Description) -> None:
+    """Raises InputError where a folder holds codes of another kind."""
     for name in (DESCRIPTION, BEGUN):
         if (folder / name).exists():
             found = read_description(folder, name)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from sr_jax.commands.shared import results
 from sr_jax.errors import InputError
+from sr_jax.images.atomic import whole_file
 from sr_jax.images.contact_sheet import sheet
 from sr_jax.images.files import load_image, save_image
 from sr_jax.images.finite import clip_finite
@@ -120,5 +121,5 @@ def _save(images: StyleImages, target: np.ndarray, found: Projected, folder: Pat
     tiles = [('given', target), ('found', found.image), ('mean style', average)]
     save_image(folder / COMPARED, sheet(tiles, len(tiles)))
     noise = {f'noise_{i:02d}': map_ for i, map_ in enumerate(found.noise)}
-    with open(folder / LATENTS, 'wb') as file:
+    with whole_file(folder / LATENTS) as partial, partial.open('wb') as file:
         np.savez(file, style=found.style, allow_pickle=False, **noise)

@@ -4,6 +4,7 @@ A crop of a photograph of 8 megapixels costs its whole decoding; of a sub-image,
 `sr_jax.data.sources.packed` reads what is written here.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,13 +20,14 @@ from sr_jax.data import records
 from sr_jax.data.sources import folder as files
 from sr_jax.data.sources.packed import INDEX, Shard, fingerprint_of, read_shard, shard_files
 from sr_jax.errors import InputError
-from sr_jax.images import atomic
+from sr_jax.images import atomic, lock
 from sr_jax.images.decoding import ImageError, Layers
 from sr_jax.images.encoding import encode
 from sr_jax.images.files import read_image
 from sr_jax.images.formats import WRITTEN
 
 IMAGES_A_SHARD = 32
+RUNNING = '.running'
 WRITER = 'group_size:1,uncompressed'  # every record by itself, which is a PNG already
 
 
@@ -65,7 +67,8 @@ def pack(
       report: is given a line for each file written.
 
     Raises:
-      InputError: there are no images, a number cannot be meant, or the files cannot be written.
+      InputError: there are no images, a number cannot be meant, the files cannot be written, or
+        another job writes them.
     """
     if not 1 <= step <= size:
         raise InputError(f'--step {step}: it must be from 1 to --size {size}, or parts are lost')
@@ -73,7 +76,9 @@ def pack(
     groups = [names[i : i + IMAGES_A_SHARD] for i in range(0, len(names), IMAGES_A_SHARD)]
     _make_folder(output)
     shards = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock.hold(output / RUNNING, output, report))
+        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
         for path, group in zip(shard_files(output, len(groups)), groups, strict=True):
             sources, known = [_describe(folder, name) for name in group], read_shard(path)
             same = known is not None and (known.sources, known.cut) == (sources, [size, step])
@@ -81,9 +86,9 @@ def pack(
                 known = _write_shard(path, folder, sources, (size, step), pool)
                 report(f'{path}: {len(known.names)} sub-images of {len(group)} images')
             shards.append(known)
-    fingerprint = fingerprint_of(shards)
-    index = {'shards': len(shards), 'fingerprint': fingerprint, 'size': size, 'step': step}
-    atomic.write(output / INDEX, json.dumps(index).encode())
+        fingerprint = fingerprint_of(shards)
+        index = {'shards': len(shards), 'fingerprint': fingerprint, 'size': size, 'step': step}
+        atomic.write(output / INDEX, json.dumps(index).encode())
     count = sum(len(shard.names) for shard in shards)
     failed = {name: reason for shard in shards for name, reason in shard.failed.items()}
     return Packed(len(names) - len(failed), count, failed, fingerprint)

@@ -1,7 +1,5 @@
 """Two runs are not in one folder at a time."""
 
-import errno
-import fcntl
 import os
 
 import pytest
@@ -16,7 +14,7 @@ def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path):
     said = []
     for _ in range(2):
         with hold(tmp_path, said.append):
-            message = rf'another run goes on in {tmp_path} \(process {os.getpid()} of .*\): wait'
+            message = rf'another job writes {tmp_path} \(process {os.getpid()} of .*--workdir'
             with pytest.raises(InputError, match=message), hold(tmp_path, said.append):
                 pass
     assert said == []
@@ -26,22 +24,9 @@ def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path):
 def test_it_leaves_the_checkpoints_of_the_first_alone(tmp_path):
     being_written = tmp_path / 'checkpoints' / '1.orbax-checkpoint-tmp'
     being_written.mkdir(parents=True)
-    with hold(tmp_path, print), pytest.raises(InputError, match='another run goes on in'):
+    with hold(tmp_path, print), pytest.raises(InputError, match='another job writes'):
         loop.train(tone(), tmp_path)
     assert being_written.is_dir()
-
-
-def test_a_disk_without_locks_is_named(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise OSError(errno.ENOLCK, 'No locks available')
-
-    monkeypatch.setattr(fcntl, 'flock', refuse)
-    said = []
-    with hold(tmp_path, said.append):
-        pass
-    assert said == [
-        f'{tmp_path} cannot be locked (No locks available): start no other run in it meanwhile'
-    ]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

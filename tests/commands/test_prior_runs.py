@@ -24,6 +24,7 @@ from sr_jax.data.code_shards import (
 from sr_jax.data.pipeline import train_iterator
 from sr_jax.data.validation import validation_crops
 from sr_jax.errors import InputError
+from sr_jax.images import lock
 from sr_jax.images.files import load_image, save_image
 from sr_jax.inference import networks
 from sr_jax.metrics import fid
@@ -117,6 +118,9 @@ def test_codes_are_extracted_once_and_trained_on(prior, finished, tmp_path, monk
     assert read_description(codes).counts == {'train': 9, 'validation': 12}
     (codes / 'train-00000.array_record').unlink()
     (codes / 'train-00001.array_record').write_bytes(kept['train-00001.array_record'][:500])
+    with lock.hold(codes / extract_codes.RUNNING, codes, print):
+        assert verbs.main([*command, '--crops', '9']) == 1
+    assert f'another job writes {codes} ' in capsys.readouterr().err
     assert verbs.main([*command, '--crops', '9']) == 0
     for name in ('train-00000.array_record', 'train-00001.array_record'):
         assert (codes / name).read_bytes() == kept[name]

@@ -82,6 +82,7 @@ class FilmJob:
         if not self._is_stream:
             report(f'pieces are kept in {self.parts.folder} until all are there')
         self._told = describe_job(upscaler, path, options, how)
+        self._report = report
 
     def run(
         self,
@@ -97,11 +98,17 @@ class FilmJob:
           show: is told of the progress after every frame.
 
         Raises:
-          InputError: pieces of another job are there, or anything that goes wrong on the way; what
-            is done stays.
+          InputError: pieces of another job are there, or it goes on just now, or anything that goes
+            wrong on the way; what is done stays.
         """
         if self._is_stream:
             return self._run_stream(part, show)
+        with self.parts.hold(self._report, shared=part != (1, 1)):
+            return self._run(part, overwrite, show)
+
+    def _run(
+        self, part: tuple[int, int], overwrite: bool, show: Callable[[Progress], None]
+    ) -> FilmResult:
         self.parts.open(self._told, overwrite)
         count = self.plan.segments
         wanted = range(part[0] - 1, count, part[1])
@@ -110,7 +117,7 @@ class FilmJob:
             if missing:
                 self._make(missing, show)
             if part == (1, 1):
-                return self.join()
+                return self._join()
         except LastingError as error:
             raise LastingError(
                 f'{error} (what is done stays in {self.parts.folder}, but the same command would '
@@ -126,8 +133,13 @@ class FilmJob:
         """Joins the pieces, and removes their folder.
 
         Raises:
-          InputError: pieces are missing or of another job, or the film cannot be written.
+          InputError: pieces are missing or of another job, or still being made, or the film cannot
+            be written.
         """
+        with self.parts.hold(self._report):
+            return self._join()
+
+    def _join(self) -> FilmResult:
         self.parts.check(self._told)
         count = self.plan.segments
         missing = self.parts.missing(count)

@@ -1,11 +1,12 @@
 """The folder of a film that is being enlarged: pieces that are done, and what they were made by."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from sr_jax.errors import InputError
 from sr_jax.film.ffmpeg import av
 from sr_jax.film.segments import SUFFIX
-from sr_jax.images import atomic
+from sr_jax.images import atomic, lock
 from sr_jax.inference.film.batches import Note
 from sr_jax.inference.film.enlarger import Enlarger, make_enlarger
 from sr_jax.inference.film.frames import Change
@@ -35,7 +36,23 @@ class Parts:
     """
 
     def __init__(self, output: Path):
+        self._output = output
         self.folder = output.with_name(f'.{output.name}.parts')
+
+    def hold(
+        self, report: Callable[[str], None], shared: bool = False
+    ) -> contextlib.AbstractContextManager[None]:
+        """Keeps other jobs out while pieces are made and joined.
+
+        Args:
+          report: is given a line where the disk knows no locks.
+          shared: let those in that share it, which make other pieces.
+
+        Raises:
+          InputError: another job goes on, or the folder of the output cannot be written.
+        """
+        running = self._output.with_name(f'.{self._output.name}.running')
+        return lock.hold(running, self._output, report, shared=shared)
 
     def check(self, told: dict[str, Any]) -> None:
         """Looks whether pieces that are there were made in the same way.

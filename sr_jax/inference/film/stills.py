@@ -50,6 +50,7 @@ class StillsJob:
         for line in self.plan.lines('PNG'):
             report(line)
         self._told = describe_job(upscaler, path, options, how)
+        self._report = report
 
     def run(
         self,
@@ -65,9 +66,13 @@ class StillsJob:
           show: is told of the progress after every frame.
 
         Raises:
-          InputError: images of another job are there, or anything that goes wrong on the way; what
-            is done stays.
+          InputError: images of another job are there, or it goes on just now, or anything that goes
+            wrong on the way; what is done stays.
         """
+        with self.parts.hold(self._report):
+            return self._run(save, overwrite, show)
+
+    def _run(self, save: Save, overwrite: bool, show: Callable[[Progress], None]) -> Note:
         self.parts.open(self._told, overwrite)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -100,6 +100,21 @@ def test_what_an_interrupted_call_finished_is_kept(folder, tmp_path, few, monkey
     assert packed.read_index(tmp_path / 'at_once')['fingerprint'] == fingerprint
 
 
+def test_one_call_at_a_time_writes_into_a_folder(folder, tmp_path, few, monkeypatch, capsys):
+    output, write, second = tmp_path / 'out', packing._write_shard, []
+
+    def write_while_another_begins(path, *rest):
+        second.append(run_pack(folder, output, '--step', '6'))
+        return write(path, *rest)
+
+    monkeypatch.setattr(packing, '_write_shard', write_while_another_begins)
+    assert run_pack(folder, output) == 0
+    assert second == [1, 1, 1]
+    assert f'error: another job writes {output} (process ' in capsys.readouterr().err
+    assert packed.read_index(output)['step'] == 7
+    assert not (output / packing.RUNNING).exists()
+
+
 def test_other_images_or_sizes_are_packed_anew(folder, tmp_path, few):
     run_pack(folder, tmp_path / 'out')
     first = packed.read_index(tmp_path / 'out')['fingerprint']

@@ -20,6 +20,7 @@ from sr_jax.film.segments import SegmentWriter
 from sr_jax.inference.film import frames as frames_module
 from sr_jax.inference.film.job import FilmJob
 from sr_jax.inference.film.options import FilmOptions
+from sr_jax.inference.film.stills import StillsJob
 from sr_jax.inference.upscaler import Upscaler
 
 PIECE = Fraction(1, 20)
@@ -126,6 +127,48 @@ def test_parts_are_joined_to_the_same(upscaler, film, tmp_path):
         make_job(upscaler, film('phone'), output).run(part=(part, 3))
     assert make_job(upscaler, film('phone'), output).join().is_whole
     assert video_of(output) == video_of(tmp_path / 'whole.mp4')
+
+
+def test_one_job_at_a_time_makes_a_film(upscaler, film, tmp_path):
+    output, refused = tmp_path / 'o.mkv', []
+
+    def begin_another(progress):
+        for part in ((1, 1), (1, 2)):
+            with pytest.raises(InputError, match=f'another job writes {output} .process') as told:
+                make_job(upscaler, film('phone'), output, dither='error_diffusion').run(part, True)
+            refused.append(told)
+
+    job = make_job(upscaler, film('phone'), output)
+    assert job.run(show=begin_another).is_whole and refused
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_parts_are_made_at_once_and_not_joined_meanwhile(upscaler, film, tmp_path):
+    output, seen = tmp_path / 'o.mkv', []
+
+    def make_the_other(progress):
+        if not seen:
+            seen.append(make_job(upscaler, film('phone'), output).run((2, 2)))
+            with pytest.raises(InputError, match='another job writes'):
+                make_job(upscaler, film('phone'), output).join()
+
+    assert not make_job(upscaler, film('phone'), output).run((1, 2), show=make_the_other).is_whole
+    assert make_job(upscaler, film('phone'), output).join().is_whole
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_one_job_at_a_time_makes_images_of_a_film(upscaler, film, tmp_path):
+    folder, saved = tmp_path / 'frames', []
+
+    def make():
+        return StillsJob(upscaler, film('phone'), folder, FilmOptions(deinterlace='off'))
+
+    def save_while_another_begins(path, pixels):
+        saved.append(path.name)
+        with pytest.raises(InputError, match=f'another job writes {folder} '):
+            make().run(lambda *_: None)
+
+    assert make().run(save_while_another_begins).frames == len(set(saved)) == len(saved)
 
 
 def test_pieces_of_another_job_are_not_taken(upscaler, film, tmp_path):
