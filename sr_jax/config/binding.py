@@ -20,6 +20,7 @@ import ml_collections
 from sr_jax.errors import InputError
 
 MAX_WHOLE = 2**63 - 1
+MAX_IN_NETWORKS = 2**31 - 1  # of a side or a count: arrays are indexed by 32 bits
 Section: TypeAlias = Mapping | ml_collections.ConfigDict  # a ConfigDict is no Mapping
 
 
@@ -81,6 +82,8 @@ def bind(target: type, section: Section, where: str) -> Any:
     _check_finite(section, where)
     hints = typing.get_type_hints(target)
     values = {key: _convert(section[key], hints[key], f'{where}.{key}') for key in section}
+    if 'parent' in hints:
+        _check_countable(values, where)
     try:
         return target(**values)
     except ValueError as error:
@@ -99,6 +102,18 @@ def _check_finite(value: Any, where: str) -> None:
         raise InputError(f'{where} is {value}, but must be a finite number')
     elif isinstance(value, int) and abs(value) > sys.float_info.max:
         raise InputError(f'{where} is a number of more than 308 digits')
+
+
+def _check_countable(value: Any, where: str) -> None:
+    """Raises InputError, naming the key, for a number of a network that no array is indexed by."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_countable(item, f'{where}.{key}')
+    elif isinstance(value, tuple):
+        for i, item in enumerate(value):
+            _check_countable(item, f'{where}[{i}]')
+    elif isinstance(value, int) and abs(value) > MAX_IN_NETWORKS:
+        raise InputError(f'{where} is {value}, but must be under 2**31, as in all networks')
 
 
 def _convert(value, hint, where: str):

@@ -156,9 +156,16 @@ class OptimizerSettings:
         for key in ('precondition_frequency', 'max_precondition_dim'):
             if getattr(self, key) < 1:
                 raise ValueError(f'{key} must be at least 1')
+        self._check_counts()
         rising = [0, *self.milestones]
         if rising != sorted(set(rising)):
             raise ValueError('milestones must be updates from 1 on, and rise')
+
+    def _check_counts(self) -> None:
+        for key in ('warmup_steps', 'precondition_frequency', 'milestones'):
+            value = getattr(self, key)
+            if max(value if isinstance(value, tuple) else (value,), default=0) >= 2**31:
+                raise ValueError(f'{key} must be under 2**31, as updates are counted by 32 bits')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,7 +46,7 @@ from sr_jax.training.settings import (
     read_settings,
     resolve,
 )
-from sr_jax.training.validation import evaluate_batches
+from sr_jax.training.validation import evaluate_batches, naming_batch_size
 
 DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
 
@@ -233,7 +233,8 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     check()
     if start >= last:
         run.progress.message(f'all {last} steps are done; raise config.train.steps to train on')
-        validation = _evaluate(run, tree, step)
+        with naming_batch_size(run.settings):
+            validation = _evaluate(run, tree, step)
     if signalled is not None:
         run.progress.message(f'{signal.Signals(signalled).name}: saving after step {step}')
         _save(run, tree, step, {})
@@ -276,7 +277,8 @@ def _report_and_save(
         run.progress.report_steps(step, scalars)
         _warn_of_dead_kernels(run, step, scalars)
     try:
-        validation = _evaluate_and_draw(run, tree, step)
+        with naming_batch_size(settings):
+            validation = _evaluate_and_draw(run, tree, step)
     except InputError:
         _save_what_there_is(run, tree, step)
         raise

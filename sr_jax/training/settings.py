@@ -1,5 +1,6 @@
 """The sections of a config that the trainer reads, and the batch fitted into the memory."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -105,11 +106,12 @@ def resolve(
       report: is given a line about each candidate.
 
     Raises:
-      InputError: the batch does not split over the devices, or does not fit into the memory.
+      InputError: a batch does not split over the devices, or does not fit into the memory.
     """
     config = config.copy_and_resolve_references().unlock()
     tasks.make(config).complete(config, load)
     train = config.train
+    check_batches(config, tasks.make(config))
     if train.effective_batch_size:
         plan = memory.choose(
             train.effective_batch_size,
@@ -122,6 +124,36 @@ def resolve(
     sharding.check_batch_size(train.batch_size, mesh, 'config.train.batch_size')
     sharding.check_batch_size(config.evaluation.batch_size, mesh, 'config.evaluation.batch_size')
     return config.lock()
+
+
+def check_batches(config: ml_collections.ConfigDict, task: Task) -> None:
+    """Looks whether batches can be held by a process, once read and once on its devices.
+
+    Args:
+      config: of the run, complete.
+      task: of it.
+
+    Raises:
+      InputError: this machine has too little memory for the images of one batch; names the keys.
+    """
+    train, evaluation = config.train, config.evaluation
+    update = train.effective_batch_size or train.batch_size * train.accumulation
+    of_update = 'config.train.effective_batch_size'
+    if not train.effective_batch_size:
+        of_update = 'config.train.batch_size times config.train.accumulation'
+    size = sum(math.prod(x.shape) * x.dtype.itemsize for x in task.batch(1).values())
+    free = memory.host_memory()
+    for where, count, processes in (
+        (of_update, update, jax.process_count()),
+        ('config.evaluation.batch_size', evaluation.batch_size, 1),
+    ):
+        needed = 2 * size * count // processes
+        if needed > free:
+            raise InputError(
+                f'{where} is {count}: so many examples of {memory.in_words(size)} take '
+                f'{memory.in_words(needed)} at a time, and this machine has '
+                f'{memory.in_words(free)} left: take fewer'
+            )
 
 
 def _min_memory() -> int:

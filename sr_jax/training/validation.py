@@ -1,8 +1,9 @@
 """A network measured on the examples that a run validates on, by whatever its task measures."""
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -10,9 +11,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sr_jax.devices import distributed, sharding
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, first_line
 from sr_jax.tasks.shared.evaluation import add_totals
 from sr_jax.tasks.task import Evaluation, Outputs, Row, Totals, Variables
+from sr_jax.training.settings import Settings
 
 
 def evaluate_batches(
@@ -53,6 +55,26 @@ def evaluate_batches(
         rows += new_rows
         totals = add_totals(totals, new_totals)
     return evaluation.summarize(*_gather_all(rows, totals))
+
+
+@contextlib.contextmanager
+def naming_batch_size(settings: Settings) -> Iterator[None]:
+    """Says of a device that has too little memory for a validation batch which key is to blame.
+
+    Raises:
+      InputError: it has.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if 'RESOURCE_EXHAUSTED' not in str(error):
+            raise
+        size, most = settings.evaluation.batch_size, settings.data.validation_crops
+        more = f', of which there are {most} at most' if size > most else ''
+        raise InputError(
+            f'config.evaluation.batch_size={size}: the device has too little memory for so many '
+            f'validation images at a time{more}: take fewer ({first_line(error)})'
+        ) from error
 
 
 def _gather_all(rows: list[Row], totals: Totals) -> tuple[list[Row], Totals]:

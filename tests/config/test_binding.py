@@ -1,7 +1,9 @@
 import dataclasses
+from typing import Any
 
 import ml_collections
 import pytest
+from flax import linen as nn
 
 from sr_jax import models, tasks
 from sr_jax.config.binding import bind
@@ -102,6 +104,23 @@ def test_a_whole_number_that_64_bits_do_not_hold_is_named(key):
         else:
             with pytest.raises(InputError, match=rf'{key}.* is {number}, but must be under'):
                 bound(**{key: value})
+
+
+class Network(nn.Module):
+    """A network whose numbers are those of arrays."""
+
+    widths: tuple[int, ...] = ()
+    grain: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def test_a_number_of_a_network_that_no_array_is_indexed_by_is_named():
+    assert bind(Network, {'widths': (3, 2**31 - 1)}, 'config.model').widths[1] == 2**31 - 1
+    for section, where in (
+        ({'widths': (3, 2**31)}, r'widths\[1\]'),
+        ({'grain': {'size': -(2**31)}}, r'grain\.size'),
+    ):
+        with pytest.raises(InputError, match=rf'config\.model\.{where} is .*under 2\*\*31'):
+            bind(Network, section, 'config.model')
 
 
 def test_two_problems_are_both_named():

@@ -38,6 +38,8 @@ def test_every_field_has_a_default_that_is_valid(section):
         ('optimizer', 'max_precondition_dim', 0),
         ('optimizer', 'learning_rate', float('nan')),
         ('optimizer', 'eps', -1.0),
+        ('optimizer', 'warmup_steps', 2**31),
+        ('optimizer', 'milestones', (7, 2**31)),
         ('optimizer', 'decay_factor', -0.5),
         ('optimizer', 'milestones', (0, 5)),
         ('optimizer', 'milestones', (7, 3)),

@@ -280,6 +280,23 @@ def test_what_was_learned_is_saved_before_an_image_ends_the_run(tmp_path, capsys
     assert Checkpoints(tmp_path / 'run').steps() == [3]
 
 
+def test_too_large_a_validation_batch_is_named_and_what_was_learned_is_saved(
+    tmp_path, monkeypatch
+):
+    def exhaust(*_):
+        raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory.\nmore')
+
+    monkeypatch.setattr(command, 'evaluate_batches', exhaust)
+    config = tone(evaluation__every=3, evaluation__batch_size=13, data__validation_crops=12)
+    message = re.escape(
+        'config.evaluation.batch_size=13: the device has too little memory for so many validation '
+        'images at a time, of which there are 12 at most: take fewer (RESOURCE_EXHAUSTED'
+    )
+    with pytest.raises(InputError, match=message):
+        command.train(config, tmp_path)
+    assert (tmp_path / 'checkpoints' / '3').is_dir()
+
+
 def test_a_batch_of_one_is_trained(tmp_path):
     assert command.train(tone(train__batch_size=1, train__steps=2), tmp_path).step == 2
 

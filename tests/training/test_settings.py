@@ -4,9 +4,10 @@ import pytest
 import tiny
 
 from sr_jax import tasks
+from sr_jax.devices import memory
 from sr_jax.errors import InputError
 from sr_jax.training import loop
-from sr_jax.training.settings import check_contradictions, describe_warmups
+from sr_jax.training.settings import check_batches, check_contradictions, describe_warmups
 
 pytestmark = pytest.mark.usefixtures('toy')
 
@@ -53,3 +54,33 @@ def test_the_run_tells_it_before_it_begins(one_device, tmp_path, capsys):
     loop.train(config, tmp_path)
     told = capsys.readouterr().out
     assert told.index('config.optimizer.warmup_steps=5 and') < told.index('step 1/1')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (
+            {'train__accumulation': 10**9},
+            r'config\.train\.batch_size times config\.train\.accumulation is \d+000: so many '
+            r'examples of [\d.]+ KiB take .* this machine has .* left: take fewer',
+        ),
+        ({'train__effective_batch_size': 10**17}, r'config\.train\.effective_batch_size is 10+:'),
+        ({'evaluation__batch_size': 2**62}, r'config\.evaluation\.batch_size is 4\d+:'),
+    ],
+)
+def test_batches_beyond_the_memory_are_refused_before_one_is_read(
+    changes, message, one_device, tmp_path
+):
+    with pytest.raises(InputError, match=message):
+        loop.train(tiny.tone(**changes), tmp_path)
+
+
+def test_a_batch_may_take_half_of_the_memory(one_device, monkeypatch):
+    config = tiny.tone(train__batch_size=3, train__accumulation=5, evaluation__batch_size=14)
+    task = tasks.make(config)
+    size = sum(4 * x.size for x in task.batch(1).values())
+    monkeypatch.setattr(memory, 'host_memory', lambda: 2 * 15 * size)
+    check_batches(config, task)
+    monkeypatch.setattr(memory, 'host_memory', lambda: 2 * 15 * size - 1)
+    with pytest.raises(InputError, match='accumulation is 15'):
+        check_batches(config, task)
