@@ -1,6 +1,7 @@
 """The exceptions that a person sees as a message instead of a traceback."""
 
 import errno
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -40,6 +41,8 @@ def exit_status(command: Callable[[], int]) -> int:
     in its threads and of jax2onnx, of a thousand lines for a deep network, is silent, since what
     matters of it comes as an exception.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == 'strict':
+        sys.stdout.reconfigure(errors='backslashreplace')  # names of files may be any bytes
     for name in ('absl', 'asyncio', 'jax2onnx', 'onnx_ir'):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -73,6 +76,16 @@ def message_of(error: BaseException) -> str | None:
             + str(error).splitlines()[0]
         )
     return None
+
+
+def check_utf8(path: object, option: str) -> None:
+    """Raises InputError for the name of a place that libraries written in C++ do not take."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f'{str(path)!a} is no name in UTF-8, as it has to be here: take another {option}'
+        ) from error
 
 
 def describe(error: Exception, name: str) -> str:

@@ -1,10 +1,14 @@
 import errno
+import io
 import logging
+import os
+import sys
+from pathlib import Path
 
 import jax
 import pytest
 
-from sr_jax.errors import InputError, TrainingError, exit_status
+from sr_jax.errors import InputError, TrainingError, check_utf8, exit_status
 
 
 def raising(error):
@@ -45,6 +49,26 @@ def test_too_little_memory_names_the_remedy(capsys):
 def test_a_defect_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         exit_status(raising(error))
+
+
+def test_names_of_any_bytes_can_be_told(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(written, 'utf-8', 'strict'))
+
+    def tell():
+        print(os.fsdecode(b'a\xff.png'))
+        return 0
+
+    assert exit_status(tell) == 0
+    sys.stdout.flush()
+    assert written.getvalue() == b'a\\udcff.png\n'
+
+
+def test_a_place_with_no_name_in_utf_8_is_refused():
+    check_utf8(Path('runs/\u00e4'), '--workdir')
+    message = r"'runs/\\udcff' is no name in UTF-8, .* another --workdir"
+    with pytest.raises(InputError, match=message):
+        check_utf8(Path(os.fsdecode(b'runs/\xff')), '--workdir')
 
 
 def test_the_status_of_the_command_comes_back():

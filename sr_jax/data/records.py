@@ -13,7 +13,7 @@ from typing import NamedTuple
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
-from sr_jax.errors import REMEDIES, InputError, first_line, message_of
+from sr_jax.errors import REMEDIES, InputError, check_utf8, first_line, message_of
 from sr_jax.images import atomic
 
 AT_ONCE = 64  # records that are read together
@@ -72,6 +72,7 @@ def count_records(paths: Sequence[Path], remedy: str) -> list[int]:
     """
 
     def count(path: Path) -> int:
+        check_utf8(path, 'folder')
         with _naming(path, remedy), contextlib.closing(ArrayRecordReader(str(path))) as reader:
             return reader.num_records()
 
@@ -100,6 +101,7 @@ def writer(path: Path, options: str) -> Iterator[Callable[[bytes], None]]:
     Raises:
       InputError: it cannot be written; nothing is left behind then, nor after any other exception.
     """
+    check_utf8(path, 'folder')
     with atomic.whole_file(path) as partial:
         with _writing(path):
             file = ArrayRecordWriter(str(partial), options)

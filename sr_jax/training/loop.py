@@ -24,7 +24,7 @@ from sr_jax.data.validation import validation_batches
 from sr_jax.devices import distributed, sharding
 from sr_jax.devices.compiling import advise_dtype
 from sr_jax.devices.signals import Stop, stop_signals
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, check_utf8
 from sr_jax.images.atomic import write
 from sr_jax.inference import networks
 from sr_jax.tasks.shared.switched import MIN_SHARE, describe_late_norms
@@ -98,6 +98,7 @@ def train(
       OSError: the workdir cannot be written (read-only, disk full).
     """
     workdir = Path(workdir)
+    check_utf8(workdir, '--workdir')
     settings = read_settings(config)
     check_best_metric(settings, tasks.make(config))  # a wrong config leaves nothing behind
     check_contradictions(config)

@@ -297,6 +297,12 @@ def test_too_large_a_validation_batch_is_named_and_what_was_learned_is_saved(
     assert (tmp_path / 'checkpoints' / '3').is_dir()
 
 
+def test_a_workdir_with_no_name_in_utf_8_is_refused(tmp_path):
+    with pytest.raises(InputError, match='is no name in UTF-8.* another --workdir'):
+        command.train(tone(), tmp_path / os.fsdecode(b'\xff'))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_batch_of_one_is_trained(tmp_path):
     assert command.train(tone(train__batch_size=1, train__steps=2), tmp_path).step == 2
 

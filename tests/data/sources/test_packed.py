@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 import pickle
 import re
@@ -113,6 +114,12 @@ def test_one_call_at_a_time_writes_into_a_folder(folder, tmp_path, few, monkeypa
     assert f'error: another job writes {output} (process ' in capsys.readouterr().err
     assert packed.read_index(output)['step'] == 7
     assert not (output / packing.RUNNING).exists()
+
+
+def test_a_folder_with_no_name_in_utf_8_is_refused(folder, tmp_path, capsys):
+    assert run_pack(folder, tmp_path / os.fsdecode(b'\xff')) == 1
+    error = capsys.readouterr().err
+    assert 'is no name in UTF-8' in error and error.count('\n') == 1
 
 
 def test_other_images_or_sizes_are_packed_anew(folder, tmp_path, few):
