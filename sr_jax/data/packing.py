@@ -79,7 +79,11 @@ def pack(
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock.hold(output / RUNNING, output, report))
         pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
-        for path, group in zip(shard_files(output, len(groups)), groups, strict=True):
+        shard_paths = shard_files(output, len(groups))
+        atomic.remove_left_over(
+            [output / INDEX, *shard_paths, *(path.with_suffix('.json') for path in shard_paths)]
+        )
+        for path, group in zip(shard_paths, groups, strict=True):
             sources, known = [_describe(folder, name) for name in group], read_shard(path)
             same = known is not None and (known.sources, known.cut) == (sources, [size, step])
             if known is None or not same or not _is_whole(path, known):

@@ -205,7 +205,7 @@ def open_muxer(
             raise InputError(f'{output} is the film itself: take another --output')
         with contextlib.closing(open_container(path)) as opened:
             streams.check_held(opened, number, output, source.leave_out)
-    remove_left_over(output)
+    remove_left_over([output])
     partial = stack.enter_context(whole_file(output))
     with in_one_line(f'{output} cannot be written'):
         muxer = Muxer(str(partial), container, video, settings, source)

@@ -1,12 +1,22 @@
 """Files that appear at once and whole, or not at all."""
 
 import contextlib
-import glob
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sr_jax.errors import InputError
+
+LONGEST = 200  # bytes of a name that stands in others; file systems take 255
+
+
+def beside(path: Path, end: str) -> Path:
+    """Returns a hidden place beside another one, with a name of its own that is not too long."""
+    name = os.fsencode(path.name)
+    if len(name) > LONGEST:
+        return path.with_name(f'.{hashlib.sha256(name).hexdigest()[:32]}.{end}')
+    return path.with_name(f'.{path.name}.{end}')
 
 
 @contextlib.contextmanager
@@ -16,7 +26,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
       InputError: it cannot be written; nothing is left behind then, nor after any other exception.
     """
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    partial = beside(path, f'{os.getpid()}.partial')
     try:
         partial.unlink(missing_ok=True)
         partial.touch(exist_ok=False)  # never through a link that somebody laid there
@@ -29,12 +39,16 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def remove_left_over(path: Path) -> None:
-    """Removes what processes of this machine that were killed left beside a place."""
-    for partial in path.parent.glob(f'.{glob.escape(path.name)}.*.partial'):
-        number = partial.name.removeprefix(f'.{path.name}.').removesuffix('.partial')
-        if number.isdecimal() and not _is_running(int(number)):
-            partial.unlink(missing_ok=True)
+def remove_left_over(paths: Iterable[Path]) -> None:
+    """Removes what processes of this machine that were killed left beside places."""
+    starts: dict[Path, set[str]] = {}
+    for path in paths:
+        starts.setdefault(path.parent, set()).add(beside(path, '').name)
+    for folder, own in starts.items():
+        for partial in folder.glob('.*.partial'):
+            start, number, _ = partial.name.rsplit('.', 2)
+            if f'{start}.' in own and number.isdecimal() and not _is_running(int(number)):
+                partial.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:

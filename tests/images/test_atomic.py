@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from sr_jax.images import atomic
 
 
@@ -19,5 +21,17 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     ]
     for each in (left, *others):
         each.touch()
-    atomic.remove_left_over(path)
+    atomic.remove_left_over([tmp_path / 'b.png', path])
     assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+@pytest.mark.parametrize('length', [200, 201, 255])
+def test_a_long_name_can_be_written_and_its_left_over_removed(length, tmp_path):
+    path = tmp_path / ('\u00e4' * (length // 2) + 'x' * (length % 2))
+    ended = subprocess.Popen([sys.executable, '-c', ''])
+    ended.wait()
+    atomic.beside(path, f'{ended.pid}.partial').touch()
+    atomic.write(path, b'whole')
+    atomic.remove_left_over([path])
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b'whole'
+    assert atomic.beside(path, 'a') != atomic.beside(path.with_name('y' * length), 'a')

@@ -60,9 +60,9 @@ def test_it_goes_with_a_process_that_is_killed(tmp_path):
         cwd=pathlib.Path(sr_jax.__file__).parents[1],
     ) as other:
         assert other.stdout.readline() == b'held\n'
-        with pytest.raises(InputError, match=f'process {other.pid} of'):
-            with hold(path, tmp_path, print):
-                pass
+        message = f'process {other.pid} of'
+        with pytest.raises(InputError, match=message), hold(path, tmp_path, print):
+            pass
         other.kill()
     assert path.exists()
     with hold(path, tmp_path, print):

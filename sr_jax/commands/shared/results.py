@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from sr_jax.errors import InputError
+from sr_jax.images.atomic import remove_left_over
 
 
 def add_arguments(parser: argparse.ArgumentParser, default: str, text: str) -> None:
@@ -64,6 +65,8 @@ def name_files(
 def prepare(files: Sequence[Path], inputs: Iterable[Path], folder: Path) -> None:
     """Makes the folders of results, after a look at whether they can be written there.
 
+    What was left of such results by a process that was killed is removed.
+
     Args:
       files: of the results.
       inputs: the files that they are made from.
@@ -72,14 +75,15 @@ def prepare(files: Sequence[Path], inputs: Iterable[Path], folder: Path) -> None
     Raises:
       InputError: a result in the place of an input, or a folder that cannot be made or written.
     """
-    given = {path.resolve() for path in inputs}
+    given = {_identify(path) for path in inputs}
     for file in files:
-        if file.resolve() in given:
+        if _identify(file) in given:
             raise InputError(f'{file} would replace the image itself: take another --output')
     for parent in {folder, *(file.parent for file in files)}:
         parent.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         raise InputError(f'{folder} cannot be written: take another folder (--output)')
+    remove_left_over(files)
 
 
 def find_missing(
@@ -107,6 +111,15 @@ def find_missing(
         if file.is_dir():
             raise InputError(f'{file} is a folder, where a result would go: take another --output')
     return [True] * len(files)
+
+
+def _identify(path: Path) -> object:
+    """Returns what a file has in common with its links, and other spellings of its name."""
+    try:
+        about = path.stat()
+    except OSError:  # it is not there
+        return path.resolve()
+    return about.st_dev, about.st_ino
 
 
 def _fold(name: str) -> str:

@@ -37,7 +37,7 @@ class Parts:
 
     def __init__(self, output: Path):
         self._output = output
-        self.folder = output.with_name(f'.{output.name}.parts')
+        self.folder = atomic.beside(output, 'parts')
 
     def hold(
         self, report: Callable[[str], None], shared: bool = False
@@ -51,7 +51,7 @@ class Parts:
         Raises:
           InputError: another job goes on, or the folder of the output cannot be written.
         """
-        running = self._output.with_name(f'.{self._output.name}.running')
+        running = atomic.beside(self._output, 'running')
         return lock.hold(running, self._output, report, shared=shared)
 
     def check(self, told: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """Files for results: none twice, for any names in any order."""
 
 import argparse
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path, PurePosixPath
 
@@ -63,3 +65,23 @@ def test_what_becomes_of_results_that_are_there(tmp_path):
     (tmp_path / 'a.png').mkdir()
     with pytest.raises(InputError, match=r'a\.png is a folder, where a result would go'):
         results.find_missing(asked(overwrite=True), files)
+
+
+@pytest.mark.parametrize('link', [Path.hardlink_to, Path.symlink_to])
+def test_a_link_to_an_image_is_no_place_for_its_result(link, tmp_path):
+    given, file = tmp_path / 'a.png', tmp_path / 'b.png'
+    given.touch()
+    results.prepare([file], [given], tmp_path)
+    link(file, given)
+    with pytest.raises(InputError, match=r'b\.png would replace the image itself'):
+        results.prepare([file], [given], tmp_path)
+
+
+def test_what_a_killed_process_left_of_results_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, '-c', ''])
+    ended.wait()
+    (tmp_path / f'.a.png.{ended.pid}.partial').touch()
+    other = tmp_path / f'.b.png.{ended.pid}.partial'
+    other.touch()
+    results.prepare([tmp_path / 'a.png', tmp_path / 'c' / 'b.png'], [], tmp_path)
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / 'c']
