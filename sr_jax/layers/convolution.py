@@ -117,7 +117,7 @@ def _convolve_backward(
     cotangent: Array,
 ) -> tuple[Array, Array]:
     del devices
-    return _gradients(*residuals, cotangent, stride, padded)
+    return _compiled_gradients(*residuals, cotangent, stride, padded)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
@@ -162,7 +162,8 @@ def _gradients_backward(
 
 
 _gradients.defvjp(_gradients_forward, _gradients_backward, symbolic_zeros=True)
-
+# A shard_map that is not compiled refuses rules that are told of zeros.
+_compiled_gradients = jax.jit(_gradients, static_argnums=(3, 4))
 
 _differentiable.defvjp(_convolve_forward, _convolve_backward)
 

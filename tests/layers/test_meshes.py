@@ -28,12 +28,16 @@ def gradients(layer):
     return apply
 
 
-def by_shard_map(layer, variables, mesh):
+def by_shard_map(layer, variables, mesh, compile_=jax.jit):
     split, whole = PartitionSpec('batch'), PartitionSpec()
     shared = jax.shard_map(
         gradients(layer), mesh=mesh, in_specs=(whole, split), out_specs=whole
     )
-    return jax.jit(shared)(variables, X)
+    return compile_(shared)(variables, X)
+
+
+def by_shard_map_as_it_is(layer, variables, mesh):
+    return by_shard_map(layer, variables, mesh, lambda function: function)
 
 
 def by_explicit_axes(layer, variables, mesh):
@@ -46,7 +50,12 @@ def by_explicit_axes(layer, variables, mesh):
 
 @pytest.mark.parametrize('name', LAYERS)
 @pytest.mark.parametrize(
-    ('way', 'kind'), [(by_shard_map, AxisType.Auto), (by_explicit_axes, AxisType.Explicit)]
+    ('way', 'kind'),
+    [
+        (by_shard_map, AxisType.Auto),
+        (by_shard_map_as_it_is, AxisType.Auto),
+        (by_explicit_axes, AxisType.Explicit),
+    ],
 )
 def test_gradients_are_those_of_one_device(name, way, kind):
     layer = LAYERS[name]
