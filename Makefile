@@ -6,6 +6,8 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip -qq --disable-pip-version-check
 REQUIREMENTS := requirements.txt setup.py setup.cfg pyproject.toml
 BASE_PYTHON ?= $(shell tools/find_python.sh)
+# Python keeps what it compiles, even where it is told not to: tests start it some hundred times.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test test-slow test-page fuzz docs lint clean
 .DELETE_ON_ERROR:

@@ -6,7 +6,8 @@ PATH is an interpreter that has ncnn and Pillow, in which `command_to_file_ncnn.
 FOLDER is another checkout of this repository, which is timed too. Rounds alternate between all, so
 that whatever else the machine does falls on all. Ours is timed with a new folder of compiled
 programs ('first'), with the one that the round's first run filled ('again'), the same with few
-products, and in bfloat16.
+products, and in bfloat16. Python keeps what it compiles of modules, as it does unless it is told
+not to.
 """
 
 import argparse
@@ -37,11 +38,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def seconds(command: list[str], folder: Path = ROOT, **environment: str) -> float:
     """Seconds that a process takes, whose code lies in a folder; CalledProcessError if it fails."""
+    own = {'PYTHONPATH': str(folder), 'PYTHONDONTWRITEBYTECODE': ''}
     start = time.perf_counter()
     subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, 'PYTHONPATH': str(folder), **environment},
+        env={**os.environ, **own, **environment},
         check=True,
         stdout=subprocess.DEVNULL,
     )
