@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-Options = dict[str, str | bool]
+Options = dict[str, str | bool | int]
 
 # Convolutions in bfloat16 by oneDNN, two to three times as fast as XLA's own on such CPUs. (The
 # option `xla_cpu_use_onednn`, which sounds like it, makes them 20 times slower.)
@@ -16,6 +16,9 @@ ONEDNN: Options = {'xla_cpu_experimental_onednn_custom_call': True}
 ONEDNN_CALL = '__onednn$convolution'
 # JAX 0.12.0.1 cannot keep such programs, and says so of each: they are compiled every time.
 UNKEPT = 'Error writing persistent compilation cache entry for .*MemoryError'
+# LLVM's; 3 is usual. What there is beside oneDNN's convolutions runs as long, and is compiled in
+# 0.7 of the time.
+SOON: Options = {'xla_backend_optimization_level': 2}
 # What Linux calls instructions for products of bfloat16: AVX512-BF16, and AMX.
 INSTRUCTIONS = frozenset({'avx512_bf16', 'amx_bf16'})
 # Before JAX 0.12, XLA dropped the barriers of rematerialisation on CPUs before it merged equal
@@ -45,6 +48,11 @@ def compiler_options(device: jax.Device, dtype: str) -> Options | None:
 def has_onednn(options: Options | None) -> bool:
     """Returns whether these make convolutions in bfloat16 oneDNN's."""
     return options is not None and ONEDNN.items() <= options.items()
+
+
+def compile_soon(options: Options | None) -> Options | None:
+    """Returns options for a program that runs once, soon after it was asked for."""
+    return {**options, **SOON} if options and has_onednn(options) else options
 
 
 def advise_dtype(device: jax.Device, dtype: str, key: str) -> str:

@@ -1,19 +1,20 @@
 """A network for super-resolution as a pure function of images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int
 
 from sr_jax import models
+from sr_jax.devices import compiling
 from sr_jax.errors import InputError
 from sr_jax.images.finite import clip_finite
 from sr_jax.inference import channels
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.layers.borders import apply_within
-from sr_jax.layers.repeated import Repetition, repeating
+from sr_jax.layers.repeated import Repetition, repeating, stack_repeated
 from sr_jax.layers.winograd import fewer_products
-from sr_jax.models.protocols import Enlarger
+from sr_jax.models.protocols import Enlarger, Looping
 
 # As many pixels take RRDBNet 100 s on two cores, of which written out blocks save the 3 s that they
 # are compiled longer.
@@ -37,6 +38,11 @@ class Form(NamedTuple):
     as_loop: bool = False
     few_products: bool = False
     devices: int = 1
+
+    def compiler_options(self, options: compiling.Options | None) -> compiling.Options | None:
+        """Returns the options to compile with, of those for the device and the type."""
+        soon = self.as_loop and not self.few_products
+        return compiling.compile_soon(options) if soon else options
 
     def describe(self, repeats: bool) -> str:
         """Returns what is to be said of it, of a network that has equal blocks or not."""
@@ -75,6 +81,18 @@ def make_module(network: LoadedNetwork, dtype: str) -> Enlarger:
     return module
 
 
+def arrange(
+    variables: Mapping[str, Any], module: Enlarger, as_loop: bool
+) -> Mapping[str, Any]:
+    """Returns a network's variables as a program takes them: what is one loop, in one tree."""
+    if not (as_loop and isinstance(module, Looping)):
+        return variables
+    params = variables['params']
+    for path, names in module.loops.items():
+        params = stack_repeated(params, path, names)
+    return {**variables, 'params': params}
+
+
 def apply_network(
     module: Any,
     count: int,
@@ -94,7 +112,7 @@ def apply_network(
       source: what messages call the network.
       bounded: results are clipped to [0, 1].
       form: of the program.
-      variables: the network's.
+      variables: the network's, or these as `arrange` returns them.
       windows: the images, padded.
       valid: rows and columns of each that are image.
       drawn: latents of a flow.

@@ -27,7 +27,7 @@ from sr_jax.inference.consistency import make_consistent
 from sr_jax.inference.latents import Drawing, make_drawing
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.options import check_options
-from sr_jax.inference.programs import apply_network, choose_form, make_module
+from sr_jax.inference.programs import apply_network, arrange, choose_form, make_module
 from sr_jax.inference.windows import Size, Windows, make_demands
 from sr_jax.models.protocols import Enlarger, Patchwise
 
@@ -117,11 +117,11 @@ class Upscaler:
         self.mesh = sharding.make_mesh(list(devices) if devices else None)
         self.limit = memory_limit or int(USABLE * memory.device_memory())
         self.compiler_options = compiling.compiler_options(self.mesh.devices.flat[0], dtype)
-        everywhere = sharding.replicated_sharding(self.mesh)
-        self.variables = jax.device_put(network.variables, everywhere)
+        self._network = network
         self._undivided, self._spatially, self._consistent = undivided, spatially, consistent
         self._bounded, self._report = bounded, report
         self._compile = functools.cache(self._compile_window)
+        self._place = functools.cache(self._place_variables)
         self.multiple = module.multiple
         self._apply = functools.partial(
             apply_network, module, self.channels, network.source, bounded
@@ -166,6 +166,7 @@ class Upscaler:
         if (form := self._choose_form(self._pixels)) != self._form:
             self._form = form
             self._compile.cache_clear()
+            self._place.cache_clear()
         if self._input_size:
             sizes = [(self._input_size, self._input_size)]
         if self._windows.choose(sizes):
@@ -204,6 +205,7 @@ class Upscaler:
                 self._windows.halve()
                 self._report('the device ran out of memory: windows of half as many pixels')
                 self._compile.cache_clear()
+            self._place.cache_clear()
 
     def _take(self, pixels: np.ndarray) -> np.ndarray:
         """The image in a type that is computed with, once it was found to be one."""
@@ -227,6 +229,15 @@ class Upscaler:
         line = f'{pixels / 1e6:.3g} megapixels to enlarge'
         return line + self._form.describe(self._repeats)
 
+    @property
+    def variables(self) -> Any:
+        """The network's, on each device."""
+        return self._place(False)
+
+    def _place_variables(self, as_loop: bool) -> Any:
+        arranged = arrange(self._network.variables, self.module, as_loop)
+        return jax.device_put(arranged, sharding.replicated_sharding(self.mesh))
+
     def _compile_window(self, window: Size) -> Any:
         """The compiled (variables, windows, valid, latents) -> enlarged windows."""
         rows = PartitionSpec(None, sharding.DATA_AXIS)
@@ -237,7 +248,9 @@ class Upscaler:
         images = NamedSharding(self.mesh, rows) if self._spatially else batch
         at_once = self._demands.at_once
         shapes = (
-            jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype), self.variables),
+            jax.tree.map(
+                lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype), self._place(self._form.as_loop)
+            ),
             jax.ShapeDtypeStruct((at_once, *window, self.channels), jnp.float32),
             jax.ShapeDtypeStruct((at_once, 2), jnp.int32),
             [
@@ -249,7 +262,7 @@ class Upscaler:
             functools.partial(self._apply, self._form),
             in_shardings=(everywhere, images, batch, images),
             out_shardings=images,
-            compiler_options=self.compiler_options,
+            compiler_options=self._form.compiler_options(self.compiler_options),
         )
         return apply.lower(*shapes).compile()
 
@@ -289,7 +302,8 @@ class Upscaler:
             windows[i] = tiles.cut(pixels, part, window, self._demands.mirrored)
             valid[i] = size[0] - part.rows.start, size[1] - part.columns.start
         drawn = self._drawing.draw(parts, window, at_once, sample)
-        return self._compile(window)(self.variables, windows, valid, drawn)
+        variables = self._place(self._form.as_loop)
+        return self._compile(window)(variables, windows, valid, drawn)
 
 
 def _is_undivided(

@@ -3,11 +3,12 @@
 import contextlib
 import contextvars
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
@@ -48,6 +49,31 @@ def initial_shapes(init: Callable[..., Any], *inputs: Any) -> Any:
     """Returns `jax.eval_shape` of what initializes networks, traced in less time."""
     with repeating(Repetition.SHAPES):
         return jax.eval_shape(init, *inputs)
+
+
+def stack_repeated(
+    params: Mapping[str, Any], path: Sequence[str], names: Sequence[str]
+) -> Mapping[str, Any]:
+    """Returns parameters with those of blocks as one tree of longer arrays, for a loop.
+
+    A program that stacks them itself is compiled longer: RRDBNet's by 0.2 s.
+
+    Args:
+      params: a network's. Where they are not all NumPy's, they are returned as they are.
+      path: of the module whose parts the blocks are.
+      names: theirs, as `apply_repeated` is given them.
+    """
+    if path:
+        return {**params, path[0]: stack_repeated(params[path[0]], path[1:], names)}
+    blocks = [params[name] for name in names]
+    if len(names) < 2 or not all(isinstance(x, np.ndarray) for x in jax.tree.leaves(blocks)):
+        return params
+    others = {name: value for name, value in params.items() if name not in names}
+    return {**others, _together(names): jax.tree.map(lambda *arrays: np.stack(arrays), *blocks)}
+
+
+def _together(names: Sequence[str]) -> str:
+    return f'{names[0]} to {names[-1]}'
 
 
 def apply_repeated(
@@ -98,8 +124,11 @@ def _loop(
     *inputs: Any,
     wanted: Sequence[int],
 ) -> tuple[Array, list[Array]]:
-    blocks = [parent.variables['params'][name] for name in names]
-    stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *blocks)
+    params = parent.variables['params']
+    stacked = params.get(_together(names))
+    if stacked is None:
+        blocks = [params[name] for name in names]
+        stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *blocks)
 
     def apply(h: Array, params: Any) -> tuple[Any, list[Any]]:
         made = block.apply({'params': params}, h, *inputs)

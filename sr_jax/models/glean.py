@@ -23,7 +23,7 @@ from sr_jax.layers.repeated import apply_repeated
 from sr_jax.layers.resampling import pixel_shuffle
 from sr_jax.layers.resolutions import START, channels_at, check_size, sides
 from sr_jax.models.protocols import image_batch
-from sr_jax.models.rrdb import RRDB
+from sr_jax.models.rrdb import RRDB, block_names
 from sr_jax.models.stylegan2 import NOISE, Fuse, Generator
 
 BANK = 'generator'  # the collection that holds the generator's own collections
@@ -80,6 +80,11 @@ class GLEAN(nn.Module):
     def input_size(self) -> int:
         """The side that images must have."""
         return self.in_size
+
+    @property
+    def loops(self) -> dict[tuple[str, ...], list[str]]:
+        """See `sr_jax.models.protocols.Looping`: the encoder's blocks."""
+        return {(): block_names(self.num_blocks)}
 
     def example(self, n: int) -> jax.ShapeDtypeStruct:
         """A batch of n images that it can be called with."""
@@ -181,8 +186,7 @@ def apply_blocks(parent: Any, x: Float[Array, 'n h w c']) -> Float[Array, 'n h w
     """Returns what the encoder's blocks make of features; to be used in a compact method."""
     block = nn.remat(RRDB, static_argnums=(2,)) if parent.remat else RRDB
     make = functools.partial(block, parent.growth, parent.dtype)
-    names = [f'block_{i}' for i in range(parent.num_blocks)]
-    return apply_repeated(parent, make, names, x, False)[0]
+    return apply_repeated(parent, make, block_names(parent.num_blocks), x, False)[0]
 
 
 def ask_generator(parent: Any, size: int, styles: Float[Array, 'n l d'], fuse: Fuse) -> None:

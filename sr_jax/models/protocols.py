@@ -9,6 +9,7 @@ network, and `isinstance` tells:
   Gridded     an enlarger that looks at an image in squares
   Limited     an enlarger that is one program for some sides alone
   Patchwise   an enlarger that can compute its layers in patches, for memory
+  Looping     one whose equal blocks can be one loop
   Switchable  one whose convolutions can be switched ones
   Recurrent   an enlarger that sees a film frame by frame, and remembers
   Sampler     an enlarger that draws many images of a small one
@@ -104,6 +105,15 @@ class Patchwise(Enlarger, Protocol):
     @property
     def patch(self) -> int:
         """A field: the side of the patches in pixels; 0: on the whole."""
+
+
+@runtime_checkable
+class Looping(Network, Protocol):
+    """A network that applies equal blocks by `sr_jax.layers.repeated`."""
+
+    @property
+    def loops(self) -> Mapping[tuple[str, ...], Sequence[str]]:
+        """Names of these blocks, by the path in its parameters of what they are parts of."""
 
 
 @runtime_checkable

@@ -144,6 +144,11 @@ class RRDB(nn.Module):
         return x + RESIDUAL_SCALE * h
 
 
+def block_names(count: int) -> list[str]:
+    """Names of so many blocks in the parameters."""
+    return [f'block_{i}' for i in range(count)]
+
+
 class Features(NamedTuple):
     """What an RRDBNet has computed on the way to its image.
 
@@ -259,11 +264,16 @@ class RRDBNet(nn.Module):
         return apply_repeated(
             self,
             functools.partial(block, *fields),
-            [f'block_{i}' for i in range(self.num_blocks)],
+            block_names(self.num_blocks),
             *(x, train),
             wanted=wanted,
             alike=not self.switching.layers,
         )
+
+    @property
+    def loops(self) -> dict[tuple[str, ...], list[str]]:
+        """See `sr_jax.models.protocols.Looping`; none where convolutions are switched."""
+        return {} if self.switching.layers else {(): block_names(self.num_blocks)}
 
     @property
     def multiple(self) -> int:

@@ -23,7 +23,7 @@ from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import FlowStep, FlowSteps
 from sr_jax.layers.resampling import pixel_shuffle, pixel_unshuffle
 from sr_jax.models.protocols import Limits, image_batch
-from sr_jax.models.rrdb import RRDBNet
+from sr_jax.models.rrdb import RRDBNet, block_names
 
 LEVELS = {4: 3, 8: 4}
 COLORS = 3
@@ -137,6 +137,11 @@ class SRFlow(nn.Module):
     def multiple(self) -> int:
         """What the sides of a small image must be multiples of."""
         return 2**self.levels // self.scale
+
+    @property
+    def loops(self) -> dict[tuple[str, ...], list[str]]:
+        """See `sr_jax.models.protocols.Looping`: the encoder's blocks."""
+        return {('rrdb',): block_names(self.num_blocks)}
 
     @property
     def halo(self) -> int | None:

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from sr_jax.layers.random_draws import draw_in_loops
-from sr_jax.layers.repeated import Repetition, apply_repeated, initial_shapes, repeating
+from sr_jax.layers.repeated import (
+    Repetition,
+    apply_repeated,
+    initial_shapes,
+    repeating,
+    stack_repeated,
+)
 from sr_jax.layers.switching import Switching
 from sr_jax.models.rrdb import RRDBNet
 
@@ -41,6 +47,23 @@ class Chain(nn.Module):
 def trained():
     x = jax.random.normal(jax.random.key(0), (2, 3))
     return x, {'params': Chain().init(jax.random.key(1), x)['params']}
+
+
+def test_blocks_stacked_before_are_those_that_a_program_stacks(trained):
+    x, variables = trained
+    arrays = jax.tree.map(np.asarray, variables['params'])
+    names = [f'block_{i}' for i in range(4)]
+    deep = {'one': {'two': arrays}, 'other': 5}
+    together = stack_repeated(deep, ('one', 'two'), names)
+    assert together['other'] == 5 and deep['one']['two'] is arrays
+    with repeating(LOOP):
+        expected, _ = Chain().apply(variables, x)
+        found, _ = Chain().apply({'params': together['one']['two']}, x)
+    np.testing.assert_array_equal(found, expected)
+    assert len(jax.tree.leaves(together['one'])) == 2
+    on_a_device = {**arrays, **variables['params']}
+    assert stack_repeated(on_a_device, (), names) is on_a_device
+    assert stack_repeated(arrays, (), names[:1]) is arrays
 
 
 def count_calls(how, function):

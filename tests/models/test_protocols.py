@@ -5,14 +5,18 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from sr_jax import models
 from sr_jax.errors import InputError
+from sr_jax.inference.programs import arrange
+from sr_jax.layers.repeated import Repetition, repeating
 from sr_jax.models.protocols import (
     Enlarger,
     Gridded,
     Limited,
+    Looping,
     Network,
     Patchwise,
     Recurrent,
@@ -135,6 +139,26 @@ def test_which_networks_enlarge_and_which_draw():
     assert models.names(Gridded) == ['drct', 'srformer', 'swinir']
     assert models.names(Sampler) == ['srflow']
     assert models.names(Patchwise) == ['rrdb']
+    assert models.names(Looping) == ['glean', 'glean_dlas', 'rrdb', 'srflow']
+
+
+@pytest.mark.parametrize('name', models.names(Looping))
+def test_equal_blocks_can_be_in_one_tree(name):
+    module = short(name).clone(num_blocks=3)
+    small, drawn = module.example(1), shapes(module)
+    variables = jax.tree.map(lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), drawn)
+    arranged = arrange(variables, module, as_loop=True)
+    counts = [len(jax.tree.leaves(tree)) for tree in (variables, arranged)]
+    (names,) = module.loops.values()
+    (path,) = module.loops
+    block = functools.reduce(lambda tree, key: tree[key], path, variables['params'])[names[0]]
+    assert counts[0] - counts[1] == 2 * len(jax.tree.leaves(block))
+    with repeating(Repetition.LOOP):
+        whole, together = (
+            jax.eval_shape(functools.partial(module.apply, given), small)
+            for given in (variables, arranged)
+        )
+    assert together.shape == whole.shape
 
 
 def test_which_networks_have_switched_convolutions():
