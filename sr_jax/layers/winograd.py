@@ -22,6 +22,7 @@ from sr_jax.layers.toom_cook import INPUT, KERNEL, OUTPUT, SIDE, TILE, combine
 
 # Numbers of a strip at each of a tile's 36 places, on each device: more would leave a core's cache.
 STRIP = 2**13
+WHOLE = 2**17  # of so many at most, all rows are computed at once, which two threads do sooner
 
 
 class Worth(NamedTuple):
@@ -39,6 +40,9 @@ class Worth(NamedTuple):
 
 
 WORTH = {'float32': Worth(16, 16**2, 24**2), 'bfloat16': Worth(32, 32 * 64, 96**2)}
+
+# Of each of 36 places, the part of each of 9 taps.
+_OF_TAPS = np.einsum('ai,bj->baij', KERNEL, KERNEL).reshape(SIDE**2, 9)
 
 # Set while a network is traced, so each thread has its own.
 _devices: contextvars.ContextVar[int] = contextvars.ContextVar('winograd', default=0)
@@ -92,6 +96,7 @@ def convolve(
     kernel: Float[Array, '3 3 c o'],
     devices: int = 1,
     strip: int = STRIP,
+    whole: int = WHOLE,
 ) -> Float[Array, 'n h w o']:
     """Returns the cross-correlation of x with a kernel, a zero around x.
 
@@ -100,37 +105,44 @@ def convolve(
       kernel: of 3 x 3 taps.
       devices: over which the images are split.
       strip: most tiles computed at a time on each, times their channels.
+      whole: as many are computed all at once.
     """
     n, height, width, channels = x.shape
+    features = kernel.shape[3]
     down, across = -(-height // TILE), -(-width // TILE)
-    strips = -(-down // max(strip * devices // (n * across * channels), 1))
+    a_row = n * across * channels
+    strips = -(-down // max(strip * devices // a_row, 1)) if down * a_row > whole * devices else 1
     rows = -(-down // strips)  # of tiles in a strip
-    shape = (n, rows * TILE + 2, across * TILE + 2, channels)
     after = (strips * rows * TILE + 1 - height, across * TILE + 1 - width)
     padded = lax.optimization_barrier(
         jnp.pad(x, ((0, 0), *((1, more) for more in after), (0, 0)))
     )
     factors = transform_kernel(kernel)
 
-    def compute(made: Array, number: Array) -> tuple[Array, None]:
+    def compute(part: Array) -> Array:
+        tiles = _transform_input(part).reshape(SIDE**2, -1, channels)
+        products = lax.dot_general(tiles, factors, (((2,), (1,)), ((0,), (0,))))
+        return _transform_output(products.reshape(SIDE, SIDE, n, rows, across, features))
+
+    if strips == 1:
+        return compute(padded)[:, :height, :width]
+
+    def compute_strip(made: Array, number: Array) -> tuple[Array, None]:
         first = (0, number * rows * TILE, 0, 0)
-        tiles = _transform_input(lax.dynamic_slice(padded, first, shape))
-        products = lax.dot_general(
-            tiles.reshape(SIDE**2, -1, channels), factors, (((2,), (1,)), ((0,), (0,)))
-        )
-        pixels = _transform_output(products.reshape(SIDE, SIDE, n, rows, across, -1))
+        shape = (n, rows * TILE + 2, across * TILE + 2, channels)
+        pixels = compute(lax.dynamic_slice(padded, first, shape))
         return lax.dynamic_update_slice(made, pixels, first), None
 
     # All of it is written. Made of what is kept, XLA makes it after what is not kept was freed.
-    whole = (n, strips * rows * TILE, across * TILE, kernel.shape[3])
-    blank = jnp.broadcast_to(padded[:, 1:2, 1:2, :1], whole)
-    return lax.scan(compute, blank, jnp.arange(strips))[0][:, :height, :width]
+    sides = (n, strips * rows * TILE, across * TILE, features)
+    blank = jnp.broadcast_to(padded[:, 1:2, 1:2, :1], sides)
+    return lax.scan(compute_strip, blank, jnp.arange(strips))[0][:, :height, :width]
 
 
 def transform_kernel(kernel: Float[Array, '3 3 c o']) -> Float[Array, '36 c o']:
     """Returns a kernel by the 36 places of a tile, column by column."""
-    matrix = jnp.asarray(KERNEL, kernel.dtype)
-    places = jnp.einsum('ai,bj,ijco->baco', matrix, matrix, kernel)
+    taps = kernel.reshape(9, -1)
+    places = jnp.matmul(_OF_TAPS.astype(kernel.dtype), taps, precision=lax.Precision.HIGHEST)
     return places.reshape(SIDE**2, *kernel.shape[2:])
 
 

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,13 +15,23 @@ def drawn():
     return jax.random.normal(keys[0], (2, 27, 22, 17)), jax.random.normal(keys[1], (3, 3, 17, 19))
 
 
-# One row of tiles, three, six (three on each device), all seven.
+# One row of tiles, three, six (three on each device), all seven in one strip or without any.
 @pytest.mark.parametrize(
-    ('devices', 'strip'), [(1, 1), (1, 3 * 2 * 6 * 17), (2, 3 * 2 * 6 * 17), (1, 2**20)]
+    ('devices', 'strip', 'whole'),
+    [
+        (1, 1, 0),
+        (1, 3 * 2 * 6 * 17, 0),
+        (2, 3 * 2 * 6 * 17, 7 * 6 * 17 - 1),
+        (1, 2**20, 0),
+        (2, 1, 7 * 6 * 17),
+    ],
 )
-def test_it_is_the_convolution(devices, strip, drawn):
+def test_it_is_the_convolution(devices, strip, whole, drawn):
     x, kernel = drawn
-    made = jax.jit(winograd.convolve, static_argnums=(2, 3))(x, kernel, devices, strip)
+    convolve = functools.partial(winograd.convolve, devices=devices, strip=strip, whole=whole)
+    strips = 'scan' in str(jax.make_jaxpr(convolve)(x, kernel))
+    assert strips == (strip < 2**20 and whole < 7 * 6 * 17)
+    made = jax.jit(convolve)(x, kernel)
     expected = _correlate(x, kernel)
     np.testing.assert_allclose(made, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
@@ -46,7 +58,7 @@ def test_gradients_are_the_convolution_s(drawn):
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     programs = [str(jax.make_jaxpr(differentiate(devices))(*drawn)) for devices in (0, 3)]
-    assert ['scan' in program for program in programs] == [False, True]
+    assert ['dot_general' in program for program in programs] == [False, True]
 
 
 @pytest.mark.parametrize(
