@@ -20,8 +20,11 @@ from sr_jax.models.protocols import Enlarger, Looping
 # are compiled longer.
 MANY_PIXELS = 2**19
 # Multiply-adds of convolutions, about. As many take 12 s on two cores; with fewer products a third
-# less on some and about as long on others, each time, but programs are compiled 1 to 4 s longer.
+# less, each time, but programs are compiled 1 to 4 s longer.
 MANY_PRODUCTS = 2**40
+# The same of one convolution, over nine: with fewer products it saves twice the 0.15 s that it is
+# compiled longer; in bfloat16, which no cache keeps, and where less is saved, as much.
+WORTH_COMPILING = {'float32': 2**32, 'bfloat16': 2**35}
 # Of convolutions: all; fewer, on CPUs in float32; these where there is work enough for them.
 PRODUCTS = ('auto', 'all', 'few')
 
@@ -33,24 +36,29 @@ class Form(NamedTuple):
       as_loop: equal blocks are one loop, which is compiled sooner and runs a little slower.
       few_products: 3 x 3 convolutions by Winograd's algorithm, where it is quicker on CPUs.
       devices: over which images are split.
+      least: only convolutions of so much work have few products: see `winograd.fewer_products`.
     """
 
     as_loop: bool = False
     few_products: bool = False
     devices: int = 1
+    least: float = 0
 
     def compiler_options(self, options: compiling.Options | None) -> compiling.Options | None:
         """Returns the options to compile with, of those for the device and the type."""
-        soon = self.as_loop and not self.few_products
+        soon = self.as_loop and (self.least or not self.few_products)
         return compiling.compile_soon(options) if soon else options
 
     def describe(self, repeats: bool) -> str:
         """Returns what is to be said of it, of a network that has equal blocks or not."""
         said = ', equal blocks as a loop' if self.as_loop else ', blocks written out'
-        return (said if repeats else '') + ', few products' * self.few_products
+        few = self.few_products and not self.least
+        return (said if repeats else '') + ', few products' * few
 
 
-def choose_form(pixels: float, weights: int, products: str, devices: int = 1) -> Form:
+def choose_form(
+    pixels: float, weights: int, products: str, devices: int = 1, dtype: str = 'float32'
+) -> Form:
     """Returns the form in which a program for so many pixels is done soonest.
 
     Where there are fewer products, blocks are always a loop: each convolution is compiled longer.
@@ -60,10 +68,17 @@ def choose_form(pixels: float, weights: int, products: str, devices: int = 1) ->
       weights: the network's.
       products: one of `PRODUCTS`.
       devices: over which images are split.
+      dtype: name of the type of convolutions.
     """
     enough = pixels * weights >= MANY_PRODUCTS
-    few_products = products == 'few' or (products == 'auto' and enough)
-    return Form(few_products or pixels < MANY_PIXELS, few_products, devices)
+    if products == 'few' or (products == 'auto' and enough):
+        return Form(True, True, devices)
+    if pixels >= MANY_PIXELS:
+        return Form(devices=devices)
+    least = WORTH_COMPILING.get(dtype)
+    if products == 'all' or least is None:
+        return Form(as_loop=True, devices=devices)
+    return Form(True, True, devices, least)
 
 
 def make_module(network: LoadedNetwork, dtype: str) -> Enlarger:
@@ -120,7 +135,9 @@ def apply_network(
     inputs, method = ((tuple(drawn),), 'sample') if drawn else ((), '__call__')
     windows = channels.fit_channels(windows, module)
     repetition = Repetition.LOOP if form.as_loop else Repetition.WRITTEN_OUT
-    with repeating(repetition), fewer_products(form.devices * form.few_products):
+    with repeating(repetition), fewer_products(
+        form.devices * form.few_products, form.least
+    ):
         made = apply_within(module, variables, windows, valid, *inputs, method=method)
     restored = channels.restore_channels(made, count, source)
     return clip_finite(restored) if bounded else restored

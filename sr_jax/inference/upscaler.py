@@ -136,6 +136,7 @@ class Upscaler:
             weights=sum(leaf.size for leaf in jax.tree.leaves(network.variables)),
             products=products if may_be_few else 'all',
             devices=self.mesh.size,
+            dtype=dtype,
         )
         self._pixels, self._form = 0, self._choose_form(0)  # the most at a time, and what they take
         self.program: Callable[..., Any] = functools.partial(

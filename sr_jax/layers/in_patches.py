@@ -1,6 +1,7 @@
 """A layer on a large array, patch by patch, so that what it keeps on the way is small."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,8 +52,9 @@ def in_patches(
     result: jax.ShapeDtypeStruct,
     side: int,
     halo: int,
+    apply: Callable[[Any, Array], Array] = lambda layer, x: layer(x),
 ) -> Float[Array, 'n h2 w2 c2']:
-    """Returns `layer(x)`, computed one patch after another.
+    """Returns `apply(layer, x)`, computed one patch after another.
 
     Every patch is computed with the pixels around it on which it depends, and these are computed
     again for its neighbours: with a halo of 5 and patches of 256, 8% more arithmetic.
@@ -66,9 +68,10 @@ def in_patches(
       side: most pixels of x along a patch, without the halo. With 0, or where x is not longer: the
         whole at once.
       halo: pixels of x around one on which the layer's result depends.
+      apply: calls it.
     """
     if not side or max(x.shape[1:3]) <= side:
-        return layer(x)
+        return apply(layer, x)
     grid = Grid.cover(x.shape[1:3], side, halo)
     scale = result.shape[1] // x.shape[1]
 
@@ -76,7 +79,7 @@ def in_patches(
         begins, starts = grid.place(number)
         piece = lax.dynamic_slice(x, (0, *starts, 0), (len(x), *grid.sides, x.shape[3]))
         with at_patch(Patch(starts, grid.sides, grid.whole)):
-            y = layer(piece)
+            y = apply(layer, piece)
         within = [(b - s) * scale for b, s in zip(begins, starts, strict=True)]
         size = (len(x), *(core * scale for core in grid.cores), y.shape[3])
         core = lax.dynamic_slice(y, (0, *within, 0), size)

@@ -32,6 +32,15 @@ _chosen: contextvars.ContextVar[Repetition] = contextvars.ContextVar(
 )
 
 
+# How often what is traced is executed: the rounds of the loops around it.
+_rounds: contextvars.ContextVar[int] = contextvars.ContextVar('rounds', default=1)
+
+
+def count_rounds() -> int:
+    """Returns how often what is being traced is executed by the loops of blocks around it."""
+    return _rounds.get()
+
+
 @contextlib.contextmanager
 def repeating(chosen: Repetition) -> Iterator[None]:
     """Within it, networks apply blocks of equal shapes so; elsewhere written out.
@@ -131,7 +140,11 @@ def _loop(
         stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *blocks)
 
     def apply(h: Array, params: Any) -> tuple[Any, list[Any]]:
-        made = block.apply({'params': params}, h, *inputs)
+        token = _rounds.set(len(names) * _rounds.get())
+        try:
+            made = block.apply({'params': params}, h, *inputs)
+        finally:
+            _rounds.reset(token)
         return made, [made] if wanted else []
 
     last, all_made = lax.scan(apply, x, stacked)

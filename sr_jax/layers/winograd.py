@@ -9,6 +9,7 @@ Rows of tiles are computed one strip after another, so that what is transformed 
 
 import contextlib
 import contextvars
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from sr_jax.layers import winograd_1d
+from sr_jax.layers.repeated import count_rounds
 from sr_jax.layers.toom_cook import INPUT, KERNEL, OUTPUT, SIDE, TILE, combine
 
 # Numbers of a strip at each of a tile's 36 places, on each device: more would leave a core's cache.
@@ -44,40 +46,46 @@ WORTH = {'float32': Worth(16, 16**2, 24**2), 'bfloat16': Worth(32, 32 * 64, 96**
 # Of each of 36 places, the part of each of 9 taps.
 _OF_TAPS = np.einsum('ai,bj->baij', KERNEL, KERNEL).reshape(SIDE**2, 9)
 
-# Set while a network is traced, so each thread has its own.
-_devices: contextvars.ContextVar[int] = contextvars.ContextVar('winograd', default=0)
+# Devices and the least work. Set while a network is traced, so each thread has its own.
+_asked: contextvars.ContextVar[tuple[int, float]] = contextvars.ContextVar(
+    'winograd', default=(0, 0)
+)
 
 
 @contextlib.contextmanager
-def fewer_products(devices: int) -> Iterator[None]:
+def fewer_products(devices: int, least: float = 0) -> Iterator[None]:
     """Within it networks convolve so where it is quicker on CPUs.
 
     In bfloat16 that is with oneDNN only (`sr_jax.devices.compiling`).
 
     Args:
       devices: over which images are split; 0: networks convolve as elsewhere.
+      least: pixels times connections, of all rounds of a loop, from which on a convolution is worth
+        what it is compiled longer.
     """
-    token = _devices.set(devices)
+    token = _asked.set((devices, least))
     try:
         yield
     finally:
-        _devices.reset(token)
+        _asked.reset(token)
 
 
 def serving_devices(
     x: Float[Array, 'n h w c'], kernel: Float[Array, 'k l c o'], stride: int
 ) -> int:
     """The devices that were said, if a convolution is one that it makes quicker, or else 0."""
-    devices, least = _devices.get(), WORTH.get(x.dtype.name)
-    if not devices or least is None or x.dtype != kernel.dtype:
+    devices, least = _asked.get()
+    worth = WORTH.get(x.dtype.name)
+    if not devices or worth is None or x.dtype != kernel.dtype:
         return 0  # elsewhere the sides need not be known
     given, made = kernel.shape[2:]
     quicker = (
         stride == 1
         and kernel.shape[:2] == (3, 3)
-        and min(given, made) >= least.channels
-        and given * made >= least.connections
-        and x.shape[1] * x.shape[2] >= least.pixels
+        and min(given, made) >= worth.channels
+        and given * made >= worth.connections
+        and x.shape[1] * x.shape[2] >= worth.pixels
+        and count_rounds() * math.prod(x.shape[:3]) * given * made >= least
     )
     return devices if quicker else 0
 

@@ -23,7 +23,7 @@ from sr_jax.layers.repeated import apply_repeated
 from sr_jax.layers.resampling import pixel_shuffle
 from sr_jax.layers.resolutions import START, channels_at, check_size, sides
 from sr_jax.models.protocols import image_batch
-from sr_jax.models.rrdb import RRDB, block_names
+from sr_jax.models.rrdb import RRDB, block_loops, block_names
 from sr_jax.models.stylegan2 import NOISE, Fuse, Generator
 
 BANK = 'generator'  # the collection that holds the generator's own collections
@@ -82,9 +82,9 @@ class GLEAN(nn.Module):
         return self.in_size
 
     @property
-    def loops(self) -> dict[tuple[str, ...], list[str]]:
+    def loops(self) -> dict[tuple[str, ...], tuple[str, ...]]:
         """See `sr_jax.models.protocols.Looping`: the encoder's blocks."""
-        return {(): block_names(self.num_blocks)}
+        return block_loops(self.num_blocks)
 
     def example(self, n: int) -> jax.ShapeDtypeStruct:
         """A batch of n images that it can be called with."""

@@ -24,7 +24,7 @@ from sr_jax.layers.equalized import EqualizedLinear
 from sr_jax.layers.resolutions import channels_at, sides
 from sr_jax.models.glean import Maps, apply_blocks, ask_generator, check_sizes
 from sr_jax.models.protocols import image_batch
-from sr_jax.models.rrdb import block_names
+from sr_jax.models.rrdb import block_loops
 
 SLOPE = 0.2
 START_SLOPE = 0.1  # for which the kernels' start is calculated
@@ -81,9 +81,9 @@ class GLEAN(nn.Module):
         return self.in_size
 
     @property
-    def loops(self) -> dict[tuple[str, ...], list[str]]:
+    def loops(self) -> dict[tuple[str, ...], tuple[str, ...]]:
         """See `sr_jax.models.protocols.Looping`: the encoder's blocks."""
-        return {(): block_names(self.num_blocks)}
+        return block_loops(self.num_blocks)
 
     def example(self, n: int) -> jax.ShapeDtypeStruct:
         """A batch of n images that it can be called with."""

@@ -113,7 +113,8 @@ class Looping(Network, Protocol):
 
     @property
     def loops(self) -> Mapping[tuple[str, ...], Sequence[str]]:
-        """Names of these blocks, by the path in its parameters of what they are parts of."""
+        """Names of these blocks, by the path in its parameters of what they are parts of; of loops
+        in loops the inner ones first."""
 
 
 @runtime_checkable

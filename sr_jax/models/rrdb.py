@@ -28,6 +28,7 @@ from sr_jax.models.protocols import image_batch
 
 SCALES = (1, 2, 4, 8, 16)
 UNSHUFFLED_SCALE = 4  # of the trunk, at least, where the input is laid out in channels
+DENSE_BLOCKS = tuple(f'rdb_{i}' for i in range(3))  # of a block, by name
 DENSE_RADIUS = 5  # 3 x 3 convolutions in a residual dense block
 BLOCK_RADIUS = 3 * DENSE_RADIUS
 HEAD_RADIUS = 2  # of the head's convolutions, which are at larger sizes
@@ -48,16 +49,24 @@ class ResidualDenseBlock(nn.Module):
       switching: which convolutions are switched.
       plus: ESRGAN+'s: a 1 x 1 convolution of x is added to the second output, and that to the
         fourth. (Its noise, which is there in training alone, is not.)
+      patch: as RRDBNet's.
     """
 
     growth: int = 32
     dtype: str = 'float32'
     switching: Switching = Switching()
     plus: bool = False
+    patch: int = 0
 
-    @nn.compact
     def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
         """Features of the same shape as x."""
+        made = jax.ShapeDtypeStruct(x.shape, x.dtype)
+        compute = functools.partial(ResidualDenseBlock.compute, train=train)
+        return in_patches(self, x, made, self.patch, DENSE_RADIUS, compute)
+
+    @nn.compact
+    def compute(self, x: Float[Array, 'n h w c'], train: bool) -> Float[Array, 'n h w c']:
+        """The same, of all of x at once."""
 
         def conv(i: int, features: int) -> nn.Module:
             return convolution(
@@ -132,21 +141,22 @@ class RRDB(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, 'n h w c'], train: bool = False) -> Float[Array, 'n h w c']:
         """Features of the same shape as x."""
-        h = x
-        for i in range(3):
-            fields = (self.growth, self.dtype, self.switching, self.plus)
-            dense = ResidualDenseBlock(*fields, name=f'rdb_{i}')
-            if self.patch:
-                made = jax.ShapeDtypeStruct(h.shape, h.dtype)
-                h = in_patches(dense, h, made, self.patch, DENSE_RADIUS)
-            else:
-                h = dense(h, train)
+        fields = (self.growth, self.dtype, self.switching, self.plus, self.patch)
+        make = functools.partial(ResidualDenseBlock, *fields)
+        alike = not self.switching.layers
+        h, _ = apply_repeated(self, make, DENSE_BLOCKS, x, train, alike=alike)
         return x + RESIDUAL_SCALE * h
 
 
-def block_names(count: int) -> list[str]:
+def block_names(count: int) -> tuple[str, ...]:
     """Names of so many blocks in the parameters."""
-    return [f'block_{i}' for i in range(count)]
+    return tuple(f'block_{i}' for i in range(count))
+
+
+def block_loops(count: int, *path: str) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Names of so many blocks, and before these those of the dense ones in each, by their paths."""
+    names = block_names(count)
+    return {**{(*path, name): DENSE_BLOCKS for name in names}, path: names}
 
 
 class Features(NamedTuple):
@@ -271,9 +281,9 @@ class RRDBNet(nn.Module):
         )
 
     @property
-    def loops(self) -> dict[tuple[str, ...], list[str]]:
+    def loops(self) -> dict[tuple[str, ...], tuple[str, ...]]:
         """See `sr_jax.models.protocols.Looping`; none where convolutions are switched."""
-        return {} if self.switching.layers else {(): block_names(self.num_blocks)}
+        return {} if self.switching.layers else block_loops(self.num_blocks)
 
     @property
     def multiple(self) -> int:

@@ -23,7 +23,7 @@ from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import FlowStep, FlowSteps
 from sr_jax.layers.resampling import pixel_shuffle, pixel_unshuffle
 from sr_jax.models.protocols import Limits, image_batch
-from sr_jax.models.rrdb import RRDBNet, block_names
+from sr_jax.models.rrdb import RRDBNet, block_loops
 
 LEVELS = {4: 3, 8: 4}
 COLORS = 3
@@ -139,9 +139,9 @@ class SRFlow(nn.Module):
         return 2**self.levels // self.scale
 
     @property
-    def loops(self) -> dict[tuple[str, ...], list[str]]:
+    def loops(self) -> dict[tuple[str, ...], tuple[str, ...]]:
         """See `sr_jax.models.protocols.Looping`: the encoder's blocks."""
-        return {('rrdb',): block_names(self.num_blocks)}
+        return block_loops(self.num_blocks, 'rrdb')
 
     @property
     def halo(self) -> int | None:

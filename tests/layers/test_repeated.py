@@ -10,6 +10,7 @@ from sr_jax.layers.random_draws import draw_in_loops
 from sr_jax.layers.repeated import (
     Repetition,
     apply_repeated,
+    count_rounds,
     initial_shapes,
     repeating,
     stack_repeated,
@@ -105,7 +106,7 @@ def test_the_shapes_of_an_rrdb_net_are_those_of_its_init(switched):
     assert initial_shapes(init) == jax.eval_shape(init)
 
 
-def test_an_rrdb_net_as_a_loop_is_a_program_of_one_block():
+def test_an_rrdb_net_as_a_loop_is_a_program_of_one_dense_block():
     model = RRDBNet(features=5, growth=3, num_blocks=4, patch=6)
     x = jax.random.uniform(jax.random.key(1), (2, 7, 9, 3))
     variables = jax.jit(draw_in_loops(model.init))(jax.random.key(0), x)
@@ -121,8 +122,36 @@ def test_an_rrdb_net_as_a_loop_is_a_program_of_one_block():
     expected, written_out = run(WRITTEN_OUT)
     found, in_loop = run(LOOP)
     beside = 2 + 4  # the first and the body's last one, and the head's
-    assert written_out - beside == 4 * (in_loop - beside)
+    assert written_out - beside == 4 * 3 * (in_loop - beside)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), found, expected)
+
+
+def test_the_rounds_of_loops_in_loops_are_counted():
+    counts = []
+
+    class Counting(nn.Module):
+        inner: int = 0
+
+        @nn.compact
+        def __call__(self, x):
+            counts.append(count_rounds())
+            if not self.inner:
+                return nn.Dense(3)(x)
+            names = [f'part_{i}' for i in range(self.inner)]
+            return apply_repeated(self, Counting, names, x)[0]
+
+    class Outer(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            make = functools.partial(Counting, 5)
+            return apply_repeated(self, make, ['a', 'b'], x)[0]
+
+    x = jnp.ones((2, 3))
+    variables = Outer().init(jax.random.key(0), x)
+    counts.clear()
+    with repeating(LOOP):
+        jax.eval_shape(functools.partial(Outer().apply, variables), x)
+    assert counts == [2, 10] and count_rounds() == 1
 
 
 def test_nothing_stays_chosen_after_an_error(trained):

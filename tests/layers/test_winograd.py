@@ -79,3 +79,12 @@ def test_what_it_serves(x, kernel, dtype, stride, expected):
     assert not winograd.serving_devices(x, kernel, stride)
     with winograd.fewer_products(5):
         assert winograd.serving_devices(x, kernel, stride) == (5 if expected else 0)
+
+
+def test_it_serves_from_the_work_on_that_is_worth_compiling():
+    x = jax.ShapeDtypeStruct((2, 25, 24, 16), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((3, 3, 16, 17), jnp.float32)
+    work = 2 * 25 * 24 * 16 * 17
+    for least, expected in ((work, 3), (work + 1, 0)):
+        with winograd.fewer_products(3, least):
+            assert winograd.serving_devices(x, kernel, 1) == expected

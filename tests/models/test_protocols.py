@@ -149,10 +149,11 @@ def test_equal_blocks_can_be_in_one_tree(name):
     variables = jax.tree.map(lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), drawn)
     arranged = arrange(variables, module, as_loop=True)
     counts = [len(jax.tree.leaves(tree)) for tree in (variables, arranged)]
-    (names,) = module.loops.values()
-    (path,) = module.loops
-    block = functools.reduce(lambda tree, key: tree[key], path, variables['params'])[names[0]]
-    assert counts[0] - counts[1] == 2 * len(jax.tree.leaves(block))
+    path, names = list(module.loops.items())[-1]
+    blocks = functools.reduce(lambda tree, key: tree[key], path, variables['params'])
+    in_one = len(jax.tree.leaves(blocks[names[0]]))
+    in_a_dense_one = len(jax.tree.leaves(blocks[names[0]]['rdb_0']))
+    assert counts[0] - counts[1] == 3 * in_one - in_a_dense_one
     with repeating(Repetition.LOOP):
         whole, together = (
             jax.eval_shape(functools.partial(module.apply, given), small)
