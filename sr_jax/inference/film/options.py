@@ -1,6 +1,7 @@
 """How a film is to be enlarged: what a person can choose."""
 
 import dataclasses
+import operator
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,9 @@ from sr_jax.film.tags import MATRIX_CHOICES
 from sr_jax.film.tape.chain import TapeSettings
 from sr_jax.inference.options import check_option, is_finite
 
+MAX_DENOMINATOR = 10**6  # of seconds, and of frames a second
+MAX_RATE = 1000  # of frames a second that a folder is read as
+MIN_SEGMENT = Fraction(1, 100)  # seconds; each is a file
 TAGS = ('write', 'keep')
 SIZES = ('first', 'refuse')
 # What the messages call numbers; seconds, and frames a second, are kept as fractions.
@@ -110,23 +114,51 @@ class FilmOptions:
                 raise InputError(f'{name} {getattr(self, name)!r}: take {" or ".join(allowed)}')
         for name in ('compare', 'square_pixels'):
             check_option(name, getattr(self, name), name)
+        if not isinstance(self.preset or '', str):
+            raise InputError(f"preset {self.preset!r}: give an encoder's own name, such as 'slow'")
+        if not isinstance(self.tape, TapeSettings):
+            raise InputError(f'tape {self.tape!r}: give TapeSettings, such as parse_tape("crop")')
+        try:
+            numbers = tuple(operator.index(number) for number in self.leave_out)
+        except TypeError as error:
+            raise InputError(f'leave_out {self.leave_out!r}: give numbers of streams') from error
+        object.__setattr__(self, 'leave_out', numbers)
 
     def _read_numbers(self):
         for name, option in _NUMBERS.items():
             value = getattr(self, name)
+            if name in _EXACT and isinstance(value, str):
+                value = _read_fraction(value, option)
             if value is not None and not is_finite(value):
                 raise InputError(f'{option} {value!r}: it must be a finite number')
-            if name in _EXACT and isinstance(value, float | int):
-                object.__setattr__(self, name, Fraction(str(value)))
+            if name in _EXACT and value is not None:
+                value = value if isinstance(value, Fraction) else Fraction(str(value))
+                value = value.limit_denominator(MAX_DENOMINATOR)  # of more, FFmpeg has no numbers
+            object.__setattr__(self, name, value)
 
     def _check_limits(self):
         for name in ('segment', 'rate', 'preview'):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f'--{name} {value}: it must be more than 0')
+        if self.segment < MIN_SEGMENT:
+            raise InputError(
+                f'--segment {self.segment}: it must be at least {float(MIN_SEGMENT)} seconds'
+            )
+        if not 1 / MAX_RATE <= self.rate <= MAX_RATE:
+            raise InputError(
+                f'--rate {self.rate}: it must be from 1/{MAX_RATE} to {MAX_RATE} frames a second'
+            )
         for name in ('same', 'start', 'end'):
             if (getattr(self, name) or 0) < 0:
                 raise InputError(f'{_NUMBERS[name]} {getattr(self, name)}: it must not be negative')
+
+
+def _read_fraction(text: str, option: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f'{option} {text!r}: write a number, 2.5 or 5/2') from error
 
 
 def parse_time(text: str) -> Fraction:

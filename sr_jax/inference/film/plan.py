@@ -28,6 +28,7 @@ from sr_jax.inference.film.options import FilmOptions
 # Where a film is looked at for what the tape's filters must know, and how many frames each time.
 TAPE_PLACES = (Fraction(1, 8), Fraction(3, 8), Fraction(5, 8), Fraction(7, 8))
 TAPE_FRAMES = 12
+MAX_SIDE = 2**16  # pixels of a frame, as AV1 has it; no other has more
 
 
 class Found(NamedTuple):
@@ -79,9 +80,10 @@ class FilmPlan(NamedTuple):
     def segments(self) -> int:
         """How many pieces there are."""
         begin, end = self.span
-        length = (self.found.last - begin) if end is None else (end - begin)
-        count = length / self.options.segment
-        return max(1, math.ceil(count) if end is not None else math.floor(count) + 1)
+        count = math.floor((self.found.last - begin) / self.options.segment) + 1
+        if end is not None:
+            count = min(count, math.ceil((end - begin) / self.options.segment))
+        return max(1, count)
 
     @property
     def frames(self) -> int:
@@ -226,6 +228,11 @@ def _size(
         max(1, round(side / multiple)) * multiple
         for side, multiple in zip(sides, multiples, strict=True)
     )
+    if max(height, width) > MAX_SIDE:
+        raise InputError(
+            f'frames of {width}x{height} pixels would be made, and a film has at most {MAX_SIDE} '
+            'along a side: take a smaller --outscale'
+        )
     return height, width
 
 

@@ -115,8 +115,5 @@ def _prepare(
         if name not in OF_UPSCALER:
             guess = nearest(name, sorted(NAMES | OF_UPSCALER))
             raise InputError(f'a film is enlarged without an option {name!r}: {guess}')
-    for name in ('start', 'end', 'preview', 'rate', 'segment'):
-        if chosen.get(name) is not None:
-            chosen[name] = Fraction(chosen[name])
     network = weights if isinstance(weights, LoadedNetwork) else networks.load(str(weights))
     return Upscaler(network, bounded=False, **how), FilmOptions(**chosen), how

@@ -117,3 +117,13 @@ def test_only_what_was_asked_for_is_read(film):
         assert shown == [time for time in times if begin <= time < end] != []
     with pytest.raises(InputError, match='nothing lies between'):
         plan_of(film('phone'), start=Fraction(9))
+
+
+def test_pieces_end_with_the_film_however_late_is_asked_for(film):
+    path = film('phone')
+    assert plan_of(path, end=3e9).segments == plan_of(path).segments
+
+
+def test_frames_that_no_film_has_are_refused(film):
+    with pytest.raises(InputError, match='a film has at most 65536 along a side: take a smaller --o'):
+        plan_of(film('phone'), outscale=7e8)

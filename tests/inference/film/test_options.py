@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +51,17 @@ def test_steps_for_tapes_are_named():
         (dict(rate=float('nan')), '--rate nan: it must be a finite number'),
         (dict(start=-2.5), '--from -5/2: it must not be negative'),
         (dict(compare=1), 'compare 1: it must be True or False'),
+        (dict(segment=1e-300), '--segment 0: it must be more than 0'),
+        (dict(segment=0.005), '--segment 1/200: it must be at least 0.01 seconds'),
+        (dict(rate=1e300), 'it must be from 1/1000 to 1000 frames a second'),
+        (dict(rate=0.0005), '--rate 1/2000: it must be from 1/1000 to 1000'),
+        (dict(start='x'), "--from 'x': write a number, 2.5 or 5/2"),
+        (dict(rate='3/0'), "--rate '3/0': write a number"),
+        (dict(end=[7]), r'--to \[7\]: it must be a finite number'),
+        (dict(leave_out=3), 'leave_out 3: give numbers of streams'),
+        (dict(leave_out=('2',)), 'leave_out .*: give numbers of streams'),
+        (dict(preset=3), "preset 3: give an encoder's own name"),
+        (dict(tape='crop'), "tape 'crop': give TapeSettings"),
     ],
 )
 def test_what_cannot_be_meant_is_said(options, message):
@@ -61,3 +73,10 @@ def test_seconds_are_kept_as_they_are_written():
     options = FilmOptions(start=0.1, end=3, segment=2.5, rate=Fraction(30000, 1001))
     exact = (Fraction(1, 10), Fraction(3), Fraction(5, 2), Fraction(30000, 1001))
     assert (options.start, options.end, options.segment, options.rate) == exact
+
+
+def test_rates_of_many_digits_are_those_that_ffmpeg_has_numbers_for():
+    assert FilmOptions(rate=29.97002997002997).rate == Fraction(30000, 1001)
+    assert FilmOptions(rate='24000/1001').rate == Fraction(24000, 1001)
+    assert FilmOptions(start=np.float32(0.1), segment=np.int64(3)).start == Fraction(1, 10)
+    assert FilmOptions(leave_out=np.array([2, 5])).leave_out == (2, 5)
