@@ -28,6 +28,11 @@ def take_pixels(image: Num[np.ndarray, '*shape']) -> Num[np.ndarray, '*shape']:
         raise InputError(f'an image of shape {image.shape} is empty')
     if image.dtype.kind == 'u' and image.dtype.itemsize <= 2:
         return image.astype(image.dtype.newbyteorder('='), copy=False)
+    if image.dtype == bool:
+        raise InputError(
+            f'an image of type bool could mean anything: give {TYPES}. Black and white become such '
+            'by image * np.uint8(255)'
+        )
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise InputError(
             f'an image of type {image.dtype} could mean anything: give {TYPES}. Numbers of 0 to '
@@ -62,7 +67,12 @@ def take_layers(image: Any) -> Layers:
                 f'an image of Pillow\'s of mode {image.mode!r}: take image.convert("RGB"), or '
                 'image.convert("RGBA") where it has transparency'
             )
-    pixels = np.asarray(image)
+    try:
+        pixels = np.asarray(image)
+    except (TypeError, ValueError, RuntimeError) as error:  # of lists, and of others' arrays
+        raise InputError(
+            f'what should be an image ({type(image).__name__}) makes no array of NumPy: {error}'
+        ) from error
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or pixels.shape[2] not in KINDS:

@@ -5,6 +5,7 @@ Or from several of them, mixed.
 
 import functools
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -82,10 +83,10 @@ def load(
         holds what is not finite; what is to be mixed are other networks.
     """
     run, _, name = str(source).partition('#')
-    if Path(run).is_dir():
+    if os.path.isdir(run):  # which says no of names that are too long, where pathlib raises
         return check_finite(_load_run(Path(run), name, best, mesh, report))
     path = Path(source)
-    if path.exists():
+    if os.path.exists(path):
         return check_finite(_load_file(path, told))
     if parts := mixtures.parse(str(source)):
         load_part = functools.partial(load, best=best, mesh=mesh, report=report)

@@ -4,6 +4,7 @@ import math
 import numbers
 from typing import Any
 
+import jax
 import numpy as np
 
 from sr_jax.errors import InputError
@@ -47,8 +48,18 @@ def check_option(name: str, value: Any, shown: str) -> None:
         raise InputError(f'{shown} {value!r}: it must be a finite number')
     if name in (*_WHOLE, *_REAL) and value < 0:
         raise InputError(f'{shown} {value!r}: it must not be negative')
+    if name == 'devices' and value is not None:
+        _check_devices(value, shown)
     if name in _SWITCHES and not isinstance(value, bool | np.bool_):
         raise InputError(f'{shown} {value!r}: it must be True or False')
+
+
+def _check_devices(value: Any, shown: str) -> None:
+    is_several = isinstance(value, list | tuple)
+    if not is_several or not all(isinstance(device, jax.Device) for device in value):
+        raise InputError(f'{shown} {value!r}: give a list of devices, such as jax.devices()[:1]')
+    if len(set(value)) < len(value):
+        raise InputError(f'{shown} {value!r}: it names a device twice')
 
 
 def is_finite(value: Any) -> bool:

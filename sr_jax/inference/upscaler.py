@@ -103,8 +103,11 @@ class Upscaler:
         check_options(
             halo=halo, tile=tile, dtype=dtype, memory_limit=memory_limit, spatially=spatially,
             temperature=temperature, seed=seed, consistent=consistent, bounded=bounded,
-            products=products,
+            products=products, devices=devices,
         )  # fmt: skip
+        # NumPy's integers of a few bits would overflow in what is computed with them.
+        tile, memory_limit, seed = int(tile), int(memory_limit), int(seed)
+        halo = None if halo is None else int(halo)
         module = make_module(network, dtype)
         undivided = _is_undivided(module, spatially, halo, tile, network.source)
         if isinstance(module, Patchwise) and not undivided:

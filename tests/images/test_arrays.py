@@ -109,3 +109,23 @@ def test_a_transparent_colour_is_not_passed_over():
     image.info['transparency'] = (0, 0, 0)
     with pytest.raises(InputError, match='convert.*RGBA'):
         take_layers(image)
+
+
+class Sealed:
+    """As an array of others that is not to leave its device."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError('detach it first')
+
+
+@pytest.mark.parametrize(
+    ('image', 'message'),
+    [
+        ([[2, 5], [7]], r'\(list\) makes no array of NumPy: setting an array element'),
+        (Sealed(), r'\(Sealed\) makes no array of NumPy: detach it first'),
+        (np.ones((5, 7), bool), r'uint8.*image \* np.uint8\(255\)'),
+    ],
+)
+def test_what_makes_no_array_is_named(image, message):
+    with pytest.raises(InputError, match=message):
+        take_layers(image)

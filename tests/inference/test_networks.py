@@ -89,6 +89,11 @@ def test_a_misspelt_name_has_the_nearest_one(monkeypatch):
         networks.load('realesrgan-x4pluss')
 
 
+def test_a_name_that_is_too_long_for_a_file_is_none():
+    with pytest.raises(InputError, match=r'^no such run, file of weights'):
+        networks.load('7' * 5000)
+
+
 def test_a_network_without_an_original_has_no_foreign_names():
     with pytest.raises(InputError, match='switched_sr is a network of ours'):
         recognition.foreign_names('switched_sr', None, {}, 'x')

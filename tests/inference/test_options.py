@@ -34,6 +34,9 @@ PIXELS = np.zeros((5, 7, 3), np.uint8)
         ('spatially', 'no', "spatially 'no': it must be True or False"),
         ('consistent', 1, 'consistent 1: it must be True or False'),
         ('bounded', None, 'bounded None: it must be True or False'),
+        ('devices', 'cpu', "devices 'cpu': give a list of devices, such as jax.devices()[:1]"),
+        ('devices', jax.devices()[0], 'give a list of devices'),
+        ('devices', jax.devices()[:1] * 2, 'it names a device twice'),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_named(option, value, message):
@@ -48,6 +51,11 @@ def test_an_option_that_cannot_be_meant_is_named(option, value, message):
 def test_numbers_of_numpy_are_numbers():
     check_options(tile=np.int64(3), halo=np.uint8(2), temperature=np.float32(0.5), seed=7)
     check_options(halo=None, spatially=np.bool_(True), report=print)
+
+
+def test_numbers_of_few_bits_do_not_overflow():
+    upscaler = Upscaler(network('srvgg'), tile=np.uint8(200), halo=np.int8(9), seed=np.int8(3))
+    assert upscaler(PIXELS).shape == (10, 14, 3)
 
 
 def test_the_command_line_has_its_own_name_for_it():
