@@ -3,11 +3,13 @@
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sr_jax.errors import InputError
 
+_absent: set[Path] = set()  # where there is nothing that may be replaced
 LONGEST = 200  # bytes of a name that stands in others; file systems take 255
 
 
@@ -31,12 +33,53 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
         partial.touch(exist_ok=False)  # never through a link that somebody laid there
         yield partial
-        os.replace(partial, path)
+        _place(partial, path)
     except OSError as error:
         raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def replace_none(paths: Iterable[Path]) -> None:
+    """Says of places where nothing is that what others lay there meanwhile is not replaced.
+
+    Holds for the next file of each; whatever was said before of others does not hold any more.
+    """
+    _absent.clear()
+    _absent.update(paths)
+
+
+def _place(partial: Path, path: Path) -> None:
+    if path in _absent:
+        try:
+            os.link(partial, path)  # which, unlike a look before, leaves no moment to others
+        except FileExistsError as error:
+            raise InputError(
+                f'{path} was written by another job meanwhile, and stays as it is: give each job '
+                'its own --output'
+            ) from error
+        except OSError:  # the file system knows no such links
+            os.replace(partial, path)
+        _absent.discard(path)
+    else:
+        os.replace(partial, path)
+
+
+def remove_folder(folder: Path, place: Path) -> None:
+    """Removes a folder at once: of a process that is killed meanwhile, only rubbish stays.
+
+    Args:
+      folder: that is removed.
+      place: the result that it belongs to; `remove_left_over` removes the rubbish beside that.
+    """
+    rubbish = beside(place, f'{os.getpid()}.partial')
+    shutil.rmtree(rubbish, ignore_errors=True)
+    try:
+        folder.rename(rubbish)
+    except OSError:
+        rubbish = folder
+    shutil.rmtree(rubbish, ignore_errors=True)
 
 
 def remove_left_over(paths: Iterable[Path]) -> None:
@@ -48,7 +91,10 @@ def remove_left_over(paths: Iterable[Path]) -> None:
         for partial in folder.glob('.*.partial'):
             start, number, _ = partial.name.rsplit('.', 2)
             if f'{start}.' in own and number.isdecimal() and not _is_running(int(number)):
-                partial.unlink(missing_ok=True)
+                if partial.is_dir() and not partial.is_symlink():
+                    shutil.rmtree(partial, ignore_errors=True)
+                else:
+                    partial.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:

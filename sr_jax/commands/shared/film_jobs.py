@@ -12,6 +12,7 @@ from sr_jax.commands.shared import film_arguments, results, upscaler_arguments
 from sr_jax.devices.cores import split_cpu
 from sr_jax.errors import INTERRUPTED, InputError, describe
 from sr_jax.film.muxing import is_raw
+from sr_jax.images.atomic import remove_left_over
 from sr_jax.images.decoding import Layers
 from sr_jax.images.files import save_layers
 from sr_jax.inference import networks
@@ -140,6 +141,7 @@ def _plan_frames(arguments: argparse.Namespace, films: list[Path]) -> list[tuple
     film_arguments.check_frames_to(folder)
     if folder.resolve() == films[0].resolve():
         raise InputError(f'{folder} holds the frames themselves: take another folder')
+    remove_left_over([folder])
     goes_on = Parts(folder).folder.is_dir()
     if folder.is_dir() and any(folder.iterdir()) and not (arguments.overwrite or goes_on):
         raise InputError(f'{folder} is not empty: take another folder, or say --overwrite')

@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,7 +124,7 @@ class Parts:
 
     def remove(self) -> None:
         """Removes the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        atomic.remove_folder(self.folder, self._output)
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:

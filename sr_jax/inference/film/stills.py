@@ -80,6 +80,7 @@ class StillsJob:
         except OSError as error:
             raise InputError(f'{self.folder} cannot be written: {error.strerror}') from error
         note = add_up(self.parts.notes(self.plan.segments))
+        self._remove_later(note.frames)
         self.parts.remove()
         return note
 
@@ -102,3 +103,16 @@ class StillsJob:
                         case Begin():
                             pass
                 show(meter.progress())
+
+    def _remove_later(self, count: int) -> None:
+        """Removes numbered images of an earlier, longer film, which would seem to be of this one."""
+        later = [file for file in self.folder.glob('*.png') if _is_later(file.stem, count)]
+        for file in later:
+            file.unlink(missing_ok=True)
+        if later:
+            self._report(f'{len(later)} older images with higher numbers were removed')
+
+
+def _is_later(stem: str, count: int) -> bool:
+    is_number = stem.isascii() and stem.isdecimal()
+    return is_number and int(stem) > count and stem == f'{int(stem):06d}'

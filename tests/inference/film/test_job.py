@@ -171,6 +171,21 @@ def test_one_job_at_a_time_makes_images_of_a_film(upscaler, film, tmp_path):
     assert make().run(save_while_another_begins).frames == len(set(saved)) == len(saved)
 
 
+def test_no_images_of_an_earlier_film_stay_behind_its_last(upscaler, film, tmp_path):
+    folder, lines = tmp_path / 'frames', []
+    folder.mkdir()
+    others = {'000000.png', '99.png', '0000099.png', '000099.jpg', 'note.png', '\u0669.png'}
+    for name in (*others, '000003.png', '000099.png', '1000000.png'):
+        (folder / name).touch()
+    options = FilmOptions(deinterlace='off', end=0.05)
+    job = StillsJob(upscaler, film('phone'), folder, options, report=lines.append)
+    count = job.run(lambda path, pixels: path.write_bytes(b'new'), overwrite=True).frames
+    made = {f'{number:06d}.png' for number in range(1, count + 1)}
+    assert {file.name for file in folder.iterdir()} == others | made
+    older = 2 + (count < 3)
+    assert lines[-1] == f'{older} older images with higher numbers were removed'
+
+
 def test_pieces_of_another_job_are_not_taken(upscaler, film, tmp_path):
     output = tmp_path / 'o.mkv'
     make_job(upscaler, film('phone'), output).run(part=(1, 6))
