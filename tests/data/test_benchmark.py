@@ -54,6 +54,11 @@ def test_what_is_no_source_is_said(spec, message):
         open_benchmark(spec)
 
 
+def test_a_folder_without_its_kind_is_known(tmp_path):
+    with pytest.raises(InputError, match=rf"source: '{tmp_path}'; did you mean 'folder:{tmp_path}'"):
+        open_benchmark(str(tmp_path))
+
+
 @pytest.mark.parametrize('spec', ['photos', 'tfds:div2k'])
 def test_results_need_names_to_be_matched_by(spec, make_folder):
     with pytest.raises(InputError, match='must be folder:<path> or paired'):

@@ -13,6 +13,7 @@ Such a module exports
 
 import difflib
 import importlib
+import os
 import pathlib
 import pkgutil
 from collections.abc import Iterable, Sequence
@@ -103,6 +104,8 @@ def no_such_source(spec: str, kinds: Sequence[str] = ()) -> InputError:
     forms = {kind: module.FORM for kind, module in modules.items()}
     nearest = difflib.get_close_matches(spec.partition(':')[0], forms, n=1)
     guess = f'did you mean {forms[nearest[0]]!r}? ' if nearest else ''
+    if 'folder' in kinds and os.path.isdir(spec):
+        guess = f'did you mean {f"folder:{spec}"!r}? '
     there = ', '.join(forms.values())
     return InputError(f'no such data source: {spec!r}; {guess}There are {there}')
 
