@@ -31,6 +31,8 @@ REMEDIES = {
     errno.EDQUOT: 'the disk quota is used up; take another folder (--workdir, --output)',
     errno.EROFS: 'it cannot be written; take another folder (--workdir, --output)',
     errno.EACCES: 'it is not allowed; take another folder (--workdir, --output)',
+    errno.EEXIST: 'a file stands in its way; remove it, or take another folder',
+    errno.EISDIR: 'a folder stands in its place; remove it, or take another one',
     errno.ENOTDIR: 'a part of this path is a file; take another folder (--workdir, --output)',
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from sr_jax.errors import InputError, TrainingError, check_utf8, exit_status
+from sr_jax.errors import InputError, TrainingError, check_utf8, exit_status, message_of
 
 
 def raising(error):
@@ -79,3 +79,11 @@ def test_the_status_of_the_command_comes_back():
 def test_the_log_of_libraries_is_silent(name, caplog):
     assert exit_status(lambda: logging.getLogger(name).warning('much') or 0) == 0
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ('number', 'message'),
+    [(errno.EEXIST, 'x/y: a file stands in its way; remove it'), (errno.EISDIR, 'x/y: a folder')],
+)
+def test_what_stands_in_the_way_is_said(number, message):
+    assert message_of(OSError(number, 'any words', 'x/y')).startswith(message)

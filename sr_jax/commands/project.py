@@ -16,7 +16,6 @@ import numpy as np
 from tqdm import tqdm
 
 from sr_jax.commands.shared import results
-from sr_jax.errors import InputError
 from sr_jax.images.atomic import whole_file
 from sr_jax.images.contact_sheet import sheet
 from sr_jax.images.files import load_image, save_image
@@ -69,8 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
       InputError: no such image or network, one that draws nothing of styles, or files that are
         there already.
     """
-    if arguments.steps < 1 or arguments.seed < 0:
-        raise InputError(f'--steps {arguments.steps} --seed {arguments.seed}: too small')
+    results.check_numbers(arguments, {'steps': 1, 'seed': 0})
     folder = Path(arguments.output)
     files = [folder / name for name in (IMAGE, COMPARED, LATENTS)]
     results.prepare(files, [arguments.image], folder)

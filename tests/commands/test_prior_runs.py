@@ -266,6 +266,7 @@ def test_fid_takes_a_file_of_weights_by_the_names_of_pytorch_fid(prior, tmp_path
         (['--class', '3'], '--class 3: .* knows no classes'),
         (['--guidance', '2'], 'say a --class'),
         (['--count', '0'], '--count 0: it must be at least 1'),
+        (['--count', '99999999999'], '--count 99999999999: it must be at most 1000000'),
         (['--top-p', '0'], '--top-p 0: it must be above 0 and at most 1'),
         (['--fid', 'nothing.pth'], 'nothing.pth'),
     ],

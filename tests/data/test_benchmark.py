@@ -55,7 +55,7 @@ def test_what_is_no_source_is_said(spec, message):
 
 
 def test_a_folder_without_its_kind_is_known(tmp_path):
-    with pytest.raises(InputError, match=rf"source: '{tmp_path}'; did you mean 'folder:{tmp_path}'"):
+    with pytest.raises(InputError, match=f"'; did you mean 'folder:{tmp_path}'"):
         open_benchmark(str(tmp_path))
 
 

@@ -3,11 +3,14 @@
 import argparse
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from sr_jax.errors import InputError
 from sr_jax.images.atomic import remove_left_over, replace_none
+
+MAX_NUMBER = 10**6  # of results, or of steps to one
+MAX_SEED = 2**62  # and as many samples after it, each of the next seed, still have one
 
 
 def add_arguments(parser: argparse.ArgumentParser, default: str, text: str) -> None:
@@ -28,6 +31,24 @@ def add_arguments(parser: argparse.ArgumentParser, default: str, text: str) -> N
     existing.add_argument(
         '--overwrite', action='store_true', help='replace results that are there already'
     )
+
+
+def check_numbers(arguments: argparse.Namespace, least: Mapping[str, int]) -> None:
+    """Checks numbers of the command line that say how much is made, and seeds.
+
+    Args:
+      arguments: of the command line.
+      least: of each argument that is checked, by its name, the least that it can be.
+
+    Raises:
+      InputError: one is smaller, or so large that no end would come.
+    """
+    for name, smallest in least.items():
+        value, largest = getattr(arguments, name), MAX_SEED if name == 'seed' else MAX_NUMBER
+        if not value >= smallest:
+            raise InputError(f'--{name} {value}: it must be at least {smallest}')
+        if value > largest:
+            raise InputError(f'--{name} {value}: it must be at most {largest}')
 
 
 def name_files(

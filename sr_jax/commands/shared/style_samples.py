@@ -151,10 +151,8 @@ def _check(arguments: argparse.Namespace) -> None:
     """Raises InputError for numbers that cannot be meant, and for what only priors have."""
     if len(arguments.runs) > 1:
         raise InputError(f'{len(arguments.runs)} runs: samples are drawn from one generator')
-    for name, least in {'count': 1, 'batch': 1, 'seed': 0, 'mixing': 0, 'film': 0}.items():
-        value = getattr(arguments, name)
-        if not value >= least:
-            raise InputError(f'--{name} {value}: it must be at least {least}')
+    least = {'count': 1, 'batch': 1, 'seed': 0, 'mixing': 0, 'film': 0}
+    results.check_numbers(arguments, least)
     if not 0 <= arguments.truncation <= 2:
         raise InputError(f'--truncation {arguments.truncation}: it must be from 0 to 2')
     if arguments.mixing and arguments.mixing >= arguments.count:

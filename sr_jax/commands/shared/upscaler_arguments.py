@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 
+from sr_jax.commands.shared import results
 from sr_jax.devices.compiling import advise_dtype
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
@@ -106,10 +107,11 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError(f'--memory {arguments.memory}: nothing can be computed in no memory')
     if arguments.denoise is not None and not 0 <= arguments.denoise <= 1:
         raise InputError(f'--denoise {arguments.denoise}: it must be from 0 to 1')
-    if arguments.samples < 1 or (arguments.samples > 1 and not arguments.temperature):
+    results.check_numbers(arguments, {'samples': 1})
+    if arguments.samples > 1 and not arguments.temperature:
         raise InputError(
-            f'--samples {arguments.samples}: there must be at least 1, and with more there must be '
-            'a --temperature, or they would all be the same'
+            f'--samples {arguments.samples}: with more than 1 there must be a --temperature, or '
+            'they would all be the same'
         )
 
 

@@ -105,7 +105,7 @@ class StillsJob:
                 show(meter.progress())
 
     def _remove_later(self, count: int) -> None:
-        """Removes numbered images of an earlier, longer film, which would seem to be of this one."""
+        """Removes numbered images of an earlier, longer film, which would seem to be of this."""
         later = [file for file in self.folder.glob('*.png') if _is_later(file.stem, count)]
         for file in later:
             file.unlink(missing_ok=True)

@@ -110,3 +110,21 @@ def test_what_another_job_wrote_meanwhile_stays(skip, links, tmp_path, monkeypat
 
 def refuse_link(source, target):
     raise PermissionError(errno.EPERM, 'Operation not permitted')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(count=0), '--count 0: it must be at least 1'),
+        (dict(count=10**11), '--count 100000000000: it must be at most 1000000'),
+        (dict(film=float('nan')), '--film nan: it must be at least 0'),
+        (dict(film=float('inf')), '--film inf: it must be at most 1000000'),
+        (dict(seed=2**62 + 1), '--seed 4611686018427387905: it must be at most'),
+    ],
+)
+def test_numbers_to_which_no_end_would_come_are_refused(changes, message):
+    least = {'count': 1, 'seed': 0, 'film': 0}
+    good = argparse.Namespace(count=3, seed=2**62, film=0.5)
+    results.check_numbers(good, least)
+    with pytest.raises(InputError, match=f'^{message}'):
+        results.check_numbers(argparse.Namespace(**{**vars(good), **changes}), least)
