@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.temperature, arguments.top_k, arguments.top_p, arguments.guidance
     )
     options.check()
-    results.check_numbers(arguments, {'count': 1, 'batch': 1, 'seed': 0, 'neighbors': 0})
+    _check_arguments(arguments)
     folder = Path(arguments.output)
     files = [folder / f'{index:04d}.png' for index in range(arguments.count)]
     inputs = [arguments.image] if arguments.image else []
@@ -165,6 +165,15 @@ def _paint_all(
 
 def _move(bar: tqdm, samples: int, codes: int) -> None:
     bar.update(samples * codes)
+
+
+def _check_arguments(arguments: argparse.Namespace) -> None:
+    """Raises InputError for numbers that cannot be meant, and for what does not go together."""
+    results.check_numbers(arguments, {'count': 1, 'batch': 1, 'seed': 0, 'neighbors': 0})
+    if len(arguments.runs) > 2:
+        raise InputError(f'{len(arguments.runs)} runs: there are but two levels')
+    if arguments.guidance != 1 and arguments.label is None:
+        raise InputError('--guidance is away from samples of no class: say a --class')
 
 
 def _check_class(arguments: argparse.Namespace, hierarchy: Hierarchy) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sr_jax.errors import InputError
 
-_absent: set[Path] = set()  # where there is nothing that may be replaced
 LONGEST = 200  # bytes of a name that stands in others; file systems take 255
 
 
@@ -33,37 +32,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
         partial.touch(exist_ok=False)  # never through a link that somebody laid there
         yield partial
-        _place(partial, path)
+        os.replace(partial, path)
     except OSError as error:
         raise InputError(f'{path} cannot be written: {error.strerror or error}') from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-
-
-def replace_none(paths: Iterable[Path]) -> None:
-    """Says of places where nothing is that what others lay there meanwhile is not replaced.
-
-    Holds for the next file of each; whatever was said before of others does not hold any more.
-    """
-    _absent.clear()
-    _absent.update(paths)
-
-
-def _place(partial: Path, path: Path) -> None:
-    if path in _absent:
-        try:
-            os.link(partial, path)  # which, unlike a look before, leaves no moment to others
-        except FileExistsError as error:
-            raise InputError(
-                f'{path} was written by another job meanwhile, and stays as it is: give each job '
-                'its own --output'
-            ) from error
-        except OSError:  # the file system knows no such links
-            os.replace(partial, path)
-        _absent.discard(path)
-    else:
-        os.replace(partial, path)
 
 
 def remove_folder(folder: Path, place: Path) -> None:

@@ -284,5 +284,7 @@ def test_other_runs_draw_nothing(prior, finished, tmp_path, capsys):
     assert "of the task 'vqvae', which draws no images" in capsys.readouterr().err
     assert verbs.main(['sample', str(prior), str(prior), '--output', str(tmp_path)]) == 1
     assert 'both hold the top level' in capsys.readouterr().err
+    assert verbs.main(['sample', *3 * [str(prior)], '--output', str(tmp_path)]) == 1
+    assert '3 runs: there are but two levels' in capsys.readouterr().err
     assert sample(tmp_path / 'absent', tmp_path) == 1
     assert 'no such run' in capsys.readouterr().err

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from sr_jax.errors import InputError
-from sr_jax.images.atomic import remove_left_over, replace_none
+from sr_jax.images.atomic import remove_left_over
 
 MAX_NUMBER = 10**6  # of results, or of steps to one
 MAX_SEED = 2**62  # and as many samples after it, each of the next seed, still have one
@@ -110,7 +110,7 @@ def prepare(files: Sequence[Path], inputs: Iterable[Path], folder: Path) -> None
 def find_missing(
     arguments: argparse.Namespace, files: Sequence[Sequence[Path]]
 ) -> list[bool]:
-    """Returns which results are to be made; without --overwrite they replace nothing.
+    """Returns which results are to be made.
 
     Args:
       arguments: of the command line.
@@ -119,11 +119,9 @@ def find_missing(
     Raises:
       InputError: files are there, and nothing was said of what becomes of them.
     """
-    found = {file: file.exists() for own in files for file in own}
-    replace_none([] if arguments.overwrite else [file for file in found if not found[file]])
     if arguments.skip_existing:
         return [not all(file.is_file() for file in own) for own in files]
-    existing = [file for file in found if found[file]]
+    existing = [file for own in files for file in own if file.exists()]
     if existing and not arguments.overwrite:
         more = f' (and {len(existing) - 1} more)' if len(existing) > 1 else ''
         raise InputError(

@@ -1,7 +1,6 @@
 """Files for results: none twice, for any names in any order."""
 
 import argparse
-import errno
 import subprocess
 import sys
 import unicodedata
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from sr_jax.commands.shared import results
 from sr_jax.errors import InputError
-from sr_jax.images import atomic
 
 # Few parts, so that they meet: numbered ones, folders named like files, letters that fold.
 PARTS = st.sampled_from(['a', 'a_2', 'a_2_2', 'A', 'a.png', 'a_3', 'b', '\u00e9', 'e\u0301'])
@@ -87,29 +85,6 @@ def test_what_a_killed_process_left_of_results_is_removed(tmp_path):
     other.touch()
     results.prepare([tmp_path / 'a.png', tmp_path / 'c' / 'b.png'], [], tmp_path)
     assert sorted(tmp_path.iterdir()) == [other, tmp_path / 'c']
-
-
-@pytest.mark.parametrize('skip', [False, True])
-@pytest.mark.parametrize('links', [True, False])
-def test_what_another_job_wrote_meanwhile_stays(skip, links, tmp_path, monkeypatch):
-    files = [tmp_path / 'a.png', tmp_path / 'b.png']
-    assert results.find_missing(asked(skip_existing=skip), [[file] for file in files])
-    files[0].write_bytes(b'of another')
-    with pytest.raises(InputError, match=r'a\.png was written by another job .* its own --output'):
-        atomic.write(files[0], b'ours')
-    assert files[0].read_bytes() == b'of another'
-    if not links:
-        monkeypatch.setattr(atomic.os, 'link', refuse_link)
-    atomic.write(files[1], b'ours')
-    atomic.write(files[1], b'ours, again')
-    assert files[1].read_bytes() == b'ours, again' and set(tmp_path.iterdir()) == set(files)
-    results.find_missing(asked(overwrite=True), [[file] for file in files])
-    atomic.write(files[0], b'ours')
-    assert files[0].read_bytes() == b'ours'
-
-
-def refuse_link(source, target):
-    raise PermissionError(errno.EPERM, 'Operation not permitted')
 
 
 @pytest.mark.parametrize(
