@@ -82,6 +82,12 @@ def read_sources(start_from: Any) -> dict[str, str]:
     return {part: source for part, source in parts.items() if source}
 
 
+def check_updates(value: int, where: str) -> None:
+    """Raises InputError, naming the key, for a number of updates that none of them comes to."""
+    if value >= 2**31:
+        raise InputError(f'{where} must be under 2**31, as updates are counted by 32 bits')
+
+
 @dataclasses.dataclass(frozen=True)
 class OptimizerSettings:
     """The section `config.optimizer`, and those of further networks.

@@ -31,6 +31,8 @@ from sr_jax.layers.gated_block import GatedBlock
 from sr_jax.layers.weight_norm import Padding, WeightNormConvolution
 from sr_jax.models.protocols import Limits, code_batch
 
+MAX_KERNEL = 99  # taps along a side: more than maps of codes have
+
 
 class PixelBlock(nn.Module):
     """Gated residual blocks, then attention over them or a convolution of one tap.
@@ -201,6 +203,8 @@ class PixelSNAIL(nn.Module):
     LIMITS: ClassVar[Limits] = {
         **dict.fromkeys(('codes', 'height', 'width'), (0, math.inf)),
         'dropout': (0, 1),
+        'kernel_size': (3, MAX_KERNEL),
+        'condition_kernel': (1, MAX_KERNEL),
     }
 
     codes: int = 512
@@ -224,7 +228,10 @@ class PixelSNAIL(nn.Module):
     remat: bool = False
 
     def setup(self) -> None:
-        """Names the parts."""
+        """Names the parts; InputError for a kernel that has no middle."""
+        for key in ('kernel_size', 'condition_kernel'):
+            if getattr(self, key) % 2 == 0:
+                raise InputError(f'{key} is {getattr(self, key)}: it must be odd')
         size = self.kernel_size + (self.kernel_size + 1) % 2
         half, upper = size // 2, (size + 1) // 2
         self.horizontal = WeightNormConvolution(

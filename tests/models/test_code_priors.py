@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from parity import assert_close, part
 
+from sr_jax import models
 from sr_jax.errors import InputError
 from sr_jax.layers.causal_attention import CausalAttention
 from sr_jax.layers.gated_block import GatedBlock
@@ -95,6 +96,15 @@ def test_its_weights_are_read_and_written(golden):
     state.pop('out.1.conv.bias')
     with pytest.raises(InputError, match=r'not the weights of a PixelSNAIL.*out\.1\.conv\.bias'):
         weights.from_torch(state)
+
+
+@pytest.mark.parametrize('key', ['kernel_size', 'condition_kernel'])
+def test_kernels_have_a_middle_and_are_no_larger_than_maps(key):
+    tiny = dict(name='pixelsnail', codes=5, height=3, width=4, channels=8, heads=2)
+    for size, message in ((6, 'it must be odd'), (0, key), (101, key)):
+        with pytest.raises(InputError, match=message):
+            module = models.make({**tiny, key: size})
+            jax.eval_shape(module.init, jax.random.key(0), module.example(2))
 
 
 PRIORS = {

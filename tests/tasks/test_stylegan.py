@@ -180,6 +180,8 @@ REFUSED = [
     (dict(model__size=12), 'size is 12: the side of the images must be a power of two'),
     (dict(loss__path_decay=1.5), 'config.loss.path_decay must be at most 1'),
     (dict(loss__r1_every=0), 'config.loss.r1_every must be at least 1'),
+    (dict(loss__path_every=2**31), r'config.loss.path_every must be under 2\*\*31'),
+    (dict(augmentation__every=2**31 + 5), r'config.augmentation.every must be under 2\*\*31'),
     (dict(average__images=0), 'config.average.images must be at least 1'),
     (dict(augmentation__target=1.0), r'config.augmentation.target must be in \[0, 1\)'),
     (dict(features__layer='relu3_4'), "config.features.layer='relu3_4'"),

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from sr_jax.config.settings import check_updates
 from sr_jax.errors import InputError
 
 LUMA = (1 / math.sqrt(3),) * 3  # the direction of gray among colors
@@ -48,6 +49,7 @@ class Augmentation:
         for key in ('images', 'every'):
             if getattr(self, key) < 1:
                 raise InputError(f'config.augmentation.{key} must be at least 1')
+        check_updates(self.every, 'config.augmentation.every')
 
     @property
     def ever(self) -> bool:

@@ -18,6 +18,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from sr_jax.config.settings import check_updates
 from sr_jax.errors import InputError
 from sr_jax.layers import batch_norm, spectral_norm
 from sr_jax.losses import adversarial
@@ -57,6 +58,7 @@ class Adversarial(Term):
         for key, least in (('noise', 0), ('gradient_penalty', 0), ('r1', 0), ('r1_every', 1)):
             if getattr(self, key) < least:
                 raise InputError(f'config.loss.adversarial.{key} must be at least {least}')
+        check_updates(self.r1_every, 'config.loss.adversarial.r1_every')
 
     def generator_loss(self, real: Array, fake: Array) -> Float[Array, '']:
         """Returns what the generator has to lower, of logits."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from sr_jax.config.settings import check_updates
 from sr_jax.errors import InputError
 from sr_jax.layers import switching
 from sr_jax.losses import adversarial, gradient_penalty
@@ -56,6 +57,8 @@ class LossSettings:
         ):
             if getattr(self, key) < least:
                 raise InputError(f'config.loss.{key} must be at least {least}')
+        for key in ('r1_every', 'path_every'):
+            check_updates(getattr(self, key), f'config.loss.{key}')
         for key in ('path_decay', 'style_mixing'):
             if getattr(self, key) > 1:
                 raise InputError(f'config.loss.{key} must be at most 1')
