@@ -20,12 +20,12 @@ from sr_jax.models.protocols import Enlarger, Looping
 # are compiled longer.
 MANY_PIXELS = 2**19
 # Multiply-adds of convolutions, about. As many take 12 s on two cores; with fewer products a third
-# less, each time, but programs are compiled 1 to 4 s longer.
+# less on some and about as long on others, each time, but programs are compiled 1 to 4 s longer.
 MANY_PRODUCTS = 2**40
-# The same of one convolution, over nine: with fewer products it saves twice the 0.15 s that it is
-# compiled longer; in bfloat16, which no cache keeps, and where less is saved, as much.
+# Of one convolution, over its nine taps. On two cores of a Zen 4 so much saves twice the 0.15 s by
+# which it is compiled longer; in bfloat16, which no cache keeps, less is saved.
 WORTH_COMPILING = {'float32': 2**32, 'bfloat16': 2**35}
-# Of convolutions: all; fewer, on CPUs in float32; these where there is work enough for them.
+# Of convolutions: all; fewer, on CPUs; these where there is work enough for them.
 PRODUCTS = ('auto', 'all', 'few')
 
 

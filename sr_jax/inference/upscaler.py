@@ -209,7 +209,6 @@ class Upscaler:
                 self._windows.halve()
                 self._report('the device ran out of memory: windows of half as many pixels')
                 self._compile.cache_clear()
-            self._place.cache_clear()
 
     def _take(self, pixels: np.ndarray) -> np.ndarray:
         """The image in a type that is computed with, once it was found to be one."""

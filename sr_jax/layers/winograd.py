@@ -4,7 +4,8 @@ Winograd's minimal filtering along both sides (`toom_cook`): tiles of 6 x 6 pixe
 2, and kernels go to where a convolution is 36 products, and tiles of 4 x 4 pixels come back. In
 bfloat16, where products take less, along one side: `winograd_1d`.
 
-Rows of tiles are computed one strip after another, so that what is transformed stays in the cache.
+Rows of tiles are computed one strip after another, so that what is transformed stays in the cache;
+those of small images at once.
 """
 
 import contextlib

@@ -1,9 +1,10 @@
 """3 x 3 convolutions in bfloat16 by half of the products: F(4, 3) down the columns.
 
-As `winograd`, along one side: four rows are made of six at a time, by 18 products for each pixel's
-four in place of 36, which are six convolutions of 1 x 3 taps. In bfloat16 a product takes half of
-float32's time and a transform does not, so that the transforms of a second side would take as long
-as what they save (BENCHMARKS.md). And what is rounded to 8 bits is rounded once more, not twice.
+As `winograd`, along one side: four rows are made of six at a time, by 18 products for four pixels
+of a column in place of 36, which are six convolutions of 1 x 3 taps. In bfloat16 a product takes
+half of float32's time and a transform does not, so that the transforms of a second side would take
+as long as what they save (BENCHMARKS.md). And what is rounded to 8 bits is rounded once more, not
+twice.
 """
 
 import jax.numpy as jnp
