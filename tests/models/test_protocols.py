@@ -202,7 +202,8 @@ def numbers(name):
 def test_no_number_of_a_network_is_negative(name):
     for field, value in numbers(name).items():
         wrong = (*value[:-1], -3) if isinstance(value, tuple) else -3
-        with pytest.raises(InputError, match=rf'model\.{field}.* is -3, but must be at least'):
+        message = rf'model\.{field}.* is -3, but must be (at least|from) '
+        with pytest.raises(InputError, match=message):
             models.make({'name': name, field: wrong})
 
 
