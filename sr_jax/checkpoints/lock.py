@@ -12,8 +12,6 @@ from sr_jax.devices import distributed
 from sr_jax.errors import InputError
 from sr_jax.images import lock
 
-NAME = '.running'
-
 
 @contextlib.contextmanager
 def hold(workdir: Path, report: Callable[[str], None]) -> Iterator[None]:
@@ -33,7 +31,7 @@ def hold(workdir: Path, report: Callable[[str], None]) -> Iterator[None]:
         problem = ''
         if distributed.is_first():
             try:
-                stack.enter_context(lock.hold(workdir / NAME, workdir, report, '--workdir'))
+                stack.enter_context(lock.hold(workdir / lock.NAME, workdir, report, '--workdir'))
             except InputError as error:
                 problem = str(error)
         if problem := distributed.agree(problem):

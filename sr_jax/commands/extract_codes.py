@@ -41,7 +41,6 @@ from sr_jax.images import lock
 from sr_jax.inference import networks
 from sr_jax.tasks.shared import stage_1
 
-RUNNING = '.running'
 SHARD = 4096  # examples of a file
 Encode = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
@@ -99,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     encode = jax.jit(lambda images: coder.apply(network.variables, images, method='encode'))
     _make_folder(arguments.output)
-    with lock.hold(arguments.output / RUNNING, arguments.output, print):
+    with lock.hold(arguments.output / lock.NAME, arguments.output, print):
         _check_folder(arguments.output, description)
         _write_train(arguments, data, description, fields, encode)
         count = _write_validation(arguments, data, fields, encode)

@@ -82,10 +82,17 @@ def read_sources(start_from: Any) -> dict[str, str]:
     return {part: source for part, source in parts.items() if source}
 
 
-def check_updates(value: int, where: str) -> None:
-    """Raises InputError, naming the key, for a number of updates that none of them comes to."""
-    if value >= 2**31:
-        raise InputError(f'{where} must be under 2**31, as updates are counted by 32 bits')
+def check_updates(settings: Any, *keys: str) -> None:
+    """Raises ValueError, naming the key, for a number of updates that none of them comes to.
+
+    Args:
+      settings: of a section.
+      keys: the fields of it that are such numbers, or several of them.
+    """
+    for key in keys:
+        value = getattr(settings, key)
+        if max(value if isinstance(value, tuple) else (value,), default=0) >= 2**31:
+            raise ValueError(f'{key} must be under 2**31, as updates are counted by 32 bits')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,16 +169,10 @@ class OptimizerSettings:
         for key in ('precondition_frequency', 'max_precondition_dim'):
             if getattr(self, key) < 1:
                 raise ValueError(f'{key} must be at least 1')
-        self._check_counts()
+        check_updates(self, 'warmup_steps', 'precondition_frequency', 'milestones')
         rising = [0, *self.milestones]
         if rising != sorted(set(rising)):
             raise ValueError('milestones must be updates from 1 on, and rise')
-
-    def _check_counts(self) -> None:
-        for key in ('warmup_steps', 'precondition_frequency', 'milestones'):
-            value = getattr(self, key)
-            if max(value if isinstance(value, tuple) else (value,), default=0) >= 2**31:
-                raise ValueError(f'{key} must be under 2**31, as updates are counted by 32 bits')
 
 
 @dataclasses.dataclass(frozen=True)

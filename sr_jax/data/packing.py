@@ -27,7 +27,6 @@ from sr_jax.images.files import read_image
 from sr_jax.images.formats import WRITTEN
 
 IMAGES_A_SHARD = 32
-RUNNING = '.running'
 WRITER = 'group_size:1,uncompressed'  # every record by itself, which is a PNG already
 
 
@@ -77,7 +76,7 @@ def pack(
     _make_folder(output)
     shards = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(lock.hold(output / RUNNING, output, report))
+        stack.enter_context(lock.hold(output / lock.NAME, output, report))
         pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
         shard_paths = shard_files(output, len(groups))
         atomic.remove_left_over(

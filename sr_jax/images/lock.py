@@ -10,6 +10,8 @@ from typing import TextIO
 
 from sr_jax.errors import InputError
 
+NAME = '.running'  # of the lock's file in a folder that is kept
+
 
 @contextlib.contextmanager
 def hold(

@@ -72,13 +72,13 @@ def choose_form(
     """
     enough = pixels * weights >= MANY_PRODUCTS
     if products == 'few' or (products == 'auto' and enough):
-        return Form(True, True, devices)
+        return Form(as_loop=True, few_products=True, devices=devices)
     if pixels >= MANY_PIXELS:
         return Form(devices=devices)
     least = WORTH_COMPILING.get(dtype)
     if products == 'all' or least is None:
         return Form(as_loop=True, devices=devices)
-    return Form(True, True, devices, least)
+    return Form(as_loop=True, few_products=True, devices=devices, least=least)
 
 
 def make_module(network: LoadedNetwork, dtype: str) -> Enlarger:

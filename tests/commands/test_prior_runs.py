@@ -118,7 +118,7 @@ def test_codes_are_extracted_once_and_trained_on(prior, finished, tmp_path, monk
     assert read_description(codes).counts == {'train': 9, 'validation': 12}
     (codes / 'train-00000.array_record').unlink()
     (codes / 'train-00001.array_record').write_bytes(kept['train-00001.array_record'][:500])
-    with lock.hold(codes / extract_codes.RUNNING, codes, print):
+    with lock.hold(codes / lock.NAME, codes, print):
         assert verbs.main([*command, '--crops', '9']) == 1
     assert f'another job writes {codes} ' in capsys.readouterr().err
     assert verbs.main([*command, '--crops', '9']) == 0

@@ -201,7 +201,7 @@ def test_switched_convolutions_learn_beside_a_discriminator():
         (dict(loss__adversarial__kind='vanila'), "did you mean 'vanilla'"),
         (dict(loss__adversarial__weight=-1.0), 'must not be negative'),
         (dict(loss__adversarial__r1_every=0), 'r1_every must be at least 1'),
-        (dict(loss__adversarial__r1_every=2**31), r'r1_every must be under 2\*\*31'),
+        (dict(loss__adversarial__r1_every=2**31), r'adversarial: r1_every must be under 2\*\*31'),
         (dict(loss__adversarial=dict(weigth=1.0)), "no key 'weigth': did you mean 'weight'"),
         (dict(discriminator__name=''), 'needs a config.discriminator'),
         (dict(discriminator__norms='batch'), "no key 'norms': did you mean"),

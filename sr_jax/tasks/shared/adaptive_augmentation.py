@@ -49,7 +49,7 @@ class Augmentation:
         for key in ('images', 'every'):
             if getattr(self, key) < 1:
                 raise InputError(f'config.augmentation.{key} must be at least 1')
-        check_updates(self.every, 'config.augmentation.every')
+        check_updates(self, 'every')
 
     @property
     def ever(self) -> bool:

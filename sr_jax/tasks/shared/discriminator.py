@@ -58,7 +58,7 @@ class Adversarial(Term):
         for key, least in (('noise', 0), ('gradient_penalty', 0), ('r1', 0), ('r1_every', 1)):
             if getattr(self, key) < least:
                 raise InputError(f'config.loss.adversarial.{key} must be at least {least}')
-        check_updates(self.r1_every, 'config.loss.adversarial.r1_every')
+        check_updates(self, 'r1_every')
 
     def generator_loss(self, real: Array, fake: Array) -> Float[Array, '']:
         """Returns what the generator has to lower, of logits."""

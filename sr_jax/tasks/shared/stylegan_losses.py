@@ -57,8 +57,7 @@ class LossSettings:
         ):
             if getattr(self, key) < least:
                 raise InputError(f'config.loss.{key} must be at least {least}')
-        for key in ('r1_every', 'path_every'):
-            check_updates(getattr(self, key), f'config.loss.{key}')
+        check_updates(self, 'r1_every', 'path_every')
         for key in ('path_decay', 'style_mixing'):
             if getattr(self, key) > 1:
                 raise InputError(f'config.loss.{key} must be at most 1')

@@ -113,7 +113,7 @@ def test_one_call_at_a_time_writes_into_a_folder(folder, tmp_path, few, monkeypa
     assert second == [1, 1, 1]
     assert f'error: another job writes {output} (process ' in capsys.readouterr().err
     assert packed.read_index(output)['step'] == 7
-    assert not (output / packing.RUNNING).exists()
+    assert not (output / packing.lock.NAME).exists()
 
 
 def test_a_folder_with_no_name_in_utf_8_is_refused(folder, tmp_path, capsys):
