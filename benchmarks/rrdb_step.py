@@ -31,6 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     for name, value in {**defaults, 'rounds': 12}.items():
         parser.add_argument(f'--{name}', type=int, default=value)
     parser.add_argument('--dtype', default='float32', help="of JAX's step")
+    parser.add_argument('--products', default='auto', help='see `config.train`')
     return parser.parse_args()
 
 
@@ -38,7 +39,7 @@ def main() -> None:
     """Time JAX alone, or in turn with PyTorch where an interpreter that has it is named."""
     args = parse_arguments()
     config = rrdb.get_config()
-    config.dtype = args.dtype
+    config.dtype, config.train.products = args.dtype, args.products
     config.model.update(features=args.features, growth=args.growth, num_blocks=args.blocks)
     config.optimizer.ema_decay = 0.0
     shape = (args.batch, args.crop, args.crop, 3)

@@ -21,6 +21,7 @@ from sr_jax.devices import sharding
 from sr_jax.devices.freed_memory import keep_freed_memory
 from sr_jax.inference import networks
 from sr_jax.tasks.task import Load, with_frozen
+from sr_jax.training.step import jit_step
 
 
 def compiled_step(config: ml_collections.ConfigDict, batch: dict[str, Any]) -> Callable[[], None]:
@@ -42,7 +43,7 @@ def make_step(
     frozen = task.frozen(load, True)
     frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
     tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
-    step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh), config.dtype)
+    step = jit_step(task, mesh, sharding.layout(tree, mesh), config)
     start = time.perf_counter()
     lowered = step.lower(tree, batch)
     traced = time.perf_counter()

@@ -12,10 +12,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sr_jax.config.binding import Section
+from sr_jax.config.binding import Section, nearest
 from sr_jax.errors import InputError
 
 MAX_WORKERS = 1024  # processes that read images
+# Of convolutions: fewer where that is worth it, all, fewer wherever it is quicker.
+PRODUCTS = ('auto', 'all', 'few')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,9 @@ class TrainSettings:
         `config.model.switching` names layers, those are converted.
       fsdp: over so many devices parameters, their averages and the optimizer's state are split,
         and held once; a divisor of the number of devices; 1 = each device holds all of it.
+      products: of 3 x 3 convolutions and their gradients in float32, on CPUs: 'auto' = few where
+        there is work enough for what they are compiled longer, 'few' = few wherever that is
+        quicker, 'all' = all. Results differ by rounding.
     """
 
     steps: int = 1000
@@ -47,10 +52,14 @@ class TrainSettings:
     remat: bool = False
     start_from: str | Mapping[str, str] = ''
     fsdp: int = 1
+    products: str = 'auto'
 
     def __post_init__(self) -> None:
         _check_least('train', self, steps=1, batch_size=1, accumulation=1, fsdp=1)
         read_sources(self.start_from)
+        if self.products not in PRODUCTS:
+            hint = nearest(str(self.products), PRODUCTS)
+            raise InputError(f'config.train.products={self.products!r}: {hint}')
         for key in ('effective_batch_size', 'memory_limit'):
             if getattr(self, key) < 0:
                 raise InputError(f'config.train.{key} must not be negative (0 = automatic)')

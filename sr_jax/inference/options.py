@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from sr_jax.config.settings import PRODUCTS
 from sr_jax.errors import InputError
-from sr_jax.inference.programs import PRODUCTS
 from sr_jax.tasks.task import DTYPES
 
 _NAMES = {'dtype': DTYPES, 'products': PRODUCTS}

@@ -25,8 +25,6 @@ MANY_PRODUCTS = 2**40
 # Of one convolution, over its nine taps. On two cores of a Zen 4 so much saves twice the 0.15 s by
 # which it is compiled longer; in bfloat16, which no cache keeps, less is saved.
 WORTH_COMPILING = {'float32': 2**32, 'bfloat16': 2**35}
-# Of convolutions: all; fewer, on CPUs; these where there is work enough for them.
-PRODUCTS = ('auto', 'all', 'few')
 
 
 class Form(NamedTuple):
@@ -66,7 +64,7 @@ def choose_form(
     Args:
       pixels: of all images.
       weights: the network's.
-      products: one of `PRODUCTS`.
+      products: one of `sr_jax.config.settings.PRODUCTS`.
       devices: over which images are split.
       dtype: name of the type of convolutions.
     """

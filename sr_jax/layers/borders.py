@@ -91,12 +91,17 @@ def apply_within(
 
 def zero_outside(features: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
     """Returns the features with zeros where there is no image."""
+    inside = find_inside(features.shape[1:3])
+    return features if inside is None else jnp.where(inside, features, 0)
+
+
+def find_inside(sides: tuple[int, ...]) -> Bool[Array, 'n h w 1'] | None:
+    """Returns where in features of such sides there is image; None: everywhere."""
     images = _images.get()
     if images is None:
-        return features
-    rows, columns = (_find_inside(axis, features.shape[1 + axis], images) for axis in (0, 1))
-    inside = rows[:, :, None, None] & columns[:, None, :, None]
-    return jnp.where(inside, features, 0)
+        return None
+    rows, columns = (_find_inside(axis, sides[axis], images) for axis in (0, 1))
+    return rows[:, :, None, None] & columns[:, None, :, None]
 
 
 def _find_inside(axis: int, length: int, images: Images) -> Bool[Array, 'n length']:

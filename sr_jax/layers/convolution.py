@@ -15,7 +15,7 @@ from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 from jaxtyping import Array, Float
 
 from sr_jax.kernels.mesh_axes import vary_equally  # type: ignore[import-not-found]
-from sr_jax.layers import correlation, winograd
+from sr_jax.layers import correlation, winograd, winograd_2d
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.parameter import parameter
 
@@ -84,7 +84,8 @@ def convolve(
     and `lax.scan`, where they took 20 to 100 times as long (jax-ml/jax issue 12868). So on CPUs
     they are written in that layout.
 
-    Inside of `winograd.fewer_products` it is computed so where that is quicker; gradients are not.
+    Inside of `winograd.fewer_products` it is computed so where that is quicker, and in float32 its
+    gradients too.
     """
     devices = winograd.serving_devices(x, kernel, stride) if padded else 0
     x, kernel = vary_equally((x, kernel))
@@ -116,13 +117,12 @@ def _convolve_backward(
     residuals: tuple[Array, Array],
     cotangent: Array,
 ) -> tuple[Array, Array]:
-    del devices
-    return _compiled_gradients(*residuals, cotangent, stride, padded)
+    return _compiled_gradients(*residuals, cotangent, stride, padded, devices)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
 def _gradients(
-    x: Array, kernel: Array, cotangent: Array, stride: int, padded: bool
+    x: Array, kernel: Array, cotangent: Array, stride: int, padded: bool, devices: int
 ) -> tuple[Array, Array]:
     """The gradients of x and kernel. Their own are convolutions as fast as these.
 
@@ -131,6 +131,9 @@ def _gradients(
     for g, B(g, v) for x and W(u, g) for kernel. JAX would transpose the ones below instead, into
     layouts that XLA for CPUs is slow in: 90 times as slow for what a lambda layer does.
     """
+    if devices and x.dtype == jnp.float32:
+        gradient_x = winograd_2d.input_gradient(kernel, cotangent, devices)
+        return gradient_x, winograd_2d.kernel_gradient(x, cotangent, devices)
     return correlation.gradients(x, kernel, cotangent, stride, padded)
 
 
@@ -144,6 +147,7 @@ def _gradients_forward(
 def _gradients_backward(
     stride: int,
     padded: bool,
+    devices: int,
     residuals: tuple[Array, ...],
     cotangents: tuple[Array | SymbolicZero, ...],
 ) -> tuple[Array | None, ...]:
@@ -152,18 +156,18 @@ def _gradients_backward(
     of_x, of_kernel = (None if isinstance(y, SymbolicZero) else y for y in cotangents)
     gradient, gradient_x, gradient_kernel = None, None, None
     if of_x is not None:
-        gradient = _differentiable(of_x, kernel, stride, padded, 0)
-        gradient_kernel = _gradients(of_x, kernel, cotangent, stride, padded)[1]
+        gradient = _differentiable(of_x, kernel, stride, padded, devices)
+        gradient_kernel = _gradients(of_x, kernel, cotangent, stride, padded, devices)[1]
     if of_kernel is not None:
-        further = _differentiable(x, of_kernel, stride, padded, 0)
+        further = _differentiable(x, of_kernel, stride, padded, devices)
         gradient = further if gradient is None else gradient + further
-        gradient_x = _gradients(x, of_kernel, cotangent, stride, padded)[0]
+        gradient_x = _gradients(x, of_kernel, cotangent, stride, padded, devices)[0]
     return gradient_x, gradient_kernel, gradient
 
 
 _gradients.defvjp(_gradients_forward, _gradients_backward, symbolic_zeros=True)
 # A shard_map that is not compiled refuses rules that are told of zeros.
-_compiled_gradients = jax.jit(_gradients, static_argnums=(3, 4))
+_compiled_gradients = jax.jit(_gradients, static_argnums=(3, 4, 5))
 
 _differentiable.defvjp(_convolve_forward, _convolve_backward)
 

@@ -93,6 +93,7 @@ def apply_repeated(
     *inputs: Any,
     wanted: Sequence[int] = (),
     alike: bool = True,
+    as_loop: bool = False,
 ) -> tuple[Float[Array, '*shape'], list[Float[Array, '*shape']]]:
     """Applies blocks of one kind, each to what the one before made, which has the same shape.
 
@@ -107,13 +108,17 @@ def apply_repeated(
       wanted: indices of blocks.
       alike: whether they have parameters of equal shapes, and nothing else of their own. Others are
         written out.
+      as_loop: they are a loop, which runs as soon, unless `wanted` asks for more than the last; for
+        blocks that have no intermediates, since a loop collects none.
 
     Returns:
       What the last one made, and what each of those wanted made.
     """
     initial, how = parent.is_initializing(), _chosen.get() if alike else Repetition.WRITTEN_OUT
     collected = parent.is_mutable_collection('intermediates')
-    if how is Repetition.LOOP and len(names) > 1 and not initial and not collected:
+    is_loop = how is Repetition.LOOP and not collected
+    is_loop |= as_loop and how is not Repetition.SHAPES and alike and not wanted
+    if is_loop and len(names) > 1 and not initial:
         return _loop(parent, make(parent=None), names, x, *inputs, wanted=wanted)
     outputs = []
     for name in names:

@@ -9,7 +9,7 @@ ones, which the published network has not.
 
 import functools
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,8 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
-from sr_jax.layers.borders import zero_outside
+from sr_jax.layers import winograd_dense
+from sr_jax.layers.borders import find_inside, zero_outside
 from sr_jax.layers.convolution import Convolution, convolve, kaiming_init
 from sr_jax.layers.in_patches import in_patches
 from sr_jax.layers.repeated import apply_repeated
@@ -62,7 +63,14 @@ class ResidualDenseBlock(nn.Module):
         """Features of the same shape as x."""
         made = jax.ShapeDtypeStruct(x.shape, x.dtype)
         compute = functools.partial(ResidualDenseBlock.compute, train=train)
-        return in_patches(self, x, made, self.patch, DENSE_RADIUS, compute)
+        side = min(self.patch, winograd_dense.PATCH) if self.has_few_products(x) else self.patch
+        return in_patches(self, x, made, side, DENSE_RADIUS, compute)
+
+    def has_few_products(self, x: Float[Array, 'n h w c']) -> bool:
+        """Whether all convolutions are computed together, by fewer products."""
+        plain = not (self.switching.layers or self.plus)
+        widths = (*[self.growth] * 4, x.shape[-1])
+        return plain and winograd_dense.is_quicker(x.astype(self.dtype), widths)
 
     @nn.compact
     def compute(self, x: Float[Array, 'n h w c'], train: bool) -> Float[Array, 'n h w c']:
@@ -83,6 +91,8 @@ class ResidualDenseBlock(nn.Module):
             return module(jnp.concatenate(inputs, axis=-1), train)
 
         *growing, last = [*(conv(i, self.growth) for i in range(4)), conv(4, x.shape[-1])]
+        if self.has_few_products(x):
+            return x + RESIDUAL_SCALE * _convolve_densely([*growing, last], x)
         outputs = [x, nn.leaky_relu(apply(growing[0], x), NEGATIVE_SLOPE)]
         pair = [module for module in growing[1:3] if isinstance(module, Convolution)]
         shortcut = self._shortcut(x) if self.plus else None
@@ -100,6 +110,18 @@ class ResidualDenseBlock(nn.Module):
             self.growth, 1, use_bias=False, dtype=self.dtype, kernel_init=KAIMING, name='conv_1x1'
         )
         return conv(x)
+
+
+def _convolve_densely(
+    convolutions: Sequence[Any], x: Float[Array, 'n h w c']
+) -> Float[Array, 'n h w c']:
+    """What the last of them makes, each of x and of what those before it made."""
+    given = [x.shape[-1] + sum(conv.features for conv in convolutions[:i]) for i in range(5)]
+    weights = [conv.weights(i) for conv, i in zip(convolutions, given, strict=True)]
+    kernels, biases = zip(*weights, strict=True)
+    x = x.astype(kernels[0].dtype)
+    inside = find_inside(x.shape[1:3])
+    return winograd_dense.convolve_densely(x, kernels, biases, NEGATIVE_SLOPE, inside)
 
 
 def _two_outputs(
@@ -271,6 +293,7 @@ class RRDBNet(nn.Module):
         """What the last block makes, and the wanted ones."""
         block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
         fields = (self.growth, self.dtype, self.switching, self.patch, self.plus)
+        dense = ResidualDenseBlock(self.growth, self.dtype, self.switching, self.plus, parent=None)
         return apply_repeated(
             self,
             functools.partial(block, *fields),
@@ -278,6 +301,7 @@ class RRDBNet(nn.Module):
             *(x, train),
             wanted=wanted,
             alike=not self.switching.layers,
+            as_loop=dense.has_few_products(x),
         )
 
     @property

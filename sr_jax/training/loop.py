@@ -46,6 +46,7 @@ from sr_jax.training.settings import (
     read_settings,
     resolve,
 )
+from sr_jax.training.step import jit_step
 from sr_jax.training.validation import evaluate_batches, naming_batch_size
 
 DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
@@ -207,7 +208,7 @@ def _iterator(
 def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     """Steps until the last or a signal; looks at metrics one step late, to keep devices busy."""
     layout = sharding.layout(tree, run.mesh)
-    advance = sharding.jit_step(run.task.train_step, run.mesh, layout, run.config.dtype)
+    advance = jit_step(run.task, run.mesh, layout, run.config)
     paths = jax.tree.leaves_with_path(parameters(tree['state']))
     names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]
     last = run.settings.train.steps

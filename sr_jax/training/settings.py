@@ -21,6 +21,7 @@ from sr_jax.config.settings import (
 from sr_jax.devices import distributed, memory, sharding
 from sr_jax.errors import InputError
 from sr_jax.tasks.task import Load, Task, with_frozen
+from sr_jax.training.step import jit_step
 
 
 class Settings(NamedTuple):
@@ -185,8 +186,6 @@ def measure_step(
     tree = abstract_tree(task, mesh)
     frozen = jax.eval_shape(lambda: task.frozen(load, True))
     tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
-    step = sharding.jit_step(
-        task.train_step, mesh, sharding.layout(tree, mesh), config.dtype
-    )
+    step = jit_step(task, mesh, sharding.layout(tree, mesh), config)
     batch = task.batch(batch_size * accumulation)
     return memory.compiled_bytes(step.lower(tree, batch).compile())

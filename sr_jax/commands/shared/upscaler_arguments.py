@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Callable
 
 from sr_jax.commands.shared import results
+from sr_jax.config.settings import PRODUCTS
 from sr_jax.devices.compiling import advise_dtype
 from sr_jax.errors import InputError
 from sr_jax.inference import mixtures
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.inference.options import check_option
-from sr_jax.inference.programs import PRODUCTS
 from sr_jax.inference.upscaler import Upscaler
 from sr_jax.tasks.task import DTYPES
 
