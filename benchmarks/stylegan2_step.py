@@ -24,6 +24,7 @@ from sr_jax import tasks
 from sr_jax.checkpoints.run import begin
 from sr_jax.devices import sharding
 from sr_jax.devices.freed_memory import keep_freed_memory
+from sr_jax.training.step import jit_step
 
 STEPS = 16
 
@@ -56,7 +57,7 @@ def compiled_steps(config: ml_collections.ConfigDict) -> Callable[[], None]:
     tree, size = begin(task, 0, mesh), config.model.size
     batch = {'hq': jax.random.uniform(jax.random.key(0), (config.train.batch_size, size, size, 3))}
     began = time.perf_counter()
-    step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh), config.dtype)
+    step = jit_step(task, mesh, sharding.layout(tree, mesh), config)
     step = step.lower(tree, batch).compile()
     print(f'JAX {jax.__version__}: compiled in {time.perf_counter() - began:.0f} s', flush=True)
 

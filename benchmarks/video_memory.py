@@ -22,6 +22,7 @@ from configs import video  # noqa: E402
 from sr_jax import tasks  # noqa: E402
 from sr_jax.checkpoints.run import abstract_tree  # noqa: E402
 from sr_jax.devices import memory, sharding  # noqa: E402
+from sr_jax.training.step import jit_step  # noqa: E402
 
 
 def step_bytes(variant: str, batch: int, frames: int, crop: int) -> int:
@@ -35,7 +36,7 @@ def step_bytes(variant: str, batch: int, frames: int, crop: int) -> int:
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
     tree = abstract_tree(task, mesh)
     clips = {'hq': jax.ShapeDtypeStruct((batch, frames, crop, crop, 3), jnp.float32)}
-    step = sharding.jit_step(task.train_step, mesh, sharding.layout(tree, mesh))
+    step = jit_step(task, mesh, sharding.layout(tree, mesh), config)
     return memory.compiled_bytes(step.lower(tree, clips).compile())
 
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from sr_jax.devices.freed_memory import keep_freed_memory
+from sr_jax.layers.winograd import fewer_products
 from sr_jax.models.vqvae import VQVAE
 
 
@@ -45,7 +46,8 @@ def train_step(model: VQVAE, optimizer: optax.GradientTransformation) -> Callabl
 
         def loss(params):
             variables = {'params': params, 'codebook': codebook}
-            out, mutated = model.apply(variables, x, train=True, mutable=['codebook'])
+            with fewer_products(1):  # as a run of some thousand steps has them
+                out, mutated = model.apply(variables, x, train=True, mutable=['codebook'])
             error = 4 * jnp.mean((out.image - x) ** 2)  # on [-1, 1], as the original measures it
             return error + 0.25 * out.commitment_loss, mutated['codebook']
 

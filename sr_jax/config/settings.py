@@ -40,8 +40,8 @@ class TrainSettings:
       fsdp: over so many devices parameters, their averages and the optimizer's state are split,
         and held once; a divisor of the number of devices; 1 = each device holds all of it.
       products: of 3 x 3 convolutions and their gradients in float32, on CPUs: 'auto' = few where
-        there is work enough for what they are compiled longer, 'few' = few wherever that is
-        quicker, 'all' = all. Results differ by rounding.
+        all steps save what they are compiled longer, 'few' = few wherever a step is quicker, 'all'
+        = all. Results differ by rounding.
     """
 
     steps: int = 1000

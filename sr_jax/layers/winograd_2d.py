@@ -35,12 +35,12 @@ class Strips(NamedTuple):
     """How rows of tiles are computed.
 
     Attributes:
-      count: of the strips.
+      number: of the strips.
       rows: of tiles in each.
       across: tiles of a row.
     """
 
-    count: int
+    number: int
     rows: int
     across: int
 
@@ -51,18 +51,18 @@ class Strips(NamedTuple):
         """Returns those of images [n, h, w, _]; further arguments as `convolve`'s."""
         down, across = (count_tiles(side) for side in shape[1:3])
         a_row = shape[0] * across * channels
-        count = 1
+        number = 1
         if down * a_row > whole * devices:
-            count = -(-down // max(strip * devices // a_row, 1))
-        return cls(count, -(-down // count), across)
+            number = -(-down // max(strip * devices // a_row, 1))
+        return cls(number, -(-down // number), across)
 
     def pad(self, x: Float[Array, 'n h w c'], edge: int) -> Float[Array, 'n h2 w2 c']:
         """Returns images with zeros after them, up to whole tiles and an `edge`, and before them as
         wide an edge; computed once for all strips."""
-        sides = zip((self.count * self.rows, self.across), x.shape[1:3], strict=True)
+        sides = zip((self.number * self.rows, self.across), x.shape[1:3], strict=True)
         after = [(edge, tiles * TILE + edge - side) for tiles, side in sides]
         padded = jnp.pad(x, ((0, 0), *after, (0, 0)))
-        return lax.optimization_barrier(padded) if edge or self.count > 1 else padded
+        return lax.optimization_barrier(padded) if edge or self.number > 1 else padded
 
     def cut(self, padded: Array, number: Array, edge: int) -> Array:
         """Returns the pixels of a strip, of images that were padded so."""
@@ -102,7 +102,7 @@ def convolve(
     def compute(part: Array) -> Array:
         return transform_output(multiply(transform_input(part), factors), n, strips.across)
 
-    if strips.count == 1:
+    if strips.number == 1:
         return compute(padded)[:, :height, :width]
 
     def compute_strip(made: Array, number: Array) -> tuple[Array, None]:
@@ -111,9 +111,9 @@ def convolve(
         return lax.dynamic_update_slice(made, pixels, first), None
 
     # All of it is written. Made of what is kept, XLA makes it after what is not kept was freed.
-    sides = (n, strips.count * strips.rows * TILE, strips.across * TILE, kernel.shape[3])
+    sides = (n, strips.number * strips.rows * TILE, strips.across * TILE, kernel.shape[3])
     blank = jnp.broadcast_to(padded[:, 1:2, 1:2, :1], sides)
-    return lax.scan(compute_strip, blank, jnp.arange(strips.count))[0][:, :height, :width]
+    return lax.scan(compute_strip, blank, jnp.arange(strips.number))[0][:, :height, :width]
 
 
 def input_gradient(
@@ -139,7 +139,7 @@ def kernel_gradient(
     def compute(pixels: Array, gradients: Array) -> Array:
         return multiply_tiles(transform_input(pixels), transform_gradient(gradients))
 
-    if strips.count == 1:
+    if strips.number == 1:
         return transform_kernel_back(compute(padded, gradients))
 
     def add(total: Array, number: Array) -> tuple[Array, None]:
@@ -148,7 +148,7 @@ def kernel_gradient(
 
     zeros = jnp.zeros((SIDE**2, x.shape[3], cotangent.shape[3]), x.dtype)
     total, *_ = vary_equally((zeros, padded, gradients))
-    return transform_kernel_back(lax.scan(add, total, jnp.arange(strips.count))[0])
+    return transform_kernel_back(lax.scan(add, total, jnp.arange(strips.number))[0])
 
 
 def multiply(

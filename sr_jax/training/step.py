@@ -11,16 +11,16 @@ from sr_jax.devices import sharding
 from sr_jax.layers.winograd import fewer_products
 from sr_jax.tasks.task import Task
 
-# Multiply-adds of a convolution in a step, over its nine taps. So much saves two cores of a Zen 3
-# 4 ms of each step with its gradients, and is compiled 0.4 to 1 s longer.
-WORTH_COMPILING = 2**24
+# Multiply-adds of a convolution in all steps, over its nine taps. With its gradients, so much saves
+# two cores of a Zen 3 about the 0.6 s by which it is compiled longer.
+WORTH_COMPILING = 2**31
 
 
 def jit_step(task: Task, mesh: Mesh, layout: PyTree, config: ml_collections.ConfigDict) -> Any:
     """Returns what `sharding.jit_step` does of a task's step, as the config has it.
 
-    In float32 on CPUs, 3 x 3 convolutions of some size have few products, as have their gradients
-    (`sr_jax.layers.winograd`), unless `config.train.products` is 'all'.
+    In float32 on CPUs, 3 x 3 convolutions have few products, as have their gradients
+    (`sr_jax.layers.winograd`): see `config.train.products`.
 
     Args:
       task: of the config.
@@ -30,7 +30,7 @@ def jit_step(task: Task, mesh: Mesh, layout: PyTree, config: ml_collections.Conf
     """
     products = config.train.products
     on_cpu = mesh.devices.flat[0].platform == 'cpu'
-    least = 0 if products == 'few' else WORTH_COMPILING
+    least = 0 if products == 'few' else WORTH_COMPILING / config.train.steps
 
     def train_step(*inputs: Any) -> Any:
         few = fewer_products(mesh.size, least, ('float32',))
