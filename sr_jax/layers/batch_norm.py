@@ -89,8 +89,8 @@ class BatchNorm(nn.Module):
         ones = nn.initializers.ones
         scale = parameter(self, 'scale', ones, (channels,)) if self.use_scale else 1.0
         bias = parameter(self, 'bias', nn.initializers.zeros, (channels,))
-        mean = self.variable(COLLECTION, 'mean', jnp.zeros, (channels,))
-        var = self.variable(COLLECTION, 'var', jnp.ones, (channels,))
+        mean = self.variable(COLLECTION, 'mean', jnp.zeros, (channels,), jnp.float32)
+        var = self.variable(COLLECTION, 'var', jnp.ones, (channels,), jnp.float32)
         if train:
             number = x.size // channels
             used_mean = x.mean(axis=tuple(range(x.ndim - 1)))

@@ -5,6 +5,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from sr_jax.layers.convolution import normal_init
+from sr_jax.layers.parameter import parameter
 
 
 class ClassEmbedding(nn.Module):
@@ -25,6 +26,6 @@ class ClassEmbedding(nn.Module):
     def __call__(self, label: Int[Array, ' n'] | None, n: int) -> Float[Array, 'n features']:
         """Returns the vectors of labels, or of no class for n maps without any."""
         shape = (self.classes + 1, self.features)
-        table = self.param('table', normal_init(0.1), shape)
+        table = parameter(self, 'table', normal_init(0.1), shape)
         label = jnp.full(n, self.classes) if label is None else label
         return jnp.take(table, label, axis=0)  # of a class that is not there: not a number

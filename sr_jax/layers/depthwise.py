@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import uniform_init
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.windows import crop
 
 # Set while a network is traced.
@@ -49,7 +50,7 @@ class DepthwiseConvolution(nn.Module):
         """Features of the same shape."""
         taps, (n, h, w, channels) = self.kernel_size, x.shape
         start = uniform_init(taps**2)
-        kernel = self.param('kernel', start, (taps, taps, 1, channels))
+        kernel = parameter(self, 'kernel', start, (taps, taps, 1, channels))
         kernel = jnp.asarray(kernel, self.dtype)
         around = (taps // 2,) * 2
         x = zero_outside(x.astype(self.dtype))
@@ -70,7 +71,7 @@ class DepthwiseConvolution(nn.Module):
                     moved = lax.slice(padded, (0, i, j, 0), (n, i + h, j + w, channels))
                     made += moved * kernel[i, j][None, None]
         if self.use_bias:
-            bias = self.param('bias', start, (channels,))
+            bias = parameter(self, 'bias', start, (channels,))
             made += jnp.asarray(bias, self.dtype)[None, None, None]
         return made
 
@@ -93,8 +94,8 @@ class DepthwiseReduction(nn.Module):
         """Features of a factor less pixels along each side."""
         factor, (n, h, w, channels) = self.factor, x.shape
         start = uniform_init(factor**2)
-        kernel = self.param('kernel', start, (factor, factor, 1, channels))
-        bias = jnp.asarray(self.param('bias', start, (channels,)), self.dtype)
+        kernel = parameter(self, 'kernel', start, (factor, factor, 1, channels))
+        bias = jnp.asarray(parameter(self, 'bias', start, (channels,)), self.dtype)
         if _whole.get():
             made = lax.conv_general_dilated(
                 x.astype(self.dtype),

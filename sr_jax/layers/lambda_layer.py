@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.layers.batch_norm import BatchNorm
 from sr_jax.layers.convolution import convolve, uniform_init
+from sr_jax.layers.parameter import parameter
 
 _WIDE = 64  # columns of a map that are not cut
 _COLUMNS = 32  # about so many columns of a wider one are computed together
@@ -74,8 +75,8 @@ class LambdaLayer(nn.Module):
         """Correlates all channels of the values with the same filters, as images of one channel."""
         n, h, w, width = values.shape
         start = uniform_init(self.radius**2)
-        kernel = self.param('position_kernel', start, (self.radius, self.radius, 1, self.keys))
-        bias = self.param('position_bias', start, (self.keys,))
+        kernel = parameter(self, 'position_kernel', start, (self.radius, self.radius, 1, self.keys))
+        bias = parameter(self, 'position_bias', start, (self.keys,))
         maps = values.transpose(0, 3, 1, 2).reshape(n * width, h, w)
         correlate = correlate_small if h * w <= self.radius**2 else correlate_large
         y = correlate(maps, jnp.asarray(kernel)) + jnp.asarray(bias)[None, None, None, :]

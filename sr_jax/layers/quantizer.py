@@ -7,6 +7,7 @@ devices) update it as one large batch would: `Quantizer` gathers `CodebookStatis
 by `merge_statistics`, and `update_codebook` applies them.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -163,11 +164,13 @@ class Quantizer(nn.Module):
         """Starts as the original: normal codes, no uses yet, sums equal to the codes."""
 
         def draw_codes() -> Array:
-            codes = jax.random.normal(self.make_rng('params'), (self.size * self.dim,))
+            key, number = self.make_rng('params'), self.size * self.dim
+            codes = jax.random.normal(key, (number,), jnp.float32)
             return codes.reshape(self.size, self.dim)
 
         self.embedding = self.variable('codebook', 'embedding', draw_codes)
-        self.cluster_size = self.variable('codebook', 'cluster_size', jnp.zeros, self.size)
+        start = functools.partial(jnp.zeros, self.size, jnp.float32)
+        self.cluster_size = self.variable('codebook', 'cluster_size', start)
         self.embedding_sum = self.variable(
             'codebook', 'embedding_sum', lambda: jnp.array(self.embedding.value)
         )

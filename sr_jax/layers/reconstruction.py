@@ -22,7 +22,7 @@ FORMS = ('pixel_shuffle', 'direct', 'nearest', 'residual')
 def rgb_mean(channels: int) -> Float[Array, '1 1 1 _']:
     """What is subtracted from images: the mean color of three channels, 0 of others."""
     mean = RGB_MEAN if channels == 3 else (0.0,)
-    return jnp.array(mean)[None, None, None]
+    return jnp.array(mean, jnp.float32)[None, None, None]
 
 
 class BodyConvolution(nn.Module):

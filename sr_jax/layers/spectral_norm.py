@@ -68,5 +68,5 @@ class SpectralConvolution(nn.Module):
         return convolve(x.astype(self.dtype), (kernel / sigma).astype(self.dtype), self.stride)
 
     def _random_vector(self, shape: tuple[int, ...]) -> Array:
-        vector = jax.random.normal(self.make_rng('params'), (math.prod(shape),))
+        vector = jax.random.normal(self.make_rng('params'), (math.prod(shape),), jnp.float32)
         return normalize(vector).reshape(shape)

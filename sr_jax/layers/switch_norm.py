@@ -139,7 +139,7 @@ class SwitchNorm(nn.Module):
                 'results are always poor'
             )
         start = {
-            'buffer': lambda: jnp.zeros((self.size, breadth)),
+            'buffer': lambda: jnp.zeros((self.size, breadth), jnp.float32),
             'index': lambda: jnp.zeros((), jnp.int32),
             'filled': lambda: jnp.zeros((), bool),
         }

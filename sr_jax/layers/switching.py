@@ -142,7 +142,7 @@ def convert_to_switched(
         kernel, bias = flat.pop(f'{layer}/kernel'), flat.pop(f'{layer}/bias', None)
         taps, _, channels, features = kernel.shape
         module = switching.make(features, taps, use_bias=bias is not None)
-        image = jnp.zeros((1, 8, 8, channels))
+        image = jnp.zeros((1, 8, 8, channels), jnp.float32)
         fresh = dict(jax.jit(draw_in_loops(module.init))(jax.random.fold_in(rng, number), image))
         params = fresh.pop('params')
         if switching.deviation:

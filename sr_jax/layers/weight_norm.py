@@ -20,6 +20,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from sr_jax.layers.convolution import convolve, uniform_init
+from sr_jax.layers.parameter import parameter
 
 FOLDED = 'folded'  # the collection of kernels whose norm is computed already
 
@@ -125,11 +126,11 @@ class WeightNormConvolution(nn.Module):
         """Returns the normalised kernel for so many channels, and the bias, in `dtype`."""
         shape = (*self.kernel_size, channels, self.features)
         start = uniform_init(self.kernel_size[0] * self.kernel_size[1] * channels)
-        direction = jnp.asarray(self.param('kernel', start, shape))
+        direction = jnp.asarray(parameter(self, 'kernel', start, shape))
         scale = self.param('scale', lambda key: _norm(direction))
-        bias = jnp.zeros(self.features)
+        bias = jnp.zeros(self.features, jnp.float32)
         if self.use_bias:
-            bias = self.param('bias', start, (self.features,))
+            bias = parameter(self, 'bias', start, (self.features,))
         if not self.has_variable(FOLDED, 'kernel') or self.is_mutable_collection(FOLDED):
             if self.blind_from is not None:
                 direction = direction.at[-1, self.blind_from :].set(0)

@@ -55,9 +55,10 @@ def widen_kernel(
       unevenness: of the shares, in [0, 1).
     """
     wide = kernel[:, :, inputs][..., outputs]
-    parts = jax.random.uniform(rng, (wide.size,), minval=1 - unevenness, maxval=1 + unevenness)
+    least, most = 1 - unevenness, 1 + unevenness
+    parts = jax.random.uniform(rng, (wide.size,), jnp.float32, least, most)
     parts = parts.reshape(wide.shape)
-    together = jnp.zeros(kernel.shape[:3] + outputs.shape).at[:, :, inputs].add(parts)
+    together = jnp.zeros(kernel.shape[:3] + outputs.shape, jnp.float32).at[:, :, inputs].add(parts)
     return wide * parts / together[:, :, inputs]
 
 

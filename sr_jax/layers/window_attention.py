@@ -10,6 +10,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.tokens import DEVIATION, linear
 from sr_jax.layers.windows import (
     Window,
@@ -86,7 +87,7 @@ def split_heads(
 def bias_table(module: nn.Module, name: str, rows: int, heads: int) -> Array:
     """The parameter of biases by relative place, one of each head."""
     start = nn.initializers.truncated_normal(DEVIATION)
-    return jnp.asarray(module.param(name, start, (rows, heads)))
+    return jnp.asarray(parameter(module, name, start, (rows, heads)))
 
 
 def look_up(

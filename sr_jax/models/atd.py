@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 from sr_jax.layers.channel_attention import unit_length
 from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.convolved_mlp import ConvolvedMLP
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.reconstruction import (
     FEATURES,
     Reconstruction,
@@ -60,7 +61,7 @@ class TokenAttention(nn.Module):
         q = linear(self.reduced, 'q', self.dtype, self.use_bias)(x).astype(jnp.float32)
         k = linear(self.reduced, 'k', self.dtype, self.use_bias)(tokens).astype(jnp.float32)
         v = linear(x.shape[-1], 'v', self.dtype, self.use_bias)(tokens)
-        scale = self.param('scale', nn.initializers.constant(START_SCALE), (number,))
+        scale = parameter(self, 'scale', nn.initializers.constant(START_SCALE), (number,))
         factors = 1 + jnp.clip(jnp.asarray(scale), 0, 1) * math.log(number)
         cosines = jnp.einsum('npc,ntc->npt', unit_length(q, -1), unit_length(k, -1))
         weights = nn.softmax(cosines * factors[None, None])
@@ -92,7 +93,7 @@ class CategoryAttention(nn.Module):
         """What queries, keys and values make of themselves; `tokens` is the one that is like."""
         n, pixels, channels = qkv.shape
         start = nn.initializers.constant(math.log(START_TEMPERATURE))
-        logarithm = jnp.asarray(self.param('temperature', start, (1, 1)))[0, 0]
+        logarithm = jnp.asarray(parameter(self, 'temperature', start, (1, 1)))[0, 0]
         order = jnp.argsort(tokens, axis=1, stable=True)
         sorted_qkv = jnp.take_along_axis(qkv, order[:, :, None], axis=1)
         size = jax.core.min_dim(self.size, pixels)
@@ -158,9 +159,9 @@ class ATDBlock(nn.Module):
     def _refine(self, x: Features, tokens: Tokens, likeness: Array) -> Tokens:
         """Tokens, in part as the mean of the pixels that are like them; equation 8."""
         number = tokens.shape[1]
-        scale = jnp.asarray(self.param('norm_scale', nn.initializers.ones, (number,)))
-        bias = jnp.asarray(self.param('norm_bias', nn.initializers.zeros, (number,)))
-        keep = jnp.asarray(self.param('keep', nn.initializers.zeros, (number, 1)))
+        scale = jnp.asarray(parameter(self, 'norm_scale', nn.initializers.ones, (number,)))
+        bias = jnp.asarray(parameter(self, 'norm_bias', nn.initializers.zeros, (number,)))
+        keep = jnp.asarray(parameter(self, 'keep', nn.initializers.zeros, (number, 1)))
         centered = likeness - likeness.mean(axis=1, keepdims=True)
         variance = jnp.mean(centered**2, axis=1, keepdims=True)
         logits = centered * jax.lax.rsqrt(variance + EPSILON) * scale[None, None] + bias[None, None]
@@ -255,7 +256,7 @@ class ATD(nn.Module):
         shape = (self.dictionary_size, self.features)
 
         def group(i: int, h: Features) -> Features:
-            tokens = self.param(f'group_{i}_tokens', nn.initializers.normal(1.0), shape)
+            tokens = parameter(self, f'group_{i}_tokens', nn.initializers.normal(1.0), shape)
             tokens = jnp.broadcast_to(jnp.asarray(tokens, self.dtype)[None], (h.shape[0], *shape))
             for j in range(self.num_blocks):
                 shift = self.window // 2 if j % 2 else 0

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int
 from sr_jax.errors import InputError
 from sr_jax.layers.class_embedding import ClassEmbedding
 from sr_jax.layers.convolution import Convolution, normal_init, upsample_nearest
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.rotary import make_angles, rotate
 from sr_jax.models.protocols import Limits, code_batch
 
@@ -114,7 +115,7 @@ class ConditionNetwork(nn.Module):
     def __call__(self, codes: Int[Array, 'n h w']) -> Float[Array, 'n h w channels']:
         """Returns the features."""
         shape = (self.codes, self.channels)
-        x = jnp.take(self.param('table', normal_init(START), shape), codes, axis=0)
+        x = jnp.take(parameter(self, 'table', normal_init(START), shape), codes, axis=0)
         for i in range(self.num_layers):
             conv = Convolution(self.channels, 3, dtype=self.dtype, name=f'conv_{i}')
             x = x + conv(nn.gelu(x))
@@ -177,8 +178,8 @@ class CodeTransformer(nn.Module):
             )
         self.angles = make_angles(self.height, self.width, self.channels // self.heads)
         start = normal_init(START)
-        self.table = self.param('table', start, (self.codes, self.channels))
-        self.first = self.param('first', start, (self.channels,))
+        self.table = parameter(self, 'table', start, (self.codes, self.channels))
+        self.first = parameter(self, 'first', start, (self.channels,))
         if self.classes:
             self.label = ClassEmbedding(self.classes, self.channels)
         if self.conditioned:

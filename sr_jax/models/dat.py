@@ -15,6 +15,7 @@ from sr_jax.layers.batch_norm import BatchNorm
 from sr_jax.layers.channel_attention import attend_channels
 from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.depthwise import DepthwiseConvolution
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.reconstruction import (
     FEATURES,
     Reconstruction,
@@ -101,7 +102,7 @@ class Aggregation(nn.Module):
     def _over_channels(self, qkv: Array) -> Features:
         n, h, w, _ = qkv.shape
         start = nn.initializers.ones
-        temperature = jnp.asarray(self.param('temperature', start, (self.heads, 1, 1)))
+        temperature = jnp.asarray(parameter(self, 'temperature', start, (self.heads, 1, 1)))
         q, k, v = split_heads(qkv.reshape(n, h * w, -1), 3, self.heads)
         return attend_channels(q, k, v, temperature[:, 0, 0]).reshape(n, h, w, -1)
 

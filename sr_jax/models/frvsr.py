@@ -209,8 +209,8 @@ class FRVSR(nn.Module):
     def start(self, frame: Float[Array, 'n h w 3']) -> Memory:
         """What the first frame of a film finds, of the size of a frame."""
         n, height, width, channels = frame.shape
-        image = jnp.zeros((n, height * self.scale, width * self.scale, channels))
-        return Memory(jnp.zeros(frame.shape), image)
+        large = (n, height * self.scale, width * self.scale, channels)
+        return Memory(jnp.zeros(frame.shape, jnp.float32), jnp.zeros(large, jnp.float32))
 
     def step(
         self, memory: Memory, frame: Float[Array, 'n h w 3'], train: bool = False

@@ -209,7 +209,8 @@ def ask_generator(parent: Any, size: int, styles: Float[Array, 'n l d'], fuse: F
 
     @functools.cache
     def start() -> Any:
-        return model.init(parent.make_rng('params'), jnp.zeros((1, parent.latent_size)))
+        latent = jnp.zeros((1, parent.latent_size), jnp.float32)
+        return model.init(parent.make_rng('params'), latent)
 
     variables = {
         kind: parent.variable(BANK, kind, lambda kind=kind: start()[kind]).value

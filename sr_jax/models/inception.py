@@ -180,7 +180,8 @@ class _Mixed(nn.Module):
 
     def _pool(self, x: Array) -> Array:
         if self.block.pooling == 'average':
-            return nn.avg_pool(x, (3, 3), padding='SAME', count_include_pad=False)
+            pooled = nn.avg_pool(x, (3, 3), padding='SAME', count_include_pad=False)
+            return pooled.astype(x.dtype)  # Flax counts in float64 where JAX has it enabled
         if self.block.pooling == 'max':
             return nn.max_pool(x, (3, 3), padding='SAME')
         return nn.max_pool(x, (3, 3), (2, 2))

@@ -15,6 +15,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+from sr_jax.layers.parameter import parameter
 from sr_jax.models.protocols import image_batch
 
 PATCH = 32  # pixels a side
@@ -43,7 +44,7 @@ class StandardizedConvolution(nn.Module):
     def __call__(self, x: Float[Array, 'n h w c']) -> Float[Array, 'n h2 w2 features']:
         """Convolves x."""
         shape = (self.taps, self.taps, x.shape[-1], self.features)
-        kernel = jnp.asarray(self.param('kernel', nn.initializers.he_normal(), shape))
+        kernel = jnp.asarray(parameter(self, 'kernel', nn.initializers.he_normal(), shape))
         kernel -= kernel.mean(axis=(0, 1, 2))[None, None, None]
         kernel /= kernel.std(axis=(0, 1, 2), ddof=1)[None, None, None] + 1e-5
         layout = ('NHWC', 'HWIO', 'NHWC')
@@ -126,8 +127,8 @@ class Musiq(nn.Module):
         """The ratings of RGB images in [0, 1], the more the better."""
         start = nn.initializers.normal(0.02)
         sizes = [*(_fit_side(images.shape[1:3], side) for side in SIDES), images.shape[1:3]]
-        places = self.param('places', start, (self.grid**2, self.features))
-        scales = self.param('scales', start, (len(sizes), self.features))
+        places = parameter(self, 'places', start, (self.grid**2, self.features))
+        scales = parameter(self, 'scales', start, (len(sizes), self.features))
         patches = [_split(_resize(2 * images - 1, size)) for size in sizes]
         count = [split.shape[1] for split in patches]
         x = Stem(name='stem')(jnp.concatenate(patches, axis=1).reshape(-1, PATCH, PATCH, 3))
@@ -135,7 +136,7 @@ class Musiq(nn.Module):
         x = nn.Dense(self.features, name='embedding')(x)
         found = np.concatenate([_hash(size, self.grid) for size in sizes])
         x += (jnp.asarray(places)[found] + jnp.asarray(scales)[np.repeat(range(3), count)])[None]
-        first = self.param('first', nn.initializers.zeros, (self.features,))
+        first = parameter(self, 'first', nn.initializers.zeros, (self.features,))
         first = jnp.broadcast_to(jnp.asarray(first), (len(x), 1, self.features))
         x = jnp.concatenate([first, x], axis=1)
         for i in range(self.num_layers):

@@ -16,6 +16,7 @@ from sr_jax.errors import InputError
 from sr_jax.layers.channel_attention import attend_channels
 from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.depthwise import DepthwiseConvolution
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.resampling import pixel_shuffle
 from sr_jax.layers.tokens import gelu, layer_norm, linear
 from sr_jax.layers.window_attention import attend, bias_table, look_up, split_heads
@@ -117,7 +118,7 @@ class ChannelsAttention(nn.Module):
         if self.grid:
             windows = windows.swapaxes(1, 2)
         start = nn.initializers.ones
-        temperature = jnp.asarray(self.param('temperature', start, (HEADS, 1, 1)))[:, 0, 0]
+        temperature = jnp.asarray(parameter(self, 'temperature', start, (HEADS, 1, 1)))[:, 0, 0]
         q, k, v = split_heads(windows, 3, HEADS)
         made = attend_channels(q, k, v, temperature)
         made = join_windows(made.swapaxes(1, 2) if self.grid else made, x.shape[1:3], sides)

@@ -102,7 +102,9 @@ class RCAN(nn.Module):
             factor, factors = UNSHUFFLED_SCALE // self.scale, (2, 2)
             x = pad_to_multiple(x, factor)
         color_range = COLOR_RANGE if self.normalize else 1.0
-        mean = jnp.array(RGB_MEAN)[None, None, None] * color_range if self.normalize else 0.0
+        mean: Array | float = 0.0
+        if self.normalize:
+            mean = jnp.array(RGB_MEAN, jnp.float32)[None, None, None] * color_range
         x = x * color_range - mean
         if self.unshuffle:
             x = pixel_unshuffle(x, factor)

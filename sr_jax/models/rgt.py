@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution
 from sr_jax.layers.depthwise import DepthwiseConvolution, DepthwiseReduction
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.reconstruction import (
     FEATURES,
     Reconstruction,
@@ -155,7 +156,7 @@ class RGTBlock(nn.Module):
             x = x + LocalAttention(*fields, name='attention')(h)
         mlp = GatedMLP(self.hidden, self.dtype, name='mlp')
         x = x + mlp(layer_norm('norm_2', self.dtype)(x))
-        factors = self.param('gamma', nn.initializers.constant(START), (x.shape[-1],))
+        factors = parameter(self, 'gamma', nn.initializers.constant(START), (x.shape[-1],))
         return x + given * jnp.asarray(factors, self.dtype)[None, None, None]
 
 

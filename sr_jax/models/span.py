@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.layers.borders import zero_outside
 from sr_jax.layers.convolution import Convolution, convolve, uniform_init
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.reconstruction import RGB_MEAN
 from sr_jax.layers.resampling import pixel_shuffle
 from sr_jax.models.protocols import image_batch
@@ -55,8 +56,8 @@ class MergedConvolution(nn.Module):
 
     def _layer(self, name: str, taps: int, inputs: int, outputs: int) -> tuple[Array, Array]:
         start = uniform_init(inputs * taps**2)
-        kernel = self.param(f'{name}_kernel', start, (taps, taps, inputs, outputs))
-        return jnp.asarray(kernel), jnp.asarray(self.param(f'{name}_bias', start, (outputs,)))
+        kernel = parameter(self, f'{name}_kernel', start, (taps, taps, inputs, outputs))
+        return jnp.asarray(kernel), jnp.asarray(parameter(self, f'{name}_bias', start, (outputs,)))
 
 
 class SPAB(nn.Module):
@@ -129,7 +130,7 @@ class SPAN(nn.Module):
         if self.normalize:
             if self.in_channels != len(RGB_MEAN):
                 raise InputError(f'SPAN normalizes three channels, not {self.in_channels}')
-            x = (x - jnp.array(RGB_MEAN)[None, None, None]) * COLOR_RANGE
+            x = (x - jnp.array(RGB_MEAN, jnp.float32)[None, None, None]) * COLOR_RANGE
         first = MergedConvolution(self.features, self.dtype, name='conv_first')(x)
         block, h, outputs = nn.remat(SPAB) if self.remat else SPAB, first, []
         for i in range(NUM_BLOCKS):

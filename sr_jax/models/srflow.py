@@ -193,7 +193,8 @@ class SRFlow(nn.Module):
           InputError: sides that are no multiples of `multiple`.
         """
         shapes = self.latent_shapes(*x.shape[1:3])
-        return self.sample(x, tuple(jnp.zeros((x.shape[0], *shape)) for shape in shapes))
+        zeros = (jnp.zeros((x.shape[0], *shape), jnp.float32) for shape in shapes)
+        return self.sample(x, tuple(zeros))
 
     def sample(self, x: Float[Array, 'n h w 3'], latents: Latents) -> Float[Array, 'n h2 w2 3']:
         """Images of small images and of latents as `latent_shapes` has them."""
@@ -222,7 +223,7 @@ class SRFlow(nn.Module):
             )
         _, found = self.rrdb.with_features(x, blocks)
         if self.max_noise:
-            level = jnp.zeros(x.shape[0]) if noise is None else noise / self.max_noise
+            level = jnp.zeros(x.shape[0], jnp.float32) if noise is None else noise / self.max_noise
             shape = (*x.shape[:3], 1)
             found.blocks.append(jnp.broadcast_to(level[:, None, None, None], shape))
         stacked = jnp.concatenate(found.blocks, axis=-1)
@@ -237,7 +238,7 @@ class SRFlow(nn.Module):
         A call in which the collection 'params' is mutable begins with the data: see `ActNorm`.
         """
         z, latents = hq.astype(jnp.float32), []
-        total, finite = jnp.zeros(len(hq)), {}
+        total, finite = jnp.zeros(len(hq), jnp.float32), {}
         for i, maps in enumerate(condition):
             z = pixel_unshuffle(z, 2)
             flags = []

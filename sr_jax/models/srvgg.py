@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, upsample_nearest
+from sr_jax.layers.parameter import parameter
 from sr_jax.layers.resampling import pixel_shuffle
 from sr_jax.models.protocols import image_batch
 
@@ -44,7 +45,7 @@ class ActivatedConvolution(nn.Module):
         if self.activation != 'prelu':
             return nn.leaky_relu(x, SLOPES[self.activation])
         start = nn.initializers.constant(START_SLOPE)
-        slope = jnp.asarray(self.param('slope', start, (self.features,)), x.dtype)
+        slope = jnp.asarray(parameter(self, 'slope', start, (self.features,)), x.dtype)
         return jnp.where(x >= 0, x, slope[None, None, None, :] * x)
 
 

@@ -229,7 +229,7 @@ class Generator(nn.Module):
 
     def _fixed_noise(self) -> list[Float[Array, '1 s s 1']]:
         def draw(side: int) -> Array:
-            numbers = jax.random.normal(self.make_rng('params'), (side**2,))
+            numbers = jax.random.normal(self.make_rng('params'), (side**2,), jnp.float32)
             return numbers.reshape(side, side)
 
         maps = [

@@ -18,9 +18,9 @@ class Scale(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        def start(key, shape):
+        def start(key, shape, dtype):
             MADE.append(shape)
-            return jax.random.normal(key, shape)
+            return jax.random.normal(key, shape, dtype)
 
         return x * parameter(self, 'scale', start, self.shape)[None]
 
@@ -33,6 +33,12 @@ def test_it_is_made_as_flax_makes_it_and_then_found():
     y = apply(Scale((3,)), variables, x)
     assert MADE == [(3,)]
     np.testing.assert_array_equal(y, jnp.broadcast_to(variables['params']['scale'], (2, 3)))
+
+
+def test_it_is_float32_where_jax_has_float64():
+    with jax.enable_x64(True):
+        variables = jax.eval_shape(Scale((3,)).init, jax.random.key(4), np.ones((2, 3), np.float32))
+    assert variables['params']['scale'].dtype == jnp.float32
 
 
 def test_another_shape_is_refused_by_its_name():

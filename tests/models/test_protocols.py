@@ -78,6 +78,15 @@ def test_every_network_can_be_made_without_fields_and_has_an_example(name):
 
 
 @pytest.mark.parametrize('name', models.names())
+def test_variables_and_what_is_made_are_float32_where_jax_has_float64(name):
+    module = short(name)
+    with jax.enable_x64(True):
+        found = jax.eval_shape(module.init_with_output, jax.random.key(0), module.example(1))
+    types = {leaf.dtype.name for leaf in jax.tree.leaves(found)}
+    assert types - {'int32', 'bool'} == {'float32'}
+
+
+@pytest.mark.parametrize('name', models.names())
 def test_what_is_repeated_are_fields_and_all_that_number_layers(name):
     model = models.find(name)
     fields = {field.name for field in dataclasses.fields(model)}

@@ -19,7 +19,7 @@ share one factorisation (on CPUs it is one after the other).
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +66,7 @@ def inverse_matrix(params: Mapping[str, Array]) -> Float[Array, '*stack c c']:
     iteration, X (2 - W X), squares its relative size.
     """
     weight = matrix(params).weight
-    identity = jnp.broadcast_to(jnp.eye(weight.shape[-1]), weight.shape)
+    identity = jnp.broadcast_to(jnp.eye(weight.shape[-1], dtype=jnp.float32), weight.shape)
     first = _of_each(jnp.linalg.inv, weight)
     residual = 2 * identity - jnp.matmul(weight, first, precision=EXACT)
     return jnp.matmul(first, residual, precision=EXACT)
@@ -88,7 +88,7 @@ def _of_each(function: Callable[[Array], Array], matrices: Float[Array, '*stack 
 def _factors(params: Mapping[str, Array]) -> tuple[Array, Array, np.ndarray]:
     """Returns L, U with its diagonal, and the order that the rows of L U are put into."""
     channels = params['log_diagonal'].shape[-1]
-    identity = jnp.broadcast_to(jnp.eye(channels), params['lower'].shape)
+    identity = jnp.broadcast_to(jnp.eye(channels, dtype=jnp.float32), params['lower'].shape)
     diagonal = jnp.exp(params['log_diagonal'])[..., None] * identity
     lower = jnp.tril(params['lower'], -1) + identity
     upper = jnp.triu(params['upper'], 1) + diagonal
@@ -159,9 +159,9 @@ class InvertibleConvolution(nn.Module):
         return mix_channels(y, inverse_matrix(self.weights) if known is None else known)
 
 
-def _rotation(key: Array, shape: tuple[int, int]) -> Array:
+def _rotation(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
     """Returns a matrix drawn evenly from all rotations and reflections."""
-    q, r = _factorize(normal_init(1.0)(key, shape))
+    q, r = _factorize(normal_init(1.0)(key, shape, dtype))
     return q * jnp.sign(jnp.diagonal(r))[None]
 
 

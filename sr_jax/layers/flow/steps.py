@@ -139,8 +139,9 @@ class FlowSteps(nn.Module):
         step = self.step.clone(parent=None)
 
         def start(key: Array) -> dict[str, Any]:
-            z = jnp.zeros((1, START_SIDE, START_SIDE, step.channels))
-            small = [jnp.zeros((1, START_SIDE, START_SIDE, x.shape[-1])) for x in maps]
+            z = jnp.zeros((1, START_SIDE, START_SIDE, step.channels), jnp.float32)
+            shapes = [(1, START_SIDE, START_SIDE, x.shape[-1]) for x in maps]
+            small = [jnp.zeros(shape, jnp.float32) for shape in shapes]
             return jax.vmap(lambda k: step.init(k, z, small)['params'])(
                 jax.random.split(key, self.count)
             )
@@ -157,7 +158,7 @@ class FlowSteps(nn.Module):
             (z, gained), mutated = step.apply({'params': own}, z, maps, mutable=['params'])
             return (z, log_determinant + gained), (mutated['params'], _all_finite(z, gained))
 
-        carry, (begun, finite) = lax.scan(one, (z, jnp.zeros(len(z))), params)
+        carry, (begun, finite) = lax.scan(one, (z, jnp.zeros(len(z), jnp.float32)), params)
         self.put_variable('params', 'steps', begun)
         return *carry, finite
 
@@ -179,7 +180,7 @@ def _run(
         return (z, log_determinant + gained), _all_finite(z, gained)
 
     body = jax.checkpoint(one, prevent_cse=False) if remat else one
-    carry, finite = lax.scan(body, (z, jnp.zeros(len(z))), (params, matrices))
+    carry, finite = lax.scan(body, (z, jnp.zeros(len(z), jnp.float32)), (params, matrices))
     return *carry, finite
 
 
