@@ -5,6 +5,7 @@ Nothing heavy is imported here, so that help and version are quick.
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from sr_jax.errors import exit_status
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb and returns its exit status: 0, 1 for an error, 2 for a wrong command line."""
     words = list(sys.argv[1:] if argv is None else argv)
+    os.environ['JAX_ENABLE_X64'] = '0'  # parameters and what is made of them are float32
     verbs = find_verbs()
     if not words or words[0].startswith('-'):
         make_parser(verbs).parse_args(words)

@@ -57,6 +57,12 @@ def test_a_wrong_command_line_gets_one_message_and_status_1(arguments, message, 
     assert len(error.splitlines()) <= 3
 
 
+def test_the_environment_does_not_choose_the_type_that_is_computed_in(monkeypatch):
+    monkeypatch.setenv('JAX_ENABLE_X64', '1')
+    verbs.main(['no-verb'])
+    assert os.environ['JAX_ENABLE_X64'] == '0'
+
+
 def test_overrides_reach_the_training_and_the_workdir_has_a_default(main, monkeypatch):
     seen = []
 

@@ -55,8 +55,8 @@ def repeating(chosen: Repetition) -> Iterator[None]:
 
 
 def initial_shapes(init: Callable[..., Any], *inputs: Any) -> Any:
-    """Returns `jax.eval_shape` of what initializes networks, traced in less time."""
-    with repeating(Repetition.SHAPES):
+    """Returns `jax.eval_shape` of what initializes networks, traced in less time, in float32."""
+    with repeating(Repetition.SHAPES), jax.enable_x64(False):
         return jax.eval_shape(init, *inputs)
 
 

@@ -160,7 +160,11 @@ def record_gradient_norm() -> optax.GradientTransformationExtraArgs:
         norm = optax.tree.norm(grads) if gradient_norm is None else gradient_norm
         return grads, GradientNorm(norm)
 
-    return optax.GradientTransformationExtraArgs(lambda params: GradientNorm(jnp.zeros(())), update)
+    def init(params: PyTree) -> GradientNorm:
+        del params
+        return GradientNorm(jnp.zeros((), jnp.float32))
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def make_optimizer(

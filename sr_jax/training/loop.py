@@ -114,6 +114,7 @@ def train(
             progress = kind(workdir, settings.train.steps, log_format)
             stack.callback(progress.close)
             stack.enter_context(hold(workdir, progress.message))
+            stack.enter_context(jax.enable_x64(False))  # all is float32, whatever the environment
             return _train(config, workdir, progress, stack)
     except (InputError, OSError) as error:
         if workdir.is_dir():

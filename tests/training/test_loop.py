@@ -57,6 +57,17 @@ def test_stopping_and_going_on_is_bit_for_bit_the_same(finished, tmp_path, capsy
     assert resumed.data == expected.data
 
 
+def test_a_run_is_the_same_and_found_whole_where_jax_has_float64(finished_toy, tmp_path, capsys):
+    with jax.enable_x64(True):
+        result = command.train(tone(), tmp_path)
+        run = load_run(tmp_path)
+    assert result.metrics == finished_toy[1].metrics
+    assert run.step == 4
+    assert 'damaged' not in capsys.readouterr().out
+    expected = restored(finished_toy[0], 4)
+    jax.tree.map(np.testing.assert_array_equal, restored(tmp_path, 4).tree, expected.tree)
+
+
 def test_soap_goes_on_bit_for_bit_after_its_bases_turned(tmp_path):
     changes = dict(
         optimizer__name='soap', optimizer__precondition_frequency=2, optimizer__ema_decay=0.9
