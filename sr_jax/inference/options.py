@@ -2,11 +2,13 @@
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import numpy as np
 
+from sr_jax.config.binding import nearest
 from sr_jax.config.settings import PRODUCTS
 from sr_jax.errors import InputError
 from sr_jax.tasks.task import DTYPES
@@ -15,6 +17,21 @@ _NAMES = {'dtype': DTYPES, 'products': PRODUCTS}
 _WHOLE = ('halo', 'tile', 'memory_limit', 'seed')
 _REAL = ('temperature', 'memory')
 _SWITCHES = ('spatially', 'consistent', 'bounded', 'compare', 'square_pixels')
+
+
+def check_names(names: Iterable[str], valid: Iterable[str], what: str) -> None:
+    """Raises InputError for a name of no option, with the nearest one.
+
+    Args:
+      names: of the options that are given.
+      valid: of those that there are.
+      what: is enlarged, for the message.
+    """
+    valid = sorted(valid)
+    for name in names:
+        if name not in valid:
+            guess = nearest(name, valid)
+            raise InputError(f'{what} is enlarged without an option {name!r}: {guess}')
 
 
 def check_options(**options: Any) -> None:

@@ -1,6 +1,7 @@
 """One call that enlarges an image, `sr_jax.upscale`."""
 
 import functools
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from sr_jax.images.files import read_image
 from sr_jax.inference import networks
 from sr_jax.inference.layers import enlarge, scale_size
 from sr_jax.inference.networks import LoadedNetwork
-from sr_jax.inference.options import check_options
+from sr_jax.inference.options import check_names, check_options
 from sr_jax.inference.room import check_memory
 from sr_jax.inference.upscaler import Upscaler
 
+OPTIONS = set(inspect.signature(Upscaler).parameters) - {'network'}
 KEPT = 4  # upscalers that the function `upscale` keeps
 
 
@@ -52,6 +54,7 @@ def upscale(
     """
     if outscale is not None:
         scale_size((1, 1), outscale)
+    check_names(options, OPTIONS, 'an image')
     check_options(**options)
     from_file = isinstance(image, str | Path)
     given = read_image(image) if isinstance(image, str | Path) else image

@@ -48,6 +48,11 @@ def test_an_option_that_cannot_be_meant_is_named(option, value, message):
     assert str(again.value) == str(error.value)
 
 
+def test_a_name_of_no_option_is_told_with_the_nearest_one():
+    with pytest.raises(InputError, match=r"^an image .* an option 'tiles': did you mean 'tile'\?$"):
+        sr_jax.upscale(PIXELS, 'no-such-weights', tiles=3)
+
+
 def test_numbers_of_numpy_are_numbers():
     check_options(tile=np.int64(3), halo=np.uint8(2), temperature=np.float32(0.5), seed=7)
     check_options(halo=None, spatially=np.bool_(True), report=print)

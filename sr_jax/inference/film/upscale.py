@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt
 
-from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError
 from sr_jax.film.formats import PixelFormat
 from sr_jax.inference import networks
@@ -23,6 +22,7 @@ from sr_jax.inference.film.progress import Meter, Progress
 from sr_jax.inference.film.recurrent import remembers
 from sr_jax.inference.film.run import Frame, enlarge_pieces
 from sr_jax.inference.networks import LoadedNetwork
+from sr_jax.inference.options import check_names
 from sr_jax.inference.upscaler import Upscaler
 
 NAMES = {field.name for field in dataclasses.fields(FilmOptions)}
@@ -111,9 +111,6 @@ def _prepare(
     """Returns the network, what is chosen of the film, and what is asked of the network."""
     how = {name: value for name, value in options.items() if name not in NAMES}
     chosen = {name: value for name, value in options.items() if name in NAMES}
-    for name in how:
-        if name not in OF_UPSCALER:
-            guess = nearest(name, sorted(NAMES | OF_UPSCALER))
-            raise InputError(f'a film is enlarged without an option {name!r}: {guess}')
+    check_names(options, NAMES | OF_UPSCALER, 'a film')
     network = weights if isinstance(weights, LoadedNetwork) else networks.load(str(weights))
     return Upscaler(network, bounded=False, **how), FilmOptions(**chosen), how
