@@ -18,7 +18,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from jax.sharding import Mesh
 from jaxtyping import Array, PyTree
 
-from sr_jax.devices import sharding
+from sr_jax.devices import memory, sharding
 from sr_jax.layers.random_draws import (
     draw_in_loops,
     evaluate,
@@ -73,10 +73,20 @@ def make_start(init: Callable[[Array], PyTree], seed: int, mesh: Mesh) -> PyTree
         compiled array by array.
       seed: for it.
       mesh: the devices.
+
+    Raises:
+      InputError: no device of this machine holds that.
     """
     key = np.uint32(seed)
     traced = jax.jit(init).trace(key)
     places = sharding.layout(traced.out_info, mesh)
+    memory.check_room(
+        jax.tree.map(
+            lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place),
+            traced.out_info,
+            places,
+        )
+    )
     if sharding.FSDP_AXIS in mesh.axis_names:
         return jax.jit(init, out_shardings=places)(key)
     if jax.process_count() > 1:

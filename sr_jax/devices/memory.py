@@ -3,12 +3,15 @@
 The memory of a step is not guessed: each candidate is compiled and XLA says what it needs.
 """
 
+import contextlib
 import functools
+import math
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jaxtyping import PyTree
 
 from sr_jax.errors import InputError
 
@@ -61,6 +64,30 @@ def host_memory() -> int:
     except OSError:
         pass  # no Linux
     return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
+def check_room(shapes: PyTree) -> None:
+    """Looks whether what is about to be made can be held.
+
+    Args:
+      shapes: of arrays, each with its sharding.
+
+    Raises:
+      InputError: one device has too little memory for its part of the state of a training.
+    """
+    needed = sum(
+        math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize
+        for x in jax.tree.leaves(shapes)
+    )
+    free = math.inf
+    with contextlib.suppress(InputError):  # a device that does not tell
+        free = device_memory()
+    if needed > free:
+        raise InputError(
+            f'the networks and what the optimizers keep of them take {in_words(needed)} on each '
+            f'device, and {in_words(int(free))} are free: take networks of fewer or smaller '
+            'layers, in the sections of the config such as config.model'
+        )
 
 
 def compiled_bytes(compiled: Any) -> int:

@@ -15,6 +15,8 @@ from sr_jax.config.binding import Section, bind, config_fields, nearest
 from sr_jax.config.extension import extend
 from sr_jax.errors import InputError
 
+# Layers are traced and compiled one by one; no published network has so many of a kind.
+MAX_REPEATED = 1000
 __path__ = extend(__path__, __name__)
 
 
@@ -97,8 +99,9 @@ def _find_limits(model: Any, field: dataclasses.Field) -> tuple[float, float] | 
     """Returns the least and the greatest number that a field takes; None: any.
 
     They are those of `LIMITS`, where it has the field. Any other whole number is a size, of at
-    least 1, or may be 0 where it counts repetitions, or where 0 is the default and so has a meaning
-    of its own. Of a negative default, and of fractions, nothing is known.
+    least 1, or may be 0 where it counts repetitions, of at most `MAX_REPEATED`, or where 0 is the
+    default and so has a meaning of its own. Of a negative default, and of fractions, nothing is
+    known.
     """
     told = getattr(model, 'LIMITS', {})
     if field.name in told:
@@ -106,7 +109,9 @@ def _find_limits(model: Any, field: dataclasses.Field) -> tuple[float, float] | 
     defaults = field.default if isinstance(field.default, tuple) else (field.default,)
     if not defaults or not all(type(d) is int and d >= 0 for d in defaults):
         return None
-    return (0 if field.name in model.REPEATED or 0 in defaults else 1), math.inf
+    if field.name in model.REPEATED:
+        return 0, MAX_REPEATED
+    return (0 if 0 in defaults else 1), math.inf
 
 
 def _files() -> list[str]:

@@ -42,8 +42,8 @@ class Network(Protocol):
         own each time. Nothing can rightly ask for more repetitions than it has arrays, so that a
         damaged config or file is refused before such a network is built.
       LIMITS: may be left out. The least and the greatest number of fields, where they are not known
-        by themselves: whole numbers of a config are at least 1, or 0 where that is the default or
-        the field is `REPEATED`.
+        by themselves: whole numbers of a config are at least 1, or 0 where that is the default;
+        those of `REPEATED` are from 0 to `sr_jax.models.MAX_REPEATED`.
     """
 
     REPEATED: ClassVar[tuple[str, ...]]

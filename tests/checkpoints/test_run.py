@@ -12,7 +12,7 @@ from sr_jax.checkpoints import corruption
 from sr_jax.checkpoints.manager import Checkpoints
 from sr_jax.checkpoints.run import begin, fixed_keys, init_tree, load_run
 from sr_jax.config.settings import CheckpointSettings
-from sr_jax.devices import sharding
+from sr_jax.devices import memory, sharding
 from sr_jax.errors import InputError
 
 pytestmark = pytest.mark.usefixtures('one_device', 'toy')
@@ -76,6 +76,17 @@ def test_what_a_run_cannot_resume_with_is_said_by_its_networks(finished_toy):
     assert {'config.model.', 'config.optimizer.name:', 'config.judging.'} <= set(keys)
     assert 'config.critic_optimizer.ema_decay:' in keys
     assert 'config.generator_optimizer.name:' not in keys
+
+
+@pytest.mark.parametrize(
+    ('field', 'number'), [('features', 10**6), ('features', 2**31 - 1), ('num_blocks', 200)]
+)
+def test_networks_that_no_memory_holds_are_refused_before_they_are_made(field, number, monkeypatch):
+    monkeypatch.setattr(memory, 'host_memory', lambda: 2**20)
+    config = tiny.regression()
+    config.model[field] = number
+    with pytest.raises(InputError, match=r' take .* on each device, .* fewer or smaller'):
+        begin(tasks.make(config), 0, sharding.make_mesh(jax.devices()[:1]))
 
 
 def test_a_start_is_traced_once(toy):

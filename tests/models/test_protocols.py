@@ -223,6 +223,10 @@ def test_sizes_are_at_least_one_and_repetitions_may_be_none(name):
     assert set(limits) <= {field.name for field in dataclasses.fields(model)}
     for field in set(found) - set(limits):
         empty = (0,) * len(found[field]) if isinstance(found[field], tuple) else 0
+        if field in model.REPEATED:
+            many = (1001,) * len(found[field]) if isinstance(found[field], tuple) else 1001
+            with pytest.raises(InputError, match='is 1001, but must be from 0 to 1000'):
+                models.make({'name': name, field: many})
         if field in model.REPEATED or found[field] == 0:
             assert getattr(models.make({'name': name, field: empty}), field) == 0
         else:
