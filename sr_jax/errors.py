@@ -1,12 +1,14 @@
 """The exceptions that a person sees as a message instead of a traceback."""
 
 import atexit
+import contextlib
 import errno
 import gc
 import io
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 class InputError(Exception):
@@ -82,6 +84,17 @@ def message_of(error: BaseException) -> str | None:
             + str(error).splitlines()[0]
         )
     return None
+
+
+@contextlib.contextmanager
+def name_file(path: str | os.PathLike) -> Iterator[None]:
+    """Inside, errors of a file that is open already say which: those of writing to it do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def check_utf8(path: object, option: str) -> None:

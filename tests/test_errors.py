@@ -8,7 +8,14 @@ from pathlib import Path
 import jax
 import pytest
 
-from sr_jax.errors import InputError, TrainingError, check_utf8, exit_status, message_of
+from sr_jax.errors import (
+    InputError,
+    TrainingError,
+    check_utf8,
+    exit_status,
+    message_of,
+    name_file,
+)
 
 
 def raising(error):
@@ -34,6 +41,13 @@ def raising(error):
 def test_an_expected_error_is_one_message(error, message, capsys):
     assert exit_status(raising(error)) == 1
     assert capsys.readouterr().err == message
+
+
+def test_a_full_disk_under_an_open_file_names_the_file():
+    with pytest.raises(OSError, match='/dev/full') as raised:  # noqa: SIM117
+        with name_file('/dev/full'), Path('/dev/full').open('a') as file:
+            file.write('x')
+    assert str(message_of(raised.value)).startswith('/dev/full: the disk is full; free some space')
 
 
 def test_too_little_memory_names_the_remedy(capsys):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from sr_jax.errors import InputError
+from sr_jax.errors import InputError, name_file
 
 NAME = '.running'  # of the lock's file in a folder that is kept
 
@@ -49,9 +49,12 @@ def hold(
         yield
         return
     with file:
-        file.truncate(0)
-        print(f'process {os.getpid()} of {socket.gethostname()}', file=file, flush=True)
+        who = f'process {os.getpid()} of {socket.gethostname()}\n'
         try:
+            with name_file(path):
+                file.truncate(0)
+                # Not by way of a buffer, which closing the file would try to write again.
+                os.write(file.fileno(), who.encode())
             yield
         finally:
             with contextlib.suppress(OSError):  # who shares it still needs it

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from sr_jax.errors import name_file
 from sr_jax.images.files import save_image
 from sr_jax.training.tensorboard import TensorBoard
 
@@ -60,7 +61,7 @@ class Progress:
         """Keeps what comes apart from a line that a run was killed in the middle of."""
         path = self._workdir / 'metrics.jsonl'
         if path.exists() and not path.read_bytes().endswith(b'\n'):
-            with path.open('a', encoding='utf-8') as lines:
+            with name_file(path), path.open('a', encoding='utf-8') as lines:
                 lines.write('\n')
 
     def message(self, text: str) -> None:
@@ -134,7 +135,8 @@ class Progress:
 
     def _record(self, event: str, step: int, values: Mapping[str, float]) -> None:
         record = {'event': event, 'step': step, **values}
-        with (self._workdir / 'metrics.jsonl').open('a', encoding='utf-8') as lines:
+        path = self._workdir / 'metrics.jsonl'
+        with name_file(path), path.open('a', encoding='utf-8') as lines:
             lines.write(_dumps(record) + '\n')
         assert self._tensorboard is not None
         self._tensorboard.scalars(step, {f'{event}/{k}': v for k, v in values.items()})

@@ -17,6 +17,8 @@ from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import masked_crc32c
 
+from sr_jax.errors import name_file
+
 
 class TensorBoard:
     """Appends to an event file of its own in a folder, which is made if missing.
@@ -51,5 +53,5 @@ class TensorBoard:
         data = event.SerializeToString()
         length = struct.pack('<Q', len(data))
         checksums = [struct.pack('<I', masked_crc32c(part)) for part in (length, data)]
-        with self._path.open('ab') as file:
+        with name_file(self._path), self._path.open('ab') as file:
             file.write(length + checksums[0] + data + checksums[1])

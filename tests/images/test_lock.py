@@ -98,6 +98,17 @@ def test_a_disk_without_locks_is_named(tmp_path, monkeypatch):
     ]
 
 
+def test_a_full_disk_is_named_and_nothing_stays(tmp_path, monkeypatch):
+    def write(number, data):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'write', write)
+    path = tmp_path / '.running'
+    with pytest.raises(OSError, match=str(path)), hold(path, tmp_path, print):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     message = re.escape('absent cannot be written: No such file or directory')
     absent = tmp_path / 'absent'

@@ -1,6 +1,8 @@
+import pathlib
 import struct
 
 import numpy as np
+import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import masked_crc32c
 
@@ -34,6 +36,13 @@ def test_scalars_and_images_can_be_read_back(tmp_path):
     image = image.summary.value[0].image
     assert (image.height, image.width) == (4, 6)
     assert image.encoded_image_string.startswith(b'\x89PNG')
+
+
+def test_a_full_disk_is_named(tmp_path):
+    board = TensorBoard(tmp_path, 3)
+    board._path = pathlib.Path('/dev/full')
+    with pytest.raises(OSError, match='/dev/full'):
+        board.scalars(3, {'train/loss': 0.5})
 
 
 def test_two_runs_in_one_folder_have_a_file_each(tmp_path):
