@@ -91,7 +91,9 @@ def _one_line(error: Exception, config: str) -> str:
     if guess:
         return f'--config {config} has no key {guess[2]!r}: did you mean {guess[1]!r}?'
     if isinstance(error, (AttributeError, KeyError)):
-        return f'--config {config} has no key {" ".join(lines)}'
+        lookup = re.search('Attempting to lookup: (.*)', str(error))  # below what is no section
+        key = (lookup[1] if lookup else ' '.join(lines)).strip('\'"')
+        return f'--config {config} has no key {key!r}: sr-jax config {config} --all prints all keys'
     return f'--config {config}: {" ".join(lines)}'
 
 

@@ -25,6 +25,12 @@ def parse(*words):
     return parse_flags(['program', *words], make_config_flags).config
 
 
+@pytest.mark.parametrize('key', ['model.zzzzzz', 'model.channels.zzzzzz'])
+def test_a_key_that_is_like_none_is_told_with_where_all_are(key, path):
+    with pytest.raises(InputError, match=r"has no key '[\w.]*zzzzzz': sr-jax config .* --all"):
+        parse(f'--config={path}', f'--config.{key}=1')
+
+
 def test_a_config_anywhere_is_read_with_its_changes_and_locked(path):
     config = parse(f'--config={path}', '--config.train.batch_size', '4')
     assert (config.train.steps, config.train.batch_size) == (3, 4)
