@@ -22,7 +22,7 @@ from sr_jax.layers.winograd_2d import Strips
 Kernels = tuple[Float[Array, '3 3 _ _'], ...]
 Biases = tuple[Float[Array, ' _'], ...]
 # Side in pixels to which patches of a larger image are limited: all tiles of one are in memory.
-PATCH = 128
+PATCH = 160
 
 
 def is_quicker(x: Float[Array, 'n h w c'], widths: Sequence[int]) -> bool:
