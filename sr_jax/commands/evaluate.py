@@ -26,6 +26,7 @@ from sr_jax.pretrained import openmodeldb
 from sr_jax.pretrained.named import WEIGHTS
 from sr_jax.tasks.shared.evaluation import join
 from sr_jax.tasks.shared.perceptual_evaluation import measure_perceptually
+from sr_jax.training.step import jit_predict
 from sr_jax.training.validation import evaluate_batches
 
 BENCHMARK = 'whole images are measured by `sr-jax benchmark SOURCE --weights NETWORK`'
@@ -101,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     parts = [task.evaluation, *([measure_perceptually(perceptual)] if perceptual else [])]
     batch_size = -(-settings.batch_size // mesh.size) * mesh.size
     metrics = evaluate_batches(
-        sharding.jit_predict(task.predict, mesh, config.dtype),
+        jit_predict(task, mesh, config),
         model.variables,
         map(task.check, validation_batches(data, batch_size, print, task.batch(1))),
         join(*parts),

@@ -68,8 +68,8 @@ def advise_dtype(device: jax.Device, dtype: str, key: str) -> str:
     if not (has_bfloat16() and jax.__version_info__ >= (0, 11)):
         return ''
     return (
-        'this CPU has instructions for bfloat16, in which convolutions are up to twice as fast '
-        f'here, and a little less exact: {key}'
+        'this CPU has instructions for bfloat16, in which many networks are faster here, up to '
+        f'twice, and a little less exact: try {key}'
     )
 
 

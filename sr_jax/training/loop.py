@@ -46,7 +46,7 @@ from sr_jax.training.settings import (
     read_settings,
     resolve,
 )
-from sr_jax.training.step import jit_step
+from sr_jax.training.step import jit_predict, jit_step
 from sr_jax.training.validation import evaluate_batches, naming_batch_size
 
 DEAD_BELOW = 0.01  # share of a kernel under which the trainer warns
@@ -143,7 +143,7 @@ def _train(
     best = directions[settings.checkpoint.best_metric]
     checkpoints = Checkpoints(workdir, settings.checkpoint, best)
     stack.callback(checkpoints.close)
-    predict = sharding.jit_predict(task.predict, mesh, config.dtype)
+    predict = jit_predict(task, mesh, config)
     parts = (mesh, task, predict, iterator, checkpoints, progress)
     run = Run(config, settings, workdir, *parts, warned=set())
     report = progress.message

@@ -5,8 +5,9 @@ import tiny
 
 from configs import rrdb
 from sr_jax import tasks
+from sr_jax.checkpoints.run import abstract_tree
 from sr_jax.devices import sharding
-from sr_jax.training.step import WORTH_COMPILING, jit_step
+from sr_jax.training.step import WORTH_COMPILING, jit_predict, jit_step
 
 BATCH, SIDE = 2, 25
 
@@ -71,3 +72,12 @@ def test_in_bfloat16_no_product_is_left_out(batch):
     config.dtype = 'bfloat16'
     tree, step = step_of(config)
     assert not has_few_products(step.lower(tree, batch))
+
+
+@pytest.mark.parametrize('products', ['few', 'auto', 'all'])
+def test_predictions_have_few_products_too(products, batch):
+    config = config_of(products)
+    task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
+    variables = abstract_tree(task, mesh)['state'].inference_variables()
+    program = str(jax.make_jaxpr(jit_predict(task, mesh, config))(variables, batch))
+    assert ('dimension_numbers=(([2], [1]), ([0], [0]))' in program) == (products == 'few')
