@@ -108,8 +108,8 @@ def apply_repeated(
       wanted: indices of blocks.
       alike: whether they have parameters of equal shapes, and nothing else of their own. Others are
         written out.
-      as_loop: they are a loop, which runs as soon, unless `wanted` asks for more than the last; for
-        blocks that have no intermediates, since a loop collects none.
+      as_loop: they are a loop unless they are written out for another reason, as where it runs no
+        longer. They must have no intermediates, since a loop collects none.
 
     Returns:
       What the last one made, and what each of those wanted made.
@@ -117,7 +117,7 @@ def apply_repeated(
     initial, how = parent.is_initializing(), _chosen.get() if alike else Repetition.WRITTEN_OUT
     collected = parent.is_mutable_collection('intermediates')
     is_loop = how is Repetition.LOOP and not collected
-    is_loop |= as_loop and how is not Repetition.SHAPES and alike and not wanted
+    is_loop |= as_loop and alike and how is not Repetition.SHAPES
     if is_loop and len(names) > 1 and not initial:
         return _loop(parent, make(parent=None), names, x, *inputs, wanted=wanted)
     outputs = []

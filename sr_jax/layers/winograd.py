@@ -77,7 +77,7 @@ def serving_devices(
     """The devices that were said, if a convolution is one that it makes quicker, or else 0."""
     if not _asked.get().devices or stride != 1 or kernel.shape[:2] != (3, 3):
         return 0  # elsewhere the sides need not be known
-    if x.dtype != kernel.dtype or explicit_axes((x, kernel)):
+    if x.dtype != kernel.dtype or explicit_axes(kernel):
         return 0
     given, made = kernel.shape[2:]
     return serving_devices_of(x, min(given, made), given * made)
@@ -88,6 +88,8 @@ def serving_devices_of(x: Float[Array, 'n h w _'], channels: int, connections: i
     asked, worth = _asked.get(), WORTH.get(x.dtype.name)
     if not asked.devices or worth is None or x.dtype.name not in asked.dtypes:
         return 0
+    if explicit_axes(x):
+        return 0  # JAX asks where each of the transforms is to lie
     pixels = math.prod(x.shape[:3])
     of_tiles = math.prod(winograd_2d.count_tiles(side) * TILE for side in x.shape[1:3])
     quicker = (

@@ -15,6 +15,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
+from sr_jax.kernels.mesh_axes import vary_equally  # type: ignore[import-not-found]
 from sr_jax.layers import winograd, winograd_2d
 from sr_jax.layers.correlation import turn_kernel
 from sr_jax.layers.winograd_2d import Strips
@@ -50,6 +51,7 @@ def convolve_densely(
       slope: of the leaky ReLU behind each but the last.
       inside: where x is image; zeros are convolved elsewhere. None: everywhere.
     """
+    x, kernels, biases = vary_equally((x, kernels, biases))
     if inside is not None:
         return _convolve(x, kernels, biases, slope, inside)[0]
     return _differentiable(x, kernels, biases, slope)

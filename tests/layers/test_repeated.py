@@ -37,11 +37,13 @@ class Chain(nn.Module):
 
     count: int = 4
     alike: bool = True
+    as_loop: bool = False
 
     @nn.compact
     def __call__(self, x):
         names = [f'block_{i}' for i in range(self.count)]
-        return apply_repeated(self, Block, names, x, wanted=(1,), alike=self.alike)
+        how = {'alike': self.alike, 'as_loop': self.as_loop}
+        return apply_repeated(self, Block, names, x, wanted=(1,), **how)
 
 
 @pytest.fixture(scope='module')
@@ -84,6 +86,18 @@ def test_a_block_of_a_loop_is_traced_once_and_the_results_are_the_same(trained):
     np.testing.assert_allclose(same_second, second, atol=1e-6)
     assert count_calls(LOOP, lambda: Chain().apply(variables, x)) == 1
     assert count_calls(WRITTEN_OUT, lambda: Chain().apply(variables, x)) == 4
+
+
+def test_they_are_a_loop_where_that_is_asked_for_of_them_alone(trained):
+    x, variables = trained
+    asked = Chain(as_loop=True)
+    made = (jax.tree.leaves(chain.apply(variables, x)) for chain in (asked, Chain()))
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert count_calls(WRITTEN_OUT, lambda: asked.apply(variables, x)) == 1
+    assert count_calls(WRITTEN_OUT, lambda: asked.clone(alike=False).apply(variables, x)) == 4
+    assert count_calls(WRITTEN_OUT, lambda: asked.init(jax.random.key(0), x)) == 4
+    assert count_calls(SHAPES, lambda: asked.apply(variables, x)) == 4
 
 
 def test_others_are_written_out(trained):

@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 
+from sr_jax.devices.sharding import make_mesh
 from sr_jax.layers import winograd_dense
 from sr_jax.layers.convolution import convolve
 from sr_jax.layers.winograd import fewer_products
@@ -77,3 +80,26 @@ def test_where_it_is_quicker(dtype, channels, widths, least, expected):
     assert not winograd_dense.is_quicker(x, widths)
     with fewer_products(1, least):
         assert winograd_dense.is_quicker(x, widths) == expected
+
+
+def test_gradients_inside_of_a_shard_map_and_explicit_axes(block):
+    devices = jax.devices()[:2]
+
+    def loss(x, kernels, biases):
+        return (winograd_dense.convolve_densely(x, kernels, biases, SLOPE) ** 2).sum()
+
+    def summed(x, kernels, biases):
+        value, gradients = jax.value_and_grad(loss, argnums=(0, 1, 2))(x, kernels, biases)
+        return jax.lax.psum(value, 'data'), gradients
+
+    specs = (P('data'), P(), P())
+    parts = jax.shard_map(summed, mesh=make_mesh(devices), in_specs=specs, out_specs=(P(), specs))
+    found = jax.jit(parts)(*block)
+    expected = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))(*block)
+    for one, other in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
+    explicit = jax.make_mesh((2,), ('data',), devices=devices)
+    split = jax.device_put(block[0], NamedSharding(explicit, P('data')))
+    with fewer_products(1):
+        assert winograd_dense.is_quicker(block[0], WIDTHS)
+        assert not winograd_dense.is_quicker(split, WIDTHS)
