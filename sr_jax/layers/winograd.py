@@ -26,14 +26,16 @@ class Worth(NamedTuple):
       channels: given, and made.
       connections: channels given times channels made.
       pixels: of all images.
+      of_each: pixels of each image.
     """
 
     channels: int
     connections: int
     pixels: int
+    of_each: int = 1
 
 
-WORTH = {'float32': Worth(32, 32**2, 24**2), 'bfloat16': Worth(32, 32 * 64, 96**2)}
+WORTH = {'float32': Worth(32, 32**2, 24**2), 'bfloat16': Worth(32, 32 * 64, 96**2, 96**2)}
 WASTE = 1.5  # most pixels of whole tiles for each pixel of an image
 
 
@@ -96,6 +98,7 @@ def serving_devices_of(x: Float[Array, 'n h w _'], channels: int, connections: i
         channels >= worth.channels
         and connections >= worth.connections
         and pixels >= worth.pixels
+        and pixels >= worth.of_each * len(x)
         and of_tiles * len(x) <= WASTE * pixels
         and count_rounds() * pixels * connections >= asked.least
     )
