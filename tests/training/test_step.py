@@ -75,9 +75,11 @@ def test_in_bfloat16_no_product_is_left_out(batch):
 
 
 @pytest.mark.parametrize('products', ['few', 'auto', 'all'])
-def test_predictions_have_few_products_too(products, batch):
+def test_predictions_have_few_products_too(products, batch, monkeypatch):
+    monkeypatch.setattr(sharding, 'jit_predict', lambda predict, *_: predict)
     config = config_of(products)
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
     variables = abstract_tree(task, mesh)['state'].inference_variables()
-    program = str(jax.make_jaxpr(jit_predict(task, mesh, config))(variables, batch))
+    inputs = (variables, batch, jax.random.key(0))
+    program = str(jax.make_jaxpr(jit_predict(task, mesh, config))(*inputs))
     assert ('dimension_numbers=(([2], [1]), ([0], [0]))' in program) == (products == 'few')
