@@ -100,11 +100,11 @@ def find_inside(sides: tuple[int, ...]) -> Bool[Array, 'n h w 1'] | None:
     images = _images.get()
     if images is None:
         return None
-    rows, columns = (_find_inside(axis, sides[axis], images) for axis in (0, 1))
+    rows, columns = (_find_along(axis, sides[axis], images) for axis in (0, 1))
     return rows[:, :, None, None] & columns[:, None, :, None]
 
 
-def _find_inside(axis: int, length: int, images: Images) -> Bool[Array, 'n length']:
+def _find_along(axis: int, length: int, images: Images) -> Bool[Array, 'n length']:
     """Returns which of the rows (axis 0) or columns (1) of features lie in the images.
 
     The features may be larger or smaller than the array that the images lie in, by one factor.
