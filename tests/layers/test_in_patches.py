@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sr_jax.devices import memory
 from sr_jax.errors import InputError
-from sr_jax.layers.borders import Images, _find_inside, apply_within
+from sr_jax.layers.borders import Images, _find_along, apply_within
 from sr_jax.layers.convolution import Convolution, upsample_nearest
 from sr_jax.layers.in_patches import in_patches
 from sr_jax.layers.random_draws import draw_in_loops
@@ -90,7 +90,7 @@ def test_too_small_a_halo_shows():
 
 
 def test_long_sides_do_not_overflow():
-    inside = _find_inside(0, 120_000, Images((30_000, 1), jnp.array([[29_999, 1]])))
+    inside = _find_along(0, 120_000, Images((30_000, 1), jnp.array([[29_999, 1]])))
     assert int(inside.sum()) == 4 * 29_999
 
 
