@@ -63,8 +63,13 @@ def _convolve(
     x: Array, kernels: Kernels, biases: Biases, slope: float, inside: Array | None
 ) -> tuple[Array, list[Array]]:
     """What the last one makes; x and what the others made."""
-    maps = [x]
-    starts = _starts(x, biases)
+
+    def keep(y: Array) -> Array:
+        maps.append(y if inside is None else jnp.where(inside, y, 0))
+        return maps[-1]
+
+    maps: list[Array] = []
+    starts = _starts(x, kernels)
     factors = [
         jnp.split(winograd_2d.transform_kernel(kernel), starts[1 : i + 1], axis=1)
         for i, kernel in enumerate(kernels)
@@ -72,14 +77,9 @@ def _convolve(
 
     def go_on(i: int, made: Array) -> Array:
         made = made + biases[i][None, None, None]
-        if i == len(biases) - 1:
-            return made
-        y = nn.leaky_relu(made, slope)
-        maps.append(y if inside is None else jnp.where(inside, y, 0))
-        return maps[-1]
+        return made if i == len(biases) - 1 else keep(nn.leaky_relu(made, slope))
 
-    first = x if inside is None else jnp.where(inside, x, 0)
-    return _chain(first, factors, go_on), maps
+    return _chain(keep(x), factors, go_on), maps
 
 
 def _chain(
@@ -105,9 +105,9 @@ def _chain(
     return x
 
 
-def _starts(x: Array, biases: Biases) -> np.ndarray:
-    """Where the channels of each map begin, and where those of the last one end."""
-    return np.cumsum([0, x.shape[3], *(len(bias) for bias in biases)])
+def _starts(x: Array, kernels: Kernels) -> np.ndarray:
+    """Where the channels of x and of what each makes begin, and where those of the last one end."""
+    return np.cumsum([0, x.shape[3], *(kernel.shape[3] for kernel in kernels)])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -137,7 +137,7 @@ def _gradients(
     That of a map is made of those of all later ones, from the last one on, by turned kernels.
     """
     count = len(kernels)
-    starts = np.cumsum([0, *(y.shape[3] for y in maps), cotangent.shape[3]])
+    starts = _starts(maps[0], kernels)
     turned = [
         jnp.split(winograd_2d.transform_kernel(turn_kernel(kernel)), starts[1 : i + 1], axis=2)
         for i, kernel in enumerate(kernels)

@@ -63,14 +63,8 @@ class ResidualDenseBlock(nn.Module):
         """Features of the same shape as x."""
         made = jax.ShapeDtypeStruct(x.shape, x.dtype)
         compute = functools.partial(ResidualDenseBlock.compute, train=train)
-        side = min(self.patch, winograd_dense.PATCH) if self.has_few_products(x) else self.patch
+        side = min(self.patch, winograd_dense.PATCH) if _has_few_products(self, x) else self.patch
         return in_patches(self, x, made, side, DENSE_RADIUS, compute)
-
-    def has_few_products(self, x: Float[Array, 'n h w c']) -> bool:
-        """Whether all convolutions are computed together, by fewer products."""
-        plain = not (self.switching.layers or self.plus)
-        widths = (*[self.growth] * 4, x.shape[-1])
-        return plain and winograd_dense.is_quicker(x.astype(self.dtype), widths)
 
     @nn.compact
     def compute(self, x: Float[Array, 'n h w c'], train: bool) -> Float[Array, 'n h w c']:
@@ -91,7 +85,7 @@ class ResidualDenseBlock(nn.Module):
             return module(jnp.concatenate(inputs, axis=-1), train)
 
         *growing, last = [*(conv(i, self.growth) for i in range(4)), conv(4, x.shape[-1])]
-        if self.has_few_products(x):
+        if _has_few_products(self, x):
             return x + RESIDUAL_SCALE * _convolve_densely([*growing, last], x)
         outputs = [x, nn.leaky_relu(apply(growing[0], x), NEGATIVE_SLOPE)]
         pair = [module for module in growing[1:3] if isinstance(module, Convolution)]
@@ -110,6 +104,13 @@ class ResidualDenseBlock(nn.Module):
             self.growth, 1, use_bias=False, dtype=self.dtype, kernel_init=KAIMING, name='conv_1x1'
         )
         return conv(x)
+
+
+def _has_few_products(network: Any, x: Float[Array, 'n h w c']) -> bool:
+    """Whether the dense blocks of a network, or one of them, are each computed in one piece."""
+    plain = not (network.switching.layers or network.plus)
+    widths = (*[network.growth] * 4, x.shape[-1])
+    return plain and winograd_dense.is_quicker(x.astype(network.dtype), widths)
 
 
 def _convolve_densely(
@@ -293,7 +294,6 @@ class RRDBNet(nn.Module):
         """What the last block makes, and the wanted ones."""
         block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
         fields = (self.growth, self.dtype, self.switching, self.patch, self.plus)
-        dense = ResidualDenseBlock(self.growth, self.dtype, self.switching, self.plus, parent=None)
         return apply_repeated(
             self,
             functools.partial(block, *fields),
@@ -301,7 +301,7 @@ class RRDBNet(nn.Module):
             *(x, train),
             wanted=wanted,
             alike=not self.switching.layers,
-            as_loop=dense.has_few_products(x),
+            as_loop=_has_few_products(self, x),
         )
 
     @property

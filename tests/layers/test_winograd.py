@@ -72,8 +72,8 @@ def test_gradients_are_the_convolution_s(drawn):
         ((1, 25, 24, 32), (3, 3, 32, 3), 'float32', 1, False),
         ((1, 25, 24, 3), (3, 3, 3, 33), 'float32', 1, False),
         ((1, 22, 24, 32), (3, 3, 32, 33), 'float32', 1, False),
-        ((13, 7, 7, 32), (3, 3, 32, 33), 'float32', 1, True),  # 8 x 8 pixels of tiles
-        ((33, 5, 6, 32), (3, 3, 32, 33), 'float32', 1, False),
+        ((13, 7, 12, 32), (3, 3, 32, 33), 'float32', 1, True),  # 8 x 12 pixels of tiles
+        ((33, 5, 6, 32), (3, 3, 32, 33), 'float32', 1, False),  # 8 x 8, of 30
     ],
 )
 def test_what_it_serves(x, kernel, dtype, stride, expected):
