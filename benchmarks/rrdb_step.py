@@ -32,6 +32,7 @@ def parse_arguments() -> argparse.Namespace:
         parser.add_argument(f'--{name}', type=int, default=value)
     parser.add_argument('--dtype', default='float32', help="of JAX's step")
     parser.add_argument('--products', default='auto', help='see `config.train`')
+    parser.add_argument('--apart', action='store_true', help='blocks are not stacked')
     return parser.parse_args()
 
 
@@ -43,7 +44,8 @@ def main() -> None:
     config.model.update(features=args.features, growth=args.growth, num_blocks=args.blocks)
     config.optimizer.ema_decay = 0.0
     shape = (args.batch, args.crop, args.crop, 3)
-    step = compiled_step(config, {'hq': np.random.default_rng(0).random(shape, np.float32)})
+    batch = {'hq': np.random.default_rng(0).random(shape, np.float32)}
+    step = compiled_step(config, batch, stacked=not args.apart)
     numbers = [getattr(args, name) for name in NUMBERS]
     measure(step, args.rounds, args.torch_python, 'rrdb_step_torch.py', *numbers)
 

@@ -21,25 +21,40 @@ from sr_jax.devices import sharding
 from sr_jax.devices.freed_memory import keep_freed_memory
 from sr_jax.inference import networks
 from sr_jax.tasks.task import Load, with_frozen
+from sr_jax.training.stacking import Stacking
 from sr_jax.training.step import jit_step
 
 
-def compiled_step(config: ml_collections.ConfigDict, batch: dict[str, Any]) -> Callable[[], None]:
+def compiled_step(
+    config: ml_collections.ConfigDict, batch: dict[str, Any], stacked: bool = True
+) -> Callable[[], None]:
     """A function that makes one train step of a config and waits for it; says how long it took to
-    trace and to compile."""
-    step, traced, compiled = make_step(config, batch)
+    trace and to compile. Arguments as of `make_step`."""
+    step, traced, compiled = make_step(config, batch, stacked=stacked)
     print(f'JAX {jax.__version__}: traced in {traced:.2f} s, compiled in {compiled:.2f} s')
     return step
 
 
 def make_step(
-    config: ml_collections.ConfigDict, batch: dict[str, Any], load: Load = networks.load
+    config: ml_collections.ConfigDict,
+    batch: dict[str, Any],
+    load: Load = networks.load,
+    stacked: bool = True,
 ) -> tuple[Callable[[], None], float, float]:
     """A function that makes one train step of a config and waits for it, and the seconds that it
-    took to trace and to compile; `load` loads the networks that it keeps frozen."""
+    took to trace and to compile.
+
+    Args:
+      config: of the step.
+      batch: of NumPy's arrays.
+      load: loads the networks that it keeps frozen.
+      stacked: equal blocks are stacked, as the trainer does.
+    """
     keep_freed_memory()  # as `python -m sr_jax.main` does
     task, mesh = tasks.make(config), sharding.make_mesh(jax.devices()[:1])
     batch, tree = sharding.put_batch(batch, mesh), begin(task, 0, mesh)
+    if stacked:
+        tree = {**tree, 'state': Stacking.of(task, mesh).stack(tree['state'])}
     frozen = task.frozen(load, True)
     frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
     tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}

@@ -26,6 +26,7 @@ from sr_jax.pretrained import openmodeldb
 from sr_jax.pretrained.named import WEIGHTS
 from sr_jax.tasks.shared.evaluation import join
 from sr_jax.tasks.shared.perceptual_evaluation import measure_perceptually
+from sr_jax.training.stacking import Stacking
 from sr_jax.training.step import jit_predict
 from sr_jax.training.validation import evaluate_batches
 
@@ -103,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     batch_size = -(-settings.batch_size // mesh.size) * mesh.size
     metrics = evaluate_batches(
         jit_predict(task, mesh, config),
-        model.variables,
+        Stacking.of(task, mesh).stack_variables(task, model.variables),
         map(task.check, validation_batches(data, batch_size, print, task.batch(1))),
         join(*parts),
         mesh,

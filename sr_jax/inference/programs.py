@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from sr_jax import models
@@ -12,7 +14,7 @@ from sr_jax.images.finite import clip_finite
 from sr_jax.inference import channels
 from sr_jax.inference.networks import LoadedNetwork
 from sr_jax.layers.borders import apply_within
-from sr_jax.layers.repeated import Repetition, repeating, stack_repeated
+from sr_jax.layers.repeated import Repetition, repeating, stack_loops
 from sr_jax.layers.winograd import fewer_products
 from sr_jax.models.protocols import Enlarger, Looping
 
@@ -101,9 +103,9 @@ def arrange(
     if not (as_loop and isinstance(module, Looping)):
         return variables
     params = variables['params']
-    for path, names in module.loops.items():
-        params = stack_repeated(params, path, names)
-    return {**variables, 'params': params}
+    if not all(isinstance(x, np.ndarray) for x in jax.tree.leaves(params)):
+        return variables  # they lie on devices already
+    return {**variables, 'params': stack_loops(params, module.loops)}
 
 
 def apply_network(

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, kaiming_init, uniform_init
-from sr_jax.layers.repeated import apply_repeated
+from sr_jax.layers.repeated import Loops, apply_repeated
 from sr_jax.layers.resampling import pixel_shuffle
 from sr_jax.layers.resolutions import START, channels_at, check_size, sides
 from sr_jax.models.protocols import image_batch
@@ -82,7 +82,7 @@ class GLEAN(nn.Module):
         return self.in_size
 
     @property
-    def loops(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+    def loops(self) -> Loops:
         """See `sr_jax.models.protocols.Looping`: the encoder's blocks."""
         return block_loops(self.num_blocks)
 

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 from sr_jax.errors import InputError
 from sr_jax.layers.convolution import Convolution, normal_init, upsample_nearest
 from sr_jax.layers.equalized import EqualizedLinear
+from sr_jax.layers.repeated import Loops
 from sr_jax.layers.resolutions import channels_at, sides
 from sr_jax.models.glean import Maps, apply_blocks, ask_generator, check_sizes
 from sr_jax.models.protocols import image_batch
@@ -81,7 +82,7 @@ class GLEAN(nn.Module):
         return self.in_size
 
     @property
-    def loops(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+    def loops(self) -> Loops:
         """See `sr_jax.models.protocols.Looping`: the encoder's blocks."""
         return block_loops(self.num_blocks)
 

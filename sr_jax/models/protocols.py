@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from sr_jax.layers.repeated import Loops
 from sr_jax.layers.switching import Switching
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -112,7 +113,7 @@ class Looping(Network, Protocol):
     """A network that applies equal blocks by `sr_jax.layers.repeated`."""
 
     @property
-    def loops(self) -> Mapping[tuple[str, ...], Sequence[str]]:
+    def loops(self) -> Loops:
         """Names of these blocks, by the path in its parameters of what they are parts of; of loops
         in loops the inner ones first."""
 

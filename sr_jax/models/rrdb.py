@@ -21,7 +21,7 @@ from sr_jax.layers import winograd_dense
 from sr_jax.layers.borders import find_inside, zero_outside
 from sr_jax.layers.convolution import Convolution, convolve, kaiming_init
 from sr_jax.layers.in_patches import in_patches
-from sr_jax.layers.repeated import apply_repeated
+from sr_jax.layers.repeated import Loops, apply_repeated, is_loop, scan_blocks, stacked
 from sr_jax.layers.resampling import pixel_unshuffle
 from sr_jax.layers.switching import Switching, convolution
 from sr_jax.layers.upsampling_head import NEGATIVE_SLOPE, UpsamplingHead
@@ -176,7 +176,7 @@ def block_names(count: int) -> tuple[str, ...]:
     return tuple(f'block_{i}' for i in range(count))
 
 
-def block_loops(count: int, *path: str) -> dict[tuple[str, ...], tuple[str, ...]]:
+def block_loops(count: int, *path: str) -> Loops:
     """Names of so many blocks, and before these those of the dense ones in each, by their paths."""
     names = block_names(count)
     return {**{(*path, name): DENSE_BLOCKS for name in names}, path: names}
@@ -292,20 +292,40 @@ class RRDBNet(nn.Module):
         self, x: Array, wanted: Sequence[int], train: bool
     ) -> tuple[Array, list[Array]]:
         """What the last block makes, and the wanted ones."""
+        names, alike = block_names(self.num_blocks), not self.switching.layers
+        as_loop = _has_few_products(self, x)
+        if not (wanted or self.remat) and is_loop(self, names, alike, as_loop):
+            return self._loop_over_dense_blocks(x, stacked(self.variables['params'], names)), []
         block = nn.remat(RRDB, static_argnums=(2,)) if self.remat else RRDB
-        fields = (self.growth, self.dtype, self.switching, self.patch, self.plus)
+        make = functools.partial(
+            block, self.growth, self.dtype, self.switching, self.patch, self.plus
+        )
         return apply_repeated(
-            self,
-            functools.partial(block, *fields),
-            block_names(self.num_blocks),
-            *(x, train),
-            wanted=wanted,
-            alike=not self.switching.layers,
-            as_loop=_has_few_products(self, x),
+            *(self, make, names, x, train), wanted=wanted, alike=alike, as_loop=as_loop
         )
 
+    def _loop_over_dense_blocks(self, x: Array, blocks: Any) -> Array:
+        """What the last block makes, as one loop over the dense ones of all, which is compiled in
+        three quarters of the time of a loop in a loop."""
+        block: Any = ResidualDenseBlock(
+            self.growth, self.dtype, plus=self.plus, patch=self.patch, parent=None
+        )
+        params = jax.tree.map(
+            lambda p: p.reshape(-1, *p.shape[2:]), stacked(blocks, DENSE_BLOCKS, axis=1)
+        )
+        ends = jnp.arange(self.num_blocks * len(DENSE_BLOCKS)) % len(DENSE_BLOCKS) == 2
+
+        def apply(carry: tuple[Array, Array], of_one: Any) -> tuple[tuple[Array, Array], None]:
+            h, start = carry
+            params, is_end = of_one
+            h = block.apply({'params': params}, h)
+            h = jnp.where(is_end, start + RESIDUAL_SCALE * h, h)
+            return (h, jnp.where(is_end, h, start)), None
+
+        return scan_blocks(apply, (x, x), (params, ends))[0][0]
+
     @property
-    def loops(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+    def loops(self) -> Loops:
         """See `sr_jax.models.protocols.Looping`; none where convolutions are switched."""
         return {} if self.switching.layers else block_loops(self.num_blocks)
 

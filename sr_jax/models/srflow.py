@@ -21,6 +21,7 @@ from sr_jax.layers.flow.coupling import MIN_SCALE
 from sr_jax.layers.flow.gaussian import log_density
 from sr_jax.layers.flow.split import Split
 from sr_jax.layers.flow.steps import FlowStep, FlowSteps
+from sr_jax.layers.repeated import Loops
 from sr_jax.layers.resampling import pixel_shuffle, pixel_unshuffle
 from sr_jax.models.protocols import Limits, image_batch
 from sr_jax.models.rrdb import RRDBNet, block_loops
@@ -139,7 +140,7 @@ class SRFlow(nn.Module):
         return 2**self.levels // self.scale
 
     @property
-    def loops(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+    def loops(self) -> Loops:
         """See `sr_jax.models.protocols.Looping`: the encoder's blocks."""
         return block_loops(self.num_blocks, 'rrdb')
 

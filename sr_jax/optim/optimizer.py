@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PyTree
 from sr_jax.config.binding import nearest
 from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
+from sr_jax.layers.repeated import count_stacked
 from sr_jax.optim.soap import scale_by_soap
 
 MUON_SIZE = 0.2  # root mean square of Muon's updates, about that of Adam's
@@ -20,7 +21,7 @@ TRUST = 1e-3  # LARS' trust coefficient (You et al. 2017, arXiv:1708.03888)
 
 def _are_kernels(params: PyTree) -> PyTree:
     """Which arrays are neither biases nor scales."""
-    return jax.tree.map(lambda p: p.ndim >= 2, params)
+    return jax.tree.map_with_path(lambda path, p: p.ndim - count_stacked(path) >= 2, params)
 
 
 def _adam(settings: OptimizerSettings) -> optax.GradientTransformation:
@@ -92,6 +93,8 @@ SCALINGS: dict[str, Callable[[OptimizerSettings], optax.GradientTransformation]]
     'soap': _soap,
     SCHEDULE_FREE: _adam_without_momentum,
 }
+# Those that update each number by itself, so that blocks may be stacked to one array.
+ELEMENTWISE = ('adam', 'adan', 'lion', 'sgd', SCHEDULE_FREE)
 SCHEDULES = ('constant', 'cosine', 'linear', 'multistep', 'polynomial')
 POWER = 0.9  # of the polynomial schedule (Liu, Rabinovich, Berg 2015, arXiv:1506.04579)
 

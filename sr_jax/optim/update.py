@@ -1,7 +1,7 @@
 """The accumulated, guarded update of parameters, and what goes with it."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import optax
 from flax.training.dynamic_scale import DynamicScale
 from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from sr_jax.layers.repeated import count_stacked
 
 
 def ema(
@@ -40,8 +42,9 @@ class Gradients(NamedTuple):
       terms: each named scalar of the loss, mean over the microbatches.
       statistics: of the batch, merged over the microbatches.
       outputs: what the loss gave of each image, in the order of the batch.
-      finite: for each parameter array whether the sum of its gradient's squares is finite, in the
-        order of `jax.tree.leaves`; where it is not, second moments would not be finite either.
+      finite: for each parameter array, and each block of stacked ones, whether the sum of its
+        gradient's squares is finite, in the order of `jax.tree.leaves`; where it is not, second
+        moments would not be finite either.
       applied: whether loss and gradients were finite, so that the update was applied.
     """
 
@@ -49,7 +52,7 @@ class Gradients(NamedTuple):
     terms: dict[str, Float[Array, '']]
     statistics: Any
     outputs: PyTree
-    finite: Bool[Array, ' parameters']
+    finite: Bool[Array, ' arrays']
     applied: Bool[Array, '']
 
 
@@ -104,7 +107,7 @@ def accumulated_update(
     else:
         passes = functools.partial(_pass_all, loss, merge, params, loss_scale)
         loss_scale, (value, terms, grads), statistics, outputs = passes(microbatches, keys)
-    squares = jnp.stack([optax.tree.norm(g, squared=True) for g in jax.tree.leaves(grads)])
+    squares = jnp.concatenate([_squares(*leaf) for leaf in jax.tree.leaves_with_path(grads)])
     finite = jnp.isfinite(squares)
     # The barrier keeps XLA from computing the flag anew, of all arrays, in the selection of each:
     # what is compiled would grow with the square of their number.
@@ -114,6 +117,12 @@ def accumulated_update(
     params, opt_state = _update(advance, applied, grads, params, opt_state)
     gradients = Gradients(value, terms, statistics, outputs, finite, applied)
     return params, opt_state, loss_scale, gradients
+
+
+def _squares(path: Sequence[Any], gradient: Array) -> Float[Array, ' arrays']:
+    """The sums of a gradient's squares, of the array of each block where these are stacked."""
+    axes = tuple(range(count_stacked(path), gradient.ndim))
+    return jnp.square(gradient).sum(axes).ravel()
 
 
 def _update(

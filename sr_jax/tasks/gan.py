@@ -322,6 +322,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         evaluation=enlarging.make_evaluation(config),
         panels=enlarging.make_panels(generator),
         networks=networks,
+        loops={'generator': parts.training['generator'].loops(generator)},
         frozen=functools.partial(load_frozen, parts.loss),
         usage=enlarging.USAGE,
     )

@@ -80,6 +80,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         evaluation=enlarging.make_evaluation(config),
         panels=enlarging.make_panels(model),
         networks={'model': 'model'},
+        loops={'model': training.loops(model)},
         usage=enlarging.USAGE,
     )
 

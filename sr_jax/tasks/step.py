@@ -16,7 +16,10 @@ from jaxtyping import Array
 from sr_jax.config.binding import Section, bind, check_keys
 from sr_jax.config.settings import OptimizerSettings, TrainSettings
 from sr_jax.layers import switching
+from sr_jax.layers.repeated import Loops
+from sr_jax.models.protocols import Looping
 from sr_jax.optim.optimizer import (
+    ELEMENTWISE,
     SCHEDULE_FREE,
     averages,
     make_optimizer,
@@ -66,6 +69,11 @@ class Training(NamedTuple):
     def optimizer(self, step: Array) -> optax.GradientTransformation:
         """Returns the optimiser at the rate of a step of the run."""
         return make_optimizer(self.settings, lambda count: self.schedule(step))
+
+    def loops(self, model: Any) -> Loops:
+        """Returns the blocks of a network that may be trained as one: see `Task.loops`."""
+        stackable = isinstance(model, Looping) and self.settings.name in ELEMENTWISE
+        return model.loops if stackable else {}
 
     def start(self, params: Any, variables: dict[str, Any]) -> TrainState:
         """Returns the state of a network that begins with these arrays."""

@@ -5,6 +5,7 @@ contracts and nothing of what a batch or an output holds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import flax.struct
@@ -17,6 +18,7 @@ from jaxtyping import Array
 
 from sr_jax.config.binding import nearest
 from sr_jax.errors import InputError, TrainingError
+from sr_jax.layers.repeated import Loops
 
 Batch: TypeAlias = dict[str, Any]  # arrays, or their ShapeDtypeStructs; the first axis is the batch
 Outputs: TypeAlias = dict[str, Any]  # of arrays, each with the batch as its first axis
@@ -146,7 +148,8 @@ class Task(NamedTuple):
         batch; `key` is the run's, the same in every step. `metrics` are scalars: 'loss' and its
         terms, and others whose names have a slash and are left out of the line that a person sees,
         such as 'optimizer/gradient_norm'. Besides there is 'finite_gradients', a flag for each
-        parameter array in the order of `jax.tree.leaves(parameters(state))`; there may be
+        parameter array in the order of `jax.tree.leaves(parameters(state))`, of stacked ones for
+        each block; there may be
         NOT_FINITE + the name of a part, an integer for each of its layers that is 0 where its
         output was finite. An update that is not finite is not applied.
       predict: (variables, batch, key) -> outputs; the loop asks for no key of theirs. The variables
@@ -167,6 +170,8 @@ class Task(NamedTuple):
         when a run resumes.
       check: a batch as the data gives it, of NumPy arrays -> the same; raises InputError where it
         holds what the networks cannot take, such as a class that they do not know.
+      loops: of each network that has equal blocks, those that may be stacked (`stack_loops`):
+        `train_step` and `predict` take them so too.
       usage: what to try with a finished run: a verb and its arguments, with '{run}' for its folder.
     """
 
@@ -182,6 +187,7 @@ class Task(NamedTuple):
     complete: Callable[[ml_collections.ConfigDict, Load], None] = nothing_to_complete
     fixed: tuple[str, ...] = ()
     check: Callable[[Batch], Batch] = take_as_it_is
+    loops: Mapping[str, Loops] = MappingProxyType({})
     usage: str = 'evaluate {run}'
 
 
@@ -245,7 +251,7 @@ def check_finite(step: int, metrics: Metrics, names: Sequence[str]) -> None:
     Args:
       step: its number, for the message.
       metrics: of `Task.train_step`.
-      names: of the parameters, in the order of `jax.tree.leaves`.
+      names: of the parameters that have a flag each, in their order.
     """
     values = jax.device_get(metrics)
     finite = values['finite_gradients']

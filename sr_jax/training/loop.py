@@ -31,7 +31,6 @@ from sr_jax.tasks.shared.switched import MIN_SHARE, describe_late_norms
 from sr_jax.tasks.task import (
     Task,
     check_finite,
-    parameters,
     predicting_variables,
     with_frozen,
     without_frozen,
@@ -46,6 +45,7 @@ from sr_jax.training.settings import (
     read_settings,
     resolve,
 )
+from sr_jax.training.stacking import Stacking
 from sr_jax.training.step import jit_predict, jit_step
 from sr_jax.training.validation import evaluate_batches, naming_batch_size
 
@@ -74,6 +74,7 @@ class Run(NamedTuple):
     workdir: Path
     mesh: Mesh
     task: Task
+    stacking: Stacking
     predict: Callable
     iterator: TrainIterator
     checkpoints: Checkpoints
@@ -144,10 +145,11 @@ def _train(
     checkpoints = Checkpoints(workdir, settings.checkpoint, best)
     stack.callback(checkpoints.close)
     predict = jit_predict(task, mesh, config)
-    parts = (mesh, task, predict, iterator, checkpoints, progress)
+    parts = (mesh, task, Stacking.of(task, mesh), predict, iterator, checkpoints, progress)
     run = Run(config, settings, workdir, *parts, warned=set())
     report = progress.message
     tree, step, data = resume_or_init(checkpoints, config, task, mesh, load, report)
+    tree = {**tree, 'state': run.stacking.stack(tree['state'])}
     frozen = task.frozen(load, True)
     frozen = jax.device_put(frozen, sharding.layout(frozen, mesh))
     tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
@@ -210,8 +212,7 @@ def _loop(run: Run, tree: PyTree, start: int, stop: Stop) -> Result:
     """Steps until the last or a signal; looks at metrics one step late, to keep devices busy."""
     layout = sharding.layout(tree, run.mesh)
     advance = jit_step(run.task, run.mesh, layout, run.config)
-    paths = jax.tree.leaves_with_path(parameters(tree['state']))
-    names = [jax.tree_util.keystr(path, simple=True, separator='/') for path, _ in paths]
+    names = run.stacking.names(tree['state'])
     last = run.settings.train.steps
     step, pending, validation = start, None, {}
 
@@ -356,7 +357,7 @@ def _save(run: Run, tree: PyTree, step: int, validation: dict[str, float]) -> No
         return
     run.checkpoints.save(
         step,
-        {**tree, 'state': without_frozen(run.task, tree['state'])},
+        {**tree, 'state': run.stacking.unstack(without_frozen(run.task, tree['state']))},
         config=run.config,
         data=_position(run.iterator),
         metrics=validation or None,

@@ -21,6 +21,7 @@ from sr_jax.config.settings import (
 from sr_jax.devices import distributed, memory, sharding
 from sr_jax.errors import InputError
 from sr_jax.tasks.task import Load, Task, with_frozen
+from sr_jax.training.stacking import Stacking
 from sr_jax.training.step import jit_step
 
 
@@ -185,7 +186,8 @@ def measure_step(
     task = tasks.make(config)
     tree = abstract_tree(task, mesh)
     frozen = jax.eval_shape(lambda: task.frozen(load, True))
-    tree = {**tree, 'state': with_frozen(task, tree['state'], frozen)}
+    state = Stacking.of(task, mesh).stack(tree['state'])
+    tree = {**tree, 'state': with_frozen(task, state, frozen)}
     step = jit_step(task, mesh, sharding.layout(tree, mesh), config)
     batch = task.batch(batch_size * accumulation)
     return memory.compiled_bytes(step.lower(tree, batch).compile())

@@ -11,9 +11,11 @@ from sr_jax.layers.repeated import (
     Repetition,
     apply_repeated,
     count_rounds,
+    count_stacked,
     initial_shapes,
     repeating,
-    stack_repeated,
+    stack_loops,
+    unstack_loops,
 )
 from sr_jax.layers.switching import Switching
 from sr_jax.models.rrdb import RRDBNet
@@ -54,19 +56,38 @@ def trained():
 
 def test_blocks_stacked_before_are_those_that_a_program_stacks(trained):
     x, variables = trained
-    arrays = jax.tree.map(np.asarray, variables['params'])
     names = [f'block_{i}' for i in range(4)]
-    deep = {'one': {'two': arrays}, 'other': 5}
-    together = stack_repeated(deep, ('one', 'two'), names)
-    assert together['other'] == 5 and deep['one']['two'] is arrays
+    deep = {'one': {'two': variables['params']}, 'other': 5}
+    loops = {('one', 'two'): names}
+    together = stack_loops(deep, loops)
+    assert together['other'] == 5 and len(jax.tree.leaves(together['one'])) == 2
     with repeating(LOOP):
         expected, _ = Chain().apply(variables, x)
         found, _ = Chain().apply({'params': together['one']['two']}, x)
     np.testing.assert_array_equal(found, expected)
-    assert len(jax.tree.leaves(together['one'])) == 2
-    on_a_device = {**arrays, **variables['params']}
-    assert stack_repeated(on_a_device, (), names) is on_a_device
-    assert stack_repeated(arrays, (), names[:1]) is arrays
+    jax.tree.map(np.testing.assert_array_equal, unstack_loops(together, loops), deep)
+    alone = {('one', 'two'): names[:1]}
+    assert stack_loops(deep, alone) == deep and unstack_loops(deep, alone) == deep
+
+
+def test_stacked_blocks_are_a_loop_whatever_is_asked(trained):
+    x, variables = trained
+    together = {'params': stack_loops(variables['params'], {(): [f'block_{i}' for i in range(4)]})}
+    assert count_calls(WRITTEN_OUT, lambda: Chain().apply(together, x)) == 1
+    collect = functools.partial(Chain().apply, together, x, mutable=['intermediates'])
+    assert count_calls(WRITTEN_OUT, collect) == 1
+
+
+def test_loops_in_loops_are_stacked_and_come_back():
+    model = RRDBNet(features=5, growth=3, num_blocks=2)
+    init = jax.jit(draw_in_loops(model.init))
+    params = init(jax.random.key(0), jnp.zeros((1, 7, 6, 3)))['params']
+    together = stack_loops(params, model.loops)
+    path, kernel = jax.tree.leaves_with_path(together)[1]
+    assert count_stacked(path) == 2 and kernel.shape == (2, 3, 3, 3, 5, 3)
+    back = unstack_loops(together, model.loops)
+    assert jax.tree.structure(back) == jax.tree.structure(params)
+    jax.tree.map(np.testing.assert_array_equal, back, params)
 
 
 def count_calls(how, function):
