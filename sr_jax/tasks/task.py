@@ -4,6 +4,7 @@ A task is to training what an optax transformation is to optimisation. The loop 
 contracts and nothing of what a batch or an output holds.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -189,6 +190,30 @@ class Task(NamedTuple):
     check: Callable[[Batch], Batch] = take_as_it_is
     loops: Mapping[str, Loops] = MappingProxyType({})
     usage: str = 'evaluate {run}'
+
+
+def in_float32(task: Task) -> Task:
+    """Returns a task whose arrays are float32 where JAX has float64 enabled, too.
+
+    With `JAX_ENABLE_X64` JAX draws random numbers and makes zeros of float64, beside parameters of
+    float32: branches and loops of both cannot be traced, and other numbers are drawn.
+    """
+
+    def narrowed(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def apply(*inputs: Any) -> Any:
+            with jax.enable_x64(False):
+                return function(*inputs)
+
+        return apply
+
+    return task._replace(
+        batch=narrowed(task.batch),
+        init=narrowed(task.init),
+        train_step=narrowed(task.train_step),
+        predict=narrowed(task.predict),
+        frozen=narrowed(task.frozen),
+    )
 
 
 def states_by_network(task: Task, state: State) -> dict[str, TrainState]:
