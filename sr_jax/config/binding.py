@@ -9,7 +9,6 @@ import difflib
 import importlib
 import math
 import pkgutil
-import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ import ml_collections
 from sr_jax.errors import InputError
 
 MAX_WHOLE = 2**63 - 1
+MAX_FLOAT = 3.4e38  # larger ones are infinite in float32
 MAX_IN_NETWORKS = 2**31 - 1  # of a side or a count: arrays are indexed by 32 bits
 Section: TypeAlias = Mapping | ml_collections.ConfigDict  # a ConfigDict is no Mapping
 
@@ -91,7 +91,7 @@ def bind(target: type, section: Section, where: str) -> Any:
 
 
 def _check_finite(value: Any, where: str) -> None:
-    """Raises InputError, naming the key, for a number that is not finite, or larger than floats."""
+    """Raises InputError, naming the key, for a number that float32 does not hold, or NaN."""
     if isinstance(value, Section):
         for key, item in value.items():
             _check_finite(item, f'{where}.{key}')
@@ -100,8 +100,9 @@ def _check_finite(value: Any, where: str) -> None:
             _check_finite(item, f'{where}[{i}]')
     elif isinstance(value, float) and not math.isfinite(value):
         raise InputError(f'{where} is {value}, but must be a finite number')
-    elif isinstance(value, int) and abs(value) > sys.float_info.max:
-        raise InputError(f'{where} is a number of more than 308 digits')
+    elif isinstance(value, (int, float)) and abs(value) > MAX_FLOAT:
+        size = f'is {value}' if isinstance(value, float) else 'has more than 38 digits'
+        raise InputError(f'{where} {size}, but must be from -3.4e38 to 3.4e38, as in float32')
 
 
 def _check_countable(value: Any, where: str) -> None:
@@ -120,9 +121,14 @@ def _convert(value, hint, where: str):
     """Returns `value` as the type `hint`, or raises InputError naming the key."""
     if dataclasses.is_dataclass(hint) and isinstance(value, Section):
         return bind(hint, value, where)  # type: ignore[arg-type]
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and not isinstance(value, hint):
+        keys = ', '.join(field.name for field in config_fields(hint))
+        raise InputError(f'{where} must be a section, not {value!r}; its keys: {keys}')
     if isinstance(value, Section):
         value = dict(value)
     origin = typing.get_origin(hint)
+    if origin is Mapping:
+        return _convert_mapping(value, typing.get_args(hint)[1], where)
     if origin in (typing.Union, types.UnionType):
         return _convert_to_one(value, hint, where)
     if origin is tuple and isinstance(value, (list, tuple)):
@@ -137,6 +143,13 @@ def _convert(value, hint, where: str):
     if hint is int and not -MAX_WHOLE <= value <= MAX_WHOLE:
         raise InputError(f'{where} is {value}, but must be under 2**63, as 64 bits hold it')
     return value
+
+
+def _convert_mapping(value, item, where: str):
+    """Returns a mapping from names to `item`, or raises InputError naming the key."""
+    if not isinstance(value, Mapping):
+        raise InputError(f'{where} must be a mapping from names to values, not {value!r}')
+    return {key: _convert(own, item, f'{where}.{key}') for key, own in value.items()}
 
 
 def _convert_to_one(value, hint, where: str):

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from sr_jax import degradations, models
 from sr_jax.config.binding import bind
+from sr_jax.config.settings import check_updates
 from sr_jax.errors import InputError
 from sr_jax.images.finite import clip_finite
 from sr_jax.losses.likelihood import bits_per_dimension
@@ -50,6 +51,7 @@ class LossSettings:
             raise InputError('config.loss.quantization must not be negative (0 = no noise)')
         if self.encoder_from < -1:
             raise InputError('config.loss.encoder_from must be a step, or -1 for never')
+        check_updates(self, 'encoder_from')
 
 
 @dataclasses.dataclass(frozen=True)

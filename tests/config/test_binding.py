@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -28,6 +29,8 @@ class Example:
     share: float | None = None
     bands: tuple[float, ...] = ()
     nested: Nested = Nested()
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 GOOD = {'steps': 3, 'rate': 1, 'name': 'adam', 'milestones': [1, 2]}
@@ -44,6 +47,9 @@ def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
     assert bound(kernel=None).kernel is None
     assert bound(kernel='xla').kernel == 'xla'
     assert bound(network='lambda').network == 'lambda'
+    assert bound(weights={'a': 4}).weights == {'a': 4.0}
+    assert bound(fields={'a': 6, 'b': 'c'}).fields == {'a': 6, 'b': 'c'}
+    assert bound(nested=Nested(5.0)).nested == Nested(5.0)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +67,15 @@ def test_bind_returns_the_dataclass_with_int_as_float_and_list_as_tuple():
         ({'kernel': 3}, 'config.example.kernel must be str, not 3 (int)'),
         (
             {'zzz': 3},
-            "config.example has no key 'zzz': valid: bands, flips, kernel, milestones, name, "
-            'nested, network, rate, share, steps',
+            "config.example has no key 'zzz': valid: bands, fields, flips, kernel, milestones, "
+            'name, nested, network, rate, share, steps, weights',
         ),
+        ({'nested': 7}, 'config.example.nested must be a section, not 7; its keys: rate'),
+        ({'nested': 'x'}, "config.example.nested must be a section, not 'x'; its keys: rate"),
+        ({'nested': None}, 'config.example.nested must be a section, not None; its keys: rate'),
+        ({'weights': 5}, 'config.example.weights must be a mapping from names to values, not 5'),
+        ({'weights': {'a': 'b'}}, "config.example.weights.a must be float, not 'b' (str)"),
+        ({'fields': ()}, 'config.example.fields must be a mapping from names to values, not ()'),
     ],
 )
 def test_bind_names_what_is_wrong(changes, message):
@@ -89,10 +101,27 @@ def test_a_number_that_is_not_finite_is_named_at_any_depth(key, around, where, n
     assert str(error.value) == f'config.example.{where} is {number}, but must be a finite number'
 
 
-def test_a_number_that_no_float_holds_is_named():
-    assert bound(rate=10**300).rate == 1e300
-    with pytest.raises(InputError, match=r'config\.example\.rate is a number of more than 308'):
-        bound(rate=10**400)
+@pytest.mark.parametrize(
+    ('number', 'told'),
+    [
+        (1e39, 'is 1e+39'),
+        (-1e307, 'is -1e+307'),
+        (10**41, 'has more than 38 digits'),
+        (-(10**400), 'has more than 38 digits'),
+    ],
+)
+@pytest.mark.parametrize('key', ['rate', 'bands'])
+def test_a_number_that_float32_does_not_hold_is_named(key, number, told):
+    where = 'bands[0]' if key == 'bands' else key
+    with pytest.raises(InputError) as error:
+        bound(**{key: (number, 0.25) if key == 'bands' else number})
+    expected = f'config.example.{where} {told}, but must be from -3.4e38 to 3.4e38, as in float32'
+    assert str(error.value) == expected
+
+
+def test_the_largest_numbers_are_taken():
+    assert bound(rate=3.3e38).rate == 3.3e38
+    assert bound(rate=-(10**37)).rate == -1e37
 
 
 @pytest.mark.parametrize('key', ['steps', 'milestones'])

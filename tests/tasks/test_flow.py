@@ -227,6 +227,7 @@ def test_predictions_of_any_size(trainer, run):
         (dict(sampling__temperature=-0.1), 'temperature must not be negative'),
         (dict(loss__quantization=-1), 'quantization must not be negative'),
         (dict(loss__encoder_from=-2), 'a step, or -1 for never'),
+        (dict(loss__encoder_from=2**33), r'config\.loss: encoder_from must be under 2\*\*31'),
         (dict(model=dict(name='srresnet', scale=4)), 'SRResNet is no normalizing flow'),
         (dict(model__stepps=2), 'stepps'),
     ],

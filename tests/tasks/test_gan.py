@@ -199,7 +199,8 @@ def test_switched_convolutions_learn_beside_a_discriminator():
     ('changes', 'message'),
     [
         (dict(loss__adversarial__kind='vanila'), "did you mean 'vanilla'"),
-        (dict(loss__adversarial__weight=-1.0), 'must not be negative'),
+        (dict(loss__adversarial__weight=-1.0), 'config.loss.adversarial: weight must not be neg'),
+        (dict(loss__pixel__start=2**32), r'config\.loss\.pixel: start must be under 2\*\*31'),
         (dict(loss__adversarial__r1_every=0), 'r1_every must be at least 1'),
         (dict(loss__adversarial__r1_every=2**31), r'adversarial: r1_every must be under 2\*\*31'),
         (dict(loss__adversarial=dict(weigth=1.0)), "no key 'weigth': did you mean 'weight'"),

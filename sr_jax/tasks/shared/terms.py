@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from sr_jax.config.settings import check_updates
 from sr_jax.errors import InputError
 from sr_jax.losses import pixel
 
@@ -18,6 +19,8 @@ T = TypeVar('T')
 @dataclasses.dataclass(frozen=True)
 class Term:
     """When a term of the loss takes part, and how much.
+
+    Raises ValueError, which names the key, for what is out of range; `bind` names the section too.
 
     Attributes:
       weight: from `start` on.
@@ -32,7 +35,8 @@ class Term:
     def __post_init__(self):
         for key in ('weight', 'start', 'before'):
             if getattr(self, key) < 0:
-                raise InputError(f'{key} of a term of config.loss must not be negative')
+                raise ValueError(f'{key} must not be negative')
+        check_updates(self, 'start')
 
     def at(self, step: Int[Array, '']) -> Float[Array, '']:
         """Returns the weight for the update after so many."""
