@@ -1,5 +1,7 @@
 """Which checkpoints of a run are kept: the newest ones, and the best ones by a metric."""
 
+import math
+
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from sr_jax.config.settings import CheckpointSettings
@@ -12,12 +14,20 @@ def preservation(
     """Returns the rule, as Orbax takes it."""
     metric = settings.best_metric
     best = BestN(
-        get_metric_fn=lambda metrics: metric_of(metrics, metric),
+        get_metric_fn=lambda metrics: rank(metric_of(metrics, metric), higher_is_better),
         reverse=not higher_is_better,
         n=settings.keep_best,
         keep_checkpoints_without_metrics=False,
     )
     return AnyPreservationPolicy([LatestN(settings.keep_last), best])
+
+
+def rank(value: float, higher_is_better: bool) -> float:
+    """Returns a metric by which checkpoints are compared: what is no number is the worst.
+
+    Orbax 0.12.8 sorts NaN as it is: then the best checkpoints go and one of NaN stays.
+    """
+    return value if not math.isnan(value) else -math.inf if higher_is_better else math.inf
 
 
 def metric_of(metrics: dict[str, float], name: str) -> float:
