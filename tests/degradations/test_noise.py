@@ -68,8 +68,12 @@ def noise_of(settings, pixels, count=1, **changes):
     """The noise that an image of middle tones gets from some keys: [count, h, w, 3]."""
     stage = dataclasses.replace(settings.first, **changes)
     keys = jax.random.split(jax.random.key(3), count)
-    noisy = jax.jit(jax.vmap(lambda key: add_noise(key, fill_canvas(pixels), stage).pixels))(keys)
-    return np.asarray(noisy) - np.asarray(pixels)
+    noisy = jax.jit(
+        jax.vmap(lambda key: add_noise(key, fill_canvas(pixels), stage).pixels),
+        # Of many images it runs for longer than it is compiled: see the flags in conftest.py.
+        compiler_options={'xla_backend_optimization_level': 2} if count > 100 else None,
+    )
+    return np.asarray(noisy(keys)) - np.asarray(pixels)
 
 
 def test_gaussian_noise_has_its_strength(settings):
