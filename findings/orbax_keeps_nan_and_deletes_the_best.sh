@@ -32,7 +32,7 @@
 #                 max_to_keep=3: kept 30 32 31, the best is 32
 #                 BestN, n=3: kept 30 32 31
 # Reported:   not yet
-# With us:    sr_jax/checkpoints/retention.py gives metrics to BestN as they are; training stops at a loss that is NaN
+# With us:    sr_jax/checkpoints/retention.py gives the worst number to BestN in place of NaN
 set -eu
 
 "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 12))' || {

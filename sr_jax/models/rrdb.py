@@ -313,7 +313,7 @@ class RRDBNet(nn.Module):
         params = jax.tree.map(
             lambda p: p.reshape(-1, *p.shape[2:]), stacked(blocks, DENSE_BLOCKS, axis=1)
         )
-        ends = jnp.arange(self.num_blocks * len(DENSE_BLOCKS)) % len(DENSE_BLOCKS) == 2
+        is_last = jnp.arange(len(DENSE_BLOCKS)) == len(DENSE_BLOCKS) - 1
 
         def apply(carry: tuple[Array, Array], of_one: Any) -> tuple[tuple[Array, Array], None]:
             h, start = carry
@@ -322,7 +322,7 @@ class RRDBNet(nn.Module):
             h = jnp.where(is_end, start + RESIDUAL_SCALE * h, h)
             return (h, jnp.where(is_end, h, start)), None
 
-        return scan_blocks(apply, (x, x), (params, ends))[0][0]
+        return scan_blocks(apply, (x, x), (params, jnp.tile(is_last, self.num_blocks)))[0][0]
 
     @property
     def loops(self) -> Loops:

@@ -33,9 +33,7 @@ def step_shapes(make):
     return task.batch(2), outputs, jax.eval_shape(task.train_step, state, batch, key)
 
 
-@pytest.mark.parametrize(
-    'make', [tiny.regression, tiny.vqvae, tiny.gan, tiny.video, tiny.flow, tiny.stylegan]
-)
+@pytest.mark.parametrize('make', [tiny.gan, tiny.flow, tiny.stylegan])
 def test_steps_and_predictions_are_the_same_where_jax_has_float64(make):
     expected = step_shapes(make)
     with jax.enable_x64(True):
