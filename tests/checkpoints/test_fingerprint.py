@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sr_jax.checkpoints import fingerprint
 from sr_jax.checkpoints.fingerprint import fingerprints
 from sr_jax.devices import sharding
 
@@ -36,3 +37,20 @@ def test_it_does_not_depend_on_the_sharding():
     array = jax.random.normal(jax.random.key(0), (64, 3))
     split = jax.device_put(array, sharding.batch_sharding(sharding.make_mesh()))
     assert fingerprints([array]) == fingerprints([split])
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+def test_programs_and_numpy_agree(dtype, monkeypatch):
+    monkeypatch.setattr(fingerprint, 'CHUNK', 7)
+    rng = np.random.default_rng(3)
+    bits = rng.integers(0, 256, (3, 5, 8), np.uint8)
+    arrays = [
+        rng.integers(0, 2, (4, 11)).astype(bool) if dtype == 'bool' else bits.view(dtype),
+        np.ones((), dtype),
+        np.ones((2, 0), dtype),
+    ]
+    on_devices = [jnp.asarray(x) for x in arrays]
+    expected = fingerprint._compute_all(on_devices).tolist()  # what several processes compute
+    assert fingerprints(on_devices) == fingerprints(arrays) == expected
+    transposed = [x.T for x in arrays]
+    assert fingerprints(transposed) == fingerprint._compute_all(transposed).tolist()
