@@ -18,7 +18,7 @@ from jaxtyping import PyTree
 from sr_jax.checkpoints import corruption, disk, metadata
 from sr_jax.checkpoints.fingerprint import fingerprints
 from sr_jax.checkpoints.metadata import Record
-from sr_jax.checkpoints.retention import metric_of, preservation, rank
+from sr_jax.checkpoints.retention import comparable, metric_of, preservation
 from sr_jax.config.settings import CheckpointSettings
 from sr_jax.devices import distributed
 from sr_jax.errors import InputError, first_line
@@ -138,7 +138,7 @@ class Checkpoints:
         values = {step: self._read_metrics(step) for step in self.steps()}
         try:
             measured = {
-                step: rank(metric_of(value, metric), higher_is_better)
+                step: comparable(metric_of(value, metric), higher_is_better)
                 for step, value in values.items()
                 if value
             }

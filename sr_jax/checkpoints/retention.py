@@ -14,7 +14,7 @@ def preservation(
     """Returns the rule, as Orbax takes it."""
     metric = settings.best_metric
     best = BestN(
-        get_metric_fn=lambda metrics: rank(metric_of(metrics, metric), higher_is_better),
+        get_metric_fn=lambda metrics: comparable(metric_of(metrics, metric), higher_is_better),
         reverse=not higher_is_better,
         n=settings.keep_best,
         keep_checkpoints_without_metrics=False,
@@ -22,12 +22,14 @@ def preservation(
     return AnyPreservationPolicy([LatestN(settings.keep_last), best])
 
 
-def rank(value: float, higher_is_better: bool) -> float:
-    """Returns a metric by which checkpoints are compared: what is no number is the worst.
+def comparable(value: float, higher_is_better: bool) -> float:
+    """Returns a metric as checkpoints are compared by it: what is no number is the worst.
 
     Orbax 0.12.8 sorts NaN as it is: then the best checkpoints go and one of NaN stays.
     """
-    return value if not math.isnan(value) else -math.inf if higher_is_better else math.inf
+    if math.isnan(value):
+        return -math.inf if higher_is_better else math.inf
+    return value
 
 
 def metric_of(metrics: dict[str, float], name: str) -> float:

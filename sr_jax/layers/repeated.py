@@ -142,9 +142,7 @@ def _unstack(params: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, An
     return {**others, **blocks}
 
 
-def is_loop(
-    parent: nn.Module, names: Sequence[str], alike: bool = True, as_loop: bool = False
-) -> bool:
+def is_loop(parent: nn.Module, names: Sequence[str], alike: bool, as_loop: bool) -> bool:
     """Returns whether `apply_repeated`, given the same, applies blocks as a loop."""
     if parent.is_initializing() or len(names) < 2:
         return False

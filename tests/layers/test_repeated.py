@@ -79,12 +79,12 @@ def test_stacked_blocks_are_a_loop_whatever_is_asked(trained):
 
 
 def test_loops_in_loops_are_stacked_and_come_back():
-    model = RRDBNet(features=5, growth=3, num_blocks=2)
+    model = RRDBNet(features=5, growth=4, num_blocks=2)
     init = jax.jit(draw_in_loops(model.init))
     params = init(jax.random.key(0), jnp.zeros((1, 7, 6, 3)))['params']
     together = stack_loops(params, model.loops)
     path, kernel = jax.tree.leaves_with_path(together)[1]
-    assert count_stacked(path) == 2 and kernel.shape == (2, 3, 3, 3, 5, 3)
+    assert count_stacked(path) == 2 and kernel.shape == (2, 3, 3, 3, 5, 4)
     back = unstack_loops(together, model.loops)
     assert jax.tree.structure(back) == jax.tree.structure(params)
     jax.tree.map(np.testing.assert_array_equal, back, params)

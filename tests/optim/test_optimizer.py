@@ -11,7 +11,9 @@ from flax.training.dynamic_scale import DynamicScale
 from sr_jax.config.defaults import defaults
 from sr_jax.config.settings import OptimizerSettings
 from sr_jax.errors import InputError
+from sr_jax.layers.repeated import stack_loops, unstack_loops
 from sr_jax.optim.optimizer import (
+    ELEMENTWISE,
     SCALINGS,
     make_optimizer,
     make_schedule,
@@ -212,6 +214,27 @@ def test_weight_decay_is_for_kernels_only(name):
     after, _ = run(params, zeros, name=name, weight_decay=0.5)
     assert (after['kernel'] < 1).all()
     np.testing.assert_array_equal(after['bias'], params['bias'])
+
+
+@pytest.mark.parametrize('name', ELEMENTWISE)
+def test_stacked_blocks_move_as_each_by_itself(name):
+    def draw(key):
+        normal = jax.random.normal
+        blocks = {
+            f'block_{i}': {'kernel': normal(jax.random.fold_in(key, i), (3, 4)), 'bias': one}
+            for i, one in enumerate(normal(key, (2, 5)))
+        }
+        return {**blocks, 'head': {'kernel': normal(key, (6, 7)), 'bias': normal(key, (8,))}}
+
+    loops = {(): ('block_0', 'block_1')}
+    params, *gradients = map(draw, jax.random.split(jax.random.key(9), 4))
+    changes = dict(name=name, weight_decay=0.5, clip_norm=0.1)
+    expected, _ = run(params, gradients, **changes)
+    stacked, *stacks = (stack_loops(tree, loops) for tree in (params, *gradients))
+    moved, _ = run(stacked, stacks, **changes)
+    found = unstack_loops(moved, loops)
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected)
 
 
 def test_clipping_bounds_the_first_moment_and_the_norm_before_it_is_recorded():

@@ -19,7 +19,7 @@ BLOCKS = 2
 
 def config_of(**changes):
     config = tiny.shrink(rrdb.get_config())
-    config.model.update(num_blocks=BLOCKS, features=5, growth=3)
+    config.model.update(num_blocks=BLOCKS, features=5, growth=4)
     config.optimizer.update(weight_decay=0.5, clip_norm=0.1, ema_decay=0.9, warmup_steps=0)
     return tiny.changed(config, **changes)
 
